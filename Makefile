@@ -1,0 +1,53 @@
+# Everything by one command, on a machine without ROS 2: each target first makes the environment it needs.
+# With ROS 2 installed use colcon instead (README). Variables: PYTHON, VENV, PYTEST_ARGS, BENCHMARKS,
+# and of the demo: INPUT, OUT, CALIBRATION, FOV, DOMAIN.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint format benchmarks docs-figures clean distclean
+
+RUN := tools/run
+PYTEST := $(RUN) python -m pytest --timeout 300 $(PYTEST_ARGS)
+BENCHMARKS ?= forward_kinematics inverse_kinematics root_depth skinning rendering graph_latency
+export VENV PYTHON
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: ## make or update the virtual environment in .venv
+	@command -v python3 >/dev/null || { echo "no python3: sudo apt install python3-venv python3-dev g++" >&2; exit 1; }
+	@python3 tools/setup_environment.py
+
+demo: export INPUT ?= clip
+demo: export OUT ?= out
+demo: export CALIBRATION ?=
+demo: setup ## play a rendered hand, or INPUT=video, webcam number, folder or bag, through the nodes; results in OUT=out
+	@$(RUN) python -m hand_pose_ros.ros.demo --input "$$INPUT" --output "$$OUT" --calibration "$$CALIBRATION" \
+	    $(if $(FOV),--fov "$(FOV)") $(if $(DOMAIN),--domain-id "$(DOMAIN)")
+
+test: setup ## run all tests
+	@$(PYTEST)
+
+test-fast: setup ## run the tests that take less than ten seconds each
+	@$(PYTEST) -m "not slow"
+
+lint: setup ## check formatting and style
+	@$(RUN) ruff format --check .
+	@$(RUN) ruff check .
+
+format: setup ## format the code
+	@$(RUN) ruff format .
+	@$(RUN) ruff check --fix .
+
+benchmarks: setup ## measure: the quick ones of benchmarks/, or BENCHMARKS=graph_endurance
+	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(RUN) python -m benchmarks.$$name; done
+
+docs-figures: setup ## draw the pictures of docs/ anew
+	@set -e; for script in docs/figures/*.py; do \
+	    $(RUN) python $$script --output docs/images/$$(basename $$script .py).png; done
+	@$(RUN) python -m hand_pose_ros.rendering.gallery --output docs/images/gallery.png
+
+clean: ## remove what tests, builds and demos leave behind
+	rm -rf build install log out .pytest_cache .hypothesis .ruff_cache *.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove the virtual environment too
+	rm -rf $(or $(VENV),.venv)

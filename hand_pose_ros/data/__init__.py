@@ -1,0 +1,1 @@
+"""Data for training and measurement: readers of poses, and what makes poses and images."""

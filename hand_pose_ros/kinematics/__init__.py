@@ -1,0 +1,1 @@
+"""Rotations, the forward kinematics layer, limits, and the inverse kinematics solver."""

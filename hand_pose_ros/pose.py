@@ -1,0 +1,114 @@
+"""What flows between the rooms of the package: a detected hand in the image, and an estimated hand in space.
+
+Both are frozen and hold NumPy arrays that nobody writes to. Missing is NaN, never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hand_pose_ros import hand
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One hand found in an image.
+
+    side: 'left' or 'right', of the person's hand, already corrected for mirrored images.
+    score: confidence in [0, 1].
+    box_px: (4,) x0, y0, x1, y1 of an upright box around the hand, pixels; may reach out of the image.
+    landmarks_px: (21, 2) joints in pixels, NaN where not found; None from a detector that gives boxes only.
+    landmarks_m: (21, 3) the detector's own 3D joints, metres in the camera's orientation with an arbitrary
+        origin; None if it has none.
+    track_id: number that stays with the hand from frame to frame; None without tracking.
+    """
+
+    side: str
+    score: float
+    box_px: np.ndarray
+    landmarks_px: np.ndarray | None = None
+    landmarks_m: np.ndarray | None = None
+    track_id: int | None = None
+
+    def __post_init__(self) -> None:
+        hand.check_side(self.side)
+        _check_array("box_px", self.box_px, (4,))
+        if not (self.box_px[2] > self.box_px[0] and self.box_px[3] > self.box_px[1]):
+            raise ValueError(f"box_px must have x1 > x0 and y1 > y0, got {self.box_px.tolist()}")
+        if self.landmarks_px is not None:
+            _check_array("landmarks_px", self.landmarks_px, (hand.NUM_JOINTS, 2))
+        if self.landmarks_m is not None:
+            _check_array("landmarks_m", self.landmarks_m, (hand.NUM_JOINTS, 3))
+
+
+@dataclass(frozen=True)
+class HandPose:
+    """One estimated hand in the camera's optical frame (x right, y down, z forward), metres.
+
+    valid: whether the rest can be used; if not, every number is NaN and ``reason`` says why.
+    joints_m: (21, 3). rotations: (21, 3, 3), bone frame -> camera frame; entry 0 is the wrist's.
+    angles_rad: (38,) in ``hand.ANGLES`` order. proportions: (20,) in ``hand.BONES`` order.
+    anchor_length_m: length of the bone wrist -> index MCP.
+    covariance_m2: (21, 3, 3) of each joint; NaN where not known.
+    wrist_covariance: (6, 6) of the wrist's position (m) and small rotation (rad) about the camera's axes; NaN
+        where not known.
+    """
+
+    side: str
+    score: float
+    joints_m: np.ndarray
+    rotations: np.ndarray
+    angles_rad: np.ndarray
+    proportions: np.ndarray
+    anchor_length_m: float
+    covariance_m2: np.ndarray
+    wrist_covariance: np.ndarray
+    valid: bool = True
+    reason: str = ""
+    track_id: int | None = None
+
+    def __post_init__(self) -> None:
+        hand.check_side(self.side)
+        for name, shape in _POSE_SHAPES.items():
+            _check_array(name, getattr(self, name), shape)
+        if self.valid and not np.isfinite(self.joints_m).all():
+            raise ValueError("a valid HandPose must have finite joints_m")
+        if not self.valid and not self.reason:
+            raise ValueError("an invalid HandPose must give a reason")
+
+    @property
+    def joint_sigma_m(self) -> np.ndarray:
+        """(21,) standard deviation of each joint, as the root of the mean variance of its axes; NaN if unknown."""
+        return np.sqrt(np.trace(self.covariance_m2, axis1=1, axis2=2) / 3)
+
+    @classmethod
+    def invalid(cls, detection: Detection, reason: str) -> HandPose:
+        """The pose of a detected hand that could not be estimated, for ``reason``."""
+        unknown = {name: np.full(shape, np.nan) for name, shape in _POSE_SHAPES.items()}
+        return cls(
+            side=detection.side,
+            score=detection.score,
+            anchor_length_m=float("nan"),
+            valid=False,
+            reason=reason,
+            track_id=detection.track_id,
+            **unknown,
+        )
+
+
+_POSE_SHAPES = {
+    "joints_m": (hand.NUM_JOINTS, 3),
+    "rotations": (hand.NUM_JOINTS, 3, 3),
+    "angles_rad": (hand.NUM_ANGLES,),
+    "proportions": (hand.NUM_BONES,),
+    "covariance_m2": (hand.NUM_JOINTS, 3, 3),
+    "wrist_covariance": (6, 6),
+}
+
+
+def _check_array(name: str, value: np.ndarray, shape: tuple[int, ...]) -> None:
+    if not isinstance(value, np.ndarray) or value.shape != shape:
+        got = value.shape if isinstance(value, np.ndarray) else type(value).__name__
+        raise ValueError(f"{name} must be an array of shape {shape}, got {got}")

@@ -1,0 +1,35 @@
+"""Fixtures that every test file may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Two threads: the tests' batches are small, and on a shared machine more threads only wait for each other.
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real recordings and photos, which is not part of the repository; skips where it is absent.
+
+    It is ``shared/data`` beside the checkout, or the folder named by HAND_POSE_SHARED_DATA.
+    """
+    named = os.environ.get("HAND_POSE_SHARED_DATA")
+    folder = Path(named) if named else REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(
+            f"needs the recordings in {folder}: set HAND_POSE_SHARED_DATA to the folder that holds them"
+        )
+    return folder
