@@ -1,0 +1,1 @@
+"""Pictures of the hand with exact ground truth, rendered on the CPU without a display."""
