@@ -1,0 +1,166 @@
+"""The demo's recording: an MCAP bag that Foxglove, RViz and `ros2 bag` open, written and read without ROS 2."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import cv2
+import numpy as np
+from rosbags.interfaces import Connection
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from hand_pose_ros import hand
+from hand_pose_ros.video.bag import bgr_from_bytes
+
+IMAGE: Final = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE: Final = "sensor_msgs/msg/CompressedImage"
+_TYPES: Final = get_typestore(Stores.ROS2_JAZZY)
+_JPEG_QUALITY: Final = 92
+_BAG_VERSION: Final = 8  # what Humble's and Jazzy's `ros2 bag` read
+
+
+class RecordingWriter:
+    """Writes serialised messages into a bag; a context manager. Not thread-safe.
+
+    Images become JPEG on ``<topic>/compressed``, where image_transport and RViz look for them. A topic is in the
+    bag once it has a message.
+
+    Args:
+        folder: the bag, which is replaced if it is one.
+
+    Raises:
+        ValueError: the folder exists and holds something else.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        _remove_old(folder)
+        self._writer = Writer(folder, version=_BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
+        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        self._connections: dict[str, Connection] = {}
+        self._last_ns = 0
+
+    def __enter__(self) -> RecordingWriter:
+        self._writer.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()  # after an error too: what was recorded can be looked at
+
+    def write(self, topic: str, msgtype: str, serialised: bytes, received_ns: int) -> None:
+        """Add one message.
+
+        Args:
+            serialised: as it comes from the middleware: CDR with its header.
+            received_ns: time of the system's clock; one that goes back is held.
+        """
+        if msgtype == IMAGE:
+            topic, msgtype, serialised = f"{topic}/compressed", COMPRESSED_IMAGE, _compressed(serialised)
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(topic, msgtype, typestore=_TYPES)
+        self._last_ns = max(received_ns, self._last_ns)
+        self._writer.write(self._connections[topic], self._last_ns, serialised)
+
+
+def header_stamp_ns(serialised: bytes) -> int:
+    """The stamp in a serialised message that begins with a header, nanoseconds."""
+    order = "<" if serialised[1] else ">"
+    seconds, nanoseconds = struct.unpack_from(f"{order}iI", serialised, 4)
+    return seconds * 1_000_000_000 + nanoseconds
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What the demo's summary needs of a recording.
+
+    frame_stamps_ns: of every image, in order. shown_stamps_ns: of every image with an overlay: those processed.
+    joints_m: side -> stamp -> (21, 3), metres in the camera's optical frame.
+    """
+
+    folder: Path
+    frame_stamps_ns: list[int]
+    shown_stamps_ns: list[int]
+    joints_m: dict[str, dict[int, np.ndarray]]
+    namespace: str
+
+    def overlays(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Stamp and picture (H, W, 3) uint8 BGR of every processed image."""
+        topic = f"{self.namespace}/image_overlay/compressed"
+        shown = set(self.shown_stamps_ns)
+        with Reader(self.folder) as reader:
+            for _, message in _messages(reader, [topic]):
+                if _stamp_ns(message) in shown:
+                    yield _stamp_ns(message), cv2.imdecode(message.data, cv2.IMREAD_COLOR)
+
+    def found(self, stamp_ns: int) -> bool:
+        """Whether a hand was found in the image of that stamp."""
+        return any(stamp_ns in of_side for of_side in self.joints_m.values())
+
+    def joints(self, side: str) -> np.ndarray:
+        """(frames, 21, 3) of one side, for every image in order; NaN where it was not found."""
+        unknown = np.full((hand.NUM_JOINTS, 3), np.nan)
+        of_side = self.joints_m[side]
+        frames = [of_side.get(stamp, unknown) for stamp in self.frame_stamps_ns]
+        return np.stack(frames) if frames else np.empty((0, hand.NUM_JOINTS, 3))
+
+
+def read_recording(folder: Path, namespace: str) -> Recording:
+    """Read a bag that :class:`RecordingWriter` wrote; ``namespace`` is the nodes', such as ``/hand_pose``."""
+    info, overlay = f"{namespace}/camera_info", f"{namespace}/image_overlay/compressed"
+    of_joints = {f"{namespace}/{side}/joints": side for side in hand.SIDES}
+    frames: list[int] = []
+    shown: list[int] = []
+    joints: dict[str, dict[int, np.ndarray]] = {side: {} for side in hand.SIDES}
+    with Reader(folder) as reader:
+        for topic, message in _messages(reader, [info, overlay, *of_joints]):
+            stamp_ns = _stamp_ns(message)
+            if topic == info:
+                frames.append(stamp_ns)
+            elif topic == overlay:
+                shown.append(stamp_ns)
+            else:
+                positions = [(p.position.x, p.position.y, p.position.z) for p in message.poses]
+                joints[of_joints[topic]][stamp_ns] = np.array(positions)
+    known = set(frames)  # the first result may be of an image from before the recording
+    return Recording(folder, frames, [stamp for stamp in shown if stamp in known], joints, namespace)
+
+
+def _messages(reader: Reader, topics: list[str]) -> Iterator[tuple[str, object]]:
+    connections = [connection for connection in reader.connections if connection.topic in topics]
+    if connections:  # an empty list would mean all
+        for connection, _, raw in reader.messages(connections):
+            yield connection.topic, _TYPES.deserialize_cdr(raw, connection.msgtype)
+
+
+def _stamp_ns(message: object) -> int:
+    stamp = message.header.stamp
+    return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def _compressed(serialised: bytes) -> bytes:
+    message = _TYPES.deserialize_cdr(serialised, IMAGE)
+    image = bgr_from_bytes(message.data, message.height, message.width, message.step, message.encoding)
+    good, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    if not good:
+        raise ValueError(f"an image of {message.width}x{message.height} cannot be compressed")
+    compressed = _TYPES.types[COMPRESSED_IMAGE](
+        message.header, f"{message.encoding}; jpeg compressed bgr8", jpeg
+    )
+    return bytes(_TYPES.serialize_cdr(compressed, COMPRESSED_IMAGE))
+
+
+def _remove_old(folder: Path) -> None:
+    if not folder.exists():
+        return
+    ours = {"metadata.yaml", "metadata.yaml.tmp", f"{folder.name}.mcap"}
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} - ours:
+        raise ValueError(f"{folder} holds other things than the recording of a demo: move it away")
+    shutil.rmtree(folder)

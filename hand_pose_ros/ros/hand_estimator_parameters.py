@@ -1,0 +1,109 @@
+"""Every parameter of the hand_estimator node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hand_pose_ros.estimator.factory import DETECTORS, DEVICES, ESTIMATORS, PipelineConfig
+from hand_pose_ros.ros.parameters import NodeParameters, parameter
+
+_SMALLEST_HAND_M = 0.03
+
+
+@dataclass(frozen=True)
+class HandEstimatorParameters(NodeParameters):
+    """See the descriptions."""
+
+    detector: str = parameter(
+        "mediapipe", "What finds the hands in the image.", choices=DETECTORS, read_only=True
+    )
+    detector_model: str = parameter(
+        "", "Model file of the detector; empty for the one that comes with it.", read_only=True
+    )
+    max_hands: int = parameter(2, "Most hands to find in one image.", minimum=1, maximum=10, read_only=True)
+    min_detection_confidence: float = parameter(
+        0.5, "Score from which a hand counts as found.", minimum=0.0, maximum=1.0, read_only=True
+    )
+    min_tracking_confidence: float = parameter(
+        0.5,
+        "Score below which a tracked hand is searched for anew.",
+        minimum=0.0,
+        maximum=1.0,
+        read_only=True,
+    )
+    mirrored: bool = parameter(False, "The images are mirrored, as selfie cameras show them.", read_only=True)
+    estimator: str = parameter(
+        "ik", "What turns a found hand into a pose in space.", choices=ESTIMATORS, read_only=True
+    )
+    hand_size_m: float = parameter(
+        0.0,
+        "Length of the user's bone wrist -> index MCP in metres, which sets the scale; 0 if unknown.",
+        minimum=0.0,
+        maximum=0.2,
+        read_only=True,
+    )
+    device: str = parameter("auto", "Where networks run.", choices=DEVICES, read_only=True)
+    image_transport: str = parameter(
+        "raw",
+        "Which images to subscribe to: `image`, or `image/compressed`.",
+        choices=("raw", "compressed"),
+        read_only=True,
+    )
+    image_reliability: str = parameter(
+        "best_effort",
+        "Reliability asked of the camera's publishers; best_effort connects to all of them.",
+        choices=("best_effort", "reliable"),
+        read_only=True,
+    )
+    rectified: bool = parameter(
+        False,
+        "The images are rectified, so that P of camera_info holds, without distortion. Always so for topics whose "
+        "name begins with image_rect.",
+        read_only=True,
+    )
+    frame_id: str = parameter(
+        "", "Frame of everything published; empty for the one in the images' headers.", read_only=True
+    )
+    publish_tf: str = parameter(
+        "all",
+        "Which frames to broadcast: of all joints, of the wrist alone (so that robot_state_publisher can add "
+        "the rest), or none.",
+        choices=("all", "wrist", "none"),
+    )
+    overlay_mesh: bool = parameter(True, "Draw the outline of the mesh into image_overlay.")
+    marker_lifetime_s: float = parameter(
+        0.5,
+        "How long RViz shows a marker when no new one comes, in seconds; 0 for ever.",
+        minimum=0.0,
+        maximum=60.0,
+    )
+    image_timeout_s: float = parameter(
+        2.0,
+        "How long no image may come before /diagnostics says so, in seconds.",
+        minimum=0.1,
+        maximum=3600.0,
+    )
+    diagnostics_period_s: float = parameter(
+        1.0, "Time between two messages on /diagnostics, in seconds.", minimum=0.1, maximum=60.0
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 0 < self.hand_size_m < _SMALLEST_HAND_M:
+            raise ValueError(
+                f"hand_size_m must be 0 or at least {_SMALLEST_HAND_M} (metres), got {self.hand_size_m}"
+            )
+
+    def pipeline_config(self) -> PipelineConfig:
+        """The part that describes the pipeline."""
+        return PipelineConfig(
+            detector=self.detector,
+            detector_model=self.detector_model,
+            max_hands=self.max_hands,
+            min_detection_confidence=self.min_detection_confidence,
+            min_tracking_confidence=self.min_tracking_confidence,
+            mirrored=self.mirrored,
+            estimator=self.estimator,
+            hand_size_m=self.hand_size_m or None,
+            device=self.device,
+        )

@@ -1,0 +1,91 @@
+"""Runs a node as a process: its callbacks in a thread, its work in the main thread, a quiet end on SIGINT."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import rclpy
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+AnyNode = TypeVar("AnyNode", bound=Node)
+_REFUSALS = (ValueError, OSError, InvalidParameterTypeException, InvalidParameterValueException)
+
+
+def run_node(
+    create: Callable[[], AnyNode],
+    work: Callable[[AnyNode], int] | None = None,
+    args: Sequence[str] | None = None,
+    create_executor: Callable[[], Executor] = SingleThreadedExecutor,
+) -> int:
+    """Create a node and run it until its work ends or the process is told to stop; return the exit code.
+
+    rclpy's own handlers would pull the context from under threads that are about to publish; here SIGINT and
+    SIGTERM are a KeyboardInterrupt in the main thread, which then takes everything down in order.
+
+    Args:
+        create: makes the node. A ValueError or OSError from it (a bad parameter, a missing file) is logged as
+            one line and gives exit code 1.
+        work: what the main thread does, and the exit code it returns; if None it waits to be told to stop.
+        args: the process's arguments; those of the command line if None.
+    """
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    previous = {number: signal.signal(number, signal.default_int_handler) for number in _STOP_SIGNALS}
+    node = None
+    try:
+        node = create()
+        with _spinning(node, create_executor()):
+            if work is not None:
+                return work(node)
+            threading.Event().wait()
+        return 0
+    except KeyboardInterrupt:
+        return 0
+    except _REFUSALS as error:
+        if node is not None:
+            raise
+        rclpy.logging.get_logger(create.__name__).fatal(str(error))
+        return 1
+    finally:
+        for number in _STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the clean-up
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def _spinning(node: Node, executor: Executor) -> Iterator[None]:
+    """Run the node's callbacks in a thread; an exception in one of them is raised here."""
+    failures: list[BaseException] = []
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except Exception as error:  # whatever a callback raises has to end the process, not only this thread
+            failures.append(error)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # also out of a wait
+
+    executor.add_node(node)
+    thread = threading.Thread(target=spin, name="callbacks")
+    thread.start()
+    try:
+        yield
+    finally:
+        # Later failures are rclpy's own: shutdown() destroys what a callback that is running may still use.
+        reasons = list(failures)
+        executor.shutdown()
+        thread.join()
+        if reasons:
+            raise reasons[0]

@@ -1,0 +1,75 @@
+"""Plays a video source through the hand_estimator and shows the hands in RViz; a rendered clip by default.
+
+ros2 launch hand_pose_ros demo.launch.py source:=video.mp4 horizontal_fov_deg:=60.0
+"""
+
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+
+PACKAGE = "hand_pose_ros"
+
+# An empty default means: leave it to the node.
+ARGUMENTS = (
+    DeclareLaunchArgument(
+        "source",
+        default_value="",
+        description="What to play: clip, the number of a webcam, or a video, a folder of images or a rosbag2.",
+    ),
+    DeclareLaunchArgument(
+        "calibration_file",
+        default_value="",
+        description="Calibration of the camera, a camera_calibration YAML file.",
+    ),
+    DeclareLaunchArgument(
+        "horizontal_fov_deg",
+        default_value="",
+        description="Horizontal field of view in degrees, for a camera without calibration.",
+    ),
+    DeclareLaunchArgument(
+        "loop", default_value="true", choices=["true", "false"], description="Start over at the end."
+    ),
+    DeclareLaunchArgument(
+        "namespace", default_value="hand_pose", description="Namespace of nodes and topics."
+    ),
+    DeclareLaunchArgument("rviz", default_value="true", choices=["true", "false"], description="Start RViz."),
+)
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The description that `ros2 launch` runs; it also takes the arguments of estimator.launch.py."""
+    estimator = PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "estimator.launch.py"])
+    return LaunchDescription(
+        [
+            *ARGUMENTS,
+            # First, for it sets the Fast DDS profile.
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(estimator),
+                launch_arguments={name: LaunchConfiguration(name) for name in ("namespace", "rviz")}.items(),
+            ),
+            OpaqueFunction(function=_player),
+        ]
+    )
+
+
+def _player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    given = {name: value for name, value in context.launch_configurations.items() if value}
+    parameters: dict[str, object] = {"loop": given["loop"] == "true", "wait_for_subscriber": True}
+    parameters |= {name: given[name] for name in ("source", "calibration_file") if name in given}
+    if "horizontal_fov_deg" in given:
+        parameters["horizontal_fov_deg"] = float(given["horizontal_fov_deg"])
+    return [
+        Node(
+            package=PACKAGE,
+            executable="video_player",
+            name="video_player",
+            namespace=given.get("namespace", ""),
+            parameters=[parameters],
+            output="screen",
+            emulate_tty=True,
+        )
+    ]

@@ -1,0 +1,6 @@
+"""Stand-in for what hand_pose_ros uses of tf2_ros, where ROS 2 comes from PyPI, which lacks it."""
+
+from tf2_ros.static_transform_broadcaster import StaticTransformBroadcaster
+from tf2_ros.transform_broadcaster import TransformBroadcaster
+
+__all__ = ["StaticTransformBroadcaster", "TransformBroadcaster"]

@@ -1,0 +1,201 @@
+"""The launch files: their arguments, and what they start for which of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+pytest.importorskip("rclpy", reason="needs ROS 2, by a sourced installation or `make test`")
+pytest.importorskip(
+    "launch_ros", reason="needs launch and launch_ros, which come with ROS 2 and not from PyPI"
+)
+
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+)
+from launch.launch_description_sources import get_launch_description_from_python_launch_file
+from launch.utilities import perform_substitutions
+from launch_ros.actions import LifecycleNode, Node
+
+from launch import LaunchContext, LaunchDescription
+
+FASTDDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+
+
+@pytest.fixture(autouse=True)
+def package_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, repository: Path) -> None:
+    """The checkout as an installed package, whatever else the environment holds."""
+    resource = tmp_path / "share/ament_index/resource_index/packages/hand_pose_ros"
+    resource.parent.mkdir(parents=True)
+    resource.touch()
+    (tmp_path / "share/hand_pose_ros").symlink_to(repository)
+    paths = [str(tmp_path), *filter(None, [os.environ.get("AMENT_PREFIX_PATH")])]
+    monkeypatch.setenv("AMENT_PREFIX_PATH", os.pathsep.join(paths))
+    for name in FASTDDS_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def description(repository: Path, name: str) -> LaunchDescription:
+    return get_launch_description_from_python_launch_file(str(repository / "launch" / name))
+
+
+def module(repository: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("launch_file", repository / "launch" / name)
+    result = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(result)
+    return result
+
+
+def launched(repository: Path, name: str, **arguments: str) -> tuple[list[Any], LaunchContext]:
+    """What a launch file does for these arguments, without doing it."""
+    context = LaunchContext()
+    context.launch_configurations.update(arguments)
+    entities: list[Any] = []
+    for entity in description(repository, name).entities:
+        if isinstance(entity, DeclareLaunchArgument):
+            entity.execute(context)
+        elif isinstance(entity, OpaqueFunction):
+            entities += entity.execute(context)
+        else:
+            entities.append(entity)
+    return entities, context
+
+
+def node(entities: list[Any], executable: str, context: LaunchContext) -> Node:
+    """The node of an executable, with its substitutions done."""
+    found = next(e for e in entities if isinstance(e, Node) and e.node_executable == executable)
+    found._perform_substitutions(context)
+    return found
+
+
+def parameters(started: Node) -> list[Any]:
+    """Parameters given to a node: names of files, and contents of dictionaries."""
+    result = []
+    for path, is_file in started._Node__expanded_parameter_arguments:
+        assert is_file
+        is_dictionary = Path(path).name.startswith("launch_params")
+        if is_dictionary:
+            (of_node,) = yaml.safe_load(Path(path).read_text()).values()
+        result.append(of_node["ros__parameters"] if is_dictionary else path)
+    return result
+
+
+@pytest.mark.parametrize("name", ["estimator.launch.py", "demo.launch.py"])
+def test_every_argument_is_described(repository, name):
+    arguments = [e for e in description(repository, name).entities if isinstance(e, DeclareLaunchArgument)]
+    assert arguments
+    for argument in arguments:
+        assert "." in argument.description, argument.name
+        assert argument.default_value is not None, f"{argument.name} must not be required"
+
+
+def test_only_what_the_user_set_is_forwarded(repository):
+    entities, context = launched(repository, "estimator.launch.py")
+    estimator = node(entities, "hand_estimator", context)
+    assert isinstance(estimator, LifecycleNode)
+    assert estimator.expanded_node_namespace == "/hand_pose"
+    assert estimator.expanded_remapping_rules == [("image", "image")]
+    (file,) = parameters(estimator)
+    assert Path(file).resolve() == repository / "config" / "estimator.yaml"
+    assert not [e for e in entities if isinstance(e, Node) and e is not estimator]
+
+
+def test_the_user_s_arguments_arrive(repository, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("/**: {ros__parameters: {max_hands: 1}}\n")
+    entities, context = launched(
+        repository,
+        "estimator.launch.py",
+        image="/camera/image_raw",
+        camera_info="/calibration",
+        namespace="robot/hands",
+        device="cpu",
+        hand_size_m="0.08",
+        image_transport="compressed",
+        use_sim_time="true",
+        params_file=str(file),
+    )
+    estimator = node(entities, "hand_estimator", context)
+    assert estimator.expanded_node_namespace == "/robot/hands"
+    assert estimator.expanded_remapping_rules == [
+        ("image", "/camera/image_raw"),
+        ("camera_info", "/calibration"),
+    ]
+    path, overrides = parameters(estimator)
+    assert Path(path) == file
+    assert overrides == {
+        "device": "cpu",
+        "hand_size_m": 0.08,
+        "image_transport": "compressed",
+        "use_sim_time": True,
+    }
+
+
+@pytest.mark.parametrize(("autostart", "count"), [("true", 1), ("false", 0)])
+def test_autostart_configures_and_activates(repository, autostart, count):
+    entities, _ = launched(repository, "estimator.launch.py", autostart=autostart)
+    kinds = [type(entity) for entity in entities if not isinstance(entity, SetEnvironmentVariable)]
+    assert kinds.count(EmitEvent) == kinds.count(RegisterEventHandler) == count
+
+
+def test_the_display_follows_the_namespace(repository):
+    entities, context = launched(
+        repository, "estimator.launch.py", rviz="true", namespace="robot", fixed_frame="lens"
+    )
+    rviz = node(entities, "rviz2", context)
+    assert ("/hand_pose/markers", "/robot/markers") in rviz.expanded_remapping_rules
+    command = [perform_substitutions(context, part) for part in rviz.cmd[1:]]
+    assert command[command.index("--fixed-frame") + 1] == "lens"
+    layout = Path(command[command.index("-d") + 1])
+    shown = {
+        value
+        for display in yaml.safe_load(layout.read_text())["Visualization Manager"]["Displays"]
+        for key, topic in display.items()
+        if key.endswith("Topic") and (value := topic["Value"])
+    }
+    expected = module(repository, "estimator.launch.py").SHOWN_TOPICS
+    assert shown == {f"/hand_pose/{topic}" for topic in expected}
+    publishers = [e for e in entities if isinstance(e, Node) and e.node_executable == "robot_state_publisher"]
+    assert len(publishers) == 2
+
+
+def test_the_fast_dds_profile_is_set_unless_the_user_has_one(repository, monkeypatch):
+    def variables() -> dict[str, str]:
+        entities, context = launched(repository, "estimator.launch.py")
+        return {
+            perform_substitutions(context, e.name): perform_substitutions(context, e.value)
+            for e in entities
+            if isinstance(e, SetEnvironmentVariable)
+        }
+
+    found = variables()
+    assert set(found) == set(FASTDDS_VARIABLES)
+    assert {Path(value).resolve() for value in found.values()} == {repository / "config" / "fastdds.xml"}
+    monkeypatch.setenv(FASTDDS_VARIABLES[0], "/home/me/profile.xml")
+    assert variables() == {}
+
+
+def test_the_demo_plays_into_the_estimator(repository):
+    entities, context = launched(
+        repository, "demo.launch.py", source="0", horizontal_fov_deg="60", namespace="demo"
+    )
+    player = node(entities, "video_player", context)
+    assert player.expanded_node_namespace == "/demo"
+    assert parameters(player) == [
+        {"loop": True, "wait_for_subscriber": True, "source": "0", "horizontal_fov_deg": 60.0}
+    ]
+    (include,) = (entity for entity in entities if isinstance(entity, IncludeLaunchDescription))
+    include.execute(context)
+    assert context.launch_configurations["rviz"] == "true"
+    assert "loop" not in [name for name, _ in include.launch_arguments]

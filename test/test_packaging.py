@@ -1,0 +1,171 @@
+"""The ROS 2 package: what an installation holds, and that every import is a declared dependency."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from hand_pose_ros import share
+
+NAME = "hand_pose_ros"
+# Where the name that is imported is not the name that is installed.
+ROSDEP_KEY_OF = {
+    "cv2": "python3-opencv",
+    "matplotlib": "python3-matplotlib",
+    "numpy": "python3-numpy",
+    "scipy": "python3-scipy",
+    "tqdm": "python3-tqdm",
+    "yaml": "python3-yaml",
+}
+PIP_NAME_OF = {"cv2": "opencv-python-headless", "skimage": "scikit-image", "yaml": "PyYAML"}
+ROS_ONLY = {"launch", "launch_ros"}
+
+
+def manifest(repository: Path) -> ElementTree.Element:
+    return ElementTree.parse(repository / "package.xml").getroot()
+
+
+def imports(folder: Path) -> set[str]:
+    """Top-level modules that the Python files under a folder import, beside the standard library's and ours."""
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found.update(alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {NAME}
+
+
+def required_by_pip(repository: Path, *names: str) -> set[str]:
+    """Distributions that requirement files fix the version of, lower case."""
+    files = [repository / "requirements" / f"{name}.txt" for name in names]
+    lines = [line for file in files for line in file.read_text().splitlines()]
+    return {
+        re.split(r"[=\[;]", line)[0].strip().lower() for line in lines if line and not line.startswith("#")
+    }
+
+
+def test_versions_names_and_licence_agree(repository):
+    root = manifest(repository)
+    answer = subprocess.run(
+        [sys.executable, "setup.py", "--name", "--version", "--maintainer-email", "--license"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()[-4:]
+    expected = [root.findtext("name"), root.findtext("version"), root.find("maintainer").get("email")]
+    assert answer == [*expected, root.findtext("license")] == [NAME, "0.1.0", expected[2], "Apache-2.0"]
+    assert "Apache License" in (repository / "LICENSE").read_text()[:200]
+
+
+def test_every_import_is_a_dependency(repository):
+    root = manifest(repository)
+    keys = {element.text for element in root if element.tag in ("depend", "exec_depend")}
+    core = required_by_pip(repository, "core", "mediapipe", "mediapipe_needs")
+    for module in imports(repository / NAME) | imports(repository / "launch"):
+        rosdep_key = ROSDEP_KEY_OF.get(module, module)
+        pip_name = PIP_NAME_OF.get(module, module).lower()
+        assert rosdep_key in keys or pip_name in core, f"nothing installs {module} on a machine with ROS 2"
+        if rosdep_key in ROSDEP_KEY_OF.values():
+            assert pip_name in core, f"nothing fixes the version of {module}"
+
+
+def test_only_the_ros_folder_imports_ros(repository):
+    keys = {element.text for element in manifest(repository)}
+    for path in (repository / NAME).iterdir():
+        if path.is_dir() and path.name != "ros":
+            ros = {module for module in imports(path) if module in keys}
+            assert not ros, f"{path.name} imports {ros}"
+
+
+def test_tests_find_their_dependencies(repository):
+    ours = {path.stem for folder in ("test", "test/ros") for path in (repository / folder).glob("*.py")}
+    ours |= {path.stem for path in (repository / "benchmarks").rglob("*.py")} | {
+        "benchmarks",
+        "setup",
+        "conftest",
+    }
+    installed = required_by_pip(repository, "core", "mediapipe", "mediapipe_needs", "test") | {"pinocchio"}
+    keys = {element.text for element in manifest(repository)}
+    for module in imports(repository / "test") - ours:
+        name = PIP_NAME_OF.get(module, module).lower()
+        assert name in installed or module in keys or module == "rclpy", (
+            f"nothing installs {module} for the tests"
+        )
+
+
+def test_requirements_fix_every_version(repository):
+    for path in (repository / "requirements").glob("*.txt"):
+        for line in path.read_text().splitlines():
+            if line and not line.startswith("#"):
+                assert re.fullmatch(
+                    r"[\w.\-]+(\[\w+\])?==[\w.]+(; python_version [<>=]+ \"3\.\d+\")?", line
+                ), line
+
+
+@pytest.fixture(scope="module")
+def installation(repository, tmp_path_factory) -> Path:
+    """The package as `colcon build` installs it."""
+    setuptools = pytest.importorskip("setuptools")
+    if int(setuptools.__version__.split(".")[0]) >= 80:
+        pytest.skip(
+            f"setuptools {setuptools.__version__} no longer has `setup.py install`, nor colcon's build"
+        )
+    base = tmp_path_factory.mktemp("build")
+    prefix = tmp_path_factory.mktemp("install")
+    # Not into the checkout: its egg_info would become a second installation of the package.
+    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(base)]
+    command += ["build", "--build-base", str(base)]
+    command += [
+        "install",
+        "--prefix",
+        str(prefix),
+        "--record",
+        str(base / "record"),
+        "--single-version-externally-managed",
+    ]
+    result = subprocess.run(command, cwd=repository, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return prefix
+
+
+def test_the_installation_is_complete(repository, installation):
+    assert (installation / "share/ament_index/resource_index/packages" / NAME).is_file()
+    shared = installation / "share" / NAME
+    tracked = subprocess.run(
+        ["git", "ls-files", "launch", "config", "models", f"{NAME}/**"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    (site,) = installation.glob("lib/python3.*/site-packages")
+    for name in ["package.xml", *tracked]:
+        installed = (site if name.startswith(NAME) else shared) / name
+        assert installed.is_file(), f"{name} is not installed"
+        assert installed.read_bytes() == (repository / name).read_bytes()
+
+
+def test_nodes_are_where_ros2_run_looks(installation):
+    scripts = {path.name for path in (installation / "lib" / NAME).iterdir()}
+    assert scripts >= {"hand_estimator", "video_player"}
+
+
+def test_share_files_are_found_in_the_checkout_and_in_an_installation(repository, installation):
+    assert share.share_folder() == repository
+    assert share.share_file("config/fastdds.xml") == repository / "config" / "fastdds.xml"
+    with pytest.raises(FileNotFoundError, match="nothing_here"):
+        share.share_file("config/nothing_here.yaml")
+    (site,) = installation.glob("lib/python3.*/site-packages")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import hand_pose_ros.share as s; print(s.share_folder())"
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(site)], cwd=installation, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert Path(answer) == installation / "share" / NAME
