@@ -1,0 +1,36 @@
+"""The relative depth that a detector's 3D landmarks give, in a unit that does not depend on the detector."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros import hand
+from hand_pose_ros.shapes import check_shape
+
+_PALM_NODES: Final = (1, 5, 9, 13, 17)
+_PALM_LENGTHS: Final = tuple(hand.PROPORTIONS[node - 1][1] for node in _PALM_NODES)
+_SHORTEST: Final = 1e-6
+
+
+def relative_depth(landmarks: Tensor) -> Tensor:
+    """Depth (..., 21) of a detector's 3D landmarks relative to its wrist, in anchor lengths.
+
+    The unit is the detector's own: the median over the five palm bones (wrist -> thumb CMC and finger MCPs) of the
+    bone's length over its mean proportion, so that one badly placed joint does not matter. A palm without length
+    gives NaN, and so does a missing wrist; other missing joints give NaN for themselves.
+
+    Args:
+        landmarks: (..., 21, 3), z away from the camera, of any unit and origin; NaN where missing.
+
+    Raises:
+        ValueError: a wrong shape.
+    """
+    check_shape("landmarks", landmarks, (hand.NUM_JOINTS, 3))
+    from_wrist = landmarks - landmarks[..., hand.WRIST : hand.WRIST + 1, :]
+    lengths = from_wrist[..., _PALM_NODES, :].norm(dim=-1)
+    anchor = (lengths / lengths.new_tensor(_PALM_LENGTHS)).nanmedian(dim=-1).values
+    anchor = torch.where(anchor > _SHORTEST, anchor, torch.full_like(anchor, torch.nan))
+    return from_wrist[..., 2] / anchor[..., None]
