@@ -43,6 +43,7 @@ setup(
     entry_points={
         "console_scripts": [
             f"hand_evaluate = {NAME}.evaluation.evaluate:main",
+            f"hand_train = {NAME}.training.train:main",
             f"hand_limits = {NAME}.kinematics.extract_limits:main",
             f"hand_urdf = {NAME}.urdf:main",
             f"hand_estimator = {NAME}.ros.hand_estimator_node:main",

@@ -1,0 +1,1 @@
+"""Networks in PyTorch, and how their weights are kept in files."""

@@ -1,0 +1,146 @@
+"""Weight files: safetensors that also hold what is needed to rebuild the network.
+
+The file's metadata has four texts: ``format`` is 'pt', as other tools expect; ``format_version`` is that of this
+module; ``kind`` names the network; ``config`` is its configuration as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from hand_pose_ros.atomic_file import atomic_path
+
+FORMAT_VERSION = 1
+_FOREIGN = {
+    b"version https://git-lfs": "a Git LFS pointer: run `git lfs pull` to get the file itself",
+    b"<": "a web page or XML: the download did not give the file itself",
+    b"PK": "a zip archive, as torch.save writes it",
+}
+"""First bytes of what is found in place of weights, and what that is."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedWeights:
+    """What a weight file holds.
+
+    kind: the network's name. config: what it was built with. tensors: its state dict, on the CPU, as stored.
+    path: of the file, for messages.
+    """
+
+    kind: str
+    config: dict
+    tensors: dict[str, Tensor]
+    path: Path
+
+
+def save_weights(path: str | Path, model: nn.Module, kind: str, config: Mapping, half: bool = False) -> None:
+    """Write the state dict of ``model``; ``path`` holds either the whole file or what it held before.
+
+    Args:
+        kind: the network's name, which :func:`load_weights` can be told to insist on.
+        config: what rebuilds the network; JSON must be able to hold it.
+        half: store floating-point tensors with 16 bits, in half the space and to three digits.
+
+    Raises:
+        ValueError: a tensor is not finite, as stored, or JSON cannot hold ``config``.
+    """
+    try:
+        text = json.dumps(config, allow_nan=False)
+    except TypeError as error:
+        raise ValueError(f"the configuration of {kind!r} cannot be written as JSON: {error}") from error
+    tensors = {}
+    for name, tensor in model.state_dict().items():
+        stored = tensor.detach().cpu()
+        if stored.is_floating_point():
+            stored = stored.half() if half else stored
+            if not bool(stored.isfinite().all()):
+                raise ValueError(f"{name} of {kind!r} is not finite{' with 16 bits' if half else ''}")
+        tensors[name] = stored.clone(memory_format=torch.contiguous_format)
+    metadata = {"format": "pt", "format_version": str(FORMAT_VERSION), "kind": kind, "config": text}
+    with atomic_path(path) as unfinished:
+        unfinished.write_bytes(save(tensors, metadata))  # save_file would make it readable by its owner only
+
+
+def load_weights(path: str | Path, kind: str | None = None) -> LoadedWeights:
+    """Read a file of :func:`save_weights`.
+
+    Args:
+        kind: the network that the weights must be of; any if None.
+
+    Raises:
+        ValueError: the file is missing, truncated, or something else; holds no configuration; or is of another
+            kind or a newer format. The message names the file and what was expected.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"there is no weight file {path}")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it has no __iter__
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{path} cannot be read as a safetensors file; {_what_is(path)} ({error})"
+        ) from error
+    found, config = metadata.get("kind"), _parse(metadata.get("config"))
+    if found is None or config is None:
+        raise ValueError(
+            f"{path} holds {len(tensors)} tensors but no configuration: it was not written by hand_pose_ros"
+        )
+    if metadata.get("format_version") != str(FORMAT_VERSION):
+        raise ValueError(
+            f"{path} has format version {metadata.get('format_version')}, this package reads {FORMAT_VERSION}"
+        )
+    if kind is not None and found != kind:
+        raise ValueError(f"{path} holds weights of {found!r}, expected {kind!r}")
+    return LoadedWeights(found, config, tensors, path)
+
+
+def restore(model: nn.Module, loaded: LoadedWeights) -> None:
+    """Copy the tensors into ``model``, which must have exactly these; its types and devices stay.
+
+    Raises:
+        ValueError: names the tensors that are missing, unexpected or of another shape; ``model`` stays as it was.
+    """
+    own = model.state_dict()
+    shared = own.keys() & loaded.tensors.keys()
+    shapes = {name: (tuple(loaded.tensors[name].shape), tuple(own[name].shape)) for name in shared}
+    problems = {
+        "missing": sorted(own.keys() - shared),
+        "unexpected": sorted(loaded.tensors.keys() - shared),
+        "of another shape": [f"{n} {a}, not {b}" for n, (a, b) in sorted(shapes.items()) if a != b],
+    }
+    if any(problems.values()):
+        text = "; ".join(f"{what}: {_listed(names)}" for what, names in problems.items() if names)
+        raise ValueError(f"the weights in {loaded.path} do not fit the network {loaded.kind!r}: {text}")
+    model.load_state_dict(loaded.tensors)
+
+
+def _what_is(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(64)
+    for prefix, meaning in _FOREIGN.items():
+        if start.lstrip().startswith(prefix):
+            return f"it is {meaning}"
+    return f"it has {path.stat().st_size} bytes and is truncated or something else"
+
+
+def _parse(text: str | None) -> dict | None:
+    try:
+        config = json.loads(text or "")
+    except ValueError:
+        return None
+    return config if isinstance(config, dict) else None
+
+
+def _listed(names: list[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

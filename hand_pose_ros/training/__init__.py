@@ -1,0 +1,1 @@
+"""Training, generic over the task: configuration, trainer, checkpoints, curves, and the tasks themselves."""

@@ -1,0 +1,56 @@
+"""The state of a training run in a file from which it goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from hand_pose_ros.atomic_file import atomic_path
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Everything that a run needs to go on.
+
+    config: dict of its :class:`TrainingConfig`. step: how many steps were taken. seconds: how long they took.
+    model, averaged, optimiser, means: state dicts. figures: of the last validation, which was after ``validated``
+    steps.
+    """
+
+    config: dict
+    step: int
+    seconds: float
+    model: dict
+    averaged: dict
+    optimiser: dict
+    means: dict
+    figures: dict
+    validated: int
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write ``checkpoint``; the file is never incomplete, see :func:`atomic_path`."""
+    with atomic_path(path) as unfinished:
+        torch.save({"format": _FORMAT, **vars(checkpoint)}, unfinished)
+
+
+def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
+    """Read a file of :func:`save_checkpoint`, with its tensors on ``device``.
+
+    Raises:
+        ValueError: the file is missing, damaged, or no checkpoint of this package.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no checkpoint {path} to resume from")
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path} cannot be read as a checkpoint: {error}") from error
+    if not isinstance(state, dict) or state.pop("format", None) != _FORMAT:
+        raise ValueError(f"{path} is not a checkpoint of this version of hand_pose_ros")
+    return Checkpoint(**state)

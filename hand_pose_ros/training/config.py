@@ -1,0 +1,143 @@
+"""The configuration of a training run; docs/training.md shows a file of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from hand_pose_ros.training.config_reading import differences, read_dataclass, read_yaml, with_overrides
+from hand_pose_ros.training.precision import DEVICES, PRECISIONS
+
+_FREE_KEYS = ("device", "threads", "every")
+"""How a run is run, not what is trained: these may change when it is resumed."""
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """AdamW and what surrounds it.
+
+    learning_rate: at the top of the schedule: a linear rise over ``warm_up_steps``, then a cosine down to
+        ``final_learning_rate`` times it at the end of the budget.
+    weight_decay: of matrices and kernels; vectors (biases, normalisation) do not decay.
+    betas: decay rates of Adam's two moments.
+    clip_norm: gradients whose norm is above are scaled to it; null does not clip.
+    ema_decay: share of the averaged weights that a step keeps, 0 to switch averaging off. Early steps keep less.
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.99)
+    warm_up_steps: int = 500
+    final_learning_rate: float = 0.01
+    clip_norm: float | None = 1.0
+    ema_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        _check(self, "learning_rate", self.learning_rate > 0, "above 0")
+        _check(self, "weight_decay", self.weight_decay >= 0, "0 or more")
+        _check(self, "betas", all(0 <= beta < 1 for beta in self.betas), "two numbers in [0, 1)")
+        _check(self, "warm_up_steps", self.warm_up_steps >= 0, "0 or more")
+        _check(self, "final_learning_rate", 0 <= self.final_learning_rate <= 1, "between 0 and 1")
+        _check(self, "clip_norm", self.clip_norm is None or self.clip_norm > 0, "above 0, or null")
+        _check(self, "ema_decay", 0 <= self.ema_decay < 1, "in [0, 1)")
+
+
+@dataclass(frozen=True)
+class EveryConfig:
+    """How often a run writes: rows of curves, validation figures, checkpoints (by steps, minutes or both)."""
+
+    log_steps: int = 100
+    validation_steps: int = 1000
+    checkpoint_steps: int | None = None
+    checkpoint_minutes: float | None = 5.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            optional = name.startswith("checkpoint")
+            fine = value > 0 if value is not None else optional
+            _check(self, name, fine, "above 0, or null" if optional else "above 0")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that a run depends on.
+
+    task: one of :data:`hand_pose_ros.training.task.TASKS`, or 'module:function'. options: the task's own.
+    steps, minutes: the budget; the run ends with the first that is used up, and one may be null. With minutes the
+        learning rate follows the clock, so that such a run cannot be repeated exactly.
+    seed: of the first weights and of every batch.
+    device: 'auto', 'cpu' or 'cuda'. precision: 'auto', 'fp32' or 'bf16'.
+    threads: of the CPU; null is PyTorch's choice.
+    half_weights: store the weight file with 16 bits.
+    """
+
+    task: str
+    options: Mapping = field(default_factory=dict)
+    steps: int | None = None
+    minutes: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+    half_weights: bool = False
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    every: EveryConfig = field(default_factory=EveryConfig)
+
+    def __post_init__(self) -> None:
+        _check(self, "steps", self.steps is None or self.steps > 0, "above 0, or null")
+        _check(self, "minutes", self.minutes is None or self.minutes > 0, "above 0, or null")
+        if self.steps is None and self.minutes is None:
+            raise ValueError("steps or minutes must be given: a run needs an end")
+        _check(self, "seed", 0 <= self.seed < 2**63, "in [0, 2^63)")
+        _check(self, "device", self.device in DEVICES, f"one of {', '.join(DEVICES)}")
+        _check(self, "precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
+        _check(self, "threads", self.threads is None or self.threads > 0, "above 0, or null")
+
+    def to_dict(self) -> dict:
+        """As JSON and YAML can hold it."""
+        values = asdict(self)
+        values["options"] = _plain(values["options"])
+        values["optimiser"]["betas"] = list(self.optimiser.betas)
+        return values
+
+
+def read_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConfig:
+    """The configuration in a YAML file, with 'section.key=value' overrides.
+
+    Raises:
+        ValueError: the file cannot be read, or holds an unknown key or a bad value; names file and key.
+    """
+    values = with_overrides(read_yaml(path), overrides)
+    try:
+        return read_dataclass(TrainingConfig, values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def check_same_training(config: TrainingConfig, earlier: Mapping) -> None:
+    """Check that ``config`` trains the same as ``earlier``, the dict of the configuration of a run to be resumed.
+
+    Device, threads and how often a run writes may differ.
+
+    Raises:
+        ValueError: names the keys that differ, with both values.
+    """
+    found = differences(earlier, config.to_dict())
+    changed = [f"{k} was {a!r}, is {b!r}" for k, (a, b) in found.items() if k.split(".")[0] not in _FREE_KEYS]
+    if changed:
+        raise ValueError(f"the run to resume was started with another configuration: {'; '.join(changed)}")
+
+
+def _check(config: object, name: str, fine: bool, expected: str) -> None:
+    if not fine:
+        raise ValueError(f"{name} must be {expected}, got {getattr(config, name)!r}")
+
+
+def _plain(value: object) -> object:
+    """Mappings and sequences as dicts and lists."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value

@@ -1,0 +1,138 @@
+"""Configuration from YAML and the command line into frozen dataclasses, with every mistake named by its key."""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import yaml
+
+Config = TypeVar("Config")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, as everywhere but in PyYAML, which asks for 1.0e-3."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def read_yaml(path: str | Path) -> dict:
+    """The keys and values of a YAML file.
+
+    Raises:
+        ValueError: the file is missing, is not YAML, or does not hold keys at its top.
+    """
+    try:
+        values = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
+    except OSError as error:
+        raise ValueError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a YAML file: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} must hold keys and values, got {type(values).__name__}")
+    return values
+
+
+def with_overrides(values: Mapping, overrides: Sequence[str]) -> dict:
+    """A copy of ``values`` with each 'section.key=value' of ``overrides`` put in; values are read as YAML.
+
+    Raises:
+        ValueError: an override has no '=', or its key leads through something that is not a section.
+    """
+    values = copy.deepcopy(dict(values))
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        keys = path.strip().split(".")
+        if not equals or not all(keys):
+            raise ValueError(f"an override must look like section.key=value, got {override!r}")
+        section = values
+        for key in keys[:-1]:
+            if section.get(key) is None:
+                section[key] = {}
+            section = section[key]
+            if not isinstance(section, dict):
+                raise ValueError(f"{path.strip()} cannot be set: {key} is not a section")
+        try:
+            section[keys[-1]] = yaml.load(text, _Loader)
+        except yaml.YAMLError as error:
+            raise ValueError(f"{path.strip()} cannot be set to {text!r}: {error}") from error
+    return values
+
+
+def read_dataclass(cls: type[Config], values: Mapping, where: str = "") -> Config:
+    """Build the dataclass ``cls``, and those inside it, from plain values of the types that its fields have.
+
+    Args:
+        where: the dotted key of ``values``, for messages.
+
+    Raises:
+        ValueError: an unknown or missing key, or a value of the wrong type or that ``cls`` refuses; names the key.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{where or 'the configuration'} must hold keys and values, got {values!r}")
+    prefix = f"{where}." if where else ""
+    known = {field.name: field for field in fields(cls)}
+    if unknown := [f"{prefix}{key}" for key in values if key not in known]:
+        raise ValueError(f"unknown key: {', '.join(unknown)}; known are {', '.join(known)}")
+    needed = [f for f in known.values() if f.default is MISSING and f.default_factory is MISSING]
+    if missing := [f"{prefix}{field.name}" for field in needed if field.name not in values]:
+        raise ValueError(f"missing key: {', '.join(missing)}")
+    hints = get_type_hints(cls)
+    read = {key: _read(hints[key], value, f"{prefix}{key}") for key, value in values.items()}
+    try:
+        return cls(**read)
+    except ValueError as error:
+        starts_with_key = str(error).split(maxsplit=1)[0] in known
+        raise ValueError(f"{prefix if starts_with_key else where + ': ' * bool(where)}{error}") from error
+
+
+def differences(one: Mapping, other: Mapping, where: str = "") -> dict[str, tuple[Any, Any]]:
+    """Dotted keys whose values differ between nested mappings, with both values; None for what is not there."""
+    found = {}
+    for key in sorted(one.keys() | other.keys()):
+        first, second = one.get(key), other.get(key)
+        if isinstance(first, Mapping) and isinstance(second, Mapping):
+            found |= differences(first, second, f"{where}{key}.")
+        elif first != second:
+            found[f"{where}{key}"] = (first, second)
+    return found
+
+
+def _read(hint: Any, value: Any, key: str) -> Any:
+    """``value`` as the type ``hint`` says."""
+    if is_dataclass(hint):
+        return read_dataclass(hint, {} if value is None else value, key)
+    arguments = get_args(hint)
+    if NoneType in arguments:
+        return None if value is None else _read(next(a for a in arguments if a is not NoneType), value, key)
+    kind = get_origin(hint) or hint
+    if kind is tuple and isinstance(value, list | tuple):
+        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
+        if len(kinds) != len(value):
+            raise ValueError(f"{key} must hold {len(kinds)} values, got {value!r}")
+        return tuple(_read(k, v, f"{key}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
+    if kind is float and type(value) is int:
+        value = float(value)
+    matches = isinstance(value, kind) and (isinstance(value, bool) == (kind is bool))
+    if not matches or (kind is float and not math.isfinite(value)):
+        raise ValueError(f"{key} must be {_NAMES.get(kind, kind.__name__)}, got {value!r}")
+    return value
+
+
+_NAMES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a finite number",
+    str: "a text",
+    tuple: "a list",
+    Mapping: "a section of keys and values",
+}

@@ -1,0 +1,72 @@
+"""What can be trained: the protocol between the trainer and a task, and the tasks by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class TrainingTask(Protocol):
+    """A network, the data it is trained on, and the losses.
+
+    model: everything that is trained, as one module; the trainer moves it to its device before the first call.
+    """
+
+    model: nn.Module
+
+    def losses(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """Weighted scalar loss terms of one freshly made batch; their sum is minimised.
+
+        Called under autocast if the run's precision is bf16: make the batch, and compute what needs digits,
+        under :func:`hand_pose_ros.training.precision.full_precision`.
+
+        Args:
+            generator: of every random number, on the CPU whatever the device. Its state depends on the seed and
+                the step only. Layers that draw for themselves, such as dropout, are seeded with it.
+        """
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Figures of ``model``, the averaged copy in evaluation mode, on the same held-out data every time."""
+
+    def metadata(self) -> dict:
+        """What rebuilds the network, as JSON can hold it; stored in the weight file."""
+
+
+TASKS: dict[str, str] = {
+    "hand_diffusion": "hand_pose_ros.training.lifting:DiffusionLifting.from_options",
+    "hand_regressor": "hand_pose_ros.training.lifting:RegressionLifting.from_options",
+}
+"""Name -> 'module:function' that makes the task from its options. The name is the kind of the weight file."""
+
+
+def create_task(name: str, options: Mapping, seed: int) -> TrainingTask:
+    """Make the task ``name``, one of :data:`TASKS` or 'module:function' of one's own.
+
+    Args:
+        options: handed to the function, which refuses those that it does not know.
+        seed: of the network's first weights.
+
+    Raises:
+        ValueError: no such task, or it refuses its options.
+    """
+    function = _resolve(name)
+    torch.manual_seed(seed)
+    return function(dict(options))
+
+
+def _resolve(name: str) -> Callable[[dict], TrainingTask]:
+    path = TASKS.get(name, name)
+    module, _, attributes = path.partition(":")
+    if not attributes:
+        raise ValueError(f"task must be one of {', '.join(TASKS)}, or 'module:function', got {name!r}")
+    try:
+        found = importlib.import_module(module)
+        for attribute in attributes.split("."):
+            found = getattr(found, attribute)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise ValueError(f"task {name!r} cannot be found: {error}") from error
+    return found

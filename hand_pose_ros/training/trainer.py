@@ -1,0 +1,198 @@
+"""The training loop: one task, one budget, and a state on disk from which it can always go on."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from hand_pose_ros.networks.weights import save_weights
+from hand_pose_ros.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from hand_pose_ros.training.config import TrainingConfig, check_same_training
+from hand_pose_ros.training.curves import CurveFile, RunningMeans
+from hand_pose_ros.training.optimisation import (
+    AveragedWeights,
+    learning_rate,
+    make_optimiser,
+    seeded_generator,
+)
+from hand_pose_ros.training.precision import autocast, resolve_device
+from hand_pose_ros.training.task import TrainingTask
+
+CHECKPOINT, WEIGHTS, CURVES, VALIDATION = (
+    "checkpoint.pt",
+    "weights.safetensors",
+    "curves.csv",
+    "validation.csv",
+)
+"""The trainer's files in the output folder."""
+
+_log = logging.getLogger(__name__)
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss or gradient was NaN or infinite; the message says which, and where the state before that step is."""
+
+
+class Trainer:
+    """Trains the model of a task.
+
+    Attributes:
+        step: how many steps were taken. seconds: how long they took, with validation, over all resumptions.
+        figures: of the last validation.
+    """
+
+    def __init__(self, task: TrainingTask, config: TrainingConfig, output: Path) -> None:
+        """``output``: the folder of the run; nothing is written before :meth:`run`.
+
+        Raises:
+            ValueError: the device is not there, or the task has nothing to train.
+        """
+        self.task, self.config, self.output = task, config, output
+        self.device = resolve_device(config.device)
+        self.model = task.model.to(self.device).train()
+        self.averaged = AveragedWeights(self.model, config.optimiser.ema_decay)
+        self.step, self.figures = 0, {}
+        self._parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self._optimiser = make_optimiser(self.model, config.optimiser)
+        self._means = RunningMeans()
+        self._validated = -1
+        self._seconds, self._started = 0.0, None
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken so far."""
+        return self._seconds + (0.0 if self._started is None else time.perf_counter() - self._started)
+
+    @property
+    def share(self) -> float:
+        """How much of the budget is used, in [0, 1]: the larger share of its steps and its minutes."""
+        steps = self.step / self.config.steps if self.config.steps else 0.0
+        minutes = self.seconds / (60 * self.config.minutes) if self.config.minutes else 0.0
+        return min(1.0, max(steps, minutes))
+
+    def resume(self) -> None:
+        """Go on from the checkpoint in the output folder.
+
+        Raises:
+            ValueError: there is none, it is damaged, or it is of another configuration; the message says what.
+        """
+        state = load_checkpoint(self.output / CHECKPOINT, self.device)
+        check_same_training(self.config, state.config)
+        self.model.load_state_dict(state.model)
+        self.averaged.model.load_state_dict(state.averaged)
+        self._optimiser.load_state_dict(state.optimiser)
+        self._means.load_state_dict(state.means)
+        self.step, self._seconds = state.step, state.seconds
+        self.figures, self._validated = state.figures, state.validated
+
+    def run(self, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Train until the budget is used up, or until ``stop`` says so between two steps.
+
+        In either case the state is saved. Returns whether the budget is used up; then the model is validated, too.
+
+        Raises:
+            NonFiniteError: a loss or gradient is NaN or infinite. The state before that step is saved.
+        """
+        curves = CurveFile(self.output / CURVES, self.step)
+        validation = CurveFile(self.output / VALIDATION, self.step)
+        every, self._started, saved_at = self.config.every, time.perf_counter(), self.seconds
+        with tqdm(total=self.config.steps, initial=self.step, unit="step", disable=None) as bar:
+            while self.share < 1 and not stop():
+                try:
+                    self._take_step()
+                except NonFiniteError:
+                    self.save()
+                    raise
+                bar.update()
+                if self.step % every.log_steps == 0:
+                    bar.set_postfix(self._log_means(curves))
+                if self.step % every.validation_steps == 0:
+                    self._validate(validation)
+                if _is_due(self.step, every.checkpoint_steps) or (
+                    every.checkpoint_minutes and self.seconds - saved_at >= 60 * every.checkpoint_minutes
+                ):
+                    self.save()
+                    saved_at = self.seconds
+        finished = self.share >= 1
+        if finished and self._validated != self.step:
+            self._validate(validation)
+        self.save()
+        return finished
+
+    def save(self) -> None:
+        """Write checkpoint and averaged weights."""
+        state = Checkpoint(
+            config=self.config.to_dict(),
+            step=self.step,
+            seconds=self.seconds,
+            model=self.model.state_dict(),
+            averaged=self.averaged.model.state_dict(),
+            optimiser=self._optimiser.state_dict(),
+            means=self._means.state_dict(),
+            figures=self.figures,
+            validated=self._validated,
+        )
+        save_checkpoint(self.output / CHECKPOINT, state)
+        path, half = self.output / WEIGHTS, self.config.half_weights
+        save_weights(path, self.averaged.model, self.config.task, self.task.metadata(), half)
+
+    def _take_step(self) -> None:
+        config = self.config.optimiser
+        rate = learning_rate(config, self.step, self.share)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        generator = seeded_generator(self.config.seed, self.step)
+        with autocast(self.config.precision, self.device):
+            terms = self.task.losses(generator)
+        total = torch.stack([term.float() for term in terms.values()]).sum()
+        self._optimiser.zero_grad()
+        total.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, config.clip_norm or float("inf"))
+        if not bool((total + norm).isfinite()):  # the one time per step that a GPU is waited for
+            raise NonFiniteError(self._what_is_not_finite(terms))
+        self._optimiser.step()
+        self.averaged.update(self.step)
+        self._means.add({"gradient_norm": norm, "loss": total, **terms})
+        self.step += 1
+
+    def _what_is_not_finite(self, terms: dict[str, Tensor]) -> str:
+        bad = [f"the loss term {name!r} is {float(t)}" for name, t in terms.items() if not t.isfinite()]
+        gradients = [
+            name
+            for name, p in self.model.named_parameters()
+            if p.grad is not None and not bool(p.grad.isfinite().all())
+        ]
+        if not bad:
+            bad = [f"the gradient of {name} is not finite" for name in gradients[:3]]
+        what = "; ".join(bad) or "the sum of the losses or the norm of the gradients overflows"
+        return (
+            f"stopped in step {self.step} (the first is 0): {what}. "
+            f"The state before that step is in {self.output / CHECKPOINT}"
+        )
+
+    def _log_means(self, curves: CurveFile) -> dict[str, str]:
+        """Write a row of the curves; returns what the progress bar shows."""
+        means = self._means.take()
+        rate = self._optimiser.param_groups[0]["lr"]
+        curves.append({"step": self.step, "seconds": self.seconds, "learning_rate": rate, **means})
+        shown = {"loss": f"{means['loss']:.4g}", "used": f"{self.share:.0%}"}
+        return shown | {name: f"{value:.4g}" for name, value in self.figures.items()}
+
+    def _validate(self, validation: CurveFile) -> None:
+        with torch.no_grad():
+            figures = self.task.validate(self.averaged.model)
+        self.figures = {name: float(value) for name, value in figures.items()}
+        self._validated = self.step
+        validation.append({"step": self.step, "seconds": self.seconds, **self.figures})
+        text = ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items())
+        _log.info("step %d, %.0f s, %.0f %%: %s", self.step, self.seconds, 100 * self.share, text)
+
+
+def _is_due(step: int, every: int | None) -> bool:
+    return every is not None and step % every == 0
