@@ -1,7 +1,8 @@
 """Weight files: safetensors that also hold what is needed to rebuild the network.
 
-The file's metadata has four texts: ``format`` is 'pt', as other tools expect; ``format_version`` is that of this
-module; ``kind`` names the network; ``config`` is its configuration as JSON.
+The file's metadata has one entry, ``hand_pose_ros``: JSON with ``format_version``, that of this module; ``kind``,
+the network's name; and ``config``, its configuration. It is one entry because safetensors writes several in random
+order, and the same weights are to give the same file.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from hand_pose_ros.atomic_file import atomic_path
 
 FORMAT_VERSION = 1
+_ENTRY = "hand_pose_ros"
 _FOREIGN = {
     b"version https://git-lfs": "a Git LFS pointer: run `git lfs pull` to get the file itself",
     b"<": "a web page or XML: the download did not give the file itself",
@@ -53,7 +55,9 @@ def save_weights(path: str | Path, model: nn.Module, kind: str, config: Mapping,
         ValueError: a tensor is not finite, as stored, or JSON cannot hold ``config``.
     """
     try:
-        text = json.dumps(config, allow_nan=False)
+        entry = json.dumps(
+            {"format_version": FORMAT_VERSION, "kind": kind, "config": config}, allow_nan=False
+        )
     except TypeError as error:
         raise ValueError(f"the configuration of {kind!r} cannot be written as JSON: {error}") from error
     tensors = {}
@@ -64,9 +68,10 @@ def save_weights(path: str | Path, model: nn.Module, kind: str, config: Mapping,
             if not bool(stored.isfinite().all()):
                 raise ValueError(f"{name} of {kind!r} is not finite{' with 16 bits' if half else ''}")
         tensors[name] = stored.clone(memory_format=torch.contiguous_format)
-    metadata = {"format": "pt", "format_version": str(FORMAT_VERSION), "kind": kind, "config": text}
     with atomic_path(path) as unfinished:
-        unfinished.write_bytes(save(tensors, metadata))  # save_file would make it readable by its owner only
+        unfinished.write_bytes(
+            save(tensors, {_ENTRY: entry})
+        )  # save_file would make it readable by its owner only
 
 
 def load_weights(path: str | Path, kind: str | None = None) -> LoadedWeights:
@@ -84,24 +89,22 @@ def load_weights(path: str | Path, kind: str | None = None) -> LoadedWeights:
         raise ValueError(f"there is no weight file {path}")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
+            entry = _parse((file.metadata() or {}).get(_ENTRY))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it has no __iter__
     except (SafetensorError, OSError) as error:
         raise ValueError(
             f"{path} cannot be read as a safetensors file; {_what_is(path)} ({error})"
         ) from error
-    found, config = metadata.get("kind"), _parse(metadata.get("config"))
-    if found is None or config is None:
+    if entry is None:
         raise ValueError(
             f"{path} holds {len(tensors)} tensors but no configuration: it was not written by hand_pose_ros"
         )
-    if metadata.get("format_version") != str(FORMAT_VERSION):
-        raise ValueError(
-            f"{path} has format version {metadata.get('format_version')}, this package reads {FORMAT_VERSION}"
-        )
-    if kind is not None and found != kind:
-        raise ValueError(f"{path} holds weights of {found!r}, expected {kind!r}")
-    return LoadedWeights(found, config, tensors, path)
+    version = entry.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ValueError(f"{path} has format version {version}, this package reads {FORMAT_VERSION}")
+    if kind is not None and entry["kind"] != kind:
+        raise ValueError(f"{path} holds weights of {entry['kind']!r}, expected {kind!r}")
+    return LoadedWeights(entry["kind"], entry["config"], tensors, path)
 
 
 def restore(model: nn.Module, loaded: LoadedWeights) -> None:
@@ -135,10 +138,10 @@ def _what_is(path: Path) -> str:
 
 def _parse(text: str | None) -> dict | None:
     try:
-        config = json.loads(text or "")
+        entry = json.loads(text or "")
     except ValueError:
         return None
-    return config if isinstance(config, dict) else None
+    return entry if isinstance(entry, dict) else None
 
 
 def _listed(names: list[str], most: int = 5) -> str:

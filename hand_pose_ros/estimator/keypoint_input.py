@@ -1,0 +1,58 @@
+"""What the networks are told of a detection: its landmarks in the canonical view, as a right hand's."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from hand_pose_ros import hand
+from hand_pose_ros.camera.keypoint_view import KeypointView, view_keypoints
+from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.detection.relative_depth import relative_depth
+from hand_pose_ros.networks.condition import KeypointCondition
+from hand_pose_ros.pose import Detection
+
+MIN_KEYPOINTS = 6
+_MIN_EXTENT_PX = 4.0
+_MAX_HALF_EXTENT = 3.0  # of the view's tangent: a hand that fills 143 degrees is no hand
+
+
+def why_not(detection: Detection, camera: CameraModel) -> str:
+    """Why the landmarks of a detection cannot be lifted; empty if they can."""
+    if detection.landmarks_px is None:
+        return "the detector gives no landmarks"
+    known = np.isfinite(detection.landmarks_px).all(1)
+    if known.sum() < MIN_KEYPOINTS:
+        return f"only {known.sum()} of {hand.NUM_JOINTS} landmarks are known, {MIN_KEYPOINTS} are needed"
+    extent = np.ptp(detection.landmarks_px[known], axis=0).max()
+    if extent < _MIN_EXTENT_PX:
+        return f"the landmarks span {extent:.1f} px, too few to tell a pose"
+    size = max(camera.width, camera.height)
+    if extent > 4 * size or np.abs(detection.landmarks_px[known]).max() > 10 * size:
+        return "the landmarks lie far outside the image"
+    return ""
+
+
+def keypoint_input(camera: CameraModel, detection: Detection) -> tuple[KeypointView, KeypointCondition]:
+    """The canonical view of one detection, with a leading dimension of 1, mirrored if it is a left hand's.
+
+    Raises:
+        ValueError: the landmarks cannot be seen from one view.
+    """
+    pixels = torch.from_numpy(np.asarray(detection.landmarks_px, dtype=np.float64))
+    rays = camera.rays(pixels)
+    if detection.side == "left":
+        rays = rays * rays.new_tensor((-1.0, 1.0, 1.0))
+    view = view_keypoints(rays[None])
+    if not int(view.points.isfinite().all(-1).sum()) >= MIN_KEYPOINTS or view.half_extent > _MAX_HALF_EXTENT:
+        raise ValueError("the landmarks do not fit into one view of the camera")
+    depth = torch.full_like(rays[:, 0], torch.nan)
+    if detection.landmarks_m is not None:
+        depth = relative_depth(torch.from_numpy(np.asarray(detection.landmarks_m, dtype=np.float64)))
+    x, y = pixels.unbind(-1)
+    inside = (x >= -0.5) & (x <= camera.width - 0.5) & (y >= -0.5) & (y <= camera.height - 0.5)
+    view = KeypointView(*(value.float() for value in view))
+    confidence = torch.full_like(view.points[..., 0], torch.nan)
+    return view, KeypointCondition(
+        view.points, depth[None].float(), confidence, inside[None], view.half_extent
+    )

@@ -1,0 +1,79 @@
+"""Samples of a hand from the diffusion network, whatever runs it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros import hand
+from hand_pose_ros.diffusion.samplers import sample_ddim, sample_ddpm, spaced_steps
+from hand_pose_ros.diffusion.schedule import NoiseSchedule
+from hand_pose_ros.networks.condition import Encoded, KeypointCondition
+from hand_pose_ros.networks.hand_head import HandParameters
+
+
+class HandDenoiser(Protocol):
+    """What :class:`~hand_pose_ros.networks.hand_diffusion.HandDiffusion` is to a sampler.
+
+    schedule, parametrisation: of the diffusion. mean, scale: (21, 3), see ``HandDiffusion``.
+    """
+
+    schedule: NoiseSchedule
+    parametrisation: str
+    mean: Tensor
+    scale: Tensor
+
+    def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
+        """Once per hand."""
+
+    def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
+        """Standardised noisy joints (n, 21, 3) at steps (n,) -> the prediction (n, 21, 3)."""
+
+    def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
+        """Standardised joints (n, 21, 3) -> valid hands."""
+
+
+def antithetic_noise(samples: int, generator: torch.Generator) -> Tensor:
+    """Standard normal x_T (samples, 21, 3); the second half is the first with its sign changed.
+
+    Each sample alone is as random as ever, while the mean of all has less noise of its own.
+    """
+    half = torch.randn(-(-samples // 2), hand.NUM_JOINTS, 3, generator=generator, device=generator.device)
+    return torch.cat((half, -half))[:samples]
+
+
+def sample_joints(
+    denoiser: HandDenoiser,
+    encoded: Encoded,
+    noise: Tensor,
+    steps: int | None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Standardised joints (n, S, 21, 3) of n hands.
+
+    Args:
+        noise: (S, 21, 3) or (n, S, 21, 3) standard normal; the same noise gives the same samples.
+        steps: of DDIM; None for ancestral sampling (eq. 6) over all steps, which needs the generator.
+
+    Raises:
+        ValueError: more steps than the diffusion has, or no generator where one is needed.
+    """
+    hands, samples = len(encoded.features), noise.shape[-3]
+    start = noise.expand(hands, samples, hand.NUM_JOINTS, 3).flatten(0, 1)
+    every = encoded.repeat(samples)
+
+    def denoise(x: Tensor, t: Tensor) -> Tensor:
+        return denoiser.denoise(x, t, every)
+
+    schedule = denoiser.schedule
+    if steps is None:
+        if generator is None:
+            raise ValueError("ancestral sampling needs a generator")
+        x0 = sample_ddpm(denoise, start, schedule, generator, denoiser.parametrisation)
+    else:
+        x0 = sample_ddim(
+            denoise, start, schedule, spaced_steps(schedule.steps, steps), denoiser.parametrisation
+        )
+    return x0.unflatten(0, (hands, samples))
