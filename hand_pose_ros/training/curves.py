@@ -66,9 +66,13 @@ class RunningMeans:
         self._sum = stacked if self._sum is None else self._sum + stacked
         self._names, self._count = list(values), self._count + 1
 
+    def __bool__(self) -> bool:
+        """Whether there is something to take."""
+        return self._count > 0
+
     def take(self) -> dict[str, float]:
-        """The means since the last call."""
-        means = dict(zip(self._names, (self._sum / self._count).tolist(), strict=True)) if self._count else {}
+        """The means since the last call; there must be something to take."""
+        means = dict(zip(self._names, (self._sum / self._count).tolist(), strict=True))
         self._sum, self._count = None, 0
         return means
 

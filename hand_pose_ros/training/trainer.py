@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from tqdm import tqdm
 
 from hand_pose_ros.networks.weights import save_weights
@@ -120,6 +121,8 @@ class Trainer:
                     self.save()
                     saved_at = self.seconds
         finished = self.share >= 1
+        if finished and self._means:
+            self._log_means(curves)
         if finished and self._validated != self.step:
             self._validate(validation)
         self.save()
@@ -150,19 +153,22 @@ class Trainer:
         generator = seeded_generator(self.config.seed, self.step)
         with autocast(self.config.precision, self.device):
             terms = self.task.losses(generator)
+        _check_terms(terms)
         total = torch.stack([term.float() for term in terms.values()]).sum()
         self._optimiser.zero_grad()
         total.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, config.clip_norm or float("inf"))
+        norm = get_total_norm([p.grad for p in self._parameters if p.grad is not None])
         if not bool((total + norm).isfinite()):  # the one time per step that a GPU is waited for
             raise NonFiniteError(self._what_is_not_finite(terms))
+        if config.clip_norm is not None:
+            clip_grads_with_norm_(self._parameters, config.clip_norm, norm)
         self._optimiser.step()
         self.averaged.update(self.step)
         self._means.add({"gradient_norm": norm, "loss": total, **terms})
         self.step += 1
 
     def _what_is_not_finite(self, terms: dict[str, Tensor]) -> str:
-        bad = [f"the loss term {name!r} is {float(t)}" for name, t in terms.items() if not t.isfinite()]
+        bad = [f"the loss term {name!r} is {t.item()}" for name, t in terms.items() if not t.isfinite()]
         gradients = [
             name
             for name, p in self.model.named_parameters()
@@ -192,6 +198,12 @@ class Trainer:
         validation.append({"step": self.step, "seconds": self.seconds, **self.figures})
         text = ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items())
         _log.info("step %d, %.0f s, %.0f %%: %s", self.step, self.seconds, 100 * self.share, text)
+
+
+def _check_terms(terms: dict[str, Tensor]) -> None:
+    wrong = {name: tuple(term.shape) for name, term in terms.items() if term.ndim}
+    if wrong or not terms:
+        raise ValueError(f"losses() must give at least one term and only scalars, got {wrong or 'none'}")
 
 
 def _is_due(step: int, every: int | None) -> bool:
