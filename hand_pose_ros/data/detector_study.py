@@ -99,17 +99,6 @@ def _show(
     picture = render([one], camera, background, _random_lighting(random))
     (truth,) = picture.hands
     mirrored = bool(random.integers(2))
-    image = np.ascontiguousarray(picture.image[:, ::-1]) if mirrored else picture.image
-    detections = detector.detect(image)
-    px, metres = np.full((hand.NUM_JOINTS, 2), np.nan), np.full((hand.NUM_JOINTS, 3), np.nan)
-    right_side, score = False, np.nan
-    if detections:
-        found = detections[0]
-        px, metres, score = found.landmarks_px.copy(), found.landmarks_m.copy(), found.score
-        right_side = found.side == ("left" if mirrored else "right")
-        if mirrored:
-            px[:, 0] = camera.width - 1 - px[:, 0]
-            metres[:, 0] *= -1
     in_image = (truth.joints_px > -0.5) & (truth.joints_px < (camera.width - 0.5, camera.height - 0.5))
     return Study(
         joints_m=truth.joints_m,
@@ -117,12 +106,33 @@ def _show(
         visible=truth.visible,
         inside=in_image.all(1),
         camera=np.array((camera.fx, camera.fy, camera.cx, camera.cy)),
-        found=np.array(bool(detections)),
-        right_side=np.array(right_side),
-        score=np.array(score),
-        landmarks_px=px,
-        landmarks_m=metres,
+        **answer(detector, picture.image, mirrored),
     )
+
+
+def answer(detector: HandDetector, image: np.ndarray, mirrored: bool) -> dict[str, np.ndarray]:
+    """What a :class:`Study` holds of a detector's answer, for a right hand or, if ``mirrored``, its mirror image."""
+    detections = detector.detect(np.ascontiguousarray(image[:, ::-1]) if mirrored else image)
+    if not detections:
+        return {
+            "found": np.array(False),
+            "right_side": np.array(False),
+            "score": np.array(np.nan),
+            "landmarks_px": np.full((hand.NUM_JOINTS, 2), np.nan),
+            "landmarks_m": np.full((hand.NUM_JOINTS, 3), np.nan),
+        }
+    found = detections[0]
+    px, metres = found.landmarks_px.copy(), found.landmarks_m.copy()
+    if mirrored:
+        px[:, 0] = image.shape[1] - 1 - px[:, 0]
+        metres[:, 0] *= -1
+    return {
+        "found": np.array(True),
+        "right_side": np.array(found.side == ("left" if mirrored else "right")),
+        "score": np.array(found.score),
+        "landmarks_px": px,
+        "landmarks_m": metres,
+    }
 
 
 def _crop_camera(joints_m: np.ndarray, limit: np.ndarray, random: np.random.Generator) -> CameraModel:

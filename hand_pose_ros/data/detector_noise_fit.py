@@ -1,0 +1,256 @@
+"""Fits the noise model to a detector's answers on renders: ``python -m hand_pose_ros.data.detector_noise_fit``.
+
+The pictures' answers are kept in a folder, in parts, so that an interrupted study goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hand_pose_ros import hand
+from hand_pose_ros.data.detector_noise_statistics import (
+    HIDDEN,
+    OUTSIDE,
+    STATISTICS_PATH,
+    VISIBLE,
+    NoiseStatistics,
+    anchor_in_half_extents,
+    error_features,
+    joint_states,
+    level_features,
+)
+from hand_pose_ros.data.detector_study import (
+    Study,
+    ViewedStudy,
+    load_studies,
+    run_study,
+    save_study,
+    view_study,
+)
+from hand_pose_ros.data.finger_confusion import find_confusion
+
+_PART = 100  # pictures per file of a study
+_FLIPPED = -0.3  # correlation of a hand's depths with the truth below which it counts as flipped
+_LOST = 0.4  # mean error, half extents, beyond which a hand tells nothing of systematic errors
+_FLOOR = 0.5  # of the median squared error, added to a hand's before it is weighed
+_RIDGE = 0.01  # relative to the features' variance
+_ROBUST = 0.1  # anchor lengths: errors beyond count less in the definition offsets
+_STEPS = 20
+_SHRINKAGE = 0.02  # of the correlations towards none
+_MIN_LEVEL = 1e-3
+_MIN_ADDED_VARIANCE = 0.01
+
+
+class _Prepared(NamedTuple):
+    """Hands of a study without definition offsets: joints as the model is given them, and errors (n, 21, 3)."""
+
+    joints: Tensor
+    errors: Tensor
+    view_rotation: Tensor
+    state: Tensor
+
+
+def fit_noise(viewed: ViewedStudy) -> NoiseStatistics:
+    """Statistics of the errors of found hands, of their true side."""
+    confusion = find_confusion(viewed.points, viewed.points_found)
+    confused = (confusion.swapped | confusion.copied).any((1, 2))
+    flipped = _depth_correlation(viewed) < _FLIPPED
+    distance = (viewed.points_found - viewed.points).norm(dim=-1).mean(-1)
+    regular = ~confused & ~flipped
+
+    definition = _definition_offsets(viewed, regular & (distance < _LOST))
+    hands = _Prepared(*(value[regular] for value in _prepare(viewed, definition)))
+    weights, bias, residuals = _systematic(hands)
+    sigma, level = _joint_sigma(residuals, hands.state)
+    unit = residuals / (sigma * 1)[hands.state, torch.arange(hand.NUM_JOINTS)][..., (0, 0, 1)]
+    unit = unit / level[:, None][..., (0, 0, 1)]
+    cholesky = torch.linalg.cholesky(_correlations(unit))
+    features = level_features(hands.joints, hands.view_rotation, hands.state)
+    level_weights, level_bias = _ridge(features, level.log(), torch.ones_like(level[:, 0]))
+    spread = level.log() - features @ level_weights - level_bias
+    covariance = _added_covariance(spread, cholesky)
+    sampled = _sampled_levels(cholesky)
+    return NoiseStatistics(
+        definition=definition,
+        weights=weights,
+        bias=bias,
+        sigma=sigma,
+        cholesky=cholesky,
+        level_weights=level_weights,
+        level_bias=level_bias - sampled.log().mean(0),
+        level_cholesky=torch.linalg.cholesky(covariance),
+        swapped=confusion.swapped.double().mean(0),
+        copied=confusion.copied.double().mean(0),
+        flipped=flipped.double().mean(),
+    )
+
+
+def _depth_correlation(viewed: ViewedStudy) -> Tensor:
+    """(n,) correlation of each hand's found and true depths."""
+    found, true = (value - value.mean(-1, keepdim=True) for value in (viewed.depth_found, viewed.depth))
+    return (found * true).sum(-1) / (found.norm(dim=-1) * true.norm(dim=-1)).clamp(min=1e-9)
+
+
+def _definition_offsets(viewed: ViewedStudy, chosen: Tensor) -> Tensor:
+    """(21, 3) constant offset of each joint in the wrist frame, anchor lengths, from the image only; robust."""
+    unit = anchor_in_half_extents(viewed.points, viewed.depth)[chosen]
+    errors = (viewed.points_found - viewed.points)[chosen] / unit[:, None, None]
+    matrix = viewed.view_rotation[chosen][:, :2].flatten(0, 1)
+    offsets = []
+    for joint in range(hand.NUM_JOINTS):
+        target = errors[:, joint].flatten()
+        weight = torch.ones_like(target)
+        for _ in range(_STEPS):
+            offset = torch.linalg.lstsq(matrix * weight[:, None], target * weight).solution
+            weight = (1 + ((target - matrix @ offset) / _ROBUST).square()).rsqrt()
+        offsets.append(offset)
+    return torch.stack(offsets)
+
+
+def _prepare(viewed: ViewedStudy, definition: Tensor) -> _Prepared:
+    unit = anchor_in_half_extents(viewed.points, viewed.depth)[:, None, None]
+    offset = definition @ viewed.view_rotation.transpose(-1, -2)
+    in_image = viewed.points_found - viewed.points - offset[..., :2] * unit
+    in_depth = viewed.depth_found - viewed.depth - (offset[..., 2] - offset[:, :1, 2])
+    joints = torch.cat(((viewed.points - viewed.points[:, :1]) / unit, viewed.depth[..., None]), dim=-1)
+    errors = torch.cat((in_image, in_depth[..., None]), dim=-1)
+    return _Prepared(joints, errors, viewed.view_rotation, joint_states(viewed.visible, viewed.inside))
+
+
+def _systematic(hands: _Prepared) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights and bias of the errors' systematic part, and what is left (n, 21, 3) of the errors.
+
+    Hands count by how well they are predicted, in the image and in depth: a few lost hands must not bend the
+    prediction for the good ones.
+    """
+    features = error_features(hands.joints, hands.view_rotation)
+    residuals = hands.errors
+    weights = torch.zeros(features.shape[1], hand.NUM_JOINTS, 3, dtype=features.dtype)
+    bias = torch.zeros(hand.NUM_JOINTS, 3, dtype=features.dtype)
+    for _ in range(_STEPS):
+        for axes in (slice(0, 2), slice(2, 3)):
+            squares = residuals[..., axes].square().mean((1, 2))
+            count = 1 / (squares + _FLOOR * squares.median())
+            target = hands.errors[..., axes].flatten(1)
+            fitted, constant = _ridge(features, target, count)
+            weights[..., axes] = fitted.unflatten(1, (hand.NUM_JOINTS, -1))
+            bias[..., axes] = constant.unflatten(0, (hand.NUM_JOINTS, -1))
+        predicted = features @ weights.flatten(1) + bias.flatten()
+        residuals = hands.errors - predicted.unflatten(1, (-1, 3))
+    return weights.flatten(1), bias.flatten(), residuals
+
+
+def _ridge(features: Tensor, targets: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights and bias of the ridge regression on standardised features, where row i counts ``count[i]`` times."""
+    share = (count / count.sum())[:, None]
+    mean, target_mean = (share * features).sum(0), (share * targets).sum(0)
+    centred = features - mean
+    spread = (share * centred.square()).sum(0).sqrt().clamp(min=1e-6)
+    standard = centred / spread
+    gram = standard.T @ (share * standard) + _RIDGE * torch.eye(features.shape[1], dtype=features.dtype)
+    weights = torch.linalg.solve(gram, standard.T @ (share * (targets - target_mean))) / spread[:, None]
+    return weights, target_mean - mean @ weights
+
+
+def _joint_sigma(residuals: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """Standard deviations (3, 21, 2) per state, joint and kind, and levels (n, 2) per hand, by turns.
+
+    A residual's standard deviation is taken as the product of both. Joints outside the image are rare: they
+    share one ratio to the visible ones.
+    """
+    squares = torch.stack((residuals[..., :2].square().mean(-1), residuals[..., 2].square()), dim=-1)
+    squares[:, hand.WRIST, 1] = 0
+    level = squares.new_ones(len(squares), 2)
+    for _ in range(_STEPS):
+        scaled = squares / level[:, None].square()
+        variances = [_masked_mean(scaled, state == value) for value in (VISIBLE, HIDDEN, OUTSIDE)]
+        ratio = _masked_mean(
+            (scaled / variances[VISIBLE].clamp(min=1e-9)).flatten(0, 1), (state == OUTSIDE).flatten()
+        )
+        variances[OUTSIDE] = variances[VISIBLE] * ratio
+        sigma = torch.stack(variances).sqrt()
+        of_joint = sigma[state, torch.arange(hand.NUM_JOINTS)]
+        relative = squares / of_joint.square().clamp(min=1e-12)
+        relative[:, hand.WRIST, 1] = 0
+        level = torch.stack((relative[..., 0].mean(1), relative[:, 1:, 1].mean(1)), dim=-1).sqrt()
+        level = level.clamp(min=_MIN_LEVEL)
+        level = level / level.median(0).values
+    return sigma, level
+
+
+def _masked_mean(values: Tensor, chosen: Tensor) -> Tensor:
+    """Mean over the first axis of the chosen ones; values (n, ..., 2), chosen (n, ...)."""
+    weight = chosen.to(values)[..., None]
+    return (values * weight).sum(0) / weight.sum(0).clamp(min=1)
+
+
+def _correlations(unit: Tensor) -> Tensor:
+    """(63, 63), shrunk a little towards none, of errors (n, 21, 3) of about unit variance."""
+    errors = unit.flatten(1).nan_to_num(0.0)
+    covariance = errors.T @ errors / len(errors)
+    deviation = covariance.diagonal().clamp(min=1e-9).sqrt()
+    correlations = covariance / (deviation[:, None] * deviation)
+    eye = torch.eye(len(correlations), dtype=correlations.dtype)
+    return (1 - _SHRINKAGE) * correlations * (1 - eye) + eye
+
+
+def _sampled_levels(cholesky: Tensor, count: int = 20000) -> Tensor:
+    """(count, 2) levels of errors drawn with these correlations, all of unit variance."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(count, len(cholesky), dtype=cholesky.dtype, generator=generator) @ cholesky.T
+    squares = drawn.unflatten(1, (-1, 3)).square()
+    return torch.stack((squares[..., :2].mean((1, 2)), squares[:, 1:, 2].mean(1)), dim=-1).sqrt()
+
+
+def _added_covariance(spread: Tensor, cholesky: Tensor) -> Tensor:
+    """(2, 2) covariance of log levels beyond what chance gives hands of one level, whose joints are correlated."""
+    added = spread.T.cov() - _sampled_levels(cholesky).log().T.cov()
+    values, vectors = torch.linalg.eigh(added)
+    return vectors @ torch.diag(values.clamp(min=_MIN_ADDED_VARIANCE)) @ vectors.T
+
+
+def collect(folder: Path, count: int, seed: int) -> Study:
+    """Answers of MediaPipe on pictures until ``count`` hands are found, kept in ``folder``."""
+    from hand_pose_ros.detection.mediapipe_detector import MediaPipeConfig, MediaPipeDetector
+
+    folder.mkdir(parents=True, exist_ok=True)
+    detector = MediaPipeDetector(MediaPipeConfig(tracking=False, max_hands=1))
+    found, part = 0, 0
+    while found < count:
+        path = folder / f"study_{part:04d}.npz"
+        if not path.exists():
+            save_study(run_study(_PART, detector, seed + part), path)
+        with np.load(path) as stored:
+            found += int(stored["right_side"].sum())
+        part += 1
+    detector.close()
+    return load_studies(folder)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="detector_noise_fit", description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=3000, help="hands that are to be found")
+    parser.add_argument("--study", type=Path, required=True, help="folder of the answers, old and new")
+    parser.add_argument("--seed", type=int, default=1000)
+    parser.add_argument("--output", type=Path, default=STATISTICS_PATH, help="file of the statistics")
+    options = parser.parse_args(arguments)
+    study = collect(options.study, options.count, options.seed)
+    kept = Study(*(value[study.right_side] for value in study))
+    fit_noise(view_study(kept)).save(options.output)
+    sys.stdout.write(
+        f"{len(study.found)} pictures, {study.found.mean():.1%} found, "
+        f"{study.right_side.sum() / study.found.sum():.1%} of these on their side\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
