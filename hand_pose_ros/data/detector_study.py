@@ -111,7 +111,7 @@ def _show(
 
 
 def answer(detector: HandDetector, image: np.ndarray, mirrored: bool) -> dict[str, np.ndarray]:
-    """What a :class:`Study` holds of a detector's answer, for a right hand or, if ``mirrored``, its mirror image."""
+    """What a :class:`Study` holds of a detector's answer, for a right hand or its mirror image."""
     detections = detector.detect(np.ascontiguousarray(image[:, ::-1]) if mirrored else image)
     if not detections:
         return {
