@@ -58,16 +58,20 @@ def test_rotations_are_proper(view):
 
 def test_ranges_hold_and_are_used(view):
     depth = view.wrist_m[:, 2]
-    assert (depth >= DISTANCE_M[0] - 1e-5).all() and (depth <= DISTANCE_M[1] + 1e-5).all()
-    assert depth.quantile(0.1) < 0.35 and depth.quantile(0.9) > 1.1
+    assert (depth >= DISTANCE_M[0] - 1e-5).all()
+    assert (depth <= DISTANCE_M[1] + 1e-5).all()
+    assert depth.quantile(0.1) < 0.35
+    assert depth.quantile(0.9) > 1.1
     fov = torch.rad2deg(2 * torch.atan(1 / view.focal))
     low, high = FIELD_OF_VIEW_DEG
-    assert low - 0.01 <= fov.min() < low + 2 and high - 2 < fov.max() <= high + 0.01
+    assert low - 0.01 <= fov.min() < low + 2
+    assert high - 2 < fov.max() <= high + 0.01
     assert (view.anchor_length_m >= ANCHOR_LENGTH_M[0]).all()
     assert (view.anchor_length_m <= ANCHOR_LENGTH_M[1]).all()
     assert view.anchor_length_m.mean().item() == pytest.approx(hand.MEAN_ANCHOR_LENGTH_M, rel=0.01)
     assert 0.055 < view.anchor_length_m.std() / view.anchor_length_m.mean() < 0.075
-    assert (view.aspect.amax(-1) == 1).all() and (view.aspect.amin(-1) >= 0.5).all()
+    assert (view.aspect.amax(-1) == 1).all()
+    assert (view.aspect.amin(-1) >= 0.5).all()
 
 
 def test_every_hand_is_in_front_of_the_camera_with_its_middle_in_the_image(view, in_camera):
@@ -80,7 +84,8 @@ def test_the_stated_share_is_partly_outside(view, in_camera):
     share = outside.any(-1).float().mean().item()
     assert share == pytest.approx(PARTLY_OUTSIDE, abs=0.015)
     cut = outside[outside.any(-1)].sum(-1)
-    assert cut.max() < hand.NUM_JOINTS and cut.float().mean() > 3
+    assert cut.max() < hand.NUM_JOINTS
+    assert cut.float().mean() > 3
 
 
 def test_hands_are_seen_from_everywhere(view):
