@@ -71,7 +71,6 @@ class DetectorVariety:
 NO_VARIETY = DetectorVariety(*[0.0] * 7)
 """MediaPipe alone: complete, with depth, without confidence."""
 _NEAR_PERFECT_LEVEL = 0.25  # highest share of the errors that remains for near-perfect hands
-_HIGHEST_LOG_LEVEL = 2.5
 _CONFIDENCE_LOSS = 4.0  # in the logarithm of the confidence, per half extent of standard deviation
 
 
@@ -170,9 +169,15 @@ class DetectorNoise:
     ) -> Tensor:
         """(n, 21, 2) standard deviation of each joint's random error, in x and y and in depth."""
         level = level_features(joints, view_rotation, state) @ known.level_weights + known.level_bias
-        level = level + draw.normal(len(joints), 2) @ known.level_cholesky.T
+        level = level + _from_quantiles(
+            draw.normal(len(joints), 2) @ known.level_cholesky.T, known.level_quantiles
+        )
         of_joint = known.sigma[state, torch.arange(hand.NUM_JOINTS, device=state.device)]
-        return of_joint * level.clamp(max=_HIGHEST_LOG_LEVEL).exp()[:, None]
+        sigma = of_joint * torch.minimum(level, known.level_highest).exp()[:, None]
+        # Of unit mean square; the wrist has a level of its own, drawn last.
+        of_finger = known.finger_spread * draw.normal(len(joints), len(hand.FINGERS) + 1)
+        of_finger = (of_finger - known.finger_spread.square()).exp()[:, _FINGER_OF_JOINT.to(state.device)]
+        return sigma * torch.stack((of_finger, torch.ones_like(of_finger)), dim=-1)
 
     def _as_given(self, noisy: Tensor, sigma: Tensor, draw: _Draw) -> NoisyKeypoints:
         """What this hand's detector says of noisy joints (n, 21, 3) with errors of about ``sigma`` (n, 21)."""
@@ -191,6 +196,14 @@ class DetectorNoise:
             depth=torch.where(has_depth, noisy[..., 2], nan),
             confidence=torch.where(told, torch.exp(-loss), nan),
         )
+
+
+def _from_quantiles(normal: Tensor, quantiles: Tensor) -> Tensor:
+    """Standard normal variates (n, k), mapped to the distributions with these quantiles (m, k)."""
+    place = torch.special.ndtr(normal) * (len(quantiles) - 1)
+    low = place.floor().clamp(max=len(quantiles) - 2)
+    first, second = (quantiles.gather(0, low.long() + step) for step in (0, 1))
+    return first + (place - low) * (second - first)
 
 
 class _Draw:

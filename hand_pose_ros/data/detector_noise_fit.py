@@ -45,7 +45,11 @@ _ROBUST = 0.1  # anchor lengths: errors beyond count less in the definition offs
 _STEPS = 20
 _SHRINKAGE = 0.02  # of the correlations towards none
 _MIN_LEVEL = 1e-3
-_MIN_ADDED_VARIANCE = 0.01
+_HIGHEST_LEVEL = 0.995  # share of the hands' levels that may occur
+_SAMPLES = 20000
+_QUANTILES = 65
+_MIN_ADDED = 0.05  # share of the levels' variance that is taken for real, at least
+_MAX_CORRELATION = 0.95
 
 
 class _Prepared(NamedTuple):
@@ -69,14 +73,15 @@ def fit_noise(viewed: ViewedStudy) -> NoiseStatistics:
     hands = _Prepared(*(value[regular] for value in _prepare(viewed, definition)))
     weights, bias, residuals = _systematic(hands)
     sigma, level = _joint_sigma(residuals, hands.state)
-    unit = residuals / (sigma * 1)[hands.state, torch.arange(hand.NUM_JOINTS)][..., (0, 0, 1)]
+    unit = residuals / sigma[hands.state, torch.arange(hand.NUM_JOINTS)][..., (0, 0, 1)]
     unit = unit / level[:, None][..., (0, 0, 1)]
     cholesky = torch.linalg.cholesky(_correlations(unit))
+    finger_spread = _finger_spread(unit, cholesky)
     features = level_features(hands.joints, hands.view_rotation, hands.state)
     level_weights, level_bias = _ridge(features, level.log(), torch.ones_like(level[:, 0]))
     spread = level.log() - features @ level_weights - level_bias
-    covariance = _added_covariance(spread, cholesky)
-    sampled = _sampled_levels(cholesky)
+    sampled = _levels(_sampled_errors(cholesky, finger_spread)).log()
+    level_cholesky, quantiles = _level_distribution(spread, sampled)
     return NoiseStatistics(
         definition=definition,
         weights=weights,
@@ -84,8 +89,11 @@ def fit_noise(viewed: ViewedStudy) -> NoiseStatistics:
         sigma=sigma,
         cholesky=cholesky,
         level_weights=level_weights,
-        level_bias=level_bias - sampled.log().mean(0),
-        level_cholesky=torch.linalg.cholesky(covariance),
+        level_bias=level_bias - sampled.mean(0),
+        level_cholesky=level_cholesky,
+        level_quantiles=quantiles,
+        level_highest=level.log().quantile(_HIGHEST_LEVEL, dim=0) - sampled.mean(0),
+        finger_spread=finger_spread,
         swapped=confusion.swapped.double().mean(0),
         copied=confusion.copied.double().mean(0),
         flipped=flipped.double().mean(),
@@ -201,19 +209,54 @@ def _correlations(unit: Tensor) -> Tensor:
     return (1 - _SHRINKAGE) * correlations * (1 - eye) + eye
 
 
-def _sampled_levels(cholesky: Tensor, count: int = 20000) -> Tensor:
-    """(count, 2) levels of errors drawn with these correlations, all of unit variance."""
+def _sampled_errors(cholesky: Tensor, finger_spread: Tensor) -> Tensor:
+    """(m, 21, 3) errors of unit variance, with these correlations and this spread of fingers' levels."""
     generator = torch.Generator().manual_seed(0)
-    drawn = torch.randn(count, len(cholesky), dtype=cholesky.dtype, generator=generator) @ cholesky.T
-    squares = drawn.unflatten(1, (-1, 3)).square()
+    drawn = torch.randn(_SAMPLES, len(cholesky), dtype=cholesky.dtype, generator=generator) @ cholesky.T
+    fingers = torch.randn(_SAMPLES, len(hand.FINGERS), dtype=cholesky.dtype, generator=generator)
+    factor = (finger_spread * fingers - finger_spread.square()).exp().repeat_interleave(4, dim=1)
+    errors = drawn.unflatten(1, (-1, 3)).clone()
+    errors[:, 1:, :2] *= factor[..., None]
+    return errors
+
+
+def _levels(errors: Tensor) -> Tensor:
+    """(m, 2) root mean squares of errors (m, 21, 3), in the image and in depth."""
+    squares = errors.square()
     return torch.stack((squares[..., :2].mean((1, 2)), squares[:, 1:, 2].mean(1)), dim=-1).sqrt()
 
 
-def _added_covariance(spread: Tensor, cholesky: Tensor) -> Tensor:
-    """(2, 2) covariance of log levels beyond what chance gives hands of one level, whose joints are correlated."""
-    added = spread.T.cov() - _sampled_levels(cholesky).log().T.cov()
-    values, vectors = torch.linalg.eigh(added)
-    return vectors @ torch.diag(values.clamp(min=_MIN_ADDED_VARIANCE)) @ vectors.T
+def _finger_spread(unit: Tensor, cholesky: Tensor) -> Tensor:
+    """() spread of fingers' levels that gives errors in the image the tails that they have within their hand.
+
+    A log-normal factor of spread s multiplies the kurtosis by exp(4 s^2); that of normal errors divided by their
+    own hand's level is found by sampling.
+    """
+    normal = _sampled_errors(cholesky, cholesky.new_tensor(0.0))
+    normal = normal[..., :2] / _levels(normal)[:, None, :1]
+    ratio = _kurtosis(unit[:, 1:, :2]) / _kurtosis(normal[:, 1:])
+    return (ratio.clamp(min=1).log() / 4).sqrt()
+
+
+def _kurtosis(values: Tensor) -> Tensor:
+    return values.pow(4).mean() / values.square().mean().square()
+
+
+def _level_distribution(spread: Tensor, sampled: Tensor) -> tuple[Tensor, Tensor]:
+    """Correlation (as Cholesky factor) and quantiles of hands' log levels (n, 2), beyond what chance gives.
+
+    Hands of one level differ by chance, because their joints' errors are few and correlated (``sampled``): that
+    much variance is taken off.
+    """
+    seen, chance = spread.T.cov(), sampled.T.cov()
+    added = seen - chance
+    variance = torch.maximum(added.diagonal(), _MIN_ADDED * seen.diagonal())
+    correlation = (added[0, 1] / variance.prod().sqrt()).clamp(-_MAX_CORRELATION, _MAX_CORRELATION)
+    matrix = torch.eye(2, dtype=spread.dtype)
+    matrix[0, 1] = matrix[1, 0] = correlation
+    centred = (spread - spread.mean(0)) * (variance / seen.diagonal()).sqrt()
+    steps = torch.linspace(0, 1, _QUANTILES, dtype=spread.dtype)
+    return torch.linalg.cholesky(matrix), centred.quantile(steps, dim=0)
 
 
 def collect(folder: Path, count: int, seed: int) -> Study:

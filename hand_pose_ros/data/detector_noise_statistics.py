@@ -31,7 +31,10 @@ class NoiseStatistics(NamedTuple):
     cholesky: (63, 63) of the random error's correlations.
     level_weights, level_bias: (features, 2) and (2,), mean logarithm of a hand's error levels, in the image and
         in depth, as a linear function of :func:`level_features`.
-    level_cholesky: (2, 2) of those logarithms' covariance.
+    level_cholesky: (2, 2) of the correlation of what that mean leaves of the two logarithms, as normal variates.
+    level_quantiles: (quantiles, 2) of what it leaves, at even steps from probability 0 to 1.
+    level_highest: (2,) logarithms that no hand's level exceeds.
+    finger_spread: () standard deviation of the logarithm of a finger's level within its hand, in the image.
     swapped, copied: (5, 5) probability that finger i and j are swapped (i < j), and that i is placed on j.
     flipped: () probability that the depth of the whole hand has the wrong sign.
     """
@@ -44,6 +47,9 @@ class NoiseStatistics(NamedTuple):
     level_weights: Tensor
     level_bias: Tensor
     level_cholesky: Tensor
+    level_quantiles: Tensor
+    level_highest: Tensor
+    finger_spread: Tensor
     swapped: Tensor
     copied: Tensor
     flipped: Tensor
