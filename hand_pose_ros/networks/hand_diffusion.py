@@ -45,7 +45,7 @@ class HandDiffusionConfig:
     steps: int = 50
     schedule: str = "cosine"
     parametrisation: str = "x0"
-    channels: tuple[int, ...] = (48, 64, 96)
+    channels: tuple[int, ...] = (32, 48, 96)
     head_width: int = 512
     head_blocks: int = 2
     condition: ConditionConfig = field(default_factory=ConditionConfig)
