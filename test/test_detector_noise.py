@@ -196,14 +196,17 @@ def test_confused_fingers_are_made_and_found_again():
 
 
 def test_confusion_is_drawn_with_its_probabilities():
-    swapped, copied = torch.zeros(5, 5), torch.zeros(5, 5)
-    swapped[1, 2], copied[3, 4] = 0.2, 0.1
-    sources = random_sources(swapped, copied, 10000, torch.Generator().manual_seed(0))
+    swapped, copied = torch.zeros(5, 5), torch.zeros(2, 5, 5)
+    swapped[1, 2], copied[0, 3, 4], copied[1, 3, 4] = 0.2, 0.02, 0.1
+    unseen = torch.zeros(20000, 5, dtype=torch.bool)
+    unseen[:10000, 3] = True
+    sources = random_sources(swapped, copied, unseen, torch.Generator().manual_seed(0))
     is_swapped = (sources == torch.tensor((0, 2, 1, 3, 4))).all(-1)
     is_copied = (sources == torch.tensor((0, 1, 2, 4, 4))).all(-1)
     none = (sources == torch.arange(5)).all(-1)
     assert 0.18 < is_swapped.float().mean() < 0.22
-    assert 0.08 < is_copied.float().mean() < 0.12
+    assert 0.08 < is_copied[:10000].float().mean() < 0.12
+    assert 0.01 < is_copied[10000:].float().mean() < 0.03
     assert (is_swapped | is_copied | none).all()
 
 

@@ -24,7 +24,7 @@ from hand_pose_ros.data.detector_noise_statistics import (
     level_features,
     load_statistics,
 )
-from hand_pose_ros.data.finger_confusion import confuse, random_sources
+from hand_pose_ros.data.finger_confusion import confuse, fingers_unseen, random_sources
 from hand_pose_ros.shapes import check_shape
 
 _FINGER_OF_JOINT = torch.tensor([(node - 1) // 4 if node else -1 for node in range(hand.NUM_JOINTS)])
@@ -153,7 +153,7 @@ class DetectorNoise:
         noisy = (
             torch.cat((points, (depth * torch.where(flipped, -1.0, 1.0)[:, None])[..., None]), dim=-1) + error
         )
-        sources = random_sources(known.swapped, known.copied, count, generator)
+        sources = random_sources(known.swapped, known.copied, fingers_unseen(visible & inside), generator)
         sources = torch.where(perfect[:, None], torch.arange(5, device=sources.device), sources)
         noisy, sigma = confuse(noisy, sources), confuse(sigma, sources)
         noisy = torch.cat((noisy[..., :2], noisy[..., 2:] - noisy[:, :1, 2:]), dim=-1)

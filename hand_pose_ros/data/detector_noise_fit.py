@@ -34,7 +34,7 @@ from hand_pose_ros.data.detector_study import (
     save_study,
     view_study,
 )
-from hand_pose_ros.data.finger_confusion import find_confusion
+from hand_pose_ros.data.finger_confusion import find_confusion, fingers_unseen
 
 _PART = 100  # pictures per file of a study
 _FLIPPED = -0.3  # correlation of a hand's depths with the truth below which it counts as flipped
@@ -42,11 +42,11 @@ _LOST = 0.4  # mean error, half extents, beyond which a hand tells nothing of sy
 _FLOOR = 0.5  # of the median squared error, added to a hand's before it is weighed
 _RIDGE = 0.01  # relative to the features' variance
 _ROBUST = 0.1  # anchor lengths: errors beyond count less in the definition offsets
-_STEPS = 20
+_STEPS = 10  # of the fits that go by turns
 _SHRINKAGE = 0.02  # of the correlations towards none
 _MIN_LEVEL = 1e-3
 _HIGHEST_LEVEL = 0.995  # share of the hands' levels that may occur
-_SAMPLES = 20000
+_SAMPLES = 10000
 _QUANTILES = 65
 _MIN_ADDED = 0.05  # share of the levels' variance that is taken for real, at least
 _MAX_CORRELATION = 0.95
@@ -95,9 +95,18 @@ def fit_noise(viewed: ViewedStudy) -> NoiseStatistics:
         level_highest=level.log().quantile(_HIGHEST_LEVEL, dim=0) - sampled.mean(0),
         finger_spread=finger_spread,
         swapped=confusion.swapped.double().mean(0),
-        copied=confusion.copied.double().mean(0),
+        copied=_copied_rates(confusion.copied, fingers_unseen(viewed.visible & viewed.inside)),
         flipped=flipped.double().mean(),
     )
+
+
+def _copied_rates(copied: Tensor, unseen: Tensor) -> Tensor:
+    """(2, 5, 5) how often a finger is placed on another one, of the times that it is seen, and that it is not."""
+    rates = []
+    for chosen in (~unseen, unseen):
+        weight = chosen.double()[..., None]
+        rates.append((copied * weight).sum(0) / weight.sum(0).clamp(min=1))
+    return torch.stack(rates)
 
 
 def _depth_correlation(viewed: ViewedStudy) -> Tensor:

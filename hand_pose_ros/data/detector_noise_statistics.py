@@ -35,7 +35,8 @@ class NoiseStatistics(NamedTuple):
     level_quantiles: (quantiles, 2) of what it leaves, at even steps from probability 0 to 1.
     level_highest: (2,) logarithms that no hand's level exceeds.
     finger_spread: () standard deviation of the logarithm of a finger's level within its hand, in the image.
-    swapped, copied: (5, 5) probability that finger i and j are swapped (i < j), and that i is placed on j.
+    swapped: (5, 5) probability that fingers i and j are swapped (i < j).
+    copied: (2, 5, 5) probability that finger i is placed on j, if i is seen, and if most of it is not.
     flipped: () probability that the depth of the whole hand has the wrong sign.
     """
 

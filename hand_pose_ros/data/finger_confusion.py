@@ -45,10 +45,22 @@ def confuse(values: Tensor, source: Tensor) -> Tensor:
     return values[torch.arange(len(values), device=values.device)[:, None], nodes]
 
 
-def random_sources(swapped: Tensor, copied: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """(count, 5) long: which finger each finger is taken for, with the probabilities (5, 5) of the statistics."""
-    device = swapped.device
-    probabilities = torch.cat((swapped.flatten(), copied.flatten()))
+def fingers_unseen(visible: Tensor) -> Tensor:
+    """(n, 5) bool: whether most joints of each finger beyond its knuckle are not ``visible`` (n, 21)."""
+    return _beyond_knuckles(visible[..., None]).sum((-1, -2)) < 2
+
+
+def random_sources(swapped: Tensor, copied: Tensor, unseen: Tensor, generator: torch.Generator) -> Tensor:
+    """(n, 5) long: which finger each finger is taken for; one event per hand at the most.
+
+    Args:
+        swapped: (5, 5) probability that i and j are exchanged. copied: (2, 5, 5) that i is placed on j, for i seen
+            and for i not seen.
+        unseen: (n, 5) bool, of :func:`fingers_unseen`.
+    """
+    device, count = swapped.device, len(unseen)
+    most = copied.amax(0)
+    probabilities = torch.cat((swapped.flatten(), most.flatten()))
     right = (1 - probabilities.sum()).clamp(min=0)
     edges = torch.cat((right[None], probabilities)).cumsum(0)
     draw = torch.rand(count, generator=generator, device=generator.device).to(swapped)
@@ -57,8 +69,12 @@ def random_sources(swapped: Tensor, copied: Tensor, count: int, generator: torch
     (hands,) = torch.nonzero(event >= 0, as_tuple=True)
     pair = event[hands] % _FINGERS**2
     first, second = pair // _FINGERS, pair % _FINGERS
-    sources[hands, first] = second
     exchanged = event[hands] < _FINGERS**2
+    # Events are drawn as often as they happen to the worse of seen and unseen fingers, then thinned.
+    share = copied[unseen[hands, first].long(), first, second] / most[first, second].clamp(min=1e-9)
+    thin = torch.rand(len(hands), generator=generator, device=generator.device).to(swapped)
+    kept = exchanged | (thin < share)
+    sources[hands[kept], first[kept]] = second[kept]
     sources[hands[exchanged], second[exchanged]] = first[exchanged]
     return sources
 
