@@ -23,6 +23,8 @@ class Detection:
     landmarks_m: (21, 3) the detector's own 3D joints, metres in the camera's orientation with an arbitrary
         origin; None if it has none.
     track_id: number that stays with the hand from frame to frame; None without tracking.
+    landmark_scores: (21,) the detector's confidence in each landmark, in [0, 1], NaN where it has none; None from a
+        detector that gives none at all.
     """
 
     side: str
@@ -31,6 +33,7 @@ class Detection:
     landmarks_px: np.ndarray | None = None
     landmarks_m: np.ndarray | None = None
     track_id: int | None = None
+    landmark_scores: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         hand.check_side(self.side)
@@ -41,6 +44,8 @@ class Detection:
             _check_array("landmarks_px", self.landmarks_px, (hand.NUM_JOINTS, 2))
         if self.landmarks_m is not None:
             _check_array("landmarks_m", self.landmarks_m, (hand.NUM_JOINTS, 3))
+        if self.landmark_scores is not None:
+            _check_array("landmark_scores", self.landmark_scores, (hand.NUM_JOINTS,))
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,7 @@ def test_both_layouts_and_landmarks(tmp_path):
     for found in results.values():
         assert found.side == "left"
         assert np.isnan(found.landmarks_px[:5]).all()  # their score is 0
+        np.testing.assert_allclose(found.landmark_scores, np.arange(21) >= 5, atol=0.05)
         steps = 2.0 * np.arange(5, 21)[:, None] * (1, -1)  # a pixel of the input is two of the image
         np.testing.assert_allclose(found.landmarks_px[5:], (90.0, 60.0) + steps, atol=0.15)
     np.testing.assert_allclose(results["yolo"].box_px, results["end_to_end"].box_px, atol=1e-3)

@@ -153,15 +153,17 @@ class OnnxDetector:
 
     def _detection(self, candidate: Candidates, letterbox: Letterbox) -> Detection:
         box_px = letterbox.to_image(candidate.boxes.reshape(2, 2)).reshape(4)
-        landmarks_px = None
+        landmarks_px = scores = None
         if candidate.landmarks is not None:
             landmarks_px = letterbox.to_image(candidate.landmarks[0, :, :2])
             if self._config.landmark_values == 3:
-                landmarks_px[~(candidate.landmarks[0, :, 2] >= self._config.min_landmark_score)] = np.nan
+                scores = candidate.landmarks[0, :, 2].clip(0, 1)
+                landmarks_px[~(scores >= self._config.min_landmark_score)] = np.nan
         side = self._config.class_sides[candidate.classes[0]]
         if side is None:
             side = self._side_of(box_px, landmarks_px, letterbox.image_size)
-        return Detection(side, min(float(candidate.scores[0]), 1.0), box_px, landmarks_px)
+        score = min(float(candidate.scores[0]), 1.0)
+        return Detection(side, score, box_px, landmarks_px, landmark_scores=scores)
 
 
 def _open_session(config: OnnxDetectorConfig) -> Any:

@@ -53,6 +53,8 @@ def keypoint_input(camera: CameraModel, detection: Detection) -> tuple[KeypointV
     inside = (x >= -0.5) & (x <= camera.width - 0.5) & (y >= -0.5) & (y <= camera.height - 0.5)
     view = KeypointView(*(value.float() for value in view))
     confidence = torch.full_like(view.points[..., 0], torch.nan)
+    if detection.landmark_scores is not None:
+        confidence[0] = torch.from_numpy(np.asarray(detection.landmark_scores, dtype=np.float32))
     return view, KeypointCondition(
         view.points, depth[None].float(), confidence, inside[None], view.half_extent
     )
