@@ -23,8 +23,8 @@ class Detection:
     landmarks_m: (21, 3) the detector's own 3D joints, metres in the camera's orientation with an arbitrary
         origin; None if it has none.
     track_id: number that stays with the hand from frame to frame; None without tracking.
-    landmark_scores: (21,) the detector's confidence in each landmark, in [0, 1], NaN where it has none; None from a
-        detector that gives none at all.
+    landmark_scores: (21,) the detector's confidence in each landmark, in [0, 1], NaN where it has none; None from
+        a detector that gives none at all.
     """
 
     side: str
