@@ -22,7 +22,6 @@ SHARES: Final = {"fitted": 0.42, "recombined": 0.20, "by_rule": 0.25, "broad": 0
 _SPARE = 1.3  # hands drawn for each one wanted: about one in five collides
 _STAY = 0.12  # share of the colliding hands that stay: fingers are soft, and joints are never where they seem
 _JITTER_DEG = 2.0  # standard deviation by which a pose of the bank is varied
-_BUILD_SPREAD = 0.07  # the same for a person's offset angles, as a share of their range
 _CHANGE = 0.4  # how often the next finger of a recombined hand comes from the other hand
 
 # Broad draws: middle and spread, as shares of the range, and DIP flexion as a multiple of PIP flexion.
@@ -88,8 +87,6 @@ class PoseSampler:
         """As :meth:`sample`, of this kind only and with the colliding hands."""
         angles = self._bounds.neutral.repeat(count, 1)
         angles[:, VARIED] = self._prior.mixture.sample(count, generator)
-        build = _BUILD_SPREAD * self._span * (1 - self._articulated)
-        angles = angles + build * torch.randn(angles.shape, generator=generator)
         return self._fold(angles), random_proportions(count, generator)
 
     def recombined(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
