@@ -23,7 +23,12 @@ ROSDEP_KEY_OF = {
     "tqdm": "python3-tqdm",
     "yaml": "python3-yaml",
 }
-PIP_NAME_OF = {"cv2": "opencv-python-headless", "skimage": "scikit-image", "yaml": "PyYAML"}
+PIP_NAME_OF = {
+    "ai_edge_litert": "ai-edge-litert",
+    "cv2": "opencv-python-headless",
+    "skimage": "scikit-image",
+    "yaml": "PyYAML",
+}
 ROS_ONLY = {"launch", "launch_ros"}
 
 

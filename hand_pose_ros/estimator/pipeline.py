@@ -1,8 +1,9 @@
-"""One frame through the package: detect, number the hands, estimate, measure how long each stage took."""
+"""One frame through the package: find and number the hands, estimate, steady; and how long each stage took."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,9 +11,11 @@ import numpy as np
 
 from hand_pose_ros.camera.mirroring import mirrored_camera, mirrored_image
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.detection.association import Associator
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.pose import Detection, HandPose
+from hand_pose_ros.tracking.frame_clock import FrameClock
+from hand_pose_ros.tracking.smoothing import PoseSmoother
+from hand_pose_ros.tracking.tracker import HandTracker, NumberedDetector
 
 
 class PoseEstimator(Protocol):
@@ -34,7 +37,7 @@ class FrameResult:
     hands: one pose for each of ``detections``.
     image_bgr, camera: what all pixels refer to, so what an overlay is drawn on and projected with: those of the
         call, flipped back if the camera is mirrored.
-    stage_seconds: wall time of 'detect' and 'estimate'.
+    stage_seconds: wall time of 'detect', 'estimate' and 'smooth'.
     """
 
     hands: list[HandPose]
@@ -45,28 +48,45 @@ class FrameResult:
 
 
 class HandPipeline:
-    """Detector and estimator, called one after the other. Not thread-safe: call it from one thread at a time."""
+    """Tracker, estimator and smoothers, one after the other. Not thread-safe: one thread at a time."""
 
-    def __init__(self, detector: HandDetector, estimator: PoseEstimator, mirrored: bool = False) -> None:
-        """``mirrored``: images come flipped left to right; the results are of the scene as it is all the same."""
-        self._detector = detector
+    def __init__(
+        self,
+        detector: HandDetector | HandTracker,
+        estimator: PoseEstimator,
+        mirrored: bool = False,
+        smoothers: Sequence[PoseSmoother] = (),
+    ) -> None:
+        """Make a pipeline of its parts.
+
+        Args:
+            detector: runs on every frame, and its hands are numbered; or a tracker, which does that itself.
+            mirrored: images come flipped left to right; the results are of the scene as it is all the same.
+            smoothers: what the estimated poses pass through, in this order.
+        """
+        self._tracker = detector if isinstance(detector, HandTracker) else NumberedDetector(detector)
         self._estimator = estimator
-        self._associator = Associator()
+        self._smoothers = tuple(smoothers)
+        self._clock = FrameClock()
         self._mirrored = mirrored
 
-    def process(self, image_bgr: np.ndarray, camera: CameraModel) -> FrameResult:
+    def process(
+        self, image_bgr: np.ndarray, camera: CameraModel, stamp_s: float | None = None
+    ) -> FrameResult:
         """Find and estimate the hands of one image.
 
         Args:
             image_bgr: (H, W, 3) uint8, of the size that ``camera`` describes.
             camera: of the image as it is, mirrored or not.
+            stamp_s: when the image was taken, seconds from any origin; None if not known, which is taken for a
+                thirtieth of a second after the last one. Stamps that repeat or run backwards are survived.
 
         Returns:
             Poses in the frame of the camera, or, for a mirrored one, of the lens that looks at the scene
             unmirrored.
 
         Raises:
-            ValueError: the image has another type, shape or size.
+            ValueError: the image has another type, shape or size, or the stamp is not finite.
         """
         expected = (camera.height, camera.width, 3)
         if image_bgr.dtype != np.uint8 or image_bgr.shape != expected:
@@ -75,21 +95,27 @@ class HandPipeline:
                 f"got {image_bgr.dtype} of shape {image_bgr.shape}"
             )
         start = time.perf_counter()
+        time_s = self._clock.advance(stamp_s)
         if self._mirrored:
             image_bgr, camera = mirrored_image(image_bgr), mirrored_camera(camera)
-        detections = self._associator.update(self._detector.detect(image_bgr))
+        detections = self._tracker.track(image_bgr, time_s)
         detected = time.perf_counter()
         hands = self._estimator.estimate(image_bgr, camera, detections)
         estimated = time.perf_counter()
-        seconds = {"detect": detected - start, "estimate": estimated - detected}
+        for smoother in self._smoothers:
+            hands = smoother.smooth(hands, time_s)
+        seconds = {
+            "detect": detected - start,
+            "estimate": estimated - detected,
+            "smooth": time.perf_counter() - estimated,
+        }
         return FrameResult(hands, detections, image_bgr, camera, seconds)
 
     def reset(self) -> None:
         """Forget all tracks."""
-        self._detector.reset()
-        self._associator.reset()
-        self._estimator.reset()
+        for part in (self._tracker, self._estimator, *self._smoothers, self._clock):
+            part.reset()
 
     def close(self) -> None:
         """Free the detector's resources."""
-        self._detector.close()
+        self._tracker.close()

@@ -1,0 +1,69 @@
+"""Which observation continues which track: by predicted joints or boxes, and by side, for all pairs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from hand_pose_ros import hand
+from hand_pose_ros.tracking.observation import Observation
+
+_LEAST_JOINTS: Final = 5  # that both must have for their joints to be compared; otherwise their boxes are
+_OTHER_SIDE: Final = 0.4  # what a certain contradiction of sides counts, in hand sizes
+_NEVER: Final = 1e6
+
+
+def point_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Mean distances (T, D) of the joints of hands (T, 23, 2) and hands (D, 23, 2), in sizes of the larger hand.
+
+    Of the boxes' corners where fewer than five joints are known of both.
+    """
+    distances = np.linalg.norm(first[:, None] - second[None], axis=-1)
+    sizes = np.maximum(_sizes(first)[:, None], _sizes(second)[None])
+    joints = distances[..., : hand.NUM_JOINTS]
+    known = np.isfinite(joints)
+    if known.all():
+        return joints.mean(axis=-1) / sizes
+    count = known.sum(axis=-1)
+    by_joints = np.where(known, joints, 0).sum(axis=-1) / np.maximum(count, 1)
+    return (
+        np.where(count >= _LEAST_JOINTS, by_joints, distances[..., hand.NUM_JOINTS :].mean(axis=-1)) / sizes
+    )
+
+
+def side_contradictions(certainties: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """How much tracks (T,), from -1 left to 1 right, and likelihoods (D,) of right hands contradict: (T, D)."""
+    return np.maximum(-certainties[:, None] * (2 * right[None] - 1), 0)
+
+
+def assign(costs: np.ndarray, allowed: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs (row, column) of the cheapest assignment of costs (T, D) that uses allowed pairs only."""
+    if not costs.size:
+        return []
+    rows, columns = linear_sum_assignment(np.where(allowed, costs, _NEVER))
+    return [(r, c) for r, c in zip(rows.tolist(), columns.tolist(), strict=True) if allowed[r, c]]
+
+
+def match(
+    predicted: np.ndarray, certainties: np.ndarray, gates: np.ndarray, observations: Sequence[Observation]
+) -> list[tuple[int, int]]:
+    """Pairs (track, observation), at the least total cost.
+
+    Args:
+        predicted: (T, 23, 2) points of the tracks. certainties: (T,) of their sides, from -1 left to 1 right.
+        gates: (T,) how far an observation may be from its track, in hand sizes.
+    """
+    if not len(predicted) or not observations:
+        return []
+    distances = point_distances(predicted, np.stack([one.points_px for one in observations]))
+    right = np.array([one.right for one in observations])
+    contradictions = side_contradictions(certainties, right)
+    return assign(distances + _OTHER_SIDE * contradictions, distances <= gates[:, None])
+
+
+def _sizes(points: np.ndarray) -> np.ndarray:
+    """The larger sides (N,) of the boxes of hands (N, 23, 2)."""
+    return (points[:, -1] - points[:, -2]).max(axis=-1).clip(min=1.0)

@@ -1,0 +1,36 @@
+"""Where the points of a hand will be in the next frame: constant velocity, which dies away unseen."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+_VELOCITY_MEMORY_S: Final = 0.04  # over which velocities are averaged: detectors' points jitter
+_COASTING_S: Final = 0.25  # after which a hand that is not seen has lost most of its velocity
+
+
+class PointMotion:
+    """Image points (n, 2) of one hand and their velocities (n, 2), pixels per second."""
+
+    def __init__(self, points_px: np.ndarray, time_s: float) -> None:
+        self.points_px = points_px
+        self.time_s = time_s
+        self.velocity_px_s = np.zeros_like(points_px)
+
+    def predicted(self, time_s: float) -> np.ndarray:
+        """The points (n, 2) expected at a time, NaN where they were not known."""
+        ahead_s = max(time_s - self.time_s, 0.0)
+        reach_s = _COASTING_S * (1 - math.exp(-ahead_s / _COASTING_S))
+        return self.points_px + reach_s * self.velocity_px_s
+
+    def update(self, points_px: np.ndarray, time_s: float) -> None:
+        """Take in where the points (n, 2) are now; if no time has passed, the velocities stay."""
+        passed_s = time_s - self.time_s
+        if passed_s > 0:
+            share = 1 - math.exp(-passed_s / _VELOCITY_MEMORY_S)
+            change = (points_px - self.points_px) / passed_s - self.velocity_px_s
+            self.velocity_px_s = self.velocity_px_s + share * np.nan_to_num(change)
+            self.time_s = time_s
+        self.points_px = points_px

@@ -1,0 +1,173 @@
+"""The hands in view and their numbers: births, deaths, duplicates, and who is who after they met or hid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hand_pose_ros.pose import Detection
+from hand_pose_ros.tracking.association import match, point_distances
+from hand_pose_ros.tracking.observation import Observation
+from hand_pose_ros.tracking.track import Track
+
+
+@dataclass(frozen=True)
+class IdentityConfig:
+    """When a hand is a new one, the same one, or gone. Distances are in sizes of the hand.
+
+    max_hands: how many hands there are at most at a time.
+    certain_score: a new hand is believed at once from this score on, otherwise if the next frame shows it too.
+    gone_after_s: how long a hand is looked for where it should be; meanwhile it takes one of the ``max_hands``.
+    remembered_s: how long its number waits for it afterwards, in case that it comes back.
+    farthest_step: from where a hand is expected to where it is found. growth_per_s: added to that for a hand not
+        seen.
+    same_hand: mean distance of the joints below which two observations are of one hand.
+    """
+
+    max_hands: int = 2
+    certain_score: float = 0.75
+    gone_after_s: float = 0.25
+    remembered_s: float = 2.0
+    farthest_step: float = 1.0
+    growth_per_s: float = 2.0
+    same_hand: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.max_hands < 1:
+            raise ValueError(f"max_hands must be at least 1, got {self.max_hands}")
+        for name in ("gone_after_s", "remembered_s", "growth_per_s"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        for name in ("farthest_step", "same_hand"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+
+class HandIdentities:
+    """Numbers hands from frame to frame. Numbers count up from 0 and are never given to a second hand."""
+
+    def __init__(self, config: IdentityConfig | None = None) -> None:
+        self._config = config or IdentityConfig()
+        self._followed: list[Track] = []  # seen in the last frame, or looked for
+        self._remembered: list[Track] = []  # gone, but not for long
+        self._next_id = 0
+
+    @property
+    def followed(self) -> Sequence[Track]:
+        """The hands that are in view or were a moment ago, and that the next frame should be searched for."""
+        return self._followed
+
+    def distinct(self, observations: Sequence[Observation]) -> list[Observation]:
+        """Of observations of one hand the best, by score."""
+        ordered = sorted(observations, key=lambda one: -one.detection.score)
+        if len(ordered) < 2:
+            return ordered
+        points = np.stack([one.points_px for one in ordered])
+        close = point_distances(points, points) < self._config.same_hand
+        kept: list[int] = []
+        for index in range(len(ordered)):
+            if not close[index, kept].any():
+                kept.append(index)
+        return [ordered[index] for index in kept]
+
+    def update(self, observations: Sequence[Observation], time_s: float) -> list[Detection]:
+        """The hands of a frame: those of the observations that are believed, each with its number and its side.
+
+        A hand that is not seen in this frame is not among them.
+
+        Args:
+            time_s: must not fall from call to call; equal times are allowed.
+        """
+        hands = self.distinct(observations)
+        taken = self._continue(hands, time_s)
+        taken += self._return([one for one in hands if not _among(one, taken)], time_s)
+        taken += self._begin([one for one in hands if not _among(one, taken)], time_s)
+        self._forget(time_s)
+        return [track.numbered(one) for track, one in taken if track.confirmed]
+
+    def reset(self) -> None:
+        """Forget all hands; numbers go on counting."""
+        self._followed, self._remembered = [], []
+
+    def _continue(self, observations: list[Observation], time_s: float) -> list[tuple[Track, Observation]]:
+        """Tracks that go on in an observation; the others are missing from now."""
+        tracks = self._followed
+        pairs = []
+        if tracks and observations:
+            config = self._config
+            gates = [config.farthest_step + config.growth_per_s * track.missing_s(time_s) for track in tracks]
+            predicted = np.stack([track.predicted(time_s) for track in tracks])
+            certainties = np.array([track.side_certainty for track in tracks])
+            pairs = match(predicted, certainties, np.array(gates), observations)
+        taken = []
+        for index, number in pairs:
+            tracks[index].take(observations[number], time_s)
+            tracks[index].confirmed = True
+            taken.append((tracks[index], observations[number]))
+        found = {index for index, _ in pairs}
+        for index, track in enumerate(tracks):
+            if index not in found:
+                track.miss(time_s)
+        return taken
+
+    def _return(self, observations: list[Observation], time_s: float) -> list[tuple[Track, Observation]]:
+        """Remembered hands that are back: of the same side, near where they went, and no other could be.
+
+        A hand that might be one of two gets a new number: two confused numbers are worse than a third one.
+        """
+        if not observations or not self._remembered or not self._free_places():
+            return []
+        config = self._config
+        tracks = list(self._remembered)
+        points = np.stack([one.points_px for one in observations])
+        distances = point_distances(np.stack([track.last_points() for track in tracks]), points)
+        gates = [config.farthest_step + config.growth_per_s * track.missing_s(time_s) for track in tracks]
+        sides = np.array([[_same_side(track, one) for one in observations] for track in tracks])
+        possible = sides & (distances <= np.array(gates)[:, None])
+        taken = []
+        for index, track in enumerate(tracks):
+            numbers = np.flatnonzero(possible[index])
+            alone = len(numbers) == 1 and possible[:, numbers[0]].sum() == 1
+            if alone and self._free_places():
+                observation = observations[int(numbers[0])]
+                track.take(observation, time_s)
+                self._remembered.remove(track)
+                self._followed.append(track)
+                taken.append((track, observation))
+        return taken
+
+    def _begin(self, observations: list[Observation], time_s: float) -> list[tuple[Track, Observation]]:
+        """New tracks, best first, while there are places."""
+        taken = []
+        for observation in observations[: max(self._free_places(), 0)]:
+            certain = observation.detection.score >= self._config.certain_score
+            track = Track(self._next_id, observation, time_s, certain)
+            self._next_id += 1
+            self._followed.append(track)
+            taken.append((track, observation))
+        return taken
+
+    def _forget(self, time_s: float) -> None:
+        config = self._config
+        still = []
+        for track in self._followed:
+            if track.seen or (track.confirmed and track.missing_s(time_s) < config.gone_after_s):
+                still.append(track)
+            elif track.confirmed:
+                self._remembered.append(track)
+        self._followed = still
+        longest = config.gone_after_s + config.remembered_s
+        self._remembered = [one for one in self._remembered if one.missing_s(time_s) < longest]
+
+    def _free_places(self) -> int:
+        return self._config.max_hands - len(self._followed)
+
+
+def _among(observation: Observation, taken: list[tuple[Track, Observation]]) -> bool:
+    return any(one is observation for _, one in taken)
+
+
+def _same_side(track: Track, observation: Observation) -> bool:
+    return track.side == ("right" if observation.right >= 0.5 else "left")

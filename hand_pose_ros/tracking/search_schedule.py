@@ -1,0 +1,57 @@
+"""When to search the whole image for hands: rarely, because it costs as much as following one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_SHARE: Final = 1 / 11  # of the frames in which a hand is followed
+_SAVED_SEARCHES: Final = 2.0
+_LONGEST_WAIT: Final = 14  # frames between the searches for a hand that may have appeared
+
+
+class SearchSchedule:
+    """Decides frame by frame. While no hand is in view every frame is searched; while all are, none is.
+
+    In between, a hand that was lost is searched for at once and then after 1, 2, 4 ... frames, and every 14th
+    frame is searched for one that may have appeared: all this on a budget of one frame in eleven.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """As before the first frame."""
+        self._credit = 0.0
+        self._since_search = 0
+        self._wait = 1
+        self._last_seen = 0
+
+    def due(self, seen: int, max_hands: int) -> bool:
+        """Whether to search this frame, in which ``seen`` hands were found where they were expected.
+
+        Called once for each frame.
+        """
+        lost = seen < self._last_seen
+        self._last_seen = seen
+        self._since_search += 1
+        if seen == 0:
+            return self._searched(free=True)
+        self._credit = min(self._credit + _SHARE, _SAVED_SEARCHES)
+        if seen >= max_hands:
+            return False
+        if lost:
+            self._wait = 1
+        if self._credit < 1 or not (lost or self._since_search >= self._wait):
+            return False
+        return self._searched(free=False)
+
+    def found(self, seen: int) -> None:
+        """After a search: how many hands are in view now, so that the loss of one of them is noticed."""
+        self._last_seen = seen
+
+    def _searched(self, free: bool) -> bool:
+        if not free:
+            self._credit -= 1
+        self._since_search = 0
+        self._wait = min(2 * self._wait, _LONGEST_WAIT)
+        return True

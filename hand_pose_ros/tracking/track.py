@@ -1,0 +1,70 @@
+"""One hand that is followed: its number, motion and side, and since when it has not been seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from hand_pose_ros.pose import Detection
+from hand_pose_ros.tracking.box_prediction import PointMotion
+from hand_pose_ros.tracking.frame_clock import NOMINAL_INTERVAL_S
+from hand_pose_ros.tracking.observation import Observation
+from hand_pose_ros.tracking.side_vote import SideVote
+
+_LONGEST_VOTE_S: Final = 0.1  # a frame after a gap does not count for all of the gap
+
+
+class Track:
+    """A hand that has a number. ``confirmed``: seen often or clearly enough to be believed in."""
+
+    def __init__(self, track_id: int, observation: Observation, time_s: float, confirmed: bool) -> None:
+        self.track_id = track_id
+        self.confirmed = confirmed
+        self.missed_since_s: float | None = None
+        self._motion = PointMotion(observation.points_px, time_s)
+        self._vote = SideVote(observation.right, NOMINAL_INTERVAL_S)
+
+    @property
+    def side(self) -> str:
+        """'left' or 'right', as decided so far."""
+        return self._vote.side
+
+    @property
+    def side_certainty(self) -> float:
+        """From -1, certainly left, to 1, certainly right."""
+        return self._vote.certainty
+
+    @property
+    def seen(self) -> bool:
+        """Whether the last frame showed it."""
+        return self.missed_since_s is None
+
+    def missing_s(self, time_s: float) -> float:
+        """For how long it has been looked for in vain; 0 while it is seen."""
+        return 0.0 if self.missed_since_s is None else time_s - self.missed_since_s
+
+    def predicted(self, time_s: float) -> np.ndarray:
+        """Its points (23, 2) expected at a time."""
+        return self._motion.predicted(time_s)
+
+    def last_points(self) -> np.ndarray:
+        """Its points (23, 2) when it was last seen."""
+        return self._motion.points_px
+
+    def take(self, observation: Observation, time_s: float) -> Detection:
+        """Go on in an observation; returns its detection with this track's number and side."""
+        self._vote.add(observation.right, min(max(time_s - self._motion.time_s, 0.0), _LONGEST_VOTE_S))
+        self._motion.update(observation.points_px, time_s)
+        self.missed_since_s = None
+        return self.numbered(observation)
+
+    def numbered(self, observation: Observation) -> Detection:
+        """The observation's detection with this track's number and side."""
+        return replace(observation.detection, track_id=self.track_id, side=self.side)
+
+    def miss(self, time_s: float) -> None:
+        """It was looked for in a frame and not found."""
+        if self.missed_since_s is None:
+            self.missed_since_s = time_s

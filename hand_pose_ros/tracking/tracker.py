@@ -1,0 +1,56 @@
+"""What a tracker is, and the one that numbers the hands of any detector."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from hand_pose_ros.detection.detector import HandDetector
+from hand_pose_ros.pose import Detection
+from hand_pose_ros.tracking.identities import HandIdentities, IdentityConfig
+from hand_pose_ros.tracking.observation import Observation
+
+
+@runtime_checkable
+class HandTracker(Protocol):
+    """Finds the hands of a video's frames, each with a number that stays with it."""
+
+    def track(self, image_bgr: np.ndarray, time_s: float) -> list[Detection]:
+        """The hands of the next frame, (H, W, 3) uint8 BGR, with ``track_id``.
+
+        ``time_s`` must not fall from call to call (see :class:`~hand_pose_ros.tracking.frame_clock.FrameClock`).
+        """
+
+    def reset(self) -> None:
+        """Forget all hands."""
+
+    def close(self) -> None:
+        """Free the resources."""
+
+
+_DETECTOR_DECIDES = IdentityConfig(max_hands=16, certain_score=0.5)
+
+
+class NumberedDetector:
+    """A :class:`HandTracker` that runs a detector on every frame."""
+
+    def __init__(self, detector: HandDetector, config: IdentityConfig = _DETECTOR_DECIDES) -> None:
+        """``config``: the default leaves to the detector how many hands there are."""
+        self._detector = detector
+        self._identities = HandIdentities(config)
+
+    def track(self, image_bgr: np.ndarray, time_s: float) -> list[Detection]:
+        """See :class:`HandTracker`."""
+        return self._identities.update(
+            [Observation.of(one) for one in self._detector.detect(image_bgr)], time_s
+        )
+
+    def reset(self) -> None:
+        """Forget all hands."""
+        self._detector.reset()
+        self._identities.reset()
+
+    def close(self) -> None:
+        """Free the detector's resources."""
+        self._detector.close()

@@ -1,0 +1,79 @@
+"""A constant-velocity Kalman filter of one wrist's position, with each measurement's noise as it is reported."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from hand_pose_ros.estimator.metric_pose import POPULATION_SPREAD
+
+_ACCELERATION: Final = 3.0
+"""Density of the acceleration's noise, m s^-2 / sqrt(Hz): what hands do when they reach for something."""
+_FIRST_SPEED_M_S: Final = 0.5  # standard deviation of the velocity of a hand seen for the first time
+_LEAST_SIGMA: Final = 0.001  # of the distance: no measurement is better
+_TYPICAL_ALONG: Final = 0.012  # of the distance: standard deviation along the ray where none is reported
+_TYPICAL_ACROSS: Final = 0.003  # of the distance: across it
+
+
+class WristKalman:
+    """State: position (3,) in metres and velocity (3,) in metres per second, in the camera's frame."""
+
+    def __init__(self, position_m: np.ndarray, covariance_m2: np.ndarray) -> None:
+        """Begin at a measured position (3,) with its covariance (3, 3), NaN where not known."""
+        self.position_m = position_m
+        self.velocity_m_s = np.zeros(3)
+        self._covariance = np.zeros((6, 6))
+        self._covariance[:3, :3] = measurement_noise(position_m, covariance_m2)
+        self._covariance[3:, 3:] = _FIRST_SPEED_M_S**2 * np.eye(3)
+        self._gain = np.eye(3)
+
+    def update(self, position_m: np.ndarray, covariance_m2: np.ndarray, passed_s: float) -> np.ndarray:
+        """The filtered position (3,), after a measured one (3,) with covariance (3, 3).
+
+        Where no time has passed the velocity stays as it is, and the position follows as far as it did in the
+        frame before.
+        """
+        if passed_s <= 0:
+            self.position_m = self.position_m + self._gain @ (position_m - self.position_m)
+            return self.position_m
+        predicted = self.position_m + passed_s * self.velocity_m_s
+        covariance = self._predicted_covariance(passed_s)
+        innovation = covariance[:3, :3] + measurement_noise(position_m, covariance_m2)
+        gain = np.linalg.solve(innovation, covariance[:3]).T
+        step = gain @ (position_m - predicted)
+        self.position_m = predicted + step[:3]
+        self.velocity_m_s = self.velocity_m_s + step[3:]
+        self._covariance = covariance - gain @ covariance[:3]
+        self._gain = gain[:3]
+        return self.position_m
+
+    def _predicted_covariance(self, passed_s: float) -> np.ndarray:
+        old, new = self._covariance, np.empty((6, 6))
+        drift = old[:3, 3:] + passed_s * old[3:, 3:]
+        new[:3, :3] = old[:3, :3] + passed_s * (old[3:, :3] + drift)
+        new[:3, 3:] = drift
+        new[3:, :3] = drift.T
+        new[3:, 3:] = old[3:, 3:]
+        noise = _ACCELERATION**2
+        axes = np.arange(3)
+        new[axes, axes] += noise * passed_s**3 / 3
+        new[axes, axes + 3] += noise * passed_s**2 / 2
+        new[axes + 3, axes] += noise * passed_s**2 / 2
+        new[axes + 3, axes + 3] += noise * passed_s
+        return new
+
+
+def measurement_noise(position_m: np.ndarray, covariance_m2: np.ndarray) -> np.ndarray:
+    """The part (3, 3) of a position's covariance that changes from frame to frame; a typical one if it is NaN.
+
+    That the size of the person's hand is not known moves all frames alike, along the ray: that part is no noise.
+    """
+    squared = float(position_m @ position_m)
+    along = np.outer(position_m, position_m)  # the variance along the ray that is 1 for the whole distance
+    if not np.isfinite(covariance_m2).all():
+        across = _TYPICAL_ACROSS**2
+        return across * squared * np.eye(3) + (_TYPICAL_ALONG**2 - across) * along
+    noise = covariance_m2 + _LEAST_SIGMA**2 * squared * np.eye(3)
+    share = float(position_m @ covariance_m2 @ position_m) / max(squared, 1e-12) ** 2
+    return noise - POPULATION_SPREAD**2 * along if share > POPULATION_SPREAD**2 else noise
