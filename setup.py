@@ -44,6 +44,7 @@ setup(
         "console_scripts": [
             f"hand_evaluate = {NAME}.evaluation.evaluate:main",
             f"hand_train = {NAME}.training.train:main",
+            f"hand_export_onnx = {NAME}.networks.hand_onnx:main",
             f"hand_limits = {NAME}.kinematics.extract_limits:main",
             f"hand_urdf = {NAME}.urdf:main",
             f"hand_estimator = {NAME}.ros.hand_estimator_node:main",

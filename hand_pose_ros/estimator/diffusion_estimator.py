@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +15,13 @@ from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.estimator.keypoint_input import keypoint_input, why_not
 from hand_pose_ros.estimator.metric_pose import PlacedHand, metric_pose, place_hands
 from hand_pose_ros.estimator.sample_fusion import FUSIONS, fuse_samples, reprojection_weights
-from hand_pose_ros.networks.condition import KeypointCondition
+from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.hand_sampling import HandDenoiser, antithetic_noise, sample_joints
 from hand_pose_ros.pose import Detection, HandPose
+
+Sampler = Callable[[HandDenoiser, Encoded, Tensor, int | None, torch.Generator | None], Tensor]
+"""As :func:`~hand_pose_ros.networks.hand_sampling.sample_joints`, which is the one that fits every case."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +64,26 @@ class DiffusionEstimator:
         denoiser: HandDenoiser,
         spread_scale: float = 1.0,
         config: DiffusionEstimatorConfig | None = None,
+        sampler: Sampler = sample_joints,
     ) -> None:
-        """``spread_scale``: factor on the samples' spread, from the weights."""
+        """``spread_scale``: factor on the samples' spread, from the weights. ``sampler``: draws the samples.
+
+        Raises:
+            ValueError: more steps than the diffusion has.
+        """
         self._denoiser = denoiser
         self._config = config or DiffusionEstimatorConfig()
         self._spread_scale = spread_scale
-        self._generator = torch.Generator().manual_seed(self._config.seed)
-        self._noise = antithetic_noise(self._config.samples, self._generator).to(denoiser.mean)
+        self._sampler = sampler
+        total = denoiser.schedule.steps
+        if self._config.steps is not None and self._config.steps > total:
+            raise ValueError(
+                f"steps must be at most {total}, those of the diffusion, got {self._config.steps}"
+            )
+        # The first noise is drawn on the CPU, so that it is the same on every device.
+        generator = torch.Generator().manual_seed(self._config.seed)
+        self._noise = antithetic_noise(self._config.samples, generator).to(denoiser.mean)
+        self._generator = torch.Generator(denoiser.mean.device).manual_seed(self._config.seed)
 
     def estimate(
         self, image_bgr: np.ndarray, camera: CameraModel, detections: list[Detection]
@@ -103,36 +120,40 @@ class DiffusionEstimator:
         denoiser, config = self._denoiser, self._config
         device = denoiser.mean.device
         encoded = denoiser.encode(KeypointCondition(*(value.to(device) for value in condition)))
-        x0 = sample_joints(denoiser, encoded, self._noise, config.steps, self._generator)
+        x0 = self._sampler(denoiser, encoded, self._noise, config.steps, self._generator)
         fitted = denoiser.fit(x0.flatten(0, 1), encoded.repeat(config.samples))
-        samples = HandParameters(*(value.unflatten(0, (-1, config.samples)).cpu() for value in fitted))
-        placed_samples = [self._place(view, samples.joints[index], index) for index in range(len(detections))]
-        residual = (
-            torch.stack([placed.root.residual for placed in placed_samples]) / view.half_extent[:, None]
-        )
-        weights = reprojection_weights(residual.float(), config.reprojection_sigma)
-        fused = fuse_samples(
-            HandParameters(*(value.to(device) for value in samples)),
-            weights.to(device),
-            config.fusion,
-            denoiser,
-            encoded,
-        )
-        fused = HandParameters(*(value.cpu() for value in fused))
+        samples = HandParameters(*(value.unflatten(0, (-1, config.samples)) for value in fitted))
+        weights = reprojection_weights(torch.zeros(samples.angles.shape[:2]), math.inf)
+        fused, placed = self._fused(view, samples, weights, encoded)
+        residual = torch.stack([hands.root.residual[1:] for hands in placed]) / view.half_extent[:, None]
+        revised = reprojection_weights(residual.float(), config.reprojection_sigma)
+        if not torch.equal(revised, weights):
+            weights = revised
+            fused, placed = self._fused(view, samples, weights, encoded)
+        fused, samples = (HandParameters(*(value.cpu() for value in hands)) for hands in (fused, samples))
         return [
             metric_pose(
                 detection,
                 view.rotation[index],
                 HandParameters(*(value[index] for value in fused)),
-                self._place(view, fused.joints[index], index),
+                placed[index].at(0),
                 HandParameters(*(value[index] for value in samples)),
-                placed_samples[index],
+                placed[index].at(slice(1, None)),
                 weights[index],
                 self._spread_scale,
                 size_known=config.hand_size_m is not None,
             )
             for index, detection in enumerate(detections)
         ]
+
+    def _fused(
+        self, view: KeypointView, samples: HandParameters, weights: Tensor, encoded: Encoded
+    ) -> tuple[HandParameters, list[PlacedHand]]:
+        """One hand out of each S samples; for each detection, that hand and its samples, placed: (1 + S, ...)."""
+        weights = weights.to(samples.joints.device)
+        fused = fuse_samples(samples, weights, self._config.fusion, self._denoiser, encoded)
+        joints = torch.cat((fused.joints[:, None], samples.joints), dim=1).cpu()
+        return fused, [self._place(view, hands, index) for index, hands in enumerate(joints)]
 
     def _place(self, view: KeypointView, joints: Tensor, index: int) -> PlacedHand:
         return place_hands(

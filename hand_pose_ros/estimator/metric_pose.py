@@ -40,6 +40,12 @@ class PlacedHand(NamedTuple):
         """(..., 21, 3) joints; NaN where the root could not be solved."""
         return self.relative + self.root.position[..., None, :]
 
+    def at(self, index: int | slice) -> PlacedHand:
+        """Some of the hands of the first leading dimension."""
+        return PlacedHand(
+            self.scale[index], self.relative[index], RootSolution(*(value[index] for value in self.root))
+        )
+
 
 def place_hands(joints: Tensor, points: Tensor, half_extent: float, hand_size_m: float | None) -> PlacedHand:
     """Give normalised hands their size and their place before the camera (2.5D root solve over all joints).

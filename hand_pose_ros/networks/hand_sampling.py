@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.diffusion.samplers import sample_ddim, sample_ddpm, spaced_steps
+from hand_pose_ros.diffusion.linear_steps import step_weights
+from hand_pose_ros.diffusion.samplers import spaced_steps
 from hand_pose_ros.diffusion.schedule import NoiseSchedule
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.hand_head import HandParameters
@@ -44,6 +45,7 @@ def antithetic_noise(samples: int, generator: torch.Generator) -> Tensor:
     return torch.cat((half, -half))[:samples]
 
 
+@torch.no_grad()
 def sample_joints(
     denoiser: HandDenoiser,
     encoded: Encoded,
@@ -56,24 +58,24 @@ def sample_joints(
     Args:
         noise: (S, 21, 3) or (n, S, 21, 3) standard normal; the same noise gives the same samples.
         steps: of DDIM; None for ancestral sampling (eq. 6) over all steps, which needs the generator.
+        generator: on the device of ``noise``.
 
     Raises:
         ValueError: more steps than the diffusion has, or no generator where one is needed.
     """
+    if steps is None and generator is None:
+        raise ValueError("ancestral sampling needs a generator")
     hands, samples = len(encoded.features), noise.shape[-3]
-    start = noise.expand(hands, samples, hand.NUM_JOINTS, 3).flatten(0, 1)
+    x = noise.expand(hands, samples, hand.NUM_JOINTS, 3).flatten(0, 1)
     every = encoded.repeat(samples)
-
-    def denoise(x: Tensor, t: Tensor) -> Tensor:
-        return denoiser.denoise(x, t, every)
-
-    schedule = denoiser.schedule
-    if steps is None:
-        if generator is None:
-            raise ValueError("ancestral sampling needs a generator")
-        x0 = sample_ddpm(denoise, start, schedule, generator, denoiser.parametrisation)
-    else:
-        x0 = sample_ddim(
-            denoise, start, schedule, spaced_steps(schedule.steps, steps), denoiser.parametrisation
-        )
-    return x0.unflatten(0, (hands, samples))
+    total = denoiser.schedule.steps
+    walk = tuple(spaced_steps(total, total if steps is None else steps))
+    weights = step_weights(denoiser.schedule, walk, denoiser.parametrisation, ancestral=steps is None)
+    for step, weight in zip(walk, weights, strict=True):
+        t = torch.full((len(x),), step, dtype=torch.long, device=x.device)
+        x = weight.of_x * x + weight.of_prediction * denoiser.denoise(x, t, every)
+        if weight.of_noise:
+            x = x + weight.of_noise * torch.randn(
+                x.shape, generator=generator, dtype=x.dtype, device=x.device
+            )
+    return x.unflatten(0, (hands, samples))

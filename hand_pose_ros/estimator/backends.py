@@ -1,0 +1,89 @@
+"""What can run the diffusion network: PyTorch as it is, PyTorch compiled, or onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros.estimator.onnx_denoiser import OnnxDenoiser
+from hand_pose_ros.networks.condition import Encoded, KeypointCondition
+from hand_pose_ros.networks.hand_diffusion import HandDiffusion
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.hand_onnx import load_hand_diffusion
+from hand_pose_ros.networks.hand_sampling import HandDenoiser
+from hand_pose_ros.networks.unet1d_rows import RowUNet1d
+
+BACKENDS: Final = ("torch", "compiled", "onnxruntime")
+"""'torch' and 'compiled' read a weight file (.safetensors), 'onnxruntime' a folder of ``hand_export_onnx``."""
+DEVICES: Final = ("auto", "cpu", "cuda")
+
+
+def load_denoiser(
+    path: str | Path, backend: str = "torch", device: str = "auto"
+) -> tuple[HandDenoiser, float]:
+    """The network in ``path``, and the factor on its samples' spread.
+
+    Args:
+        backend: one of ``BACKENDS``.
+        device: 'cpu', 'cuda', or 'auto' for CUDA where the backend has it.
+
+    Raises:
+        ValueError: an unknown backend or device; the file or folder is missing, damaged, or not what the backend
+            reads; or the device is not there.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
+    if device not in DEVICES:
+        raise ValueError(f"device must be one of {DEVICES}, got {device!r}")
+    path = Path(path)
+    if backend == "onnxruntime":
+        if path.is_file():
+            raise ValueError(
+                f"{path} is a file: the backend 'onnxruntime' needs a folder made by "
+                "`hand_export_onnx --weights FILE --output FOLDER`"
+            )
+        denoiser = OnnxDenoiser(path, device)
+        return denoiser, denoiser.spread_scale
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: the backend {backend!r} needs a weight file (.safetensors)")
+    model = load_hand_diffusion(path).to(_torch_device(device))
+    spread_scale = float(model.spread_scale)
+    return (CompiledDenoiser(model) if backend == "compiled" else model), spread_scale
+
+
+class CompiledDenoiser:
+    """A :class:`~hand_pose_ros.networks.hand_sampling.HandDenoiser` whose steps go through ``torch.compile``.
+
+    It compiles in its first steps, which takes up to minutes and, on the CPU, a C++ compiler.
+    """
+
+    def __init__(self, model: HandDiffusion) -> None:
+        self._model = model
+        self.schedule, self.parametrisation = model.schedule, model.parametrisation
+        self.mean, self.scale = model.mean, model.scale
+        on_cpu = model.mean.device.type == "cpu"
+        unet = RowUNet1d(model.unet, model.schedule.steps) if on_cpu else model.unet
+        # The number of hands changes from frame to frame; a graph for each number would compile in mid-video.
+        self._unet = torch.compile(unet, dynamic=True)
+
+    def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
+        """See ``HandDenoiser``."""
+        return self._model.encode(keypoints, image_features)
+
+    def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
+        """See ``HandDenoiser``."""
+        return self._unet(noisy, t, *encoded)
+
+    def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
+        """See ``HandDenoiser``."""
+        return self._model.fit(standardised, encoded)
+
+
+def _torch_device(device: str) -> torch.device:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is 'cuda', but this PyTorch has no CUDA or finds no GPU")
+    use_cuda = device != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if use_cuda else "cpu")

@@ -1,0 +1,171 @@
+"""The diffusion network run by onnxruntime, from a folder that ``hand_export_onnx`` wrote."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hand_pose_ros import hand
+from hand_pose_ros.diffusion.schedule import PARAMETRISATIONS, NoiseSchedule
+from hand_pose_ros.networks.condition import Encoded, KeypointCondition
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.hand_onnx import (
+    CONDITION_INPUTS,
+    FORMAT_VERSION,
+    GRAPHS,
+    IMAGE_INPUT,
+    KIND,
+    METADATA_FILE,
+    checksum,
+)
+
+_CUDA: Final = "CUDAExecutionProvider"
+_CPU: Final = "CPUExecutionProvider"
+_LOGGER = logging.getLogger(__name__)
+
+
+class OnnxDenoiser:
+    """A :class:`~hand_pose_ros.networks.hand_sampling.HandDenoiser`; its tensors are on the CPU.
+
+    schedule, parametrisation, mean, scale: see ``HandDenoiser``. spread_scale: see ``HandDiffusion``.
+    """
+
+    def __init__(self, folder: str | Path, device: str = "cpu", threads: int = 1) -> None:
+        """Load the three graphs.
+
+        Args:
+            device: 'cpu', 'cuda', or 'auto' for CUDA where onnxruntime has it.
+            threads: of each graph on the CPU; 0 for one per core. The products are small: with more than one
+                thread, all wait for the slowest in each of them, which is long where cores are shared.
+
+        Raises:
+            ValueError: the folder is no export, or is damaged, or made by another version; onnxruntime is not
+                installed, or has no CUDA although it was asked for.
+        """
+        folder = Path(folder)
+        metadata = _read_metadata(folder)
+        try:
+            self.schedule = NoiseSchedule(torch.tensor(metadata["betas"], dtype=torch.float64))
+            self.parametrisation: str = metadata["parametrisation"]
+            self.mean = torch.tensor(metadata["mean"], dtype=torch.float32).reshape(hand.NUM_JOINTS, 3)
+            self.scale = torch.tensor(metadata["scale"], dtype=torch.float32).reshape(hand.NUM_JOINTS, 3)
+            self.spread_scale = float(metadata["spread_scale"])
+            self._image_features = int(metadata["config"]["condition"]["image_features"])
+            checksums = {name: metadata["sha256"][name] for name in GRAPHS}
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"{folder / METADATA_FILE} is not the description of an export: {error!r}"
+            ) from error
+        if self.parametrisation not in PARAMETRISATIONS:
+            raise ValueError(f"{folder / METADATA_FILE} has the parametrisation {self.parametrisation!r}")
+        for name, expected in checksums.items():
+            path = folder / f"{name}.onnx"
+            if not path.is_file():
+                raise ValueError(f"there is no {path}: export the weights anew with hand_export_onnx")
+            if checksum(path) != expected:
+                raise ValueError(
+                    f"{path} is damaged, or of another export: export anew with hand_export_onnx"
+                )
+        self._encoder, self._denoiser, self._head = _open(folder, device, threads)
+
+    def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
+        """See :meth:`ConditionEncoder.forward <hand_pose_ros.networks.condition.ConditionEncoder.forward>`.
+
+        Raises:
+            ValueError: neither condition is given, or image features that the network was not built for.
+        """
+        if image_features is not None and not self._image_features:
+            raise ValueError("this encoder was built without image features")
+        if keypoints is None:
+            if image_features is None:
+                raise ValueError("give keypoints, image_features, or both")
+            keypoints = _no_keypoints(len(image_features))
+        inputs = dict(zip(CONDITION_INPUTS, keypoints, strict=True))
+        if self._image_features:
+            if image_features is None:
+                image_features = torch.full((len(keypoints.points), self._image_features), torch.nan)
+            inputs[IMAGE_INPUT] = image_features
+        return Encoded(*_run(self._encoder, inputs))
+
+    def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
+        """See ``HandDenoiser``."""
+        if len(t) and bool((t == t[0]).all()):
+            t = t[:1]
+        inputs = {"noisy": noisy, "t": t, "features": encoded.features, "joints": encoded.joints}
+        return _run(self._denoiser, inputs)[0]
+
+    def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
+        """See ``HandDenoiser``."""
+        inputs = {"standardised": standardised, "features": encoded.features}
+        return HandParameters(*_run(self._head, inputs))
+
+
+def _no_keypoints(count: int) -> KeypointCondition:
+    unknown = torch.full((count, hand.NUM_JOINTS), torch.nan)
+    return KeypointCondition(
+        points=unknown[..., None].expand(-1, -1, 2),
+        depth=unknown,
+        confidence=unknown,
+        inside=torch.zeros(count, hand.NUM_JOINTS, dtype=torch.bool),
+        half_extent=torch.ones(count),
+    )
+
+
+def _run(session: Any, inputs: dict[str, Tensor]) -> list[Tensor]:
+    arrays = {name: np.ascontiguousarray(value.numpy()) for name, value in inputs.items()}
+    return [torch.from_numpy(output) for output in session.run(None, arrays)]
+
+
+def _read_metadata(folder: Path) -> dict:
+    path = folder / METADATA_FILE
+    if not path.is_file():
+        raise ValueError(
+            f"{folder} holds no {METADATA_FILE}: the backend 'onnxruntime' needs a folder made by "
+            "`hand_export_onnx --weights FILE --output FOLDER`"
+        )
+    try:
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is truncated or something else: {error}") from error
+    if not isinstance(metadata, dict) or metadata.get("kind") != KIND:
+        raise ValueError(f"{path} does not describe an export of a {KIND!r} network")
+    if metadata.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format version {metadata.get('format_version')}, this package reads {FORMAT_VERSION}: "
+            "export the weights anew with hand_export_onnx"
+        )
+    return metadata
+
+
+def _open(folder: Path, device: str, threads: int) -> list[Any]:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ValueError(
+            f"the backend 'onnxruntime' needs the package of that name, which cannot be imported: {error}"
+        ) from error
+    has_cuda = _CUDA in onnxruntime.get_available_providers()
+    if device == "cuda" and not has_cuda:
+        raise ValueError("this onnxruntime has no CUDA: install onnxruntime-gpu in its place")
+    use_cuda = has_cuda and device != "cpu"
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    sessions = []
+    for name in GRAPHS:
+        path = folder / f"{name}.onnx"
+        try:
+            session = onnxruntime.InferenceSession(
+                str(path), options, providers=[_CUDA, _CPU] if use_cuda else [_CPU]
+            )
+        except Exception as error:  # the runtime's exceptions have no other base in common
+            raise ValueError(f"onnxruntime cannot use {path}: {error}") from error
+        sessions.append(session)
+    if use_cuda and any(_CUDA not in session.get_providers() for session in sessions):
+        _LOGGER.warning("CUDA could not be started (see onnxruntime's log): %s runs on the CPU", folder)
+    return sessions

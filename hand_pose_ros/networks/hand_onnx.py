@@ -1,0 +1,178 @@
+"""The diffusion network as three ONNX graphs in one folder, for onnxruntime.
+
+    hand_export_onnx --weights diffusion.safetensors --output diffusion_onnx
+
+    encoder.onnx    points, depth, confidence, inside, half_extent [, image_features] -> features, joints
+    denoiser.onnx   noisy, t, features, joints -> prediction
+    head.onnx       standardised, features -> angles, proportions, rotation, joint_positions, rotations
+    model.json      everything else that a sampler needs, and the graphs' checksums
+
+The first axis of everything is the hands or samples, any number; ``t`` may also be one step for all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from hand_pose_ros import hand
+from hand_pose_ros.atomic_file import atomic_path, write_text_atomically
+from hand_pose_ros.networks.condition import JOINT_FEATURES, Encoded, KeypointCondition
+from hand_pose_ros.networks.hand_diffusion import HandDiffusion, HandDiffusionConfig
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.unet1d_rows import RowUNet1d
+from hand_pose_ros.networks.weights import load_weights, restore
+
+FORMAT_VERSION: Final = 1
+KIND: Final = "hand_diffusion"
+METADATA_FILE: Final = "model.json"
+GRAPHS: Final = ("encoder", "denoiser", "head")
+CONDITION_INPUTS: Final = KeypointCondition._fields
+IMAGE_INPUT: Final = "image_features"
+HEAD_OUTPUTS: Final = ("angles", "proportions", "rotation", "joint_positions", "rotations")
+"""In the order of :class:`~hand_pose_ros.networks.hand_head.HandParameters`."""
+_OPSET: Final = 17
+_EXAMPLES: Final = 3  # any number but 1, which the tracer might take for a constant
+
+
+class _Encoder(nn.Module):
+    def __init__(self, model: HandDiffusion) -> None:
+        super().__init__()
+        self.encoder = model.encoder
+
+    def forward(self, *inputs: Tensor) -> Encoded:
+        keypoints, image = inputs[: len(CONDITION_INPUTS)], inputs[len(CONDITION_INPUTS) :]
+        return self.encoder(KeypointCondition(*keypoints), *image)
+
+
+class _Head(nn.Module):
+    def __init__(self, model: HandDiffusion) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, standardised: Tensor, features: Tensor) -> HandParameters:
+        return self.model.fit(standardised, Encoded(features, standardised))
+
+
+def export_onnx(model: HandDiffusion, folder: str | Path) -> None:
+    """Write the graphs and the metadata of ``model`` into ``folder``, which is made if needed.
+
+    The metadata come last: until they are there, or while they do not fit the graphs, the folder is no export.
+
+    Raises:
+        ValueError: ``folder`` is a file.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} must be a folder, it is a file")
+    model = _on_cpu(model)
+    count, width, image = _EXAMPLES, model.config.condition.width, model.config.condition.image_features
+    keypoints = {
+        "points": torch.zeros(count, hand.NUM_JOINTS, 2),
+        "depth": torch.zeros(count, hand.NUM_JOINTS),
+        "confidence": torch.ones(count, hand.NUM_JOINTS),
+        "inside": torch.ones(count, hand.NUM_JOINTS, dtype=torch.bool),
+        "half_extent": torch.full((count,), 0.2),
+    }
+    condition = {**keypoints, IMAGE_INPUT: torch.zeros(count, image)} if image else keypoints
+    joints = torch.zeros(count, hand.NUM_JOINTS, 3)
+    features = torch.zeros(count, width)
+    noisy = {
+        "noisy": joints,
+        "t": torch.zeros(count, dtype=torch.long),
+        "features": features,
+        "joints": torch.zeros(count, hand.NUM_JOINTS, JOINT_FEATURES),
+    }
+    unet = RowUNet1d(model.unet, model.schedule.steps)
+    _export(_Encoder(model), condition, ("features", "joints"), folder / "encoder.onnx")
+    _export(unet, noisy, ("prediction",), folder / "denoiser.onnx")
+    _export(_Head(model), {"standardised": joints, "features": features}, HEAD_OUTPUTS, folder / "head.onnx")
+    metadata = {
+        "format_version": FORMAT_VERSION,
+        "kind": KIND,
+        "config": model.config.to_dict(),
+        "parametrisation": model.parametrisation,
+        "betas": model.schedule.betas.tolist(),
+        "mean": model.mean.tolist(),
+        "scale": model.scale.tolist(),
+        "spread_scale": model.spread_scale.item(),
+        "sha256": {name: checksum(folder / f"{name}.onnx") for name in GRAPHS},
+    }
+    write_text_atomically(folder / METADATA_FILE, json.dumps(metadata, indent=1) + "\n")
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load_hand_diffusion(path: str | Path) -> HandDiffusion:
+    """The network in a weight file, on the CPU, for inference.
+
+    Raises:
+        ValueError: the file is missing, damaged, or of another network.
+    """
+    loaded = load_weights(path, KIND)
+    model = HandDiffusion(HandDiffusionConfig.from_dict(loaded.config))
+    restore(model, loaded)
+    return model.eval().requires_grad_(False)
+
+
+def _on_cpu(model: HandDiffusion) -> HandDiffusion:
+    """A copy for inference, so that neither mode nor place of the original change."""
+    copy = HandDiffusion(model.config)
+    copy.load_state_dict(model.state_dict())
+    return copy.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def _export(module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str], path: Path) -> None:
+    logger, level = logging.getLogger("torch.onnx"), logging.getLogger("torch.onnx").level
+    with atomic_path(path) as unfinished, warnings.catch_warnings():
+        # The tracer warns of every check of a shape, and of itself: it is the one that needs no further package.
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.ERROR)
+        try:
+            torch.onnx.export(
+                module.eval(),
+                tuple(inputs.values()),
+                str(unfinished),
+                dynamo=False,
+                opset_version=_OPSET,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamic_axes={name: {0: "steps" if name == "t" else "count"} for name in (*inputs, *outputs)},
+            )
+        finally:
+            logger.setLevel(level)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="hand_export_onnx",
+        description="Write the diffusion estimator's network as ONNX graphs, for backend 'onnxruntime'.",
+    )
+    parser.add_argument("--weights", required=True, help="weight file of a hand_diffusion (.safetensors)")
+    parser.add_argument("--output", required=True, help="folder for the three graphs and model.json")
+    arguments = parser.parse_args(argv)
+    try:
+        export_onnx(load_hand_diffusion(arguments.weights), arguments.output)
+    except ValueError as error:
+        parser.error(str(error))
+    size = sum(file.stat().st_size for file in Path(arguments.output).glob("*.onnx"))
+    sys.stdout.write(f"{arguments.output}: {', '.join(GRAPHS)}, {size / 1e6:.1f} MB\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
