@@ -1,4 +1,4 @@
-"""MediaPipe's networks run by us, beside MediaPipe's own graph on the same pictures, and the crops that they see."""
+"""MediaPipe's networks run by us, beside MediaPipe's own graph on the same pictures; and the crops they see."""
 
 from __future__ import annotations
 

@@ -21,17 +21,20 @@ def point_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     Of the boxes' corners where fewer than five joints are known of both.
     """
-    distances = np.linalg.norm(first[:, None] - second[None], axis=-1)
     sizes = np.maximum(_sizes(first)[:, None], _sizes(second)[None])
+    distances = np.abs(
+        _as_complex(first)[:, None] - _as_complex(second)[None]
+    )  # several times faster than a norm
     joints = distances[..., : hand.NUM_JOINTS]
-    known = np.isfinite(joints)
-    if known.all():
-        return joints.mean(axis=-1) / sizes
-    count = known.sum(axis=-1)
-    by_joints = np.where(known, joints, 0).sum(axis=-1) / np.maximum(count, 1)
-    return (
-        np.where(count >= _LEAST_JOINTS, by_joints, distances[..., hand.NUM_JOINTS :].mean(axis=-1)) / sizes
-    )
+    by_joints = joints.sum(axis=-1) / hand.NUM_JOINTS
+    known = np.isfinite(by_joints)
+    if not known.all():
+        count = np.isfinite(joints).sum(axis=-1)
+        by_box = distances[..., hand.NUM_JOINTS :].mean(axis=-1)
+        by_joints = np.where(
+            count >= _LEAST_JOINTS, np.nansum(joints, axis=-1) / np.maximum(count, 1), by_box
+        )
+    return by_joints / sizes
 
 
 def side_contradictions(certainties: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -66,4 +69,9 @@ def match(
 
 def _sizes(points: np.ndarray) -> np.ndarray:
     """The larger sides (N,) of the boxes of hands (N, 23, 2)."""
-    return (points[:, -1] - points[:, -2]).max(axis=-1).clip(min=1.0)
+    return np.maximum((points[:, -1] - points[:, -2]).max(axis=-1), 1.0)
+
+
+def _as_complex(points: np.ndarray) -> np.ndarray:
+    """Points (..., 2) as complex numbers (...)."""
+    return np.ascontiguousarray(points).view(np.complex128)[..., 0]

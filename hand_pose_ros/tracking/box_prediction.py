@@ -31,6 +31,6 @@ class PointMotion:
         if passed_s > 0:
             share = 1 - math.exp(-passed_s / _VELOCITY_MEMORY_S)
             change = (points_px - self.points_px) / passed_s - self.velocity_px_s
-            self.velocity_px_s = self.velocity_px_s + share * np.nan_to_num(change)
+            self.velocity_px_s = self.velocity_px_s + share * np.where(np.isfinite(change), change, 0.0)
             self.time_s = time_s
         self.points_px = points_px

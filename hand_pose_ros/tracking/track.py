@@ -53,12 +53,11 @@ class Track:
         """Its points (23, 2) when it was last seen."""
         return self._motion.points_px
 
-    def take(self, observation: Observation, time_s: float) -> Detection:
-        """Go on in an observation; returns its detection with this track's number and side."""
+    def take(self, observation: Observation, time_s: float) -> None:
+        """Go on in an observation."""
         self._vote.add(observation.right, min(max(time_s - self._motion.time_s, 0.0), _LONGEST_VOTE_S))
         self._motion.update(observation.points_px, time_s)
         self.missed_since_s = None
-        return self.numbered(observation)
 
     def numbered(self, observation: Observation) -> Detection:
         """The observation's detection with this track's number and side."""
