@@ -10,9 +10,14 @@ from kinematics_helpers import random_hands
 
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.estimator.ik_estimator import IkEstimator, IkEstimatorConfig
-from hand_pose_ros.evaluation.evaluate import compare, format_table
-from hand_pose_ros.evaluation.methods import detector_3d, detector_with_pnp, estimator_method
+from hand_pose_ros.evaluation import report
+from hand_pose_ros.evaluation.comparison import HandSet, compare, photo_set
+from hand_pose_ros.evaluation.evaluate import main
+from hand_pose_ros.evaluation.keypoint_sets import generated_hands, observations_of
+from hand_pose_ros.evaluation.methods import Prediction, detector_3d, detector_with_pnp, estimator_method
+from hand_pose_ros.evaluation.photo_detections import detect_hands, scorable
 from hand_pose_ros.evaluation.photos import read_samples
+from hand_pose_ros.evaluation.scores import DECIMALS, outside_limits
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.pose import Detection
 
@@ -67,6 +72,11 @@ def test_photos_are_read_with_nan_for_what_is_unknown(folder):
     assert photos[1].image()[0, 0, 0] == 1
 
 
+def compared(photos, detector, methods):
+    """The comparison on all of these photos."""
+    return compare(photo_set("photos", photos, detector), methods)[0][0]
+
+
 def test_exact_detections_score_exactly_where_they_should(folder):
     photos = read_samples(folder)
     for photo in photos:
@@ -78,32 +88,54 @@ def test_exact_detections_score_exactly_where_they_should(folder):
             IkEstimator(IkEstimatorConfig(SIZE_M, landmark_noise_m=1e-3, landmark_noise=1e-3))
         ),
     }
-    comparison = compare(photos[:1], LabelReader(photos), methods)
-    assert (comparison.photos, comparison.found) == (1, 1)
+    comparison = compared(photos[:1], LabelReader(photos), methods)
+    assert (comparison.total, comparison.found) == (1, 1)
+    assert list(comparison.rows["pnp"]) == list(DECIMALS)
     assert comparison.rows["3d"]["PA-MPJPE mm"] == pytest.approx(0, abs=1e-6)
-    assert comparison.rows["3d"]["absolute mm"] > 100
+    assert np.isnan(comparison.rows["3d"]["absolute mm"])
+    assert np.isnan(comparison.rows["3d"]["EPE px"])
     assert comparison.rows["pnp"]["absolute mm"] == pytest.approx(0, abs=0.01)
+    assert comparison.rows["pnp"]["EPE px"] == pytest.approx(0, abs=0.01)
     assert comparison.rows["pnp"]["AUC 20-50 mm"] == pytest.approx(1)
     assert comparison.rows["ik"]["PA-MPJPE mm"] < 5
-    table = format_table("photos", comparison)
-    assert table.startswith("photos: 1 of 1 hands found")
+    assert [comparison.rows[name]["outside limits %"] for name in methods] == [0, 0, 0]
+    assert comparison.pck["pnp"][-1] == 1
+    table = report.accuracy_table(comparison.title, comparison.rows)
+    assert table.startswith("**photos: 1 of 1 hands found**")
     assert "| pnp | 0.0 |" in table
 
 
 def test_only_labelled_photos_with_a_camera_are_scored(folder):
     photos = read_samples(folder)
-    comparison = compare(photos, LabelReader(photos), {"pnp": detector_with_pnp})
     # The third has no labelled wrist and the fourth no camera; the second lacks one joint only.
-    assert comparison.photos == 2
+    assert len(scorable(photos)) == 2
+    hands = photo_set("photos", photos, LabelReader(photos))
+    comparisons, predictions = compare(hands, {"pnp": detector_with_pnp})
+    assert [one.total for one in comparisons] == [2, 1]
+    assert comparisons[1].name == "photos, all joints labelled"
+    assert len(predictions["pnp"].joints_m) == 2
 
 
 def test_a_method_that_fails_is_counted_and_in_no_mean(folder):
     photos = read_samples(folder)
-    failing = {"never": lambda *_: np.full((21, 3), np.nan)}
-    row = compare(photos[:1], LabelReader(photos), failing).rows["never"]
+    failing = {"never": lambda hands: Prediction.of_joints(np.full((len(hands), 21, 3), np.nan))}
+    row = compared(photos[:1], LabelReader(photos), failing).rows["never"]
     assert row["failed"] == 1
     assert np.isnan(row["PA-MPJPE mm"])
     assert row["AUC 20-50 mm"] == 0
+
+
+def test_the_size_is_given_to_what_a_method_took_it_to_be(folder):
+    photos = read_samples(folder)
+
+    def larger(hands):
+        return Prediction.of_joints(1.2 * np.stack([one.joints_m for one in hands]), np.array([1.2 * SIZE_M]))
+
+    row = compared(photos[:1], LabelReader(photos), {"larger": larger}).rows["larger"]
+    assert row["root-relative mm"] > 10
+    assert row["size given mm"] == pytest.approx(0, abs=1e-6)
+    assert row["root depth %"] == pytest.approx(20)
+    assert row["EPE px"] == pytest.approx(0, abs=1e-6)
 
 
 def test_a_detection_of_the_other_side_or_elsewhere_is_not_found(folder):
@@ -116,9 +148,66 @@ def test_a_detection_of_the_other_side_or_elsewhere_is_not_found(folder):
             other = Detection("left", 0.9, one.box_px, one.landmarks_px, one.landmarks_m)
             return [far, other]
 
-    comparison = compare(photos[:1], Elsewhere(photos), {"3d": detector_3d})
-    assert comparison.found == 0
-    assert format_table("photos", comparison).startswith("photos: 0 of 1")
+    assert detect_hands(photos[:1], Elsewhere(photos)) == []
+    comparison = compared(photos[:1], Elsewhere(photos), {"3d": detector_3d})
+    assert comparison.title == "photos: 0 of 1 hands found"
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_hands_outside_their_limits_are_found_by_their_joints(side):
+    hands = random_hands(3, seed=4)
+    joints = forward_kinematics(
+        hands.angles, hands.proportions, anchor_length=SIZE_M, side=side
+    ).joints.numpy()
+    joints[1, 8] = joints[1, 7] + 3 * (joints[1, 8] - joints[1, 7])  # the tip of the index finger, far out
+    joints[2] = np.nan
+    outside = outside_limits(Prediction.of_joints(joints), [side] * 3)
+    np.testing.assert_array_equal(outside, [0, 1, np.nan])
+
+
+def test_told_angles_must_be_inside_and_make_the_joints():
+    hands = random_hands(3, seed=4)
+    joints = forward_kinematics(hands.angles, hands.proportions, anchor_length=SIZE_M).joints.numpy()
+    angles = hands.angles.numpy().copy()
+    angles[1, 2] += 4.0
+    joints[2, 4, 0] += 1e-3
+    of_joints = Prediction.of_joints(joints)
+    told = Prediction(
+        joints, np.full(3, SIZE_M), angles, hands.proportions.numpy(), covariance_m2=of_joints.covariance_m2
+    )
+    np.testing.assert_array_equal(outside_limits(told, ["right"] * 3), [0, 1, 1])
+
+
+def test_the_tables_of_a_document_are_made_anew(tmp_path):
+    document = tmp_path / "accuracy.md"
+    document.write_text(f"# Before\n\n{report.BEGIN}\nold\n{report.END}\n\nAfter\n")
+    report.replace_between_markers(document, "new")
+    report.replace_between_markers(document, "newer\n")
+    assert document.read_text() == f"# Before\n\n{report.BEGIN}\n\nnewer\n\n{report.END}\n\nAfter\n"
+    document.write_text("none")
+    with pytest.raises(ValueError, match="once each"):
+        report.replace_between_markers(document, "new")
+
+
+def test_the_command_measures_generated_hands(tmp_path, capsys):
+    assert main(["--generated", "3", "--output", str(tmp_path)]) == 0
+    results = json.loads((tmp_path / "accuracy.json").read_text())
+    assert [one["name"] for one in results["sets"]] == ["generated"]
+    assert results["sets"][0]["rows"]["inverse kinematics"]["outside limits %"] == 0
+    assert (tmp_path / "accuracy.png").stat().st_size > 5_000
+    assert "generated: 3 of 3" in capsys.readouterr().out
+
+
+def test_every_method_sees_the_same_hands():
+    observations = observations_of(generated_hands(3, seed=1))
+    seen = []
+
+    def method(hands):
+        seen.append([id(one.detection) for one in hands])
+        return Prediction.of_joints(np.stack([one.joints_m for one in hands]))
+
+    compare(HandSet("some", observations, 3), {"a": method, "b": method})
+    assert seen[0] == seen[1] == [id(one.detection) for one in observations]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,13 @@ from hand_pose_ros.pose import Detection, HandPose
 
 POPULATION_SPREAD: Final = 0.065
 """Standard deviation of adults' hand size, as a share of the mean."""
+COMMON_SPREAD: Final = 0.05
+"""Standard deviation, in anchor lengths, of what the samples do not show because all of them share it: errors of
+the detector that the network takes for the truth. Measured on generated hands (docs/accuracy.md)."""
+MISFIT_SPREAD: Final = 0.5
+"""Standard deviation of the relative depth, as a multiple of what the misfit of the image points, were it noise of
+their own, would make of it: errors that neighbouring points share count more, real noise counts less."""
+_MOST_MISFIT: Final = 0.5  # of the depth
 _NOISE_RATIO: Final = (
     2.0  # joints' noise in anchor lengths / image points' in half extents, of typical detections
 )
@@ -67,7 +74,7 @@ def place_hands(joints: Tensor, points: Tensor, half_extent: float, hand_size_m:
     root = root_from_pose(
         (points.double() * half_extent).expand(*joints.shape[:-2], hand.NUM_JOINTS, 2),
         relative,
-        noise_ratio=_NOISE_RATIO * hand.MEAN_ANCHOR_LENGTH_M / half_extent,
+        noise_ratio=_NOISE_RATIO * (hand_size_m or hand.MEAN_ANCHOR_LENGTH_M) / half_extent,
         huber_delta=_HUBER_EXTENTS * half_extent,
     )
     return PlacedHand(scale, relative, root)
@@ -88,9 +95,10 @@ def metric_pose(
 
     Args:
         fused, placed: the estimate. samples, placed_samples: (S, ...), with weights (S,).
-        spread_scale: factor on the samples' spread.
-        size_known: otherwise the spread of adults' sizes is added, along the ray through each joint: a hand that
-            is larger than the mean is as much farther away.
+        spread_scale: factor on the samples' spread, to which is added ``COMMON_SPREAD``, and, along the ray
+            through each joint, what the misfit of the image points says of the distance.
+        size_known: otherwise the spread of adults' sizes is added, along the same rays: a hand that is larger
+            than the mean is as much farther away.
     """
     if not bool(placed.root.valid):
         why = Reason(int(placed.root.reason)).name.lower().replace("_", " ")
@@ -99,7 +107,7 @@ def metric_pose(
     joints = placed.joints @ turn.T
     rotations = turn @ fused.rotations.double()
     covariance, wrist = _covariances(
-        turn, joints, fused, placed_samples, samples, weights, spread_scale, size_known
+        turn, joints, fused, placed, placed_samples, samples, weights, spread_scale, size_known
     )
     if detection.side == "left":
         joints, rotations = mirror_across_camera_x(joints, rotations)
@@ -126,6 +134,7 @@ def _covariances(
     turn: Tensor,
     joints: Tensor,
     fused: HandParameters,
+    placed: PlacedHand,
     placed_samples: PlacedHand,
     samples: HandParameters,
     weights: Tensor,
@@ -144,8 +153,9 @@ def _covariances(
     wrist = weighted_covariance(torch.cat((deviations[:, hand.WRIST], turns), dim=-1), weights)
     covariance = weighted_covariance(deviations, weights)
     covariance, wrist = covariance * spread_scale**2, wrist * spread_scale**2
-    if not size_known:
-        along = POPULATION_SPREAD * joints
-        covariance = covariance + along[..., :, None] * along[..., None, :]
-        wrist[:3, :3] += along[hand.WRIST][:, None] * along[hand.WRIST]
-    return covariance, wrist
+    misfit = MISFIT_SPREAD * placed.root.condition * placed.root.residual
+    along = misfit.clamp(max=_MOST_MISFIT).square() + (0.0 if size_known else POPULATION_SPREAD**2)
+    common = torch.eye(3).to(joints) * (COMMON_SPREAD * placed.scale) ** 2
+    added = common + along * joints[..., :, None] * joints[..., None, :]
+    wrist[:3, :3] += added[hand.WRIST]
+    return covariance + added, wrist

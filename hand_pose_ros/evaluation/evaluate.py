@@ -1,153 +1,173 @@
-"""The ``hand_evaluate`` command: our estimator beside the detector's own 3D, on labelled photos."""
+"""The ``hand_evaluate`` command: our estimators beside the detector's own 3D, on photos and keypoint sets."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from tqdm import tqdm
+from hand_pose_ros.atomic_file import write_text_atomically
+from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.estimator.ik_estimator import IkEstimator, IkEstimatorConfig
+from hand_pose_ros.evaluation import calibration, report
+from hand_pose_ros.evaluation.comparison import Comparison, HandSet, compare, photo_set
+from hand_pose_ros.evaluation.keypoint_sets import (
+    generated_hands,
+    observations_of,
+    read_dexycb,
+    recorded_hands,
+)
+from hand_pose_ros.evaluation.lifting import load_network
+from hand_pose_ros.evaluation.methods import (
+    Method,
+    Prediction,
+    detector_3d,
+    detector_with_pnp,
+    estimator_method,
+)
+from hand_pose_ros.evaluation.network_methods import baseline_method, unet_method
+from hand_pose_ros.evaluation.observation import Observation
+from hand_pose_ros.evaluation.photos import read_samples
+from hand_pose_ros.networks.hand_diffusion import HandDiffusion
 
-from hand_pose_ros.detection.detector import HandDetector
-from hand_pose_ros.evaluation import metrics
-from hand_pose_ros.evaluation.methods import Method, detector_3d, detector_with_pnp, estimator_method
-from hand_pose_ros.evaluation.photos import LabelledPhoto, read_samples
-from hand_pose_ros.pose import Detection
-
-_MIN_LABELLED = 15  # photos with fewer labelled joints, or without a labelled wrist, are not scored
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How methods did on one set of photos.
-
-    photos: scored ones with a camera and labels. found: how many of them the detector found, with the right side;
-    only these are scored, the same for every method. rows: method -> metric -> value.
-    """
-
-    photos: int
-    found: int
-    rows: dict[str, dict[str, float]]
-
-
-def compare(
-    photos: Sequence[LabelledPhoto], detector: HandDetector, methods: Mapping[str, Method]
-) -> Comparison:
-    """Run every method on the same detections and average its metrics over the photos.
-
-    Lengths in millimetres. The AUC is of root-relative 3D joints between 20 and 50 mm.
-    """
-    photos = [photo for photo in photos if photo.camera is not None and _is_labelled(photo.joints_m)]
-    truth, predicted = [], {name: [] for name in methods}
-    for photo in tqdm(photos, unit="photo", disable=None):
-        image = photo.image()
-        detector.reset()
-        detection = _best_match(detector.detect(image), photo)
-        if detection is None:
-            continue
-        truth.append(photo.joints_m)
-        for name, method in methods.items():
-            predicted[name].append(method(image, photo.camera, detection))
-    rows = {}
-    if truth:
-        rows = {name: _score(np.stack(joints), np.stack(truth)) for name, joints in predicted.items()}
-    return Comparison(len(photos), len(truth), rows)
-
-
-def format_table(name: str, comparison: Comparison) -> str:
-    """The comparison as a Markdown table under a line that tells the counts."""
-    lines = [f"{name}: {comparison.found} of {comparison.photos} hands found", ""]
-    if comparison.rows:
-        columns = list(next(iter(comparison.rows.values())))
-        lines += ["| method | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-        for method, values in comparison.rows.items():
-            cells = ["-" if np.isnan(value) else f"{value:.{_DECIMALS[c]}f}" for c, value in values.items()]
-            lines.append(f"| {method} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-_DECIMALS = {
-    "PA-MPJPE mm": 1, "root-relative mm": 1, "scaled mm": 1, "absolute mm": 1, "root mm": 1,
-    "root depth %": 1, "AUC 20-50 mm": 3, "failed": 0,
-}  # fmt: skip
-
-
-def _score(predicted: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Means over photos; a photo that a method failed on counts as failed and in no mean."""
-    relative = [joints - joints[:, :1] for joints in (predicted, truth)]
-    errors = metrics.joint_errors(*relative)[:, 1:]
-    errors[np.isnan(errors) & ~np.isnan(truth[:, 1:]).any(-1)] = np.inf
-    depth = np.abs(metrics.relative_root_depth_error(predicted, truth))
-    return {
-        "PA-MPJPE mm": 1e3 * _mean(metrics.pa_mpjpe(predicted, truth)),
-        "root-relative mm": 1e3 * _mean(metrics.root_relative_mpjpe(predicted, truth)),
-        "scaled mm": 1e3 * _mean(metrics.scaled_root_relative_mpjpe(predicted, truth)),
-        "absolute mm": 1e3 * _mean(metrics.mpjpe(predicted, truth)),
-        "root mm": 1e3 * _mean(metrics.root_error(predicted, truth)),
-        "root depth %": 1e2 * _mean(depth),
-        "AUC 20-50 mm": metrics.pck_auc(errors, 0.02, 0.05),
-        "failed": float(np.isnan(predicted).any((1, 2)).sum()),
-    }
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
-
-
-def _is_labelled(joints: np.ndarray) -> bool:
-    labelled = ~np.isnan(joints).any(-1)
-    return bool(labelled[0] and labelled.sum() >= _MIN_LABELLED)
-
-
-def _best_match(detections: list[Detection], photo: LabelledPhoto) -> Detection | None:
-    """The detection of the labelled hand's side that lies nearest to its image points, if it lies on that hand."""
-    candidates = [d for d in detections if d.side == photo.side and d.landmarks_px is not None]
-    if not candidates:
-        return None
-    distances = [np.nanmean(metrics.joint_errors(d.landmarks_px, photo.points_px)) for d in candidates]
-    extent = np.nanmax(np.nanmax(photo.points_px, 0) - np.nanmin(photo.points_px, 0))
-    nearest = int(np.argmin(distances))
-    return candidates[nearest] if distances[nearest] < extent / 2 else None
+ESTIMATE = "D* (diffusion + IK head)"
+"""Name of the estimator that ships, whose uncertainty is measured."""
+_MOST_FOR_KINEMATICS = 500  # hands: with a detector's errors, one takes a quarter of a second
+_KINEMATICS_EVERY = 10
+_DETECTOR_ROWS = {"MediaPipe 3D": detector_3d, "MediaPipe 3D + SQPnP": detector_with_pnp}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    from hand_pose_ros.detection.mediapipe_detector import MediaPipeConfig, MediaPipeDetector
-    from hand_pose_ros.estimator.ik_estimator import IkEstimator, IkEstimatorConfig
-
-    parser = argparse.ArgumentParser(prog="hand_evaluate", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "folders", nargs="+", type=Path, help="folders with labelled photos and a samples.json"
-    )
-    parser.add_argument(
-        "--hand-size-m", type=float, help="bone wrist -> index MCP; an adult's mean if not given"
-    )
-    parser.add_argument("--every", type=int, default=1, help="take every n-th photo")
-    parser.add_argument("--output", type=Path, help="write the figures here as JSON")
-    options = parser.parse_args(arguments)
-    detector = MediaPipeDetector(MediaPipeConfig(tracking=False, min_detection_confidence=0.3))
-    methods = {
-        "MediaPipe 3D": detector_3d,
-        "MediaPipe 3D + SQPnP": detector_with_pnp,
-        "inverse kinematics": estimator_method(IkEstimator(IkEstimatorConfig(options.hand_size_m))),
-    }
-    results = {}
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        for folder in options.folders:
-            comparison = compare(read_samples(folder)[:: options.every], detector, methods)
-            results[folder.name] = vars(comparison)
-            sys.stdout.write(format_table(folder.name, comparison) + "\n\n")
+        text = _evaluate(options)
+        if options.docs is not None:
+            report.replace_between_markers(options.docs, text)
     except ValueError as error:
-        parser.exit(2, f"hand_evaluate: {error}\n")
-    finally:
-        detector.close()
-    if options.output is not None:
-        options.output.write_text(json.dumps(results, indent=1) + "\n")
+        sys.stderr.write(f"hand_evaluate: {error}\n")
+        return 2
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hand_evaluate", description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="*", type=Path, help="labelled photos with a samples.json")
+    parser.add_argument("--generated", type=int, default=0, metavar="N", help="also on N generated hands")
+    parser.add_argument(
+        "--dexycb", type=Path, metavar="NPZ", help="also on poses of this file, in random views"
+    )
+    parser.add_argument("--poses", type=int, default=2000, help="how many poses of that file")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th photo")
+    parser.add_argument("--weights", type=Path, help="of the diffusion estimator")
+    parser.add_argument("--baseline", type=Path, help="weights of the baseline without diffusion")
+    parser.add_argument("--samples", type=int, default=DiffusionEstimatorConfig.samples)
+    parser.add_argument("--steps", type=int, default=DiffusionEstimatorConfig.steps)
+    parser.add_argument(
+        "--hand-size-m", type=float, help="bone wrist -> index MCP; the mean of adults if not given"
+    )
+    parser.add_argument("--output", type=Path, help="folder for accuracy.json and the plots")
+    parser.add_argument("--docs", type=Path, help="document whose tables to make anew")
+    return parser
+
+
+def _evaluate(options: argparse.Namespace) -> str:
+    """Measure, write what is asked for, and return the tables."""
+    methods, network, config = _methods(options)
+    kinematics = {"inverse kinematics": estimator_method(IkEstimator(IkEstimatorConfig(options.hand_size_m)))}
+    comparisons: list[Comparison] = []
+    errors: dict[str, calibration.AxisErrors] = {}
+    for hands in _sets(options):
+        rows = methods if len(hands.observations) > _MOST_FOR_KINEMATICS else methods | kinematics
+        rows = rows | _DETECTOR_ROWS if hands.has_detector_3d else rows
+        of_set, predictions = compare(hands, rows)
+        for comparison in of_set:
+            sys.stdout.write(report.accuracy_table(comparison.title, comparison.rows) + "\n\n")
+            sys.stdout.flush()
+        comparisons += of_set
+        if network is not None and hands.measures_uncertainty:
+            errors |= _errors(hands, predictions[ESTIMATE], network, config)
+    text = "\n\n".join(report.accuracy_table(one.title, one.rows) for one in comparisons)
+    coverage = {name: calibration.coverage(value) for name, value in errors.items()}
+    if coverage:
+        table = report.coverage_table(coverage)
+        sys.stdout.write(table + "\n")
+        text += f"\n\n**Uncertainty**\n\n{table}"
+    if options.output is not None:
+        _write(options.output, comparisons, coverage, errors)
+    return text
+
+
+def _methods(
+    options: argparse.Namespace,
+) -> tuple[dict[str, Method], HandDiffusion | None, DiffusionEstimatorConfig]:
+    size = options.hand_size_m
+    config = DiffusionEstimatorConfig(samples=options.samples, steps=options.steps, hand_size_m=size)
+    methods, network = {}, None
+    if options.baseline is not None:
+        methods["baseline (no diffusion)"] = baseline_method(
+            load_network(options.baseline, "hand_regressor"), size
+        )
+    if options.weights is not None:
+        network = load_network(options.weights, "hand_diffusion")
+        methods["D (diffusion)"] = unet_method(network, config)
+        estimator = DiffusionEstimator(network, float(network.spread_scale), config)
+        methods[ESTIMATE] = estimator_method(estimator)
+    return methods, network, config
+
+
+def _sets(options: argparse.Namespace) -> Iterator[HandSet]:
+    """The sets of hands, made one after the other."""
+    if options.generated:
+        yield from _keypoint_sets("generated", observations_of(generated_hands(options.generated)))
+    if options.dexycb is not None:
+        poses = read_dexycb(options.dexycb, options.poses)
+        yield from _keypoint_sets("dexycb", observations_of(recorded_hands(poses)))
+    if options.folders:
+        from hand_pose_ros.detection.mediapipe_detector import MediaPipeConfig, MediaPipeDetector
+
+        detector = MediaPipeDetector(MediaPipeConfig(tracking=False, min_detection_confidence=0.3))
+        try:
+            for folder in options.folders:
+                yield photo_set(folder.name, read_samples(folder)[:: options.every], detector)
+        finally:
+            detector.close()
+
+
+def _keypoint_sets(name: str, observations: list[Observation]) -> Iterator[HandSet]:
+    """All hands, and where the inverse kinematics would take too long for these, every tenth hand for it."""
+    yield HandSet(name, observations, len(observations), has_detector_3d=False, measures_uncertainty=True)
+    if len(observations) > _MOST_FOR_KINEMATICS:
+        some = observations[::_KINEMATICS_EVERY]
+        yield HandSet(f"{name}, every tenth", some, len(some), has_detector_3d=False)
+
+
+def _errors(
+    hands: HandSet, prediction: Prediction, network: HandDiffusion, config: DiffusionEstimatorConfig
+) -> dict[str, calibration.AxisErrors]:
+    config = replace(config, hand_size_m=None)
+    shape = calibration.shape_errors(network, hands.observations, config).stated(float(network.spread_scale))
+    absolute = calibration.absolute_errors(prediction, hands.observations)
+    return {f"{hands.name}, shape": shape, f"{hands.name}, absolute": absolute}
+
+
+def _write(
+    output: Path,
+    comparisons: list[Comparison],
+    coverage: dict[str, dict[str, float]],
+    errors: dict[str, calibration.AxisErrors],
+) -> None:
+    results = {"sets": [vars(one) for one in comparisons], "uncertainty": coverage}
+    write_text_atomically(output / "accuracy.json", json.dumps(results, indent=1) + "\n")
+    report.plot_pck({one.name: one.pck for one in comparisons if one.rows}, output / "accuracy.png")
+    if errors:
+        curves = {name: calibration.reliability(value).tolist() for name, value in errors.items()}
+        report.plot_reliability(curves, coverage, output / "reliability.png")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,122 @@
+"""One row of figures for a method on a set of hands, and its curve of correct keypoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import torch
+
+from hand_pose_ros import hand
+from hand_pose_ros.evaluation import metrics
+from hand_pose_ros.evaluation.methods import Prediction
+from hand_pose_ros.evaluation.observation import Observation
+from hand_pose_ros.kinematics.forward import forward_kinematics
+from hand_pose_ros.kinematics.inverse import fit_hand
+
+DECIMALS: Final = {
+    "PA-MPJPE mm": 1, "root-relative mm": 1, "size given mm": 1, "absolute mm": 1, "root mm": 1,
+    "root depth %": 1, "AUC 20-50 mm": 3, "EPE px": 1, "outside limits %": 1, "failed": 0,
+}  # fmt: skip
+"""The figures of a row and how many decimals they deserve."""
+THRESHOLDS_MM: Final = np.arange(0.0, 101.0, 2.0)
+LIMIT_TOLERANCE_M: Final = 2e-3
+_SAME_HAND_M: Final = 1e-5
+_FIT_CHUNK: Final = 500
+
+
+def score(prediction: Prediction, observations: Sequence[Observation]) -> dict[str, float]:
+    """Means over hands; a hand that a method failed on counts as failed and in no mean.
+
+    Lengths in millimetres. *size given*: root-relative, after the method's hand is given the true anchor length in
+    place of the one it took. *root depth*: mean absolute error relative to the true depth. *EPE*: between
+    projected and labelled image points. *AUC*: of root-relative joints within 20 to 50 mm.
+    """
+    joints, labels = prediction.joints_m, _labels(observations)
+    points = np.stack([observation.points_px for observation in observations])
+    parent, child = hand.BONES[hand.ANCHOR_BONE]
+    true_size = np.linalg.norm(labels[:, child] - labels[:, parent], axis=-1)
+    resized = joints * (true_size / prediction.size_m)[:, None, None]
+    in_camera = joints if prediction.is_placed else np.full_like(joints, np.nan)
+    cameras = [observation.camera for observation in observations]
+    projected = [
+        camera.project(torch.from_numpy(one)) for camera, one in zip(cameras, in_camera, strict=True)
+    ]
+    return {
+        "PA-MPJPE mm": 1e3 * _mean(metrics.pa_mpjpe(joints, labels)),
+        "root-relative mm": 1e3 * _mean(metrics.root_relative_mpjpe(joints, labels)),
+        "size given mm": 1e3 * _mean(metrics.root_relative_mpjpe(resized, labels)),
+        "absolute mm": 1e3 * _mean(metrics.mpjpe(in_camera, labels)),
+        "root mm": 1e3 * _mean(metrics.root_error(in_camera, labels)),
+        "root depth %": 1e2 * _mean(np.abs(metrics.relative_root_depth_error(in_camera, labels))),
+        "AUC 20-50 mm": metrics.pck_auc(root_relative_errors(joints, labels), 0.02, 0.05),
+        "EPE px": _mean(metrics.mpjpe(torch.stack(projected).numpy(), points)),
+        "outside limits %": 1e2
+        * _mean(outside_limits(prediction, [observation.detection.side for observation in observations])),
+        "failed": float(np.isnan(joints).any((1, 2)).sum()),
+    }
+
+
+def pck(prediction: Prediction, observations: Sequence[Observation]) -> np.ndarray:
+    """Share of root-relative joints within each of ``THRESHOLDS_MM``; what is missing is in none."""
+    errors = root_relative_errors(prediction.joints_m, _labels(observations))
+    errors = np.sort(errors[~np.isnan(errors)])
+    return np.searchsorted(errors, THRESHOLDS_MM / 1e3, side="right") / max(len(errors), 1)
+
+
+def root_relative_errors(joints: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(n, 20) distances after wrists are superimposed; infinite for missing joints, NaN for unlabelled ones."""
+    errors = metrics.joint_errors(*(one - one[:, :1] for one in (joints, labels)))[:, 1:]
+    return np.where(np.isnan(errors) & ~np.isnan(labels[:, 1:]).any(-1), np.inf, errors)
+
+
+def outside_limits(prediction: Prediction, sides: list[str]) -> np.ndarray:
+    """(n,) 1 for hands that no hand within the limits is like, else 0; NaN for hands that failed.
+
+    Where a method tells angles and proportions, these must be within their limits, and its joints those that they
+    make (up to place, turn and 10 micrometres). Otherwise the inverse kinematics must find a hand within the
+    limits whose joints are, root mean square, within 2 mm of the given ones.
+    """
+    outside = np.full(len(prediction.joints_m), np.nan)
+    known = np.isfinite(prediction.joints_m).all((1, 2))
+    told = known & np.isfinite(prediction.angles_rad).all(1)
+    if told.any():
+        one = prediction.select(told)
+        outside[told] = metrics.limit_violations(one.angles_rad, one.proportions) | ~_is_its_own_hand(
+            one, np.array(sides)[told]
+        )
+    for side in hand.SIDES:
+        rows = np.flatnonzero(known & ~told & (np.array(sides) == side))
+        for start in range(0, len(rows), _FIT_CHUNK):
+            chunk = rows[start : start + _FIT_CHUNK]
+            fit = fit_hand(torch.from_numpy(prediction.joints_m[chunk]), side=side)
+            outside[chunk] = (fit.residual_m.square().mean(-1).sqrt() > LIMIT_TOLERANCE_M).numpy()
+    return outside
+
+
+def _is_its_own_hand(prediction: Prediction, sides: np.ndarray) -> np.ndarray:
+    """(n,) whether angles, proportions and size make the joints."""
+    same = np.zeros(len(sides), bool)
+    for side in hand.SIDES:
+        rows = sides == side
+        posed = forward_kinematics(
+            torch.from_numpy(prediction.angles_rad[rows]),
+            torch.from_numpy(prediction.proportions[rows]),
+            anchor_length=torch.from_numpy(prediction.size_m[rows]),
+            side=side,
+        ).joints.numpy()
+        distances = [
+            np.linalg.norm(joints[:, :, None] - joints[:, None], axis=-1)
+            for joints in (posed, prediction.joints_m[rows])
+        ]
+        same[rows] = np.abs(distances[0] - distances[1]).max((1, 2)) < _SAME_HAND_M
+    return same
+
+
+def _labels(observations: Sequence[Observation]) -> np.ndarray:
+    return np.stack([observation.joints_m for observation in observations])
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
