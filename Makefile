@@ -6,7 +6,7 @@
 
 RUN := tools/run
 PYTEST := $(RUN) python -m pytest --timeout 300 $(PYTEST_ARGS)
-BENCHMARKS ?= forward_kinematics inverse_kinematics root_depth skinning rendering graph_latency
+BENCHMARKS ?= forward_kinematics inverse_kinematics root_depth skinning rendering diffusion_estimator graph_latency
 export VENV PYTHON
 
 help: ## this list
