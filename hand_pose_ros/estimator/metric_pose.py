@@ -18,7 +18,7 @@ from hand_pose_ros.pose import Detection, HandPose
 
 POPULATION_SPREAD: Final = 0.065
 """Standard deviation of adults' hand size, as a share of the mean."""
-COMMON_SPREAD: Final = 0.05
+COMMON_SPREAD: Final = 0.035
 """Standard deviation, in anchor lengths, of what the samples do not show because all of them share it: errors of
 the detector that the network takes for the truth. Measured on generated hands (docs/accuracy.md)."""
 MISFIT_SPREAD: Final = 0.5
