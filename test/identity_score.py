@@ -1,4 +1,4 @@
-"""Who is who on a clip with exact truth: which true hand each reported hand is, and whether a number ever changed hands."""
+"""Who is who on a clip with exact truth, and whether a number ever passed from one hand to the other."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ class IdentityScore:
     wrong_sides: int = 0
 
 
-def score(clip: Iterable[Frame], tracker: LandmarkTracker, sides: tuple[str, str] | None = None) -> IdentityScore:
+def score(
+    clip: Iterable[Frame], tracker: LandmarkTracker, sides: tuple[str, str] | None = None
+) -> IdentityScore:
     """Run a tracker over a clip of two hands."""
     result, owner = IdentityScore(), {}
     in_image, reported, last_in_s = np.zeros(2), np.zeros(2), np.zeros(2)

@@ -40,6 +40,6 @@ class RootFilter:
         if wrist is None or time_s - last_s > _LONGEST_GAP_S:
             self._filters[key] = WristKalman(measured, covariance), time_s
             return pose
-        self._filters[key] = wrist, max(time_s, last_s)
+        self._filters[key] = wrist, time_s
         shift = wrist.update(measured, covariance, time_s - last_s) - measured
         return replace(pose, joints_m=pose.joints_m + shift)

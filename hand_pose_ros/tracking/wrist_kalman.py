@@ -8,7 +8,7 @@ import numpy as np
 
 from hand_pose_ros.estimator.metric_pose import POPULATION_SPREAD
 
-_ACCELERATION: Final = 3.0
+_ACCELERATION: Final = 0.7
 """Density of the acceleration's noise, m s^-2 / sqrt(Hz): what hands do when they reach for something."""
 _FIRST_SPEED_M_S: Final = 0.5  # standard deviation of the velocity of a hand seen for the first time
 _LEAST_SIGMA: Final = 0.001  # of the distance: no measurement is better
@@ -44,7 +44,8 @@ class WristKalman:
         step = gain @ (position_m - predicted)
         self.position_m = predicted + step[:3]
         self.velocity_m_s = self.velocity_m_s + step[3:]
-        self._covariance = covariance - gain @ covariance[:3]
+        left = covariance - gain @ covariance[:3]
+        self._covariance = 0.5 * (left + left.T)  # rounding that is not symmetric would grow without bound
         self._gain = gain[:3]
         return self.position_m
 
