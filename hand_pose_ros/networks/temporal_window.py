@@ -1,0 +1,89 @@
+"""What the temporal transformer sees: the last frames of a hand, all in one frame of reference.
+
+Every frame of a video has its own canonical view (:mod:`hand_pose_ros.camera.keypoint_view`), which turns from
+frame to frame. So a track keeps its frames in the camera's frame, and a window is turned into the view of its
+newest frame that shows the hand: ``R_view_camera`` of that frame, for all of them. What turns then is the hand and
+not the view, and a hand anywhere in the image gives the same numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+_TYPICAL_SIGMA: Final = 0.05  # anchor lengths
+_LEAST_VARIANCE: Final = 0.1  # in typical variances: no frame counts more than ten typical ones
+
+
+class HandWindow(NamedTuple):
+    """F frames of n tracks of right hands, oldest first.
+
+    stamps_s: (n, F) not falling. valid: (n, F) bool; the rest of a frame that is not valid is never looked at.
+    joints: (n, F, 21, 3) mean of the diffusion's samples, relative to the wrist, in anchor lengths.
+    sigma: (n, F, 21) standard deviation of the samples, per axis, in anchor lengths; NaN where not known.
+    angles: (n, F, 38) rad and rotation: (n, F, 3, 3) of the IK head (D*); wrist frame -> frame of the joints.
+    """
+
+    stamps_s: Tensor
+    valid: Tensor
+    joints: Tensor
+    sigma: Tensor
+    angles: Tensor
+    rotation: Tensor
+
+    def turned(self, rotation: Tensor) -> HandWindow:
+        """The same in a frame to which ``rotation`` (n, 3, 3), or (n, F, 3, 3), leads."""
+        if rotation.ndim == 3:
+            rotation = rotation[:, None]
+        return self._replace(
+            joints=self.joints @ rotation.transpose(-1, -2), rotation=rotation @ self.rotation
+        )
+
+
+def newest_valid(valid: Tensor) -> Tensor:
+    """(n,) index of the last valid frame of (n, F); the last frame where none is."""
+    places = torch.arange(valid.shape[1], device=valid.device)
+    last = torch.where(valid, places, -1).amax(1)
+    return torch.where(last < 0, valid.shape[1] - 1, last)
+
+
+def newest_view(views: Tensor, valid: Tensor) -> Tensor:
+    """(n, 3, 3): ``R_view_camera`` of the newest valid frame, out of those of all frames (n, F, 3, 3)."""
+    return views[torch.arange(len(views), device=views.device), newest_valid(valid)]
+
+
+def samples_sigma(joints: Tensor, weights: Tensor | None = None) -> Tensor:
+    """(..., 21): root of the mean variance of a joint's axes over samples (..., S, 21, 3); NaN for a single one.
+
+    Args:
+        weights: (..., S) summing to 1; equal ones if None.
+    """
+    samples = joints.shape[-3]
+    if samples < 2:
+        return torch.full_like(joints[..., 0, :, 0], torch.nan)
+    if weights is None:
+        return joints.var(-3).mean(-1).sqrt()
+    weights = weights[..., None, None]
+    deviations = joints - (weights * joints).sum(-3, keepdim=True)
+    return (weights * deviations.square()).sum(-3).mean(-1).mul(samples / (samples - 1)).sqrt()
+
+
+def certainty(sigma: Tensor) -> Tensor:
+    """(...): how much a frame with ``sigma`` (..., 21) counts in a track's proportions; 1 if not known."""
+    mean_square = (sigma.square().mean(-1) / _TYPICAL_SIGMA**2).nan_to_num(1.0)
+    return 1 / mean_square.clamp(min=_LEAST_VARIANCE)
+
+
+def running_proportions(proportions: Tensor, sigma: Tensor, valid: Tensor) -> Tensor:
+    """Proportions (n, F, 20) averaged over each track so far, weighted by certainty: bones do not grow.
+
+    Before the first valid frame they are that frame's, and NaN if there is none.
+    """
+    weights = torch.where(valid, certainty(sigma), 0.0)[..., None]
+    total = weights.cumsum(1)
+    mean = (torch.where(valid[..., None], proportions, 0.0) * weights).cumsum(1) / total
+    first = torch.where(valid, 1, 0).argmax(1)
+    of_first = mean[torch.arange(len(mean), device=mean.device), first][:, None]
+    return torch.where(total > 0, mean, of_first)
