@@ -10,6 +10,8 @@ from diffusion_helpers import CAMERA, detections, random_condition, random_netwo
 
 from hand_pose_ros.estimator.backends import BACKENDS, CompiledDenoiser, load_denoiser
 from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.estimator.onnx_cache import cached_export
+from hand_pose_ros.estimator.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.networks.hand_onnx import export_onnx
 from hand_pose_ros.networks.hand_regressor import HandRegressor
 from hand_pose_ros.networks.weights import save_weights
@@ -21,7 +23,8 @@ def paths(tmp_path_factory):
     folder, model = tmp_path_factory.mktemp("weights"), random_network()
     save_weights(folder / "weights.safetensors", model, "hand_diffusion", model.config.to_dict())
     export_onnx(model, folder / "onnx")
-    return {name: folder / ("onnx" if name == "onnxruntime" else "weights.safetensors") for name in BACKENDS}
+    onnx = ("onnxruntime", "auto")
+    return {name: folder / ("onnx" if name in onnx else "weights.safetensors") for name in BACKENDS}
 
 
 @pytest.fixture
@@ -68,11 +71,24 @@ def test_pytorch_wants_a_file(paths, backend, uncompiled, tmp_path):
         load_denoiser(tmp_path / "none.safetensors", backend, "cpu")
 
 
-def test_onnxruntime_wants_a_folder(paths, tmp_path):
-    with pytest.raises(ValueError, match=r"is a file.*hand_export_onnx"):
-        load_denoiser(paths["torch"], "onnxruntime", "cpu")
-    with pytest.raises(ValueError, match="hand_export_onnx"):
+def test_onnxruntime_exports_a_weight_file_once(paths, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    first = cached_export(paths["torch"])
+    assert first.is_relative_to(tmp_path / "cache")
+    written = (first / "model.json").stat().st_mtime_ns
+    for backend in ("onnxruntime", "auto"):
+        denoiser, _ = load_denoiser(paths["torch"], backend, "cpu")
+        assert isinstance(denoiser, OnnxDenoiser)
+    assert (first / "model.json").stat().st_mtime_ns == written
+    monkeypatch.setenv("XDG_CACHE_HOME", str(paths["torch"]))  # a file: no cache can be made in it
+    assert (cached_export(paths["torch"]) / "model.json").is_file()
+
+
+def test_onnxruntime_refuses_what_is_no_model(tmp_path):
+    with pytest.raises(ValueError, match="there is no weight file"):
         load_denoiser(tmp_path / "none", "onnxruntime", "cpu")
+    with pytest.raises(ValueError, match="hand_export_onnx"):
+        load_denoiser(tmp_path, "onnxruntime", "cpu")
 
 
 def test_weights_of_another_network_are_refused(tmp_path):

@@ -15,7 +15,7 @@ def test_the_default_pipeline_finds_nothing_in_an_empty_image():
     try:
         result = pipeline.process(np.zeros((120, 160, 3), np.uint8), CAMERA)
         assert result.hands == []
-        assert set(result.stage_seconds) == {"detect", "estimate"}
+        assert set(result.stage_seconds) == {"detect", "estimate", "smooth"}
         pipeline.reset()
     finally:
         pipeline.close()

@@ -8,6 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from hand_pose_ros.estimator.onnx_cache import cached_export
 from hand_pose_ros.estimator.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.hand_diffusion import HandDiffusion
@@ -16,13 +17,14 @@ from hand_pose_ros.networks.hand_onnx import load_hand_diffusion
 from hand_pose_ros.networks.hand_sampling import HandDenoiser
 from hand_pose_ros.networks.unet1d_rows import RowUNet1d
 
-BACKENDS: Final = ("torch", "compiled", "onnxruntime")
-"""'torch' and 'compiled' read a weight file (.safetensors), 'onnxruntime' a folder of ``hand_export_onnx``."""
+BACKENDS: Final = ("auto", "torch", "compiled", "onnxruntime")
+"""All read a weight file (.safetensors); 'onnxruntime' also a folder of ``hand_export_onnx``. 'auto' is 'torch' on
+CUDA and 'onnxruntime', which is faster there, on a CPU."""
 DEVICES: Final = ("auto", "cpu", "cuda")
 
 
 def load_denoiser(
-    path: str | Path, backend: str = "torch", device: str = "auto"
+    path: str | Path, backend: str = "auto", device: str = "auto"
 ) -> tuple[HandDenoiser, float]:
     """The network in ``path``, and the factor on its samples' spread.
 
@@ -39,13 +41,10 @@ def load_denoiser(
     if device not in DEVICES:
         raise ValueError(f"device must be one of {DEVICES}, got {device!r}")
     path = Path(path)
+    if backend == "auto":
+        backend = "torch" if _torch_device(device).type == "cuda" and not path.is_dir() else "onnxruntime"
     if backend == "onnxruntime":
-        if path.is_file():
-            raise ValueError(
-                f"{path} is a file: the backend 'onnxruntime' needs a folder made by "
-                "`hand_export_onnx --weights FILE --output FOLDER`"
-            )
-        denoiser = OnnxDenoiser(path, device)
+        denoiser = OnnxDenoiser(path if path.is_dir() else cached_export(path), device)
         return denoiser, denoiser.spread_scale
     if path.is_dir():
         raise ValueError(f"{path} is a folder: the backend {backend!r} needs a weight file (.safetensors)")

@@ -38,7 +38,7 @@ class DiffusionEstimatorConfig:
 
     samples: int = 16
     steps: int | None = 4
-    fusion: str = "fit"
+    fusion: str = "angles"
     reprojection_sigma: float = math.inf
     hand_size_m: float | None = None
     seed: int = 0

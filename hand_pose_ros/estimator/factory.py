@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hand_pose_ros.detection.detector import HandDetector
+from hand_pose_ros.estimator.backends import BACKENDS, load_denoiser
+from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.ik_estimator import IkEstimator, IkEstimatorConfig
 from hand_pose_ros.estimator.pipeline import HandPipeline, PoseEstimator
+from hand_pose_ros.share import share_file
 
 DETECTORS = ("mediapipe", "onnx")
-ESTIMATORS = ("ik",)
+ESTIMATORS = ("diffusion", "ik")
 DEVICES = ("auto", "cpu", "cuda")
+SHIPPED_MODEL = "models/hand_diffusion.safetensors"
+"""The diffusion estimator's weights, in the package's share folder."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,8 @@ class PipelineConfig:
         brings.
     mirrored: the camera's image is mirrored, as a selfie view is; it is turned back before anything else.
     estimator: one of ``ESTIMATORS``. hand_size_m: the user's bone wrist -> index MCP in metres, None if unknown.
+    estimator_model: weights of the diffusion estimator, or folder of its ONNX export; empty for the shipped ones.
+    estimator_backend: what runs it, one of ``BACKENDS``. samples, steps: see ``DiffusionEstimatorConfig``.
     device: where networks run, one of ``DEVICES``.
     """
 
@@ -30,12 +37,22 @@ class PipelineConfig:
     min_detection_confidence: float = 0.5
     min_tracking_confidence: float = 0.5
     mirrored: bool = False
-    estimator: str = "ik"
+    estimator: str = "diffusion"
+    estimator_model: str = ""
+    estimator_backend: str = "auto"
+    samples: int = DiffusionEstimatorConfig.samples
+    steps: int | None = DiffusionEstimatorConfig.steps
     hand_size_m: float | None = None
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        for name, choices in (("detector", DETECTORS), ("estimator", ESTIMATORS), ("device", DEVICES)):
+        allowed = {
+            "detector": DETECTORS,
+            "estimator": ESTIMATORS,
+            "estimator_backend": BACKENDS,
+            "device": DEVICES,
+        }
+        for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
 
@@ -76,4 +93,11 @@ def _create_detector(config: PipelineConfig) -> HandDetector:
 
 
 def _create_estimator(config: PipelineConfig) -> PoseEstimator:
-    return IkEstimator(IkEstimatorConfig(hand_size_m=config.hand_size_m))
+    if config.estimator == "ik":
+        return IkEstimator(IkEstimatorConfig(hand_size_m=config.hand_size_m))
+    model = config.estimator_model or share_file(SHIPPED_MODEL)
+    denoiser, spread_scale = load_denoiser(model, config.estimator_backend, config.device)
+    settings = DiffusionEstimatorConfig(
+        samples=config.samples, steps=config.steps, hand_size_m=config.hand_size_m
+    )
+    return DiffusionEstimator(denoiser, spread_scale, settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hand_pose_ros.estimator.backends import BACKENDS
 from hand_pose_ros.estimator.factory import DETECTORS, DEVICES, ESTIMATORS, PipelineConfig
 from hand_pose_ros.ros.parameters import NodeParameters, parameter
 
@@ -33,7 +34,33 @@ class HandEstimatorParameters(NodeParameters):
     )
     mirrored: bool = parameter(False, "The images are mirrored, as selfie cameras show them.", read_only=True)
     estimator: str = parameter(
-        "ik", "What turns a found hand into a pose in space.", choices=ESTIMATORS, read_only=True
+        PipelineConfig.estimator,
+        "What turns a found hand into a pose in space.",
+        choices=ESTIMATORS,
+        read_only=True,
+    )
+    estimator_model: str = parameter(
+        "", "Weights of the diffusion estimator; empty for the shipped ones.", read_only=True
+    )
+    estimator_backend: str = parameter(
+        PipelineConfig.estimator_backend,
+        "What runs the diffusion estimator's network.",
+        choices=BACKENDS,
+        read_only=True,
+    )
+    samples: int = parameter(
+        PipelineConfig.samples,
+        "Poses that the diffusion estimator draws for each hand.",
+        minimum=1,
+        maximum=1024,
+        read_only=True,
+    )
+    steps: int = parameter(
+        PipelineConfig.steps or 0,
+        "Steps of DDIM sampling; 0 for ancestral sampling over all steps.",
+        minimum=0,
+        maximum=1000,
+        read_only=True,
     )
     hand_size_m: float = parameter(
         0.0,
@@ -104,6 +131,10 @@ class HandEstimatorParameters(NodeParameters):
             min_tracking_confidence=self.min_tracking_confidence,
             mirrored=self.mirrored,
             estimator=self.estimator,
+            estimator_model=self.estimator_model,
+            estimator_backend=self.estimator_backend,
+            samples=self.samples,
+            steps=self.steps or None,
             hand_size_m=self.hand_size_m or None,
             device=self.device,
         )
