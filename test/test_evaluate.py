@@ -112,7 +112,7 @@ def test_only_labelled_photos_with_a_camera_are_scored(folder):
     hands = photo_set("photos", photos, LabelReader(photos))
     comparisons, predictions = compare(hands, {"pnp": detector_with_pnp})
     assert [one.total for one in comparisons] == [2, 1]
-    assert comparisons[1].name == "photos, all joints labelled"
+    assert comparisons[1].name == "photos, all joints labelled and inside"
     assert len(predictions["pnp"].joints_m) == 2
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.evaluation.methods import Method, Prediction
 from hand_pose_ros.evaluation.observation import Observation
@@ -57,12 +58,18 @@ class Comparison:
 
 
 def photo_set(name: str, photos: Sequence[LabelledPhoto], detector: HandDetector) -> HandSet:
-    """The scorable photos of a folder; where only some have all joints labelled, these are a part as well."""
+    """The scorable photos of a folder; where only some have all joints labelled and inside, these are a part."""
     photos = scorable(photos)
     observations = detect_hands(photos, detector)
-    complete = np.array([_is_complete(observation.joints_m) for observation in observations], bool)
-    total = sum(_is_complete(photo.joints_m) for photo in photos)
-    parts = {f"{name}, all joints labelled": (complete, total)} if 0 < total < len(photos) else {}
+    complete = np.array(
+        [
+            _is_complete(observation.camera, observation.joints_m, observation.points_px)
+            for observation in observations
+        ],
+        bool,
+    )
+    total = sum(_is_complete(photo.camera, photo.joints_m, photo.points_px) for photo in photos)
+    parts = {f"{name}, all joints labelled and inside": (complete, total)} if 0 < total < len(photos) else {}
     return HandSet(name, observations, len(photos), parts)
 
 
@@ -92,5 +99,6 @@ def _scored(
     return Comparison(name, total, len(observations), table, curves)
 
 
-def _is_complete(joints_m: np.ndarray) -> bool:
-    return bool(np.isfinite(joints_m).all())
+def _is_complete(camera: CameraModel, joints_m: np.ndarray, points_px: np.ndarray) -> bool:
+    inside = (points_px >= -0.5) & (points_px <= (camera.width - 0.5, camera.height - 0.5))
+    return bool(np.isfinite(joints_m).all() and inside.all())
