@@ -36,8 +36,8 @@ class DiffusionEstimatorConfig:
     seed: of the noise, which is drawn once: frames of a video differ by what is seen, not by chance.
     """
 
-    samples: int = 16
-    steps: int | None = 4
+    samples: int = 8
+    steps: int | None = 3
     fusion: str = "angles"
     reprojection_sigma: float = math.inf
     hand_size_m: float | None = None
