@@ -29,7 +29,8 @@ def check(result: IdentityScore, kind: str) -> None:
     assert result.search_share < 0.1, "the palm detector ran too often"
     if kind != "leaving":  # a hand that was away may come back as a new one
         assert [len(one) for one in result.numbers] == [1, 1], "a hand got a second number"
-    assert min(result.found) > 0.5, "a hand was not found"
+    # One that returns is noticed when the image is searched again: within half a second.
+    assert min(result.found) > (0.4 if kind == "leaving" else 0.7), "a hand was not found"
 
 
 def sides(kind: str) -> tuple[str, str]:

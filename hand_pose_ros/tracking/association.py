@@ -13,6 +13,7 @@ from hand_pose_ros.tracking.observation import Observation
 
 _LEAST_JOINTS: Final = 5  # that both must have for their joints to be compared; otherwise their boxes are
 _OTHER_SIDE: Final = 0.4  # what a certain contradiction of sides counts, in hand sizes
+_HIDDEN: Final = 0.08  # what it counts, in hand sizes, that a hand was covered a moment ago
 _NEVER: Final = 1e6
 
 
@@ -51,20 +52,26 @@ def assign(costs: np.ndarray, allowed: np.ndarray) -> list[tuple[int, int]]:
 
 
 def match(
-    predicted: np.ndarray, certainties: np.ndarray, gates: np.ndarray, observations: Sequence[Observation]
+    predicted: np.ndarray,
+    certainties: np.ndarray,
+    hidden: np.ndarray,
+    gates: np.ndarray,
+    observations: Sequence[Observation],
 ) -> list[tuple[int, int]]:
-    """Pairs (track, observation), at the least total cost.
+    """Pairs (track, observation) at the least total cost, the surest first.
 
     Args:
         predicted: (T, 23, 2) points of the tracks. certainties: (T,) of their sides, from -1 left to 1 right.
+        hidden: (T,) bool: whether another hand covered them in the last frame, and so may still.
         gates: (T,) how far an observation may be from its track, in hand sizes.
     """
     if not len(predicted) or not observations:
         return []
     distances = point_distances(predicted, np.stack([one.points_px for one in observations]))
     right = np.array([one.right for one in observations])
-    contradictions = side_contradictions(certainties, right)
-    return assign(distances + _OTHER_SIDE * contradictions, distances <= gates[:, None])
+    against = _OTHER_SIDE * side_contradictions(certainties, right) + _HIDDEN * hidden[:, None]
+    costs = distances + against
+    return sorted(assign(costs, distances <= gates[:, None]), key=lambda pair: costs[pair])
 
 
 def _sizes(points: np.ndarray) -> np.ndarray:

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 _VELOCITY_MEMORY_S: Final = 0.04  # over which velocities are averaged: detectors' points jitter
-_COASTING_S: Final = 0.25  # after which a hand that is not seen has lost most of its velocity
+_COASTING_S: Final = 0.3  # for which an unseen hand goes on as it did
+_SLOWING_S: Final = 0.1  # in which it slows down then
 
 
 class PointMotion:
@@ -22,7 +23,9 @@ class PointMotion:
     def predicted(self, time_s: float) -> np.ndarray:
         """The points (n, 2) expected at a time, NaN where they were not known."""
         ahead_s = max(time_s - self.time_s, 0.0)
-        reach_s = _COASTING_S * (1 - math.exp(-ahead_s / _COASTING_S))
+        reach_s = min(ahead_s, _COASTING_S)
+        if ahead_s > _COASTING_S:
+            reach_s += _SLOWING_S * (1 - math.exp((_COASTING_S - ahead_s) / _SLOWING_S))
         return self.points_px + reach_s * self.velocity_px_s
 
     def update(self, points_px: np.ndarray, time_s: float) -> None:

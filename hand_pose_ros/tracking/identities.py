@@ -20,27 +20,31 @@ class IdentityConfig:
     max_hands: how many hands there are at most at a time.
     certain_score: a new hand is believed at once from this score on, otherwise if the next frame shows it too.
     gone_after_s: how long a hand is looked for where it should be; meanwhile it takes one of the ``max_hands``.
+    hidden_s: the same for a hand that another one may cover.
     remembered_s: how long its number waits for it afterwards, in case that it comes back.
     farthest_step: from where a hand is expected to where it is found. growth_per_s: added to that for a hand not
         seen.
     same_hand: mean distance of the joints below which two observations are of one hand.
+    covering: distance below which one hand may cover another.
     """
 
     max_hands: int = 2
     certain_score: float = 0.75
     gone_after_s: float = 0.25
+    hidden_s: float = 0.75
     remembered_s: float = 2.0
     farthest_step: float = 1.0
     growth_per_s: float = 2.0
     same_hand: float = 0.2
+    covering: float = 0.6
 
     def __post_init__(self) -> None:
         if self.max_hands < 1:
             raise ValueError(f"max_hands must be at least 1, got {self.max_hands}")
-        for name in ("gone_after_s", "remembered_s", "growth_per_s"):
+        for name in ("gone_after_s", "hidden_s", "remembered_s", "growth_per_s"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in ("farthest_step", "same_hand"):
+        for name in ("farthest_step", "same_hand", "covering"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
 
@@ -61,16 +65,11 @@ class HandIdentities:
 
     def distinct(self, observations: Sequence[Observation]) -> list[Observation]:
         """Of observations of one hand the best, by score."""
-        ordered = sorted(observations, key=lambda one: -one.detection.score)
-        if len(ordered) < 2:
-            return ordered
-        points = np.stack([one.points_px for one in ordered])
-        close = point_distances(points, points) < self._config.same_hand
-        kept: list[int] = []
-        for index in range(len(ordered)):
-            if not close[index, kept].any():
-                kept.append(index)
-        return [ordered[index] for index in kept]
+        kept: list[Observation] = []
+        for one in sorted(observations, key=lambda one: -one.detection.score):
+            if not self._is_among(one, kept):
+                kept.append(one)
+        return kept
 
     def update(self, observations: Sequence[Observation], time_s: float) -> list[Detection]:
         """The hands of a frame: those of the observations that are believed, each with its number and its side.
@@ -80,10 +79,12 @@ class HandIdentities:
         Args:
             time_s: must not fall from call to call; equal times are allowed.
         """
-        hands = self.distinct(observations)
-        taken = self._continue(hands, time_s)
-        taken += self._return([one for one in hands if not _among(one, taken)], time_s)
-        taken += self._begin([one for one in hands if not _among(one, taken)], time_s)
+        taken = self._continue(observations, time_s)
+        known = [one for _, one in taken]
+        new = self.distinct([one for one in observations if not self._is_among(one, known)])
+        returned = self._return(new, time_s)
+        back = [one for _, one in returned]
+        taken += returned + self._begin([one for one in new if one not in back], time_s)
         self._forget(time_s)
         return [track.numbered(one) for track, one in taken if track.confirmed]
 
@@ -91,26 +92,50 @@ class HandIdentities:
         """Forget all hands; numbers go on counting."""
         self._followed, self._remembered = [], []
 
-    def _continue(self, observations: list[Observation], time_s: float) -> list[tuple[Track, Observation]]:
+    def _continue(
+        self, observations: Sequence[Observation], time_s: float
+    ) -> list[tuple[Track, Observation]]:
         """Tracks that go on in an observation; the others are missing from now."""
-        tracks = self._followed
-        pairs = []
-        if tracks and observations:
-            config = self._config
-            gates = [config.farthest_step + config.growth_per_s * track.missing_s(time_s) for track in tracks]
-            predicted = np.stack([track.predicted(time_s) for track in tracks])
-            certainties = np.array([track.side_certainty for track in tracks])
-            pairs = match(predicted, certainties, np.array(gates), observations)
-        taken = []
+        tracks, config = self._followed, self._config
+        if not tracks:
+            return []
+        gates = [config.farthest_step + config.growth_per_s * track.missing_s(time_s) for track in tracks]
+        predicted = np.stack([track.predicted(time_s) for track in tracks])
+        certainties = np.array([track.side_certainty for track in tracks])
+        hidden = np.array([track.hidden for track in tracks])
+        pairs = match(predicted, certainties, hidden, np.array(gates), observations)
+        pairs = self._without_duplicates(pairs, observations)
+        seen = [index for index, _ in pairs]
+        missing = [index for index in range(len(tracks)) if index not in seen]
+        near = np.zeros((len(tracks), len(tracks)), dtype=bool)
+        if missing and seen:
+            near = point_distances(predicted, predicted) < config.covering
         for index, number in pairs:
-            tracks[index].take(observations[number], time_s)
+            tracks[index].take(observations[number], time_s, contested=bool(near[index, missing].any()))
             tracks[index].confirmed = True
-            taken.append((tracks[index], observations[number]))
-        found = {index for index, _ in pairs}
-        for index, track in enumerate(tracks):
-            if index not in found:
-                track.miss(time_s)
-        return taken
+        for index in missing:
+            tracks[index].miss(time_s, hidden=bool(near[index, seen].any()))
+        return [(tracks[index], observations[number]) for index, number in pairs]
+
+    def _without_duplicates(
+        self, pairs: list[tuple[int, int]], observations: Sequence[Observation]
+    ) -> list[tuple[int, int]]:
+        """Of the pairs whose observations are of one hand the first, which is the surest."""
+        kept: list[tuple[int, int]] = []
+        for pair in pairs:
+            if not self._is_among(observations[pair[1]], [observations[number] for _, number in kept]):
+                kept.append(pair)
+        return kept
+
+    def _is_among(self, observation: Observation, others: list[Observation]) -> bool:
+        """Whether an observation is of the same hand as one of the others."""
+        if not others:
+            return False
+        if observation in others:
+            return True
+        points = np.stack([one.points_px for one in others])
+        distances = point_distances(observation.points_px[None], points)
+        return bool((distances < self._config.same_hand).any())
 
     def _return(self, observations: list[Observation], time_s: float) -> list[tuple[Track, Observation]]:
         """Remembered hands that are back: of the same side, near where they went, and no other could be.
@@ -153,20 +178,17 @@ class HandIdentities:
         config = self._config
         still = []
         for track in self._followed:
-            if track.seen or (track.confirmed and track.missing_s(time_s) < config.gone_after_s):
+            patience_s = config.hidden_s if track.hidden else config.gone_after_s
+            if track.seen or (track.confirmed and track.missing_s(time_s) < patience_s):
                 still.append(track)
             elif track.confirmed:
                 self._remembered.append(track)
         self._followed = still
-        longest = config.gone_after_s + config.remembered_s
+        longest = max(config.gone_after_s, config.hidden_s) + config.remembered_s
         self._remembered = [one for one in self._remembered if one.missing_s(time_s) < longest]
 
     def _free_places(self) -> int:
         return self._config.max_hands - len(self._followed)
-
-
-def _among(observation: Observation, taken: list[tuple[Track, Observation]]) -> bool:
-    return any(one is observation for _, one in taken)
 
 
 def _same_side(track: Track, observation: Observation) -> bool:

@@ -98,12 +98,14 @@ class LandmarkTracker:
         if self._landmarks is None:
             raise RuntimeError("the tracker is closed")
         following = bool(self._identities.followed)
-        seen = self._follow(image, time_s)
         max_hands = self._config.identity.max_hands
-        hands = self._identities.distinct(seen)
-        searched = self._schedule.due(len(hands), max_hands)
+        hands = self._follow(image, time_s)
+        seen = self._identities.distinct(hands)
+        hidden = self._may_be_hidden(seen)
+        searched = self._schedule.due(len(seen), max_hands, hidden)
         if searched:
-            hands += self._search(image, hands)
+            found = self._search(image, seen, anew=hidden)
+            hands = found if hidden and len(found) > len(seen) else hands + found
         detections = self._identities.update(hands, time_s)
         if searched:
             self._schedule.found(len(detections))
@@ -133,18 +135,28 @@ class LandmarkTracker:
                 found.append(self._observation(answer))
         return found
 
-    def _search(self, image: np.ndarray, seen: list[Observation]) -> list[Observation]:
-        """The hands in the image beside those that are seen already."""
+    def _may_be_hidden(self, seen: list[Observation]) -> bool:
+        """Whether a hand that is not seen may be covered by one that is."""
+        followed = self._identities.followed
+        return len(seen) < len(followed) and any(track.hidden for track in followed)
+
+    def _search(self, image: np.ndarray, seen: list[Observation], anew: bool) -> list[Observation]:
+        """The hands whose palms are in the image: those that are not seen yet, or all of them ``anew``.
+
+        After hands have covered each other, what is seen where they are expected may be mixed from both.
+        """
+        most = self._config.identity.max_hands
         found: list[Observation] = []
         for palm in self._palms.find(image):
-            if len(seen) + len(found) >= self._config.identity.max_hands:
+            known = found if anew else seen + found
+            if len(known) >= most:
                 break
-            if any(_is_of(palm, one) for one in seen + found):
+            if any(_is_of(palm, one) for one in known):
                 continue
             answer = self._landmarks.find(image, RotatedSquare.around_palm(palm.box_px, palm.keypoints_px))
             if answer.presence >= self._config.min_detection_confidence:
                 found.append(self._observation(answer))
-        return found
+        return self._identities.distinct(found)
 
     def _observation(self, answer: CropLandmarks) -> Observation:
         detection = Detection(

@@ -14,7 +14,7 @@ NUM_POINTS: Final = hand.NUM_JOINTS + 2
 """The joints, and two corners of the box."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Observation:
     """A hand seen in a frame.
 

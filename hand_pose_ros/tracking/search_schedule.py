@@ -6,6 +6,9 @@ from typing import Final
 
 _SHARE: Final = 1 / 11  # of the frames in which a hand is followed
 _SAVED_SEARCHES: Final = 2.0
+_HIDDEN_WAIT: Final = (
+    4  # frames between searches for a hand that another one covers: at once there is nothing to see
+)
 _LONGEST_WAIT: Final = 14  # frames between the searches for a hand that may have appeared
 
 
@@ -25,11 +28,12 @@ class SearchSchedule:
         self._since_search = 0
         self._wait = 1
         self._last_seen = 0
+        self._hidden_for = 0
 
-    def due(self, seen: int, max_hands: int) -> bool:
+    def due(self, seen: int, max_hands: int, hidden: bool = False) -> bool:
         """Whether to search this frame, in which ``seen`` hands were found where they were expected.
 
-        Called once for each frame.
+        Called once for each frame. ``hidden``: a hand that is not seen may be covered by one that is.
         """
         lost = seen < self._last_seen
         self._last_seen = seen
@@ -39,6 +43,12 @@ class SearchSchedule:
         self._credit = min(self._credit + _SHARE, _SAVED_SEARCHES)
         if seen >= max_hands:
             return False
+        if hidden:
+            lost, self._wait = False, _HIDDEN_WAIT
+            self._hidden_for += 1
+            self._since_search = min(self._since_search, self._hidden_for)
+        else:
+            self._hidden_for = 0
         if lost:
             self._wait = 1
         if self._credit < 1 or not (lost or self._since_search >= self._wait):

@@ -14,15 +14,21 @@ from hand_pose_ros.tracking.observation import Observation
 from hand_pose_ros.tracking.side_vote import SideVote
 
 _LONGEST_VOTE_S: Final = 0.1  # a frame after a gap does not count for all of the gap
+_LONGEST_CONTEST_S: Final = 0.4  # for which a motion from before may be trusted more than what is seen
 
 
 class Track:
-    """A hand that has a number. ``confirmed``: seen often or clearly enough to be believed in."""
+    """A hand that has a number.
+
+    confirmed: seen often or clearly enough to be believed in. hidden: not seen, where another hand is seen that
+    may cover it.
+    """
 
     def __init__(self, track_id: int, observation: Observation, time_s: float, confirmed: bool) -> None:
         self.track_id = track_id
         self.confirmed = confirmed
         self.missed_since_s: float | None = None
+        self.hidden = False
         self._motion = PointMotion(observation.points_px, time_s)
         self._vote = SideVote(observation.right, NOMINAL_INTERVAL_S)
 
@@ -53,17 +59,25 @@ class Track:
         """Its points (23, 2) when it was last seen."""
         return self._motion.points_px
 
-    def take(self, observation: Observation, time_s: float) -> None:
-        """Go on in an observation."""
-        self._vote.add(observation.right, min(max(time_s - self._motion.time_s, 0.0), _LONGEST_VOTE_S))
+    def take(self, observation: Observation, time_s: float, contested: bool = False) -> None:
+        """Go on in an observation.
+
+        One that is ``contested`` may be of another hand, or mixed from both: it counts as seen, but for a while
+        the hand is believed to go on as it did before.
+        """
+        passed_s = time_s - self._motion.time_s
+        self.missed_since_s, self.hidden = None, False
+        if contested and passed_s < _LONGEST_CONTEST_S:
+            return
+        self._vote.add(observation.right, min(max(passed_s, 0.0), _LONGEST_VOTE_S))
         self._motion.update(observation.points_px, time_s)
-        self.missed_since_s = None
 
     def numbered(self, observation: Observation) -> Detection:
         """The observation's detection with this track's number and side."""
         return replace(observation.detection, track_id=self.track_id, side=self.side)
 
-    def miss(self, time_s: float) -> None:
+    def miss(self, time_s: float, hidden: bool) -> None:
         """It was looked for in a frame and not found."""
         if self.missed_since_s is None:
             self.missed_since_s = time_s
+        self.hidden = hidden

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,14 @@ _FIRST_SPEED_M_S: Final = 0.5  # standard deviation of the velocity of a hand se
 _LEAST_SIGMA: Final = 0.001  # of the distance: no measurement is better
 _TYPICAL_ALONG: Final = 0.012  # of the distance: standard deviation along the ray where none is reported
 _TYPICAL_ACROSS: Final = 0.003  # of the distance: across it
+
+# Parts of matrices (6, 6) over position and velocity.
+_IDENTITY: Final = np.eye(6)
+_DRIFT: Final = np.eye(6, k=3)
+_CROSS: Final = _DRIFT + _DRIFT.T
+_POSITIONS: Final = np.diag((1.0, 1, 1, 0, 0, 0))
+_VELOCITIES: Final = np.diag((0.0, 0, 0, 1, 1, 1))
+_AXES: Final = np.eye(3)
 
 
 class WristKalman:
@@ -50,19 +59,9 @@ class WristKalman:
         return self.position_m
 
     def _predicted_covariance(self, passed_s: float) -> np.ndarray:
-        old, new = self._covariance, np.empty((6, 6))
-        drift = old[:3, 3:] + passed_s * old[3:, 3:]
-        new[:3, :3] = old[:3, :3] + passed_s * (old[3:, :3] + drift)
-        new[:3, 3:] = drift
-        new[3:, :3] = drift.T
-        new[3:, 3:] = old[3:, 3:]
-        noise = _ACCELERATION**2
-        axes = np.arange(3)
-        new[axes, axes] += noise * passed_s**3 / 3
-        new[axes, axes + 3] += noise * passed_s**2 / 2
-        new[axes + 3, axes] += noise * passed_s**2 / 2
-        new[axes + 3, axes + 3] += noise * passed_s
-        return new
+        motion = _IDENTITY + passed_s * _DRIFT
+        noise = passed_s**3 / 3 * _POSITIONS + passed_s**2 / 2 * _CROSS + passed_s * _VELOCITIES
+        return motion @ self._covariance @ motion.T + _ACCELERATION**2 * noise
 
 
 def measurement_noise(position_m: np.ndarray, covariance_m2: np.ndarray) -> np.ndarray:
@@ -71,10 +70,10 @@ def measurement_noise(position_m: np.ndarray, covariance_m2: np.ndarray) -> np.n
     That the size of the person's hand is not known moves all frames alike, along the ray: that part is no noise.
     """
     squared = float(position_m @ position_m)
-    along = np.outer(position_m, position_m)  # the variance along the ray that is 1 for the whole distance
-    if not np.isfinite(covariance_m2).all():
+    along = position_m[:, None] * position_m  # the variance along the ray that is 1 for the whole distance
+    if not math.isfinite(float(covariance_m2.sum())):
         across = _TYPICAL_ACROSS**2
-        return across * squared * np.eye(3) + (_TYPICAL_ALONG**2 - across) * along
-    noise = covariance_m2 + _LEAST_SIGMA**2 * squared * np.eye(3)
+        return across * squared * _AXES + (_TYPICAL_ALONG**2 - across) * along
+    noise = covariance_m2 + _LEAST_SIGMA**2 * squared * _AXES
     share = float(position_m @ covariance_m2 @ position_m) / max(squared, 1e-12) ** 2
     return noise - POPULATION_SPREAD**2 * along if share > POPULATION_SPREAD**2 else noise
