@@ -40,9 +40,8 @@ format: setup ## format the code
 benchmarks: setup ## measure: the quick ones of benchmarks/, or BENCHMARKS=graph_endurance
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(RUN) python -m benchmarks.$$name; done
 
-docs-figures: setup ## draw the pictures of docs/ anew
-	@set -e; for script in docs/figures/*.py; do \
-	    $(RUN) python $$script --output docs/images/$$(basename $$script .py).png; done
+docs-figures: setup ## draw the pictures of docs/ anew that need no data; the others' commands are on their pages
+	@$(RUN) python docs/figures/frames.py --output docs/images/frames.png
 	@$(RUN) python -m hand_pose_ros.rendering.gallery --output docs/images/gallery.png
 
 clean: ## remove what tests, builds and demos leave behind
