@@ -21,7 +21,7 @@ from hand_pose_ros.kinematics.limits import angle_bounds, sine_bound, sine_bound
 from hand_pose_ros.kinematics.rotations import orthogonalise
 from hand_pose_ros.networks.embeddings import sinusoidal_embedding
 from hand_pose_ros.networks.hand_head import HandParameters
-from hand_pose_ros.networks.temporal_window import HandWindow
+from hand_pose_ros.networks.temporal_window import HandWindow, newest_valid
 from hand_pose_ros.shapes import check_shape
 
 FRAME_S: Final = 1 / 30
@@ -31,6 +31,7 @@ _ROTATION: Final = 9
 _FEATURES: Final = 4 * hand.NUM_JOINTS + hand.NUM_ANGLES + _ROTATION + 1
 _LONGEST_PERIOD: Final = 30.0  # of the sinusoids, in 2 pi frames
 _TYPICAL_SIGMA: Final = 0.05  # anchor lengths
+_DIFFERENCE_SCALE: Final = 4.0  # of differences between frames, so that they are of the order of 1
 _GROUPS: Final = len(hand.FINGERS) + 1  # whose frames are mixed apart: the fingers, then the wrist
 _MIXING_WIDTH: Final = 16
 _FIRST_RATE: Final = 0.6  # by which a frame counts less per frame of age, at the start of training
@@ -117,7 +118,8 @@ class TemporalTransformer(nn.Module):
         x = self.norm(x)
         wanted = slice(-1, None) if newest_only else slice(None)
         shares = self.mixing(x, ages, window.valid, wanted)
-        return self._hands(window, proportions, shares, self.correction(x[:, wanted]).float())
+        several = (window.valid.sum(1) > 1)[:, None, None]  # one frame alone says nothing about its error
+        return self._hands(window, proportions, shares, self.correction(x[:, wanted]).float() * several)
 
     def _hands(
         self, window: HandWindow, proportions: Tensor, shares: Tensor, correction: Tensor
@@ -180,19 +182,19 @@ class FrameMixing(nn.Module):
 
 
 def frame_features(window: HandWindow) -> Tensor:
-    """(n, F, 132): joints, log of sigma, D* angles as shares of their range, rotation, valid; 0 if hidden."""
+    """(n, F, 132): how each frame differs from the newest valid one, log of sigma, valid; 0 if hidden.
+
+    Joints, D* angles as shares of their range, and rotation. What the frames share is left out: an error that all
+    of them have cannot be seen, and its likes in the training data could only be learned by heart.
+    """
     bounds = angle_bounds(window.angles.dtype, window.angles.device)
-    middle, half = (bounds.maximum + bounds.minimum) / 2, (bounds.maximum - bounds.minimum) / 2
+    half = ((bounds.maximum - bounds.minimum) / 2).clamp(min=1e-6)
+    pose = torch.cat((window.joints.flatten(2), window.angles / half, window.rotation.flatten(2)), dim=-1)
+    rows = torch.arange(len(pose), device=pose.device)
+    difference = pose - pose[rows, newest_valid(window.valid)][:, None]
     sigma = (window.sigma.clamp(min=1e-3) / _TYPICAL_SIGMA).log()
-    features = torch.cat(
-        (
-            window.joints.flatten(2),
-            torch.where(sigma.isfinite(), sigma, torch.zeros_like(sigma)),
-            (window.angles - middle) / half.clamp(min=1e-6),
-            window.rotation.flatten(2),
-        ),
-        dim=-1,
-    )
+    sigma = torch.where(sigma.isfinite(), sigma, torch.zeros_like(sigma))
+    features = torch.cat((_DIFFERENCE_SCALE * difference, sigma), dim=-1)
     valid = window.valid[..., None]
     return torch.cat((torch.where(valid, features, torch.zeros_like(features)), valid.to(features)), dim=-1)
 
