@@ -11,6 +11,9 @@ from two_hand_clips import CAMERA, Frame
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker
 
 _CLEAR = 0.25  # of the hand's size: mean distance of the joints to a true hand's, to be that hand
+_APART = (
+    0.3  # of the hand's size: two true hands that are nearer cannot be told from each other by their place
+)
 _GONE_S = 0.3
 
 
@@ -47,9 +50,10 @@ def score(
         result.late += len(detections) > 2 - gone
         for one in detections:
             size = np.ptp(frame.joints_px, axis=1).max()
+            between = np.linalg.norm(frame.joints_px[0] - frame.joints_px[1], axis=-1).mean() / size
             apart = np.linalg.norm(frame.joints_px - one.landmarks_px, axis=-1).mean(axis=-1) / size
             index = int(apart.argmin())
-            if apart[index] > _CLEAR or apart[1 - index] < 1.5 * apart[index]:
+            if apart[index] > _CLEAR or apart[1 - index] < 1.5 * apart[index] or between < _APART:
                 continue  # it cannot be told which hand it is
             reported[index] += inside[index] > 0.8
             result.switches += owner.setdefault(one.track_id, index) != index
