@@ -44,13 +44,13 @@ def score(
     for frame in clip:
         inside = _inside(frame.joints_px)
         last_in_s[inside > 0] = frame.stamp_s
-        in_image += inside > 0.8
+        size = np.ptp(frame.joints_px, axis=1).max()
+        between = np.linalg.norm(frame.joints_px[0] - frame.joints_px[1], axis=-1).mean() / size
+        in_image += (inside > 0.8) & (between >= _APART)
         detections = tracker.track(frame.image, frame.stamp_s)
         gone = (frame.stamp_s - last_in_s > _GONE_S).sum()
         result.late += len(detections) > 2 - gone
         for one in detections:
-            size = np.ptp(frame.joints_px, axis=1).max()
-            between = np.linalg.norm(frame.joints_px[0] - frame.joints_px[1], axis=-1).mean() / size
             apart = np.linalg.norm(frame.joints_px - one.landmarks_px, axis=-1).mean(axis=-1) / size
             index = int(apart.argmin())
             if apart[index] > _CLEAR or apart[1 - index] < 1.5 * apart[index] or between < _APART:
