@@ -72,7 +72,7 @@ def test_a_replay_gives_what_sampling_step_by_step_gives(model, steps, hands):
         encoded = model.encode(random_condition(hands, seed))
         actual = sampler(model, encoded, noise(), steps, generator())
         expected = sample_joints(model, encoded, noise(), steps, generator())
-        torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
     assert (graph.captures, graph.replays) == (1, 3)
 
 
@@ -91,7 +91,7 @@ def test_what_one_hand_leaves_behind_does_not_reach_the_next(model):
     sampler(model, two, noise(), 2)
     actual = sampler(model, one, noise(), 2)
     assert actual.shape == (1, SAMPLES, 21, 3)
-    torch.testing.assert_close(actual, sample_joints(model, one, noise(), 2), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(actual, sample_joints(model, one, noise(), 2), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("hands", "samples", "steps"), [(3, SAMPLES, 2), (1, 5, 2), (1, SAMPLES, 3)])
@@ -138,7 +138,7 @@ def test_the_work_only_touches_tensors_that_stay(model):
     assert not sampler(model, encoded, noise(), 2).any()
     recorded[0]()
     actual = sampler(model, encoded, noise(), 2)
-    torch.testing.assert_close(actual, sample_joints(model, encoded, noise(), 2), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(actual, sample_joints(model, encoded, noise(), 2), rtol=1e-4, atol=1e-4)
 
 
 def test_the_last_ancestral_step_adds_nothing(model):

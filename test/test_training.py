@@ -226,7 +226,15 @@ def test_losses_must_be_scalars(tmp_path, terms):
         trainer.run()
 
 
-def test_signals_are_collected_once(monkeypatch):
+@pytest.fixture
+def interruptible():
+    """Programs that a shell starts in the background ignore SIGINT: not in this test."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_signals_are_collected_once(interruptible):
     with stop_signals() as received:
         signal.raise_signal(signal.SIGTERM)
         assert received == [signal.SIGTERM]
