@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from hand_pose_ros.device import resolve_device
 from hand_pose_ros.training.config import OptimiserConfig
 from hand_pose_ros.training.optimisation import (
     AveragedWeights,
@@ -13,7 +14,7 @@ from hand_pose_ros.training.optimisation import (
     make_optimiser,
     seeded_generator,
 )
-from hand_pose_ros.training.precision import autocast, full_precision, resolve_device
+from hand_pose_ros.training.precision import autocast, full_precision
 
 
 def test_random_numbers_depend_on_seed_and_step_only():

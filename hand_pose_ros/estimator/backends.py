@@ -8,6 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from hand_pose_ros.device import DEVICES, resolve_device
 from hand_pose_ros.estimator.onnx_cache import cached_export
 from hand_pose_ros.estimator.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
@@ -20,7 +21,6 @@ from hand_pose_ros.networks.unet1d_rows import RowUNet1d
 BACKENDS: Final = ("auto", "torch", "compiled", "onnxruntime")
 """All read a weight file (.safetensors); 'onnxruntime' also a folder of ``hand_export_onnx``. 'auto' is 'torch' on
 CUDA and 'onnxruntime', which is faster there, on a CPU."""
-DEVICES: Final = ("auto", "cpu", "cuda")
 
 
 def load_denoiser(
@@ -42,13 +42,13 @@ def load_denoiser(
         raise ValueError(f"device must be one of {DEVICES}, got {device!r}")
     path = Path(path)
     if backend == "auto":
-        backend = "torch" if _torch_device(device).type == "cuda" and not path.is_dir() else "onnxruntime"
+        backend = "torch" if resolve_device(device).type == "cuda" and not path.is_dir() else "onnxruntime"
     if backend == "onnxruntime":
         denoiser = OnnxDenoiser(path if path.is_dir() else cached_export(path), device)
         return denoiser, denoiser.spread_scale
     if path.is_dir():
         raise ValueError(f"{path} is a folder: the backend {backend!r} needs a weight file (.safetensors)")
-    model = load_hand_diffusion(path).to(_torch_device(device))
+    model = load_hand_diffusion(path).to(resolve_device(device))
     spread_scale = float(model.spread_scale)
     return (CompiledDenoiser(model) if backend == "compiled" else model), spread_scale
 
@@ -79,10 +79,3 @@ class CompiledDenoiser:
     def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
         """See ``HandDenoiser``."""
         return self._model.fit(standardised, encoded)
-
-
-def _torch_device(device: str) -> torch.device:
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device is 'cuda', but this PyTorch has no CUDA or finds no GPU")
-    use_cuda = device != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if use_cuda else "cpu")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hand_pose_ros.detection.detector import HandDetector
+from hand_pose_ros.device import DEVICES
 from hand_pose_ros.estimator.backends import BACKENDS, load_denoiser
 from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.ik_estimator import IkEstimator, IkEstimatorConfig
@@ -13,7 +14,6 @@ from hand_pose_ros.share import share_file
 
 DETECTORS = ("mediapipe", "onnx")
 ESTIMATORS = ("diffusion", "ik")
-DEVICES = ("auto", "cpu", "cuda")
 SHIPPED_MODEL = "models/hand_diffusion.safetensors"
 """The diffusion estimator's weights, in the package's share folder."""
 

@@ -29,12 +29,14 @@ def cached_export(weights: str | Path) -> Path:
         ValueError: the file is missing, damaged, or holds no diffusion network.
     """
     weights = Path(weights)
-    model = load_hand_diffusion(weights)
+    if not weights.is_file():
+        raise ValueError(f"there is no weight file {weights}")
     name = f"{weights.stem}-{checksum(weights)[:16]}-v{FORMAT_VERSION}"
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(base) / "hand_pose_ros" / name
     if (folder / METADATA_FILE).is_file():
         return folder
+    model = load_hand_diffusion(weights)
     _LOGGER.info("exporting %s for onnxruntime to %s, once", weights, folder)
     try:
         export_onnx(model, folder)

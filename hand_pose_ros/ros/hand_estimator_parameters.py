@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hand_pose_ros.device import DEVICES
 from hand_pose_ros.estimator.backends import BACKENDS
-from hand_pose_ros.estimator.factory import DETECTORS, DEVICES, ESTIMATORS, PipelineConfig
+from hand_pose_ros.estimator.factory import DETECTORS, ESTIMATORS, PipelineConfig
 from hand_pose_ros.ros.parameters import NodeParameters, parameter
 
 _SMALLEST_HAND_M = 0.03

@@ -1,4 +1,4 @@
-"""Where and with how many bits a network is trained."""
+"""With how many bits a network is trained."""
 
 from __future__ import annotations
 
@@ -7,20 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device for one of :data:`DEVICES`; 'auto' is the GPU if there is one.
-
-    Raises:
-        ValueError: 'cuda' without a usable GPU.
-    """
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise ValueError("device is 'cuda', but PyTorch finds no CUDA GPU here: use 'cpu' or 'auto'")
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:

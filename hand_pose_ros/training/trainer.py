@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from tqdm import tqdm
 
+from hand_pose_ros.device import resolve_device
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from hand_pose_ros.training.config import TrainingConfig, check_same_training
@@ -22,7 +23,7 @@ from hand_pose_ros.training.optimisation import (
     make_optimiser,
     seeded_generator,
 )
-from hand_pose_ros.training.precision import autocast, resolve_device
+from hand_pose_ros.training.precision import autocast
 from hand_pose_ros.training.task import TrainingTask
 
 CHECKPOINT, WEIGHTS, CURVES, VALIDATION = (

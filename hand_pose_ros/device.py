@@ -1,0 +1,21 @@
+"""Where networks run: the choices, and what they mean on this machine."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+
+DEVICES: Final = ("auto", "cpu", "cuda")
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device for one of :data:`DEVICES`; 'auto' is the GPU if there is one.
+
+    Raises:
+        ValueError: 'cuda' without a usable GPU.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise ValueError("device is 'cuda', but PyTorch finds no CUDA GPU here: use 'cpu' or 'auto'")
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
