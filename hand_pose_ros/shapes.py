@@ -27,6 +27,10 @@ def check_shapes(*arguments: tuple[str, object, tuple[int, ...]]) -> Size:
     leading = [
         check_shape(name, value, trailing) for name, value, trailing in arguments if isinstance(value, Tensor)
     ]
+    if leading and all(
+        shape == leading[0] for shape in leading[1:]
+    ):  # nearly always; PyTorch takes its time for the rest
+        return leading[0]
     try:
         return broadcast_shapes(*leading)
     except RuntimeError as error:

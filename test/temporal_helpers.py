@@ -14,7 +14,7 @@ from hand_pose_ros.kinematics.rotations import rotation_from_vector
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.temporal_transformer import TemporalConfig
 
-TINY = TemporalConfig(width=48, layers=2, heads=2, hidden=64, dropout=0.0)
+TINY = TemporalConfig(window=5, width=48, layers=2, heads=2, hidden=64, dropout=0.0)
 FRAMES = 12
 
 

@@ -139,9 +139,18 @@ def test_a_constant_offset_is_the_error(bag, truth):
     assert result.found_share == pytest.approx((FRAMES - 2) / (FRAMES - 1))
     assert result.right_side_share == 1
     assert (result.absolute_mm, result.root_depth_mm) == pytest.approx((10, 10))
-    assert (result.root_relative_mm, result.pa_mm) == pytest.approx((0, 0), abs=1e-6)
+    assert (result.root_relative_mm, result.pa_mm, result.jitter_mm) == pytest.approx((0, 0, 0), abs=1e-6)
     depth = np.delete(truth[:, hand.WRIST, 2], [2, 3])
     assert result.root_depth_percent == pytest.approx(100 * np.median(0.01 / depth))
+
+
+def test_jitter_is_the_error_s_second_difference_where_three_frames_are_known(bag, truth):
+    recording = read_recording(bag, NAMESPACE)
+    moved = truth.copy()
+    moved[::2, 4, 0] += (
+        0.003  # to and fro: the second difference is twice as large as the step, of one joint in 21
+    )
+    assert accuracy(recording, moved, "right").jitter_mm == pytest.approx(2 * 3 / 21, rel=1e-3)
 
 
 def test_images_before_the_clip_s_first_do_not_count(bag, truth):
@@ -165,8 +174,19 @@ def test_too_few_images_are_not_compared(bag, truth):
 
 
 def test_the_report_says_what_its_figures_mean():
-    text = Accuracy(270, 1.0, 0.99, 35.8, 22.0, 6.94, 18.8, 4.4).report()
-    for part in ("100.0%", "270", "99.0%", "35.8 mm", "22.0 mm", "6.9 mm", "18.8 mm", "4.4 %", "wrist"):
+    text = Accuracy(270, 1.0, 0.99, 35.8, 22.0, 6.94, 18.8, 4.4, 2.3).report()
+    for part in (
+        "100.0%",
+        "270",
+        "99.0%",
+        "35.8 mm",
+        "22.0 mm",
+        "6.9 mm",
+        "18.8 mm",
+        "4.4 %",
+        "2.3 mm",
+        "wrist",
+    ):
         assert part in text
 
 

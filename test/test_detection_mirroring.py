@@ -56,7 +56,7 @@ class BrightestPixel:
 class NoEstimate:
     """An estimator that notes what it was given."""
 
-    def estimate(self, image_bgr, camera, detections):
+    def estimate(self, image_bgr, camera, detections, time_s=None):
         self.image_bgr, self.camera = image_bgr, camera
         return [HandPose.invalid(one, "not estimated") for one in detections]
 

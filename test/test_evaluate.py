@@ -180,10 +180,11 @@ def test_told_angles_must_be_inside_and_make_the_joints():
 
 def test_the_tables_of_a_document_are_made_anew(tmp_path):
     document = tmp_path / "accuracy.md"
-    document.write_text(f"# Before\n\n{report.BEGIN}\nold\n{report.END}\n\nAfter\n")
+    begin, end = report.markers("hand_evaluate")
+    document.write_text(f"# Before\n\n{begin}\nold\n{end}\n\nAfter\n")
     report.replace_between_markers(document, "new")
     report.replace_between_markers(document, "newer\n")
-    assert document.read_text() == f"# Before\n\n{report.BEGIN}\n\nnewer\n\n{report.END}\n\nAfter\n"
+    assert document.read_text() == f"# Before\n\n{begin}\n\nnewer\n\n{end}\n\nAfter\n"
     document.write_text("none")
     with pytest.raises(ValueError, match="once each"):
         report.replace_between_markers(document, "new")

@@ -6,9 +6,10 @@ import pytest
 import torch
 from temporal_helpers import TINY, noisy_videos
 
-from hand_pose_ros.estimator.temporal_smoother import TemporalSmoother, TrackedHands, load_temporal
+from hand_pose_ros.estimator.temporal_smoother import TemporalSmoother, TrackedHands
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.temporal_onnx import load_temporal
 from hand_pose_ros.networks.temporal_transformer import TemporalTransformer
 from hand_pose_ros.networks.temporal_window import HandWindow
 from hand_pose_ros.networks.weights import save_weights

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from hand_pose_ros import hand
 from hand_pose_ros.shapes import check_shape
@@ -18,6 +19,7 @@ from hand_pose_ros.shapes import check_shape
 _PALM: Final = (5, 9, 13, 17)
 _CENTRING_STEPS: Final = 3
 _MIN_EXTENT: Final = 1e-4
+_TINY: Final = 1e-12
 _MIN_DEPTH: Final = 1e-2  # of a ray of unit length: nearly 90 degrees off the middle
 
 
@@ -49,7 +51,7 @@ def view_keypoints(rays: Tensor) -> KeypointView:
         ValueError: a wrong shape.
     """
     check_shape("rays", rays, (hand.NUM_JOINTS, 3))
-    rays = torch.nn.functional.normalize(rays, dim=-1)
+    rays = _unit(rays)
     known = rays.isfinite().all(-1)
     rotation = _rotation_to_z(torch.where(known[..., None], rays, torch.zeros_like(rays)).sum(-2))
     for _ in range(_CENTRING_STEPS):
@@ -71,6 +73,10 @@ def view_rays(view: KeypointView, points: Tensor) -> Tensor:
     return torch.cat((normalised, torch.ones_like(normalised[..., :1])), dim=-1) @ view.rotation
 
 
+def _unit(vectors: Tensor) -> Tensor:
+    return vectors / vector_norm(vectors, dim=-1, keepdim=True).clamp(min=_TINY)
+
+
 def _in_view(rays: Tensor, rotation: Tensor) -> Tensor:
     """Normalised coordinates (..., 21, 2); NaN for what lies beside or behind the view."""
     turned = rays @ rotation.transpose(-1, -2)
@@ -89,7 +95,7 @@ def _palm_up(points: Tensor) -> Tensor:
     """Rotation (..., 3, 3) about z that turns wrist -> mean of the MCPs onto the picture's up, which is -y."""
     up = points[..., _PALM, :].nanmean(-2) - points[..., hand.WRIST, :]
     up = torch.where(up.isfinite().all(-1, keepdim=True), up, torch.zeros_like(up))
-    length = up.norm(dim=-1)
+    length = vector_norm(up, dim=-1)
     degenerate = length < _MIN_EXTENT
     scale = torch.where(degenerate, torch.ones_like(length), length)
     sine = torch.where(degenerate, torch.zeros_like(length), -up[..., 0] / scale)
@@ -101,7 +107,7 @@ def _palm_up(points: Tensor) -> Tensor:
 
 def _rotation_to_z(direction: Tensor) -> Tensor:
     """The rotation (..., 3, 3) of least angle that turns ``direction`` (..., 3) onto the z axis."""
-    x, y, z = torch.nn.functional.normalize(direction, dim=-1).unbind(-1)
+    x, y, z = _unit(direction).unbind(-1)
     # A direction that points straight back has no least rotation; no lens images a hand there.
     k = 1 / (1 + z).clamp(min=1e-6)
     elements = (1 - x * x * k, -x * y * k, -x, -x * y * k, 1 - y * y * k, -y, x, y, z)

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from hand_pose_ros.camera.root_solution import (
     MAX_CONDITION,
@@ -65,23 +66,24 @@ def root_from_pose(
     points = torch.where(present[..., None], points, torch.zeros_like(points))
     relative_joints = torch.where(present[..., None], relative_joints, torch.zeros_like(relative_joints))
 
+    nearest = _NEAREST * vector_norm(relative_joints.detach(), dim=-1).amax(-1, keepdim=True)
     with torch.no_grad():
         position, _ = _fit_translation(
             points, relative_joints[..., :2] - points * relative_joints[..., 2:], weights
         )
         for _ in range(_MAX_STEPS):
-            view = _misfit(position, relative_joints, points, noise_ratio)
+            view = _misfit(position, relative_joints, points, noise_ratio, nearest)
             pull = weights * _huber_factor(view.error, huber_delta) / view.scale.square()
             step, information = _fit_translation(view.image, view.error * view.scale[..., None], pull)
             position = position + step
-            if not bool((step.norm(dim=-1) > _CONVERGED * position[..., 2].abs()).any()):
+            if not bool((vector_norm(step, dim=-1) > _CONVERGED * position[..., 2].abs()).any()):
                 break
     # The solution is where the gradient is zero; one Newton step by the true second derivative, held constant,
     # leaves it there and carries its exact derivative with respect to the input.
     root_depth = position[..., 2]
-    settled = step.norm(dim=-1) <= _SETTLED * root_depth.abs()
+    settled = vector_norm(step, dim=-1) <= _SETTLED * root_depth.abs()
     position = torch.where(settled[..., None], position, position.new_tensor((0.0, 0.0, 1.0)))
-    view = _misfit(position, relative_joints, points, noise_ratio)
+    view = _misfit(position, relative_joints, points, noise_ratio, nearest)
     gradient, hessian = _gradient_and_hessian(view, weights, huber_delta)
     identity = torch.eye(3, dtype=hessian.dtype, device=hessian.device)
     hessian = torch.where(settled[..., None, None], hessian.detach(), identity)
@@ -90,10 +92,10 @@ def root_from_pose(
 
     depths = relative_joints[..., 2]
     lowest = torch.where(present, depths, torch.full_like(depths, torch.inf)).amin(-1)
-    error = _misfit(position.detach(), relative_joints.detach(), points.detach(), 0.0).error
+    error = _misfit(position.detach(), relative_joints.detach(), points.detach(), 0.0, nearest).error
     residual = ((weights * error.square().sum(-1)).sum(-1) / weights.sum(-1)).sqrt().detach()
     condition = 1 / (information.sqrt() * root_depth.abs())
-    settled = settled & (newton.detach().norm(dim=-1) <= _SETTLED * root_depth.abs())
+    settled = settled & (vector_norm(newton.detach(), dim=-1) <= _SETTLED * root_depth.abs())
     checks = (
         (present.sum(-1) < 2, Reason.TOO_FEW_JOINTS),
         (~(condition <= max_condition), Reason.ILL_CONDITIONED),
@@ -117,9 +119,10 @@ class _Misfit(NamedTuple):
     depth: Tensor
 
 
-def _misfit(position: Tensor, relative_joints: Tensor, points: Tensor, noise_ratio: float) -> _Misfit:
+def _misfit(
+    position: Tensor, relative_joints: Tensor, points: Tensor, noise_ratio: float, nearest: Tensor
+) -> _Misfit:
     joints = relative_joints + position[..., None, :]
-    nearest = _NEAREST * relative_joints.detach().norm(dim=-1).amax(-1, keepdim=True)
     depth = torch.maximum(joints[..., 2], nearest)
     squared = depth.square() + noise_ratio**2
     scale = squared.sqrt()

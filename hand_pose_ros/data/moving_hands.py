@@ -12,6 +12,8 @@ from hand_pose_ros.data.hand_motion import HandMotion, sample_motion
 from hand_pose_ros.data.motion_noise import MotionNoise
 from hand_pose_ros.data.observed_hands import ObservedHands, observe
 from hand_pose_ros.data.pose_sampler import PoseSampler
+from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimatorConfig
+from hand_pose_ros.estimator.sample_fusion import fuse_samples
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.hand_diffusion import HandDiffusion
 from hand_pose_ros.networks.hand_head import HandParameters
@@ -114,7 +116,8 @@ class DiffusionFrames:
         network, samples = self._network, len(self._noise)
         encoded = network.encode(condition)
         x0 = sample_joints(network, encoded, self._noise, self._steps)
-        fitted = network.fit(x0.flatten(0, 1), encoded.repeat(samples)).joints.unflatten(0, (-1, samples))
-        mean = fitted.mean(1)
-        fused = network.fit(network.standardise(mean), encoded)
-        return FrameEstimates(mean, samples_sigma(fitted), fused)
+        fitted = network.fit(x0.flatten(0, 1), encoded.repeat(samples))
+        hands = HandParameters(*(value.unflatten(0, (-1, samples)) for value in fitted))
+        weights = x0.new_full(x0.shape[:2], 1 / samples)
+        fused = fuse_samples(hands, weights, DiffusionEstimatorConfig.fusion, network, encoded)
+        return FrameEstimates(hands.joints.mean(1), samples_sigma(hands.joints), fused)

@@ -27,6 +27,7 @@ class Accuracy:
     pa_mm: float
     root_depth_mm: float
     root_depth_percent: float
+    jitter_mm: float
 
     def report(self) -> str:
         """The figures with their meaning, for people."""
@@ -36,6 +37,7 @@ class Accuracy:
             ("absolute MPJPE", f"{self.absolute_mm:.1f} mm", "distance of the 21 joints in the camera's frame"),
             ("root-relative", f"{self.root_relative_mm:.1f} mm", "the same, wrists moved onto each other"),
             ("PA-MPJPE", f"{self.pa_mm:.1f} mm", "the same after the best shift, turn and scale: the shape alone"),
+            ("jitter", f"{self.jitter_mm:.1f} mm", "how the same tremble: second difference over frames"),
             (
                 "root depth",
                 f"{self.root_depth_mm:.1f} mm",
@@ -74,7 +76,15 @@ def accuracy(recording: Recording, truth_m: np.ndarray, side: str) -> Accuracy:
         pa_mm=1e3 * _mean(metrics.pa_mpjpe(estimate, truth)),
         root_depth_mm=1e3 * _median(depth * truth[:, hand.WRIST, 2]),
         root_depth_percent=100 * _median(depth),
+        jitter_mm=1e3 * _jitter(predicted[side], np.asarray(truth_m, np.float64)),
     )
+
+
+def _jitter(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """Mean norm of the second difference of the errors relative to the wrist, where three frames are known."""
+    error = (predicted - predicted[:, :1]) - (truth - truth[:, :1])
+    norms = np.linalg.norm(np.diff(error, n=2, axis=0), axis=-1)
+    return _mean(norms[np.isfinite(norms).all(1)])
 
 
 def _ratio(part: int, whole: int) -> float:

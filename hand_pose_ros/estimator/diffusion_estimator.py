@@ -15,6 +15,7 @@ from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.estimator.keypoint_input import keypoint_input, why_not
 from hand_pose_ros.estimator.metric_pose import PlacedHand, metric_pose, place_hands
 from hand_pose_ros.estimator.sample_fusion import FUSIONS, fuse_samples, reprojection_weights
+from hand_pose_ros.estimator.temporal_smoother import TemporalSmoother, TrackedHands
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.hand_sampling import HandDenoiser, antithetic_noise, sample_joints
@@ -65,8 +66,14 @@ class DiffusionEstimator:
         spread_scale: float = 1.0,
         config: DiffusionEstimatorConfig | None = None,
         sampler: Sampler = sample_joints,
+        smoother: TemporalSmoother | None = None,
     ) -> None:
-        """``spread_scale``: factor on the samples' spread, from the weights. ``sampler``: draws the samples.
+        """Make an estimator of its parts.
+
+        Args:
+            spread_scale: factor on the samples' spread, from the weights.
+            sampler: draws the samples.
+            smoother: steadies tracked hands over time; None to take every frame by itself.
 
         Raises:
             ValueError: more steps than the diffusion has.
@@ -75,6 +82,7 @@ class DiffusionEstimator:
         self._config = config or DiffusionEstimatorConfig()
         self._spread_scale = spread_scale
         self._sampler = sampler
+        self._smoother = smoother
         total = denoiser.schedule.steps
         if self._config.steps is not None and self._config.steps > total:
             raise ValueError(
@@ -86,9 +94,16 @@ class DiffusionEstimator:
         self._generator = torch.Generator(denoiser.mean.device).manual_seed(self._config.seed)
 
     def estimate(
-        self, image_bgr: np.ndarray, camera: CameraModel, detections: list[Detection]
+        self,
+        image_bgr: np.ndarray,
+        camera: CameraModel,
+        detections: list[Detection],
+        time_s: float | None = None,
     ) -> list[HandPose]:
-        """One pose for each detection, in the same order; invalid, with a reason, where there is none."""
+        """One pose for each detection, in the same order; invalid, with a reason, where there is none.
+
+        ``time_s``: of the frame, for the smoother; None for an image of its own, which is not smoothed.
+        """
         poses: list[HandPose | None] = [None] * len(detections)
         inputs: dict[int, tuple[KeypointView, KeypointCondition]] = {}
         for index, detection in enumerate(detections):
@@ -104,18 +119,23 @@ class DiffusionEstimator:
             views, conditions = zip(*inputs.values(), strict=True)
             view = KeypointView(*map(torch.cat, zip(*views, strict=True)))
             condition = KeypointCondition(*map(torch.cat, zip(*conditions, strict=True)))
-            for index, pose in zip(
-                inputs, self._poses(view, condition, [detections[i] for i in inputs]), strict=True
-            ):
+            estimated = self._poses(view, condition, [detections[i] for i in inputs], time_s)
+            for index, pose in zip(inputs, estimated, strict=True):
                 poses[index] = pose
         return poses
 
     def reset(self) -> None:
-        """Nothing is kept from frame to frame."""
+        """Forget all tracks."""
+        if self._smoother is not None:
+            self._smoother.reset()
 
     @torch.inference_mode()
     def _poses(
-        self, view: KeypointView, condition: KeypointCondition, detections: list[Detection]
+        self,
+        view: KeypointView,
+        condition: KeypointCondition,
+        detections: list[Detection],
+        time_s: float | None,
     ) -> list[HandPose]:
         denoiser, config = self._denoiser, self._config
         device = denoiser.mean.device
@@ -123,14 +143,22 @@ class DiffusionEstimator:
         x0 = self._sampler(denoiser, encoded, self._noise, config.steps, self._generator)
         fitted = denoiser.fit(x0.flatten(0, 1), encoded.repeat(config.samples))
         samples = HandParameters(*(value.unflatten(0, (-1, config.samples)) for value in fitted))
-        weights = reprojection_weights(torch.zeros(samples.angles.shape[:2]), math.inf)
-        fused, placed = self._fused(view, samples, weights, encoded)
-        residual = torch.stack([hands.root.residual[1:] for hands in placed]) / view.half_extent[:, None]
-        revised = reprojection_weights(residual.float(), config.reprojection_sigma)
-        if not torch.equal(revised, weights):
-            weights = revised
-            fused, placed = self._fused(view, samples, weights, encoded)
+        weights = torch.full(samples.angles.shape[:2], 1 / config.samples)
+        if math.isfinite(config.reprojection_sigma):
+            weights = self._weights(view, samples)
+        on_device = weights.to(samples.joints.device)
+        fused = fuse_samples(samples, on_device, config.fusion, denoiser, encoded)
+        if self._smoother is not None and time_s is not None:
+            tracked = TrackedHands(
+                [one.track_id for one in detections],
+                [one.side for one in detections],
+                [time_s] * len(detections),
+                view.rotation,
+            )
+            fused, samples = self._smoother.smooth(tracked, fused, samples, on_device)
         fused, samples = (HandParameters(*(value.cpu() for value in hands)) for hands in (fused, samples))
+        joints = torch.cat((fused.joints[:, None], samples.joints), dim=1)
+        placed = [self._place(view, hands, index) for index, hands in enumerate(joints)]
         return [
             metric_pose(
                 detection,
@@ -146,14 +174,11 @@ class DiffusionEstimator:
             for index, detection in enumerate(detections)
         ]
 
-    def _fused(
-        self, view: KeypointView, samples: HandParameters, weights: Tensor, encoded: Encoded
-    ) -> tuple[HandParameters, list[PlacedHand]]:
-        """One hand out of each S samples; for each detection, that hand and its samples, placed: (1 + S, ...)."""
-        weights = weights.to(samples.joints.device)
-        fused = fuse_samples(samples, weights, self._config.fusion, self._denoiser, encoded)
-        joints = torch.cat((fused.joints[:, None], samples.joints), dim=1).cpu()
-        return fused, [self._place(view, hands, index) for index, hands in enumerate(joints)]
+    def _weights(self, view: KeypointView, samples: HandParameters) -> Tensor:
+        """(n, S) how much each sample counts, by how well it fits the image points."""
+        placed = [self._place(view, hands, index) for index, hands in enumerate(samples.joints.cpu())]
+        residual = torch.stack([hands.root.residual for hands in placed]) / view.half_extent[:, None]
+        return reprojection_weights(residual.float(), self._config.reprojection_sigma)
 
     def _place(self, view: KeypointView, joints: Tensor, index: int) -> PlacedHand:
         return place_hands(

@@ -10,12 +10,22 @@ from hand_pose_ros.estimator.backends import BACKENDS, load_denoiser
 from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.ik_estimator import IkEstimator, IkEstimatorConfig
 from hand_pose_ros.estimator.pipeline import HandPipeline, PoseEstimator
+from hand_pose_ros.estimator.temporal_network import load_temporal_network
+from hand_pose_ros.estimator.temporal_smoother import TemporalSmoother
 from hand_pose_ros.share import share_file
+from hand_pose_ros.tracking.identities import IdentityConfig
+from hand_pose_ros.tracking.root_filter import RootFilter
+from hand_pose_ros.tracking.tracker import HandTracker
 
 DETECTORS = ("mediapipe", "onnx")
+TRACKERS = ("auto", "landmarks", "detector")
+"""How hands are followed: each in a crop of its own by MediaPipe's landmark network, or by running the detector on
+every frame. 'auto' is 'landmarks' for the detector 'mediapipe', 'detector' for others."""
 ESTIMATORS = ("diffusion", "ik")
 SHIPPED_MODEL = "models/hand_diffusion.safetensors"
 """The diffusion estimator's weights, in the package's share folder."""
+SHIPPED_TEMPORAL_MODEL = "models/temporal.safetensors"
+"""The temporal transformer's."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +33,20 @@ class PipelineConfig:
     """What the pipeline is made of.
 
     detector: one of ``DETECTORS``. detector_model: the detector's model file; empty for the one that MediaPipe
-        brings.
+        brings. tracker: one of ``TRACKERS``.
     mirrored: the camera's image is mirrored, as a selfie view is; it is turned back before anything else.
     estimator: one of ``ESTIMATORS``. hand_size_m: the user's bone wrist -> index MCP in metres, None if unknown.
     estimator_model: weights of the diffusion estimator, or folder of its ONNX export; empty for the shipped ones.
     estimator_backend: what runs it, one of ``BACKENDS``. samples, steps: see ``DiffusionEstimatorConfig``.
+    temporal: steady the diffusion estimator's hands over time. temporal_model: weights of the transformer that
+        does it; empty for the shipped ones. temporal_window: frames that it sees; None for all that it can.
+    root_filter: filter the wrist's position over time, with any estimator.
     device: where networks run, one of ``DEVICES``.
     """
 
     detector: str = "mediapipe"
     detector_model: str = ""
+    tracker: str = "auto"
     max_hands: int = 2
     min_detection_confidence: float = 0.5
     min_tracking_confidence: float = 0.5
@@ -42,12 +56,17 @@ class PipelineConfig:
     estimator_backend: str = "auto"
     samples: int = DiffusionEstimatorConfig.samples
     steps: int | None = DiffusionEstimatorConfig.steps
+    temporal: bool = True
+    temporal_model: str = ""
+    temporal_window: int | None = None
+    root_filter: bool = True
     hand_size_m: float | None = None
     device: str = "auto"
 
     def __post_init__(self) -> None:
         allowed = {
             "detector": DETECTORS,
+            "tracker": TRACKERS,
             "estimator": ESTIMATORS,
             "estimator_backend": BACKENDS,
             "device": DEVICES,
@@ -55,6 +74,16 @@ class PipelineConfig:
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+        if self.tracker == "landmarks" and self.detector != "mediapipe":
+            raise ValueError(
+                f"the tracker 'landmarks' runs MediaPipe's networks: it needs the detector 'mediapipe', not "
+                f"{self.detector!r}"
+            )
+
+    @property
+    def follows_landmarks(self) -> bool:
+        """Whether the tracker is 'landmarks'."""
+        return self.tracker == "landmarks" or (self.tracker == "auto" and self.detector == "mediapipe")
 
 
 def create_pipeline(config: PipelineConfig) -> HandPipeline:
@@ -64,11 +93,25 @@ def create_pipeline(config: PipelineConfig) -> HandPipeline:
         ValueError: a value is out of range, or a model file is missing or not usable.
         ImportError: a library that the detector needs is not installed; the message says which.
     """
-    return HandPipeline(_create_detector(config), _create_estimator(config), mirrored=config.mirrored)
+    smoothers = (RootFilter(),) if config.root_filter else ()
+    return HandPipeline(
+        _create_tracker(config), _create_estimator(config), mirrored=config.mirrored, smoothers=smoothers
+    )
 
 
-def _create_detector(config: PipelineConfig) -> HandDetector:
+def _create_tracker(config: PipelineConfig) -> HandTracker | HandDetector:
     # Imported here so that only the chosen detector's library has to be installed.
+    if config.follows_landmarks:
+        from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
+
+        return LandmarkTracker(
+            LandmarkTrackerConfig(
+                model_file=config.detector_model,
+                min_detection_confidence=config.min_detection_confidence,
+                min_tracking_confidence=config.min_tracking_confidence,
+                identity=IdentityConfig(max_hands=config.max_hands),
+            )
+        )
     if config.detector == "mediapipe":
         from hand_pose_ros.detection.mediapipe_detector import MediaPipeConfig, MediaPipeDetector
 
@@ -100,4 +143,12 @@ def _create_estimator(config: PipelineConfig) -> PoseEstimator:
     settings = DiffusionEstimatorConfig(
         samples=config.samples, steps=config.steps, hand_size_m=config.hand_size_m
     )
-    return DiffusionEstimator(denoiser, spread_scale, settings)
+    return DiffusionEstimator(denoiser, spread_scale, settings, smoother=_create_smoother(config))
+
+
+def _create_smoother(config: PipelineConfig) -> TemporalSmoother | None:
+    if not config.temporal:
+        return None
+    model = config.temporal_model or share_file(SHIPPED_TEMPORAL_MODEL)
+    network = load_temporal_network(model, config.estimator_backend, config.device)
+    return TemporalSmoother(network, config.temporal_window)

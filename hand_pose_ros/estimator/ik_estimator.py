@@ -51,9 +51,16 @@ class IkEstimator:
         self._last: dict[tuple[str, int | None], HandFit] = {}
 
     def estimate(
-        self, image_bgr: np.ndarray, camera: CameraModel, detections: list[Detection]
+        self,
+        image_bgr: np.ndarray,
+        camera: CameraModel,
+        detections: list[Detection],
+        time_s: float | None = None,
     ) -> list[HandPose]:
-        """One pose for each detection, in the same order; invalid, with a reason, where there is none."""
+        """One pose for each detection, in the same order; invalid, with a reason, where there is none.
+
+        Tracked hands start from their last fit; ``time_s`` plays no part.
+        """
         last, self._last = self._last, {}
         poses = []
         for detection in detections:

@@ -5,43 +5,67 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from hand_pose_ros.networks.hand_onnx import (
-    FORMAT_VERSION,
-    METADATA_FILE,
-    checksum,
-    export_onnx,
-    load_hand_diffusion,
-)
+from hand_pose_ros.networks.hand_onnx import FORMAT_VERSION, METADATA_FILE, export_onnx, load_hand_diffusion
+from hand_pose_ros.networks.onnx_graph import checksum
+from hand_pose_ros.networks.temporal_onnx import GRAPH_FILE, GRAPH_VERSION, export_temporal, load_temporal
 
 _LOGGER = logging.getLogger(__name__)
 
 
 def cached_export(weights: str | Path) -> Path:
-    """The folder with the ONNX export of a weight file: from the cache, or made now, which takes some seconds.
+    """The folder with the ONNX export of a diffusion network's weight file.
 
-    The cache is ``$XDG_CACHE_HOME/hand_pose_ros`` (``~/.cache/hand_pose_ros``); where that cannot be written to,
-    the export goes to a temporary folder and is made anew by the next process. Exports are kept by their weights'
-    checksum, so that other weights of the same name never meet an old export.
+    From the cache, or made now, which takes some seconds. The cache is ``$XDG_CACHE_HOME/hand_pose_ros``
+    (``~/.cache/hand_pose_ros``); where that cannot be written to, the export goes to a temporary folder and is
+    made anew by the next process. Exports are kept by their weights' checksum, so that other weights of the same
+    name never meet an old export.
 
     Raises:
         ValueError: the file is missing, damaged, or holds no diffusion network.
     """
-    weights = Path(weights)
+    return _cached(
+        Path(weights),
+        FORMAT_VERSION,
+        METADATA_FILE,
+        lambda: load_hand_diffusion(weights),
+        export_onnx,
+    )
+
+
+def cached_temporal_graph(weights: str | Path) -> Path:
+    """The ONNX graph of a temporal transformer's weight file; otherwise as :func:`cached_export`.
+
+    Raises:
+        ValueError: the file is missing, damaged, or holds no temporal transformer.
+    """
+    folder = _cached(
+        Path(weights),
+        GRAPH_VERSION,
+        GRAPH_FILE,
+        lambda: load_temporal(weights),
+        lambda model, folder: export_temporal(model, folder / GRAPH_FILE),
+    )
+    return folder / GRAPH_FILE
+
+
+def _cached(weights: Path, version: int, last_file: str, load: Callable, export: Callable[..., None]) -> Path:
+    """A folder of exports, complete when ``last_file`` is there."""
     if not weights.is_file():
         raise ValueError(f"there is no weight file {weights}")
-    name = f"{weights.stem}-{checksum(weights)[:16]}-v{FORMAT_VERSION}"
+    name = f"{weights.stem}-{checksum(weights)[:16]}-v{version}"
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(base) / "hand_pose_ros" / name
-    if (folder / METADATA_FILE).is_file():
+    if (folder / last_file).is_file():
         return folder
-    model = load_hand_diffusion(weights)
+    model = load()
     _LOGGER.info("exporting %s for onnxruntime to %s, once", weights, folder)
     try:
-        export_onnx(model, folder)
+        export(model, folder)
     except OSError as error:
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
         _LOGGER.warning("the cache cannot be written to (%s): the export goes to %s", error, folder)
-        export_onnx(model, folder)
+        export(model, folder)
     return folder

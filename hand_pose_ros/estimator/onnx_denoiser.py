@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
-from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.diffusion.schedule import PARAMETRISATIONS, NoiseSchedule
+from hand_pose_ros.estimator.onnx_session import open_session, run_session
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.hand_onnx import (
@@ -22,12 +20,8 @@ from hand_pose_ros.networks.hand_onnx import (
     IMAGE_INPUT,
     KIND,
     METADATA_FILE,
-    checksum,
 )
-
-_CUDA: Final = "CUDAExecutionProvider"
-_CPU: Final = "CPUExecutionProvider"
-_LOGGER = logging.getLogger(__name__)
+from hand_pose_ros.networks.onnx_graph import checksum
 
 
 class OnnxDenoiser:
@@ -72,7 +66,9 @@ class OnnxDenoiser:
                 raise ValueError(
                     f"{path} is damaged, or of another export: export anew with hand_export_onnx"
                 )
-        self._encoder, self._denoiser, self._head = _open(folder, device, threads)
+        self._encoder, self._denoiser, self._head = (
+            open_session(folder / f"{name}.onnx", device, threads) for name in GRAPHS
+        )
 
     def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
         """See :meth:`ConditionEncoder.forward <hand_pose_ros.networks.condition.ConditionEncoder.forward>`.
@@ -91,19 +87,19 @@ class OnnxDenoiser:
             if image_features is None:
                 image_features = torch.full((len(keypoints.points), self._image_features), torch.nan)
             inputs[IMAGE_INPUT] = image_features
-        return Encoded(*_run(self._encoder, inputs))
+        return Encoded(*run_session(self._encoder, inputs))
 
     def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
         """See ``HandDenoiser``."""
         if len(t) and bool((t == t[0]).all()):
             t = t[:1]
         inputs = {"noisy": noisy, "t": t, "features": encoded.features, "joints": encoded.joints}
-        return _run(self._denoiser, inputs)[0]
+        return run_session(self._denoiser, inputs)[0]
 
     def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
         """See ``HandDenoiser``."""
         inputs = {"standardised": standardised, "features": encoded.features}
-        return HandParameters(*_run(self._head, inputs))
+        return HandParameters(*run_session(self._head, inputs))
 
 
 def _no_keypoints(count: int) -> KeypointCondition:
@@ -115,11 +111,6 @@ def _no_keypoints(count: int) -> KeypointCondition:
         inside=torch.zeros(count, hand.NUM_JOINTS, dtype=torch.bool),
         half_extent=torch.ones(count),
     )
-
-
-def _run(session: Any, inputs: dict[str, Tensor]) -> list[Tensor]:
-    arrays = {name: np.ascontiguousarray(value.numpy()) for name, value in inputs.items()}
-    return [torch.from_numpy(output) for output in session.run(None, arrays)]
 
 
 def _read_metadata(folder: Path) -> dict:
@@ -141,31 +132,3 @@ def _read_metadata(folder: Path) -> dict:
             "export the weights anew with hand_export_onnx"
         )
     return metadata
-
-
-def _open(folder: Path, device: str, threads: int) -> list[Any]:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ValueError(
-            f"the backend 'onnxruntime' needs the package of that name, which cannot be imported: {error}"
-        ) from error
-    has_cuda = _CUDA in onnxruntime.get_available_providers()
-    if device == "cuda" and not has_cuda:
-        raise ValueError("this onnxruntime has no CUDA: install onnxruntime-gpu in its place")
-    use_cuda = has_cuda and device != "cpu"
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    sessions = []
-    for name in GRAPHS:
-        path = folder / f"{name}.onnx"
-        try:
-            session = onnxruntime.InferenceSession(
-                str(path), options, providers=[_CUDA, _CPU] if use_cuda else [_CPU]
-            )
-        except Exception as error:  # the runtime's exceptions have no other base in common
-            raise ValueError(f"onnxruntime cannot use {path}: {error}") from error
-        sessions.append(session)
-    if use_cuda and any(_CUDA not in session.get_providers() for session in sessions):
-        _LOGGER.warning("CUDA could not be started (see onnxruntime's log): %s runs on the CPU", folder)
-    return sessions

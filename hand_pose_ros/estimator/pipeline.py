@@ -22,9 +22,17 @@ class PoseEstimator(Protocol):
     """Turns detected hands into poses in the camera frame."""
 
     def estimate(
-        self, image_bgr: np.ndarray, camera: CameraModel, detections: list[Detection]
+        self,
+        image_bgr: np.ndarray,
+        camera: CameraModel,
+        detections: list[Detection],
+        time_s: float | None = None,
     ) -> list[HandPose]:
-        """One pose for each detection, in the same order; invalid, with a reason, where it cannot be told."""
+        """One pose for each detection, in the same order; invalid, with a reason, where it cannot be told.
+
+        ``time_s``: of the frame in a video, which does not fall from call to call; None for an image of its own,
+        of which nothing is kept.
+        """
 
     def reset(self) -> None:
         """Forget what was learned from earlier frames."""
@@ -100,7 +108,7 @@ class HandPipeline:
             image_bgr, camera = mirrored_image(image_bgr), mirrored_camera(camera)
         detections = self._tracker.track(image_bgr, time_s)
         detected = time.perf_counter()
-        hands = self._estimator.estimate(image_bgr, camera, detections)
+        hands = self._estimator.estimate(image_bgr, camera, detections, time_s)
         estimated = time.perf_counter()
         for smoother in self._smoothers:
             hands = smoother.smooth(hands, time_s)

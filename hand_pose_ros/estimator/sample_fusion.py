@@ -39,7 +39,7 @@ def fuse_samples(
     if method == "angles":
         angles = (weights[..., None] * samples.angles).sum(1)
         proportions = (weights[..., None] * samples.proportions).sum(1)
-        rotation = orthogonalise((weights[..., None, None] * samples.rotation).sum(1))
+        rotation = _nearest_rotation((weights[..., None, None] * samples.rotation).sum(1))
         return HandParameters(
             angles, proportions, rotation, *forward_kinematics(angles, proportions, rotation)
         )
@@ -49,6 +49,15 @@ def fuse_samples(
         rows = torch.arange(len(chosen), device=chosen.device)
         return HandParameters(*(value[rows, chosen] for value in samples))
     raise ValueError(f"fusion must be one of {FUSIONS}, got {method!r}")
+
+
+def _nearest_rotation(matrix: Tensor) -> Tensor:
+    """As :func:`orthogonalise`, (n, 3, 3); by LAPACK on a CPU, which is faster for a few matrices."""
+    if matrix.device.type != "cpu" or not bool(matrix.isfinite().all()):
+        return orthogonalise(matrix)
+    left, _, right = torch.linalg.svd(matrix)
+    proper = torch.linalg.det(left @ right)[:, None, None]
+    return torch.cat((left[..., :2], left[..., 2:] * proper), dim=-1) @ right
 
 
 def reprojection_weights(residual: Tensor, sigma: float) -> Tensor:

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.estimator.temporal_network import TemporalNetwork
 from hand_pose_ros.networks.hand_head import HandParameters
-from hand_pose_ros.networks.temporal_transformer import TemporalConfig, TemporalTransformer
 from hand_pose_ros.networks.temporal_window import HandWindow, certainty, samples_sigma
-from hand_pose_ros.networks.weights import load_weights, restore
 
-KIND: Final = "temporal"
-"""Of the weight file."""
 LONGEST_GAP_S: Final = 0.3
 """Time without a hand after which its track begins anew."""
 _FORGOTTEN_S: Final = 10.0  # after which a track's frames are freed
@@ -89,19 +85,19 @@ class TemporalSmoother:
     frames of the same stamp count as one, the later one. Call it from one thread at a time.
     """
 
-    def __init__(self, model: TemporalTransformer, window: int | None = None) -> None:
+    def __init__(self, network: TemporalNetwork, window: int | None = None) -> None:
         """``window``: frames to look at; those that the network was trained with if None.
 
         Raises:
             ValueError: a window that the network was not trained for.
         """
-        most = model.config.window
+        most = network.window
         window = most if window is None else window
         if not 1 <= window <= most:
             raise ValueError(
                 f"window must lie in [1, {most}], what the network was trained with, got {window}"
             )
-        self._model = model.eval()
+        self._network = network
         self._window = window
         self._tracks: dict[int, _Track] = {}
 
@@ -169,9 +165,7 @@ class TemporalSmoother:
         rows = torch.tensor([i for i, track_id in enumerate(hands.track_ids) if track_id is not None])
         window = self._batch(tracks).turned(hands.views.to(fused.rotation)[rows])
         proportions = torch.stack([track.proportions() for track in tracks])
-        steadied = HandParameters(
-            *(value[:, 0] for value in self._model(window, proportions, newest_only=True))
-        )
+        steadied = HandParameters(*(value[:, 0] for value in self._network.newest(window, proportions)))
         if len(tracks) == len(fused.angles):
             return steadied
         return HandParameters(
@@ -205,15 +199,3 @@ class TemporalSmoother:
             for i in range(1, 5)
         )
         return HandWindow(like.new_tensor(ages), torch.tensor(valid, device=like.device), *stacked)
-
-
-def load_temporal(path: str | Path) -> TemporalTransformer:
-    """The network in a weight file.
-
-    Raises:
-        ValueError: the file is missing, damaged, or holds another network.
-    """
-    loaded = load_weights(path, KIND)
-    model = TemporalTransformer(TemporalConfig.from_dict(loaded.config))
-    restore(model, loaded)
-    return model.eval()

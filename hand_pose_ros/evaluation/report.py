@@ -15,8 +15,6 @@ from hand_pose_ros.atomic_file import write_text_atomically
 from hand_pose_ros.evaluation.calibration import PROBABILITIES
 from hand_pose_ros.evaluation.scores import DECIMALS, THRESHOLDS_MM
 
-BEGIN, END = "<!-- hand_evaluate: begin -->", "<!-- hand_evaluate: end -->"
-"""Between these lines a document's tables are made anew."""
 _COLOURS: Final = ("#1f5fd6", "#d62728", "#2ca02c", "#9467bd", "#8c8c8c", "#b5651d")
 
 
@@ -37,18 +35,24 @@ def coverage_table(rows: Mapping[str, Mapping[str, float]]) -> str:
     return _table(["", *columns], list(rows), table)
 
 
-def replace_between_markers(path: Path, text: str) -> None:
-    """Put ``text`` between the lines ``BEGIN`` and ``END`` of a document.
+def markers(command: str) -> tuple[str, str]:
+    """The lines of a document between which ``command`` makes its tables anew."""
+    return f"<!-- {command}: begin -->", f"<!-- {command}: end -->"
+
+
+def replace_between_markers(path: Path, text: str, command: str = "hand_evaluate") -> None:
+    """Put ``text`` between the :func:`markers` of a document.
 
     Raises:
         ValueError: the document is missing or does not have both lines once.
     """
+    begin, end = markers(command)
     document = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if document.count(BEGIN) != 1 or document.count(END) != 1:
-        raise ValueError(f"{path} must hold the lines {BEGIN!r} and {END!r} once each")
-    before, rest = document.split(BEGIN)
-    _, after = rest.split(END)
-    write_text_atomically(path, f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}")
+    if document.count(begin) != 1 or document.count(end) != 1:
+        raise ValueError(f"{path} must hold the lines {begin!r} and {end!r} once each")
+    before, rest = document.split(begin)
+    _, after = rest.split(end)
+    write_text_atomically(path, f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}")
 
 
 def plot_pck(curves: Mapping[str, Mapping[str, list[float]]], path: Path) -> None:

@@ -1,6 +1,8 @@
-"""Table and plot of how steady hands are, frame by frame and with the temporal transformer, on generated videos.
+"""Tables and plots of how steady hands are, frame by frame and with the temporal transformer.
 
-``python -m hand_pose_ros.evaluation.steadiness_report --diffusion FILE --temporal FILE --output FOLDER``
+On generated videos, and, where given, on labelled videos and one without labels, beside the detector's own 3D.
+
+    python -m hand_pose_ros.evaluation.steadiness_report --output docs/images --docs docs/temporal.md
 """
 
 from __future__ import annotations
@@ -18,9 +20,24 @@ from hand_pose_ros.data.frame_stamps import random_stamps
 from hand_pose_ros.data.hand_motion import sample_motion
 from hand_pose_ros.data.moving_hands import DiffusionFrames, HandVideos, estimated_videos
 from hand_pose_ros.data.pose_sampler import PoseSampler
-from hand_pose_ros.estimator.temporal_smoother import load_temporal
+from hand_pose_ros.estimator.backends import load_denoiser
+from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.estimator.factory import SHIPPED_MODEL, SHIPPED_TEMPORAL_MODEL
+from hand_pose_ros.estimator.temporal_smoother import TemporalSmoother
+from hand_pose_ros.evaluation.report import replace_between_markers
 from hand_pose_ros.evaluation.steadiness import Published, publish, steadiness
+from hand_pose_ros.evaluation.steadiness_videos import (
+    VideoJoints,
+    follow,
+    labelled_table,
+    labelled_videos,
+    plot_labelled,
+    unlabelled_table,
+    unlabelled_video,
+)
 from hand_pose_ros.networks.hand_onnx import load_hand_diffusion
+from hand_pose_ros.networks.temporal_onnx import load_temporal
+from hand_pose_ros.share import share_folder
 from hand_pose_ros.training.video_bank import join
 
 _SEED = 40_009
@@ -87,35 +104,79 @@ def plot(path: Path, videos: HandVideos, published: Published, shown: int = 4) -
     figure.savefig(path, dpi=110)
 
 
+def generated(options: argparse.Namespace) -> tuple[str, dict]:
+    """Tables and figures on generated videos, and the plot of some."""
+    frames = DiffusionFrames(load_hand_diffusion(options.diffusion), options.samples, options.steps)
+    model = load_temporal(options.temporal)
+    texts, figures = [], {}
+    for name, regular in (("at 30 Hz", True), ("with the stamps of all kinds of cameras", False)):
+        videos = held_out_videos(options.videos, frames, regular)
+        figures[name] = steadiness(model, videos, torch.Generator().manual_seed(_SEED))
+        texts.append(f"**{options.videos} generated videos, {name}**\n\n{table(figures[name])}")
+        if regular:
+            published = publish(model, videos, torch.ones_like(videos.window.valid))
+            plot(options.output / "steadiness.png", videos, published, min(3, options.videos))
+    return "\n".join(texts), figures
+
+
+def real(options: argparse.Namespace) -> str:
+    """Tables on the videos that were given, and the plot of one; empty if none was."""
+    from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker  # needs MediaPipe
+
+    denoiser, spread = load_denoiser(options.diffusion, "auto", "cpu")
+    smoother = TemporalSmoother(load_temporal(options.temporal))
+    estimator = DiffusionEstimator(denoiser, spread, DiffusionEstimatorConfig(), smoother=smoother)
+    texts = []
+    if options.labelled:
+        videos = {
+            name: follow(frames, LandmarkTracker(), estimator)
+            for name, frames in labelled_videos(options.labelled).items()
+        }
+        texts.append(f"**Labelled videos, {options.labelled.name}**\n\n{labelled_table(videos)}")
+        plot_labelled(options.output / "steadiness_labelled.png", videos)
+    if options.video:
+        frames = unlabelled_video(options.video, options.fov, options.side)
+        joints: VideoJoints = follow(frames, LandmarkTracker(), estimator)
+        texts.append(f"**A video without labels, {options.video.stem}**\n\n{unlabelled_table(joints)}")
+    return "\n".join(texts)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns 0, or 2 for bad input."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--diffusion", type=Path, required=True, help="weights of the diffusion estimator")
-    parser.add_argument("--temporal", type=Path, required=True, help="weights of the temporal transformer")
-    parser.add_argument("--output", type=Path, required=True, help="folder for steadiness.json, .md and .png")
-    parser.add_argument("--videos", type=int, default=200)
-    parser.add_argument("--samples", type=int, default=16, help="of the diffusion, per frame")
-    parser.add_argument("--steps", type=int, default=4, help="of DDIM")
-    parser.add_argument("--irregular", action="store_true", help="stamps as of all kinds of cameras")
+    parser.add_argument(
+        "--diffusion",
+        type=Path,
+        default=share_folder() / SHIPPED_MODEL,
+        help="weights of the diffusion estimator",
+    )
+    parser.add_argument(
+        "--temporal",
+        type=Path,
+        default=share_folder() / SHIPPED_TEMPORAL_MODEL,
+        help="weights of the transformer",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="folder for figures (.json) and plots")
+    parser.add_argument("--docs", type=Path, help="document whose tables are made anew, between its markers")
+    parser.add_argument("--videos", type=int, default=200, help="generated ones")
+    parser.add_argument("--samples", type=int, default=8, help="of the diffusion, per frame of these")
+    parser.add_argument("--steps", type=int, default=3, help="of DDIM")
+    parser.add_argument("--labelled", type=Path, help="folder of labelled photos, with consecutive ones")
+    parser.add_argument("--video", type=Path, help="video of one hand, without labels")
+    parser.add_argument("--fov", type=float, default=60.0, help="its horizontal field of view, degrees")
+    parser.add_argument("--side", choices=hand.SIDES, default="right", help="of its hand")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    try:
-        frames = DiffusionFrames(load_hand_diffusion(options.diffusion), options.samples, options.steps)
-        model = load_temporal(options.temporal)
-    except ValueError as error:
-        parser.exit(2, f"steadiness_report: {error}\n")
-    videos = held_out_videos(options.videos, frames, not options.irregular)
-    figures = steadiness(model, videos, torch.Generator().manual_seed(_SEED))
     options.output.mkdir(parents=True, exist_ok=True)
-    text = table(figures)
+    try:
+        text, figures = generated(options)
+        if options.labelled or options.video:
+            text += "\n" + real(options)
+        if options.docs:
+            replace_between_markers(options.docs, text, "steadiness_report")
+    except (ValueError, FileNotFoundError) as error:
+        parser.exit(2, f"steadiness_report: {error}\n")
     (options.output / "steadiness.json").write_text(json.dumps(figures, indent=1) + "\n")
-    (options.output / "steadiness.md").write_text(text)
-    plot(
-        options.output / "steadiness.png",
-        videos,
-        publish(model, videos, torch.ones_like(videos.window.valid)),
-        min(4, options.videos),
-    )
     sys.stdout.write(text)
     return 0
 

@@ -13,12 +13,8 @@ The first axis of everything is the hands or samples, any number; ``t`` may also
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import logging
 import sys
-import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,10 +22,11 @@ import torch
 from torch import Tensor, nn
 
 from hand_pose_ros import hand
-from hand_pose_ros.atomic_file import atomic_path, write_text_atomically
+from hand_pose_ros.atomic_file import write_text_atomically
 from hand_pose_ros.networks.condition import JOINT_FEATURES, Encoded, KeypointCondition
 from hand_pose_ros.networks.hand_diffusion import HandDiffusion, HandDiffusionConfig
 from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.onnx_graph import checksum, export_graph
 from hand_pose_ros.networks.unet1d_rows import RowUNet1d
 from hand_pose_ros.networks.weights import load_weights, restore
 
@@ -41,7 +38,6 @@ CONDITION_INPUTS: Final = KeypointCondition._fields
 IMAGE_INPUT: Final = "image_features"
 HEAD_OUTPUTS: Final = ("angles", "proportions", "rotation", "joint_positions", "rotations")
 """In the order of :class:`~hand_pose_ros.networks.hand_head.HandParameters`."""
-_OPSET: Final = 17
 _EXAMPLES: Final = 3  # any number but 1, which the tracer might take for a constant
 
 
@@ -94,9 +90,10 @@ def export_onnx(model: HandDiffusion, folder: str | Path) -> None:
         "joints": torch.zeros(count, hand.NUM_JOINTS, JOINT_FEATURES),
     }
     unet = RowUNet1d(model.unet, model.schedule.steps)
-    _export(_Encoder(model), condition, ("features", "joints"), folder / "encoder.onnx")
-    _export(unet, noisy, ("prediction",), folder / "denoiser.onnx")
-    _export(_Head(model), {"standardised": joints, "features": features}, HEAD_OUTPUTS, folder / "head.onnx")
+    export_graph(_Encoder(model), condition, ("features", "joints"), folder / "encoder.onnx")
+    export_graph(unet, noisy, ("prediction",), folder / "denoiser.onnx", {"t": "steps"})
+    fitted = {"standardised": joints, "features": features}
+    export_graph(_Head(model), fitted, HEAD_OUTPUTS, folder / "head.onnx")
     metadata = {
         "format_version": FORMAT_VERSION,
         "kind": KIND,
@@ -109,11 +106,6 @@ def export_onnx(model: HandDiffusion, folder: str | Path) -> None:
         "sha256": {name: checksum(folder / f"{name}.onnx") for name in GRAPHS},
     }
     write_text_atomically(folder / METADATA_FILE, json.dumps(metadata, indent=1) + "\n")
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load_hand_diffusion(path: str | Path) -> HandDiffusion:
@@ -133,28 +125,6 @@ def _on_cpu(model: HandDiffusion) -> HandDiffusion:
     copy = HandDiffusion(model.config)
     copy.load_state_dict(model.state_dict())
     return copy.eval().requires_grad_(False)
-
-
-@torch.no_grad()
-def _export(module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str], path: Path) -> None:
-    logger, level = logging.getLogger("torch.onnx"), logging.getLogger("torch.onnx").level
-    with atomic_path(path) as unfinished, warnings.catch_warnings():
-        # The tracer warns of every check of a shape, and of itself: it is the one that needs no further package.
-        warnings.simplefilter("ignore")
-        logger.setLevel(logging.ERROR)
-        try:
-            torch.onnx.export(
-                module.eval(),
-                tuple(inputs.values()),
-                str(unfinished),
-                dynamo=False,
-                opset_version=_OPSET,
-                input_names=list(inputs),
-                output_names=list(outputs),
-                dynamic_axes={name: {0: "steps" if name == "t" else "count"} for name in (*inputs, *outputs)},
-            )
-        finally:
-            logger.setLevel(level)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,8 +1,8 @@
 """The temporal transformer (diffusion + FK paper, 2.7): a window of frames -> angles and root rotation of each.
 
 Encoder only. Beyond the paper, what it gives is a correction of a weighted mean of the frames' own D*, whose
-weights come from attention as well, for each finger and the wrist apart: so it starts as a plain smoother, and a
-window of one frame starts as that frame's D*.
+weights come from attention as well, apart for each finger, the wrist, and the angles that are the person's build:
+so it starts as a plain smoother, and a window of one frame gives that frame's D*.
 """
 
 from __future__ import annotations
@@ -28,14 +28,19 @@ FRAME_S: Final = 1 / 30
 """Unit of the time stamps inside the network."""
 
 _ROTATION: Final = 9
-_FEATURES: Final = 4 * hand.NUM_JOINTS + hand.NUM_ANGLES + _ROTATION + 1
+_POSE: Final = 3 * hand.NUM_JOINTS + hand.NUM_ANGLES + _ROTATION
+_FEATURES: Final = 2 * _POSE + hand.NUM_JOINTS + 1
 _LONGEST_PERIOD: Final = 30.0  # of the sinusoids, in 2 pi frames
 _TYPICAL_SIGMA: Final = 0.05  # anchor lengths
 _DIFFERENCE_SCALE: Final = 4.0  # of differences between frames, so that they are of the order of 1
-_GROUPS: Final = len(hand.FINGERS) + 1  # whose frames are mixed apart: the fingers, then the wrist
+_BUILD, _WRIST = len(hand.FINGERS), len(hand.FINGERS) + 1
+_GROUPS: Final = _WRIST + 1  # whose frames are mixed apart: the fingers, what does not move, the wrist
 _MIXING_WIDTH: Final = 16
-_FIRST_RATE: Final = 0.6  # by which a frame counts less per frame of age, at the start of training
-_FINGER_OF_ANGLE: Final = torch.tensor([(angle.node - 1) // 4 for angle in hand.ANGLES])
+_FIRST_RATES: Final = (*[0.6] * len(hand.FINGERS), 0.02, 0.6)
+"""By which a frame counts less per frame of age, at the start of training."""
+_GROUP_OF_ANGLE: Final = torch.tensor(
+    [(angle.node - 1) // 4 for angle in hand.ARTICULATION_ANGLES] + [_BUILD] * len(hand.OFFSET_ANGLES)
+)
 
 
 @dataclass(frozen=True)
@@ -121,17 +126,26 @@ class TemporalTransformer(nn.Module):
         several = (window.valid.sum(1) > 1)[:, None, None]  # one frame alone says nothing about its error
         return self._hands(window, proportions, shares, self.correction(x[:, wanted]).float() * several)
 
+    @property
+    def window(self) -> int:
+        """The most frames that it is trained for."""
+        return self.config.window
+
+    def newest(self, window: HandWindow, proportions: Tensor) -> HandParameters:
+        """The newest frame's hands only, (n, 1, ...), in less time."""
+        return self(window, proportions, newest_only=True)
+
     def _hands(
         self, window: HandWindow, proportions: Tensor, shares: Tensor, correction: Tensor
     ) -> HandParameters:
         bounds = angle_bounds(correction.dtype, correction.device)
         valid = window.valid[..., None]
         own = sine_bound_inverse(torch.where(valid, window.angles, bounds.neutral), bounds)
-        of_angle = shares[:, _FINGER_OF_ANGLE]  # (n, 38, frames, F)
+        of_angle = shares[:, _GROUP_OF_ANGLE]  # (n, 38, frames, F)
         raw = torch.einsum("nafg,nga->nfa", of_angle, own) + correction[..., _ROTATION:]
         angles = sine_bound(raw, bounds)
         turns = torch.where(valid[..., None], window.rotation, torch.eye(3).to(correction))
-        turn = torch.einsum("nfg,ngij->nfij", shares[:, -1], turns)
+        turn = torch.einsum("nfg,ngij->nfij", shares[:, _WRIST], turns)
         rotation = orthogonalise(turn + correction[..., :_ROTATION].unflatten(-1, (3, 3)))
         proportions = proportions[:, None].expand(*angles.shape[:2], -1)
         joints, rotations = forward_kinematics(angles, proportions, rotation)
@@ -160,17 +174,17 @@ class EncoderBlock(nn.Module):
 
 
 class FrameMixing(nn.Module):
-    """How much each valid frame counts in the mean that stands for a frame, for each finger and the wrist."""
+    """How much each valid frame counts in the mean that stands for a frame, for each group apart."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.query, self.key = (nn.Linear(width, _GROUPS * _MIXING_WIDTH) for _ in range(2))
         nn.init.zeros_(self.query.weight)
         nn.init.zeros_(self.query.bias)
-        self.raw_rate = nn.Parameter(torch.full((_GROUPS,), math.log(math.expm1(_FIRST_RATE))))
+        self.raw_rate = nn.Parameter(torch.tensor(_FIRST_RATES).expm1().log())
 
     def forward(self, x: Tensor, ages: Tensor, valid: Tensor, wanted: slice) -> Tensor:
-        """(n, F, width), ages (n, F) in frames, valid (n, F) -> shares (n, 6, wanted, F), rows summing to 1."""
+        """(n, F, width), ages (n, F) in frames, valid (n, F) -> shares (n, 7, wanted, F), rows summing to 1."""
         query, key = (
             layer(frames).float().unflatten(-1, (_GROUPS, _MIXING_WIDTH)).transpose(1, 2)
             for layer, frames in ((self.query, x[:, wanted]), (self.key, x))
@@ -182,19 +196,18 @@ class FrameMixing(nn.Module):
 
 
 def frame_features(window: HandWindow) -> Tensor:
-    """(n, F, 132): how each frame differs from the newest valid one, log of sigma, valid; 0 if hidden.
+    """(n, F, 242): pose, difference from the newest valid frame's, log of sigma, whether valid; 0 if hidden.
 
-    Joints, D* angles as shares of their range, and rotation. What the frames share is left out: an error that all
-    of them have cannot be seen, and its likes in the training data could only be learned by heart.
+    A pose is joints, D* angles as shares of their range, and rotation.
     """
     bounds = angle_bounds(window.angles.dtype, window.angles.device)
     half = ((bounds.maximum - bounds.minimum) / 2).clamp(min=1e-6)
     pose = torch.cat((window.joints.flatten(2), window.angles / half, window.rotation.flatten(2)), dim=-1)
-    rows = torch.arange(len(pose), device=pose.device)
-    difference = pose - pose[rows, newest_valid(window.valid)][:, None]
+    newest = newest_valid(window.valid)[:, None, None].expand(-1, 1, _POSE)
+    difference = pose - pose.gather(1, newest)
     sigma = (window.sigma.clamp(min=1e-3) / _TYPICAL_SIGMA).log()
     sigma = torch.where(sigma.isfinite(), sigma, torch.zeros_like(sigma))
-    features = torch.cat((_DIFFERENCE_SCALE * difference, sigma), dim=-1)
+    features = torch.cat((pose, _DIFFERENCE_SCALE * difference, sigma), dim=-1)
     valid = window.valid[..., None]
     return torch.cat((torch.where(valid, features, torch.zeros_like(features)), valid.to(features)), dim=-1)
 

@@ -193,7 +193,9 @@ class HandEstimator(LifecycleNode):
             with self._pipeline_lock:
                 if frame.restarted:
                     self._reset_tracks()
-                result = self._pipeline.process(frame.image_bgr, frame.camera)
+                # No stamp is no time: such images are taken for those of a camera of 30 Hz.
+                stamp_s = frame.stamp_ns * 1e-9 if frame.stamp_ns else None
+                result = self._pipeline.process(frame.image_bgr, frame.camera, stamp_s)
             estimated_s = time.perf_counter()
         except Exception as error:  # a detector or estimator may raise anything, and must not end the node
             self._status.failed("pipeline", f"a frame was lost to {type(error).__name__}: {error}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hand_pose_ros.device import DEVICES
 from hand_pose_ros.estimator.backends import BACKENDS
-from hand_pose_ros.estimator.factory import DETECTORS, ESTIMATORS, PipelineConfig
+from hand_pose_ros.estimator.factory import DETECTORS, ESTIMATORS, TRACKERS, PipelineConfig
 from hand_pose_ros.ros.parameters import NodeParameters, parameter
 
 _SMALLEST_HAND_M = 0.03
@@ -21,6 +21,13 @@ class HandEstimatorParameters(NodeParameters):
     )
     detector_model: str = parameter(
         "", "Model file of the detector; empty for the one that comes with it.", read_only=True
+    )
+    tracker: str = parameter(
+        PipelineConfig.tracker,
+        "How hands are followed: each in a crop of its own by MediaPipe's landmark network (`landmarks`), or by "
+        "running the detector on every image (`detector`); `auto` is `landmarks` for MediaPipe.",
+        choices=TRACKERS,
+        read_only=True,
     )
     max_hands: int = parameter(2, "Most hands to find in one image.", minimum=1, maximum=10, read_only=True)
     min_detection_confidence: float = parameter(
@@ -69,6 +76,24 @@ class HandEstimatorParameters(NodeParameters):
         minimum=0.0,
         maximum=0.2,
         read_only=True,
+    )
+    temporal: bool = parameter(
+        PipelineConfig.temporal,
+        "Steady the diffusion estimator's hands over time, by the temporal transformer.",
+        read_only=True,
+    )
+    temporal_model: str = parameter(
+        "", "Weights of the temporal transformer; empty for the shipped ones.", read_only=True
+    )
+    temporal_window: int = parameter(
+        0,
+        "Images of a hand that the temporal transformer sees; 0 for as many as it can.",
+        minimum=0,
+        maximum=64,
+        read_only=True,
+    )
+    root_filter: bool = parameter(
+        PipelineConfig.root_filter, "Filter the wrist's position over time.", read_only=True
     )
     device: str = parameter("auto", "Where networks run.", choices=DEVICES, read_only=True)
     image_transport: str = parameter(
@@ -127,6 +152,7 @@ class HandEstimatorParameters(NodeParameters):
         return PipelineConfig(
             detector=self.detector,
             detector_model=self.detector_model,
+            tracker=self.tracker,
             max_hands=self.max_hands,
             min_detection_confidence=self.min_detection_confidence,
             min_tracking_confidence=self.min_tracking_confidence,
@@ -136,6 +162,10 @@ class HandEstimatorParameters(NodeParameters):
             estimator_backend=self.estimator_backend,
             samples=self.samples,
             steps=self.steps or None,
+            temporal=self.temporal,
+            temporal_model=self.temporal_model,
+            temporal_window=self.temporal_window or None,
+            root_filter=self.root_filter,
             hand_size_m=self.hand_size_m or None,
             device=self.device,
         )

@@ -47,6 +47,7 @@ class EstimatorStatus:
         self._received = self._dropped = self._processed = 0
         self._at_last_report = (0, 0)
         self._result: FrameResult | None = None
+        self._tracks = 0
         self._frame_text = ""
         self._stages_ms.clear()
 
@@ -68,6 +69,8 @@ class EstimatorStatus:
         self._processed += 1
         self._result = result
         self._frame_text = text
+        numbers = [pose.track_id for pose in result.hands if pose.track_id is not None]
+        self._tracks = max([self._tracks, *(number + 1 for number in numbers)])
 
     def failed(self, kind: str, message: str) -> None:
         """A frame was lost by an error of ours."""
@@ -132,7 +135,8 @@ class EstimatorStatus:
             message,
             {
                 "lifecycle state": lifecycle,
-                "hands": ", ".join(f"{pose.side} {pose.score:.2f}" for pose in valid),
+                "hands": ", ".join(f"{pose.side} {pose.score:.2f}, track {pose.track_id}" for pose in valid),
+                "tracks so far": self._tracks,
                 "hands not estimated": len(poses) - len(valid),
                 "why not": "; ".join(reasons),
                 "frames processed": self._processed,

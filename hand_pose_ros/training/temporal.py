@@ -24,6 +24,7 @@ from hand_pose_ros.training.video_bank import (
     make_videos,
     random_clips,
     save_videos,
+    varied,
 )
 
 _BANK_SEED: Final = 30_001
@@ -46,8 +47,8 @@ class TemporalLosses:
     canonical: float = 1.0
     angles: float = 0.2
     velocity: float = 1.0
-    acceleration: float = 1.0
-    older: float = 0.15
+    acceleration: float = 0.4
+    older: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class TemporalOptions:
         the first step. samples, sample_steps: of the diffusion; fewer than at run time cost less and err alike.
     bank: file that keeps the bank, and is read if it is there; empty to keep none.
     batch_size: clips per step; each is a window and two more frames. hidden: largest share of frames hidden.
+    bend_rad, turn_rad: by how much hands and their estimates are bent and turned alike, see ``varied``.
     validation_videos: of the fixed set that validation uses.
     """
 
@@ -69,6 +71,8 @@ class TemporalOptions:
     bank: str = ""
     batch_size: int = 96
     hidden: float = 0.5
+    bend_rad: float = 0.1
+    turn_rad: float = 0.15
     validation_videos: int = 60
     losses: TemporalLosses = field(default_factory=TemporalLosses)
     network: TemporalConfig = field(default_factory=TemporalConfig)
@@ -109,6 +113,7 @@ class TemporalSmoothing:
         clips = random_clips(
             self._bank, options.batch_size, size + _MORE_FRAMES, size, options.hidden, generator
         )
+        clips = varied(clips, options.bend_rad, options.turn_rad, generator)
         level = torch.exp(_SIGMA_SPREAD * torch.randn(options.batch_size, 1, 1, generator=generator))
         clips = clips._replace(window=clips.window._replace(sigma=level * clips.window.sigma))
         windows = self._on_device(cut_windows(clips, size))

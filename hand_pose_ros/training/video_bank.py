@@ -9,9 +9,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from hand_pose_ros import hand
 from hand_pose_ros.atomic_file import atomic_path
 from hand_pose_ros.data.moving_hands import FrameEstimator, HandVideos, sample_videos
 from hand_pose_ros.data.pose_sampler import PoseSampler
+from hand_pose_ros.kinematics.forward import forward_kinematics
+from hand_pose_ros.kinematics.limits import angle_bounds
+from hand_pose_ros.kinematics.rotations import rotation_from_vector
 from hand_pose_ros.networks.temporal_window import HandWindow, newest_view, running_proportions
 
 _AT_ONCE = 64
@@ -109,6 +113,37 @@ def random_clips(
     in_all = valid[:, frames - window : window]  # the frames that all windows of a clip share
     valid[:, window - 1] |= ~in_all.any(1)
     return clips._replace(window=clips.window._replace(valid=valid))
+
+
+def varied(videos: HandVideos, angle_rad: float, turn_rad: float, generator: torch.Generator) -> HandVideos:
+    """Videos of other hands with the same errors: estimates and truth of all frames bent and turned alike.
+
+    So that a network sees every error in many poses, and cannot learn by heart which pose had which.
+
+    Args:
+        angle_rad: standard deviation of the change of each angle. turn_rad: of the turn, about each axis.
+    """
+    window, bounds = videos.window, angle_bounds()
+    count = len(videos.views)
+    bend = angle_rad * torch.randn(count, 1, hand.NUM_ANGLES, generator=generator)
+    turn = rotation_from_vector(turn_rad * torch.randn(count, 3, generator=generator))[:, None]
+
+    def bent(angles: Tensor, rotation: Tensor, joints: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        other = bounds.clamp(angles + bend)
+        before = forward_kinematics(angles, videos.proportions, rotation).joints
+        after = forward_kinematics(other, videos.proportions, rotation).joints
+        return other, turn @ rotation, (joints + after - before) @ turn.transpose(-1, -2)
+
+    angles, rotation, joints = bent(window.angles, window.rotation, window.joints)
+    true_angles, true_rotation, true_joints = bent(
+        videos.true_angles, videos.true_rotation, videos.true_joints
+    )
+    return videos._replace(
+        window=window._replace(angles=angles, rotation=rotation, joints=joints),
+        true_angles=true_angles,
+        true_rotation=true_rotation,
+        true_joints=true_joints,
+    )
 
 
 def cut_windows(videos: HandVideos, size: int) -> Windows:

@@ -64,7 +64,11 @@ class FakeEstimator:
     """Puts a neutral hand at the place of each detection; with a covariance for right hands."""
 
     def estimate(
-        self, image_bgr: np.ndarray, camera: CameraModel, detections: list[Detection]
+        self,
+        image_bgr: np.ndarray,
+        camera: CameraModel,
+        detections: list[Detection],
+        time_s: float | None = None,
     ) -> list[HandPose]:
         if abs(int(image_bgr[0, 0, 0]) - Command.NOT_ESTIMATED) < 10:
             return [HandPose.invalid(detection, "it hides behind a cup") for detection in detections]

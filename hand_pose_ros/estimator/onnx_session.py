@@ -1,0 +1,55 @@
+"""ONNX graphs opened with onnxruntime, and tensors through them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_CUDA: Final = "CUDAExecutionProvider"
+_CPU: Final = "CPUExecutionProvider"
+_LOGGER = logging.getLogger(__name__)
+
+
+def open_session(path: Path, device: str, threads: int = 1) -> Any:
+    """A session of onnxruntime for the graph in ``path``.
+
+    Args:
+        device: 'cpu', 'cuda', or 'auto' for CUDA where onnxruntime has it.
+        threads: on the CPU; 0 for one per core.
+
+    Raises:
+        ValueError: onnxruntime is not installed, cannot use the file, or has no CUDA although it was asked for.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ValueError(
+            f"the backend 'onnxruntime' needs the package of that name, which cannot be imported: {error}"
+        ) from error
+    has_cuda = _CUDA in onnxruntime.get_available_providers()
+    if device == "cuda" and not has_cuda:
+        raise ValueError("this onnxruntime has no CUDA: install onnxruntime-gpu in its place")
+    use_cuda = has_cuda and device != "cpu"
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=[_CUDA, _CPU] if use_cuda else [_CPU]
+        )
+    except Exception as error:  # the runtime's exceptions have no other base in common
+        raise ValueError(f"onnxruntime cannot use {path}: {error}") from error
+    if use_cuda and _CUDA not in session.get_providers():
+        _LOGGER.warning("CUDA could not be started (see onnxruntime's log): %s runs on the CPU", path)
+    return session
+
+
+def run_session(session: Any, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+    """What the graph makes of tensors on the CPU, by name."""
+    arrays = {name: np.ascontiguousarray(value.numpy()) for name, value in inputs.items()}
+    return [torch.from_numpy(output) for output in session.run(None, arrays)]

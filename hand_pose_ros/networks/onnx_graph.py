@@ -1,0 +1,55 @@
+"""One network as one ONNX graph."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from hand_pose_ros.atomic_file import atomic_path
+
+_OPSET: Final = 17
+
+
+@torch.no_grad()
+def export_graph(
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    path: Path,
+    first_axis: Mapping[str, str] | None = None,
+) -> None:
+    """Write what ``module`` does with ``inputs``, examples by name, to ``path``.
+
+    The first axis of everything may have any length at run time: 'count', or the name that ``first_axis`` gives.
+    """
+    names = dict.fromkeys((*inputs, *outputs), "count") | dict(first_axis or {})
+    logger, level = logging.getLogger("torch.onnx"), logging.getLogger("torch.onnx").level
+    with atomic_path(path) as unfinished, warnings.catch_warnings():
+        # The tracer warns of every check of a shape, and of itself: it is the one that needs no further package.
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.ERROR)
+        try:
+            torch.onnx.export(
+                module.eval(),
+                tuple(inputs.values()),
+                str(unfinished),
+                dynamo=False,
+                opset_version=_OPSET,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamic_axes={name: {0: axis} for name, axis in names.items()},
+            )
+        finally:
+            logger.setLevel(level)
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
