@@ -55,8 +55,10 @@ def view_keypoints(rays: Tensor) -> KeypointView:
     known = rays.isfinite().all(-1)
     rotation = _rotation_to_z(torch.where(known[..., None], rays, torch.zeros_like(rays)).sum(-2))
     for _ in range(_CENTRING_STEPS):
-        rotation = _palm_up(_in_view(rays, rotation)) @ rotation
-        low, high = _box(_in_view(rays, rotation))
+        points = _in_view(rays, rotation)
+        roll = _palm_up(points)
+        rotation = roll @ rotation
+        low, high = _box(points @ roll[..., :2, :2].transpose(-1, -2))
         middle = torch.cat(((low + high) / 2, torch.ones_like(low[..., :1])), dim=-1)
         rotation = _rotation_to_z(middle) @ rotation
     rotation = _palm_up(_in_view(rays, rotation)) @ rotation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ LONGEST_GAP_S: Final = 0.3
 """Time without a hand after which its track begins anew."""
 _FORGOTTEN_S: Final = 10.0  # after which a track's frames are freed
 _SAME_STAMP_S: Final = 1e-6
+_PACKED: Final = ((hand.NUM_JOINTS, 3), (hand.NUM_JOINTS,), (hand.NUM_ANGLES,), (3, 3))
+"""Shapes of the fields of a frame, packed."""
 
 
 class TrackedHands(NamedTuple):
@@ -36,14 +39,15 @@ class TrackedHands(NamedTuple):
 
 
 class _Frame(NamedTuple):
-    """One frame of a track, in the camera's frame; fields as in :class:`HandWindow`."""
+    """One frame of a track, in the camera's frame; fields as in :class:`HandWindow`.
+
+    packed: joints, sigma, angles and rotation in a row, so that a window is made by one copy.
+    """
 
     stamp_s: float
-    joints: Tensor
-    sigma: Tensor
-    angles: Tensor
-    rotation: Tensor
+    packed: Tensor
     proportions: Tensor
+    certainty: float
 
 
 @dataclass
@@ -61,16 +65,15 @@ class _Track:
             if frame.stamp_s - newest.stamp_s <= _SAME_STAMP_S:
                 self.frames.pop()
             else:
-                weight = float(certainty(newest.sigma))
-                self.earlier_weight += weight
-                self.earlier_sum = self.earlier_sum + weight * newest.proportions
+                self.earlier_weight += newest.certainty
+                self.earlier_sum = self.earlier_sum + newest.certainty * newest.proportions
         self.frames.append(frame)
 
     def proportions(self) -> Tensor:
         """(20,) mean over the track, weighted by certainty."""
         newest = self.frames[-1]
-        weight = float(certainty(newest.sigma))
-        return (self.earlier_sum + weight * newest.proportions) / (self.earlier_weight + weight)
+        total = self.earlier_weight + newest.certainty
+        return (self.earlier_sum + newest.certainty * newest.proportions) / total
 
     def continues(self, side: str, stamp_s: float) -> bool:
         """Whether a hand may be the next frame of this track."""
@@ -144,15 +147,9 @@ class TemporalSmoother:
         ``sigma`` is the spread as the samples have it, without the factor that calibrates it.
         """
         turn = hands.views.to(fused.rotation).transpose(-1, -2)
-        frames = zip(
-            hands.stamps_s,
-            joints @ turn.transpose(-1, -2),
-            sigma,
-            fused.angles,
-            turn @ fused.rotation,
-            fused.proportions,
-            strict=True,
-        )
+        seen = (joints @ turn.transpose(-1, -2), sigma, fused.angles, turn @ fused.rotation)
+        packed = torch.cat([value.flatten(1) for value in seen], dim=1)
+        frames = zip(hands.stamps_s, packed, fused.proportions, certainty(sigma).tolist(), strict=True)
         tracks = []
         for track_id, side, frame in zip(
             hands.track_ids, hands.sides, map(_Frame._make, frames), strict=True
@@ -193,9 +190,8 @@ class TemporalSmoother:
         valid = [[False] * (most - len(track.frames)) + [True] * len(track.frames) for track in tracks]
         newest = [track.frames[-1].stamp_s for track in tracks]
         ages = [[one.stamp_s - last for one in frames] for frames, last in zip(padded, newest, strict=True)]
-        like = padded[0][0].joints
-        stacked = (
-            torch.stack([torch.stack([frame[i] for frame in frames]) for frames in padded])
-            for i in range(1, 5)
-        )
-        return HandWindow(like.new_tensor(ages), torch.tensor(valid, device=like.device), *stacked)
+        packed = torch.stack([frame.packed for frames in padded for frame in frames])
+        packed = packed.unflatten(0, (len(tracks), most))
+        parts = packed.split([math.prod(shape) for shape in _PACKED], dim=-1)
+        fields = (part.unflatten(-1, shape) for part, shape in zip(parts, _PACKED, strict=True))
+        return HandWindow(packed.new_tensor(ages), torch.tensor(valid, device=packed.device), *fields)
