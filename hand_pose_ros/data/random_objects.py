@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hand_pose_ros import hand
+from hand_pose_ros.rendering.mesh_part import frame_along
 from hand_pose_ros.rendering.solids import SOLIDS
 
 _FINGER_FLESH_M = 0.008
@@ -78,8 +79,5 @@ def _rotation(
     given = first if third is None else third
     if given is not None:
         columns[0] = given / max(np.linalg.norm(given), 1e-6) + 0.15 * columns[0]
-    main = columns[0] / np.linalg.norm(columns[0])
-    other = np.cross(main, columns[1])
-    other /= np.linalg.norm(other)
-    rotation = np.stack((main, other, np.cross(main, other)), axis=1)
+    rotation = frame_along(columns[0], columns[1])
     return rotation if third is None else rotation[:, [1, 2, 0]]

@@ -34,6 +34,7 @@ _BATCH = 64  # hands that are posed together
 HAND_LABEL, SECOND_LABEL, OBJECT_LABEL = 1, 2, 3
 _FLESH_M = SLANT * np.array(JOINT_DEPTHS_M)
 _SHADOW_RADIUS_M = 0.16
+_SHADOWS = (0.3, 0.55, 0.15)  # how often so many lights cast shadows: soft light casts none
 _MIDDLE_ALBEDO, _EVENED = 0.25, 0.5  # of skin, and how much of the difference to it the exposure evens out
 _MOST_HIDDEN = 13  # joints hidden by other things than the hand: with more, the hand is drawn alone
 _FINGER_SPREAD, _HAND_SPREAD = 0.04, 0.09  # of the logarithm of a finger's and the hand's thickness
@@ -295,7 +296,7 @@ class _Scene:
         """Draw ``parts`` or, if they hide too much of the hand, the hand ``alone``."""
         lighting = exposed_for(random_lighting(generator), parts[0])
         centre = self._joints.mean(axis=0)
-        shadows = int(generator.random() < 0.9) + int(generator.random() < 0.25)
+        shadows = generator.choice(3, p=_SHADOWS)
         arguments = (self._view, lighting, centre, _SHADOW_RADIUS_M, shadows)
         drawn = draw_crop(parts, *arguments)
         not_hidden, by_others = self._not_hidden(drawn)
@@ -314,8 +315,8 @@ class _Scene:
         self._rows.visible[self._number] = not_hidden & self._rows.inside[self._number]
 
     def _not_hidden(self, drawn: DrawnCrop) -> tuple[np.ndarray, np.ndarray]:
-        """Joints (21,) on whose ray the first surface is their own flesh or behind them; and those of the others that
-        another thing than the hand hides."""
+        """Joints (21,) on whose ray the first surface is their own flesh or behind them; and those of the others
+        that another thing than the hand hides."""
         pixels, depth = self._view.pixels(self._joints, len(drawn.depth))
         column, row = (pixels + 0.5).astype(int).clip(0, len(drawn.depth) - 1).T
         first, label = drawn.depth[row, column], drawn.labels[row, column]

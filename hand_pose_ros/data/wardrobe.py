@@ -40,8 +40,9 @@ class PaintedSkin:
 
     def __init__(self, texture: Texture, keep_tone: bool) -> None:
         self._texture, self._keep_tone = texture, keep_tone
-        used = texture.corners.mean(axis=1).astype(int) % texture.picture.shape[1::-1]
-        self._mean = texture.picture[used[:, 1], used[:, 0]].mean(axis=0)
+        x, y = texture.corners.mean(axis=0).astype(int)
+        height, width = texture.picture.shape[:2]
+        self._mean = texture.picture[y % height, x % width].mean(axis=0)
 
     def dye(self, generator: np.random.Generator) -> tuple[Texture, np.ndarray]:
         """The texture and a factor (3,) for its colour."""
@@ -123,4 +124,5 @@ def _painted(path: Path, corner_uv: np.ndarray) -> Texture:
         raise ValueError(f"{path} is no picture that can be read")
     picture = cv2.resize(picture, (_PAINTED_SIZE, _PAINTED_SIZE), interpolation=cv2.INTER_AREA)
     linear = linear_from_srgb(picture[..., ::-1] / np.float32(255)).astype(np.float32)
-    return Texture(linear, corner_uv * np.float32(_PAINTED_SIZE))
+    corners = np.ascontiguousarray(corner_uv.transpose(1, 2, 0)) * np.float32(_PAINTED_SIZE)
+    return Texture(linear, corners)

@@ -1,7 +1,8 @@
 """Draws textured surfaces as a square picture in a few milliseconds: :func:`draw_crop`.
 
 For training crops, where thousands of pictures matter more than the last highlight: surfaces are lit at their
-vertices (as :mod:`hand_pose_ros.rendering.lighting` has it, shadows from depth maps), drawn larger and shrunk, and occlusion by what is near is read off the depth map.
+vertices (as :mod:`hand_pose_ros.rendering.lighting` has it, shadows from depth maps), drawn larger and shrunk,
+and occlusion by what is near is read off the depth map.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ class CropView:
 
 @dataclass(frozen=True)
 class DrawnCrop:
-    """bgra: (h, w, 4) uint8, colour times coverage, and coverage. In the size that was drawn, before it was shrunk:
-    labels (H, W) uint8, 0 where there is nothing, and depth (H, W) float32 along the view's axis, infinite there."""
+    """bgra: (h, w, 4) uint8, colour times coverage, and coverage. In the size that was drawn, before it was
+    shrunk: labels (H, W) uint8, 0 where there is nothing, and depth (H, W) float32 along the view's axis, infinite
+    there."""
 
     bgra: np.ndarray
     labels: np.ndarray
@@ -114,7 +116,7 @@ def _used(faces: np.ndarray, triangles: np.ndarray, num_vertices: int) -> tuple[
     marked = np.zeros(num_vertices, dtype=bool)
     marked[faces[seen]] = True
     place = np.cumsum(marked, dtype=np.int32) - 1
-    corners = np.stack([place.take(faces[:, k]).take(triangles) for k in range(3)])
+    corners = np.ascontiguousarray(place.take(faces).T).take(triangles, axis=1)
     return np.flatnonzero(marked), corners
 
 
@@ -177,11 +179,13 @@ def _albedo(
         x, y = np.float32(0), np.float32(0)
         for corner in range(3):
             weight = raster.barycentric[corner].take(chosen)
-            place = texture.corners[:, corner].take(triangle, axis=0)
-            x, y = x + place[:, 0] * weight, y + place[:, 1] * weight
+            of_x, of_y = texture.corners[corner]
+            x, y = x + of_x.take(triangle) * weight, y + of_y.take(triangle) * weight
         height, width = texture.picture.shape[:2]
         texel = (y.astype(np.int32) % height) * width + x.astype(np.int32) % width
-        albedo[:, chosen] = (texture.picture.reshape(-1, 3).take(texel, axis=0) * part.tint).T
+        colours = texture.picture.reshape(-1, 3).take(texel, axis=0)
+        for channel in range(3):
+            albedo[channel, chosen] = colours[:, channel] * part.tint[channel]
     return albedo
 
 

@@ -40,7 +40,7 @@ def hand_part(
     normals = vertex_normals(vertices, surface.faces, surface.incidence)
     faces = surface.faces
     if wrist.side == "left":  # a mirrored surface is inside out
-        normals, faces, texture = -normals, faces[:, ::-1], texture._replace(corners=texture.corners[:, ::-1])
+        normals, faces, texture = -normals, faces[:, ::-1], texture._replace(corners=texture.corners[::-1])
     return MeshPart(vertices, normals, faces, texture, label, tint, gloss, surface.smoothing)
 
 
@@ -54,7 +54,7 @@ def sleeve_part(wrist: Wrist, forearm: Forearm, picture: np.ndarray, repeats: in
     scale = np.float32(picture.shape[0] * repeats)
     corners = round_corners * scale
     if wrist.side == "left":
-        normals, faces, corners = -normals, faces[:, ::-1], corners[:, ::-1]
+        normals, faces, corners = -normals, faces[:, ::-1], corners[::-1]
     return MeshPart(
         vertices, normals, faces, Texture(picture, corners), label, np.ones(3, dtype=np.float32), 0.1
     )
@@ -62,12 +62,12 @@ def sleeve_part(wrist: Wrist, forearm: Forearm, picture: np.ndarray, repeats: in
 
 @cache
 def _sleeve_constants(faces: bytes, num_vertices: int) -> tuple:
-    """Incidence of the sleeve's faces, and where their corners (F, 3, 2) are on the cloth: around, along."""
+    """Incidence of the sleeve's faces, and where their corners (3, 2, F) are on the cloth: around, along."""
     faces = np.frombuffer(faces, dtype=np.int64).reshape(-1, 3)
     ring, step = np.divmod(faces, SLEEVE_AROUND)
     # The faces that close the ring.
     step = np.where((np.ptp(step, axis=1) > 1)[:, None] & (step == 0), SLEEVE_AROUND, step)
-    corners = np.stack((step / SLEEVE_AROUND, ring / SLEEVE_RINGS * 1.5), axis=-1).astype(np.float32)
+    corners = np.stack((step.T / SLEEVE_AROUND, ring.T / SLEEVE_RINGS * 1.5), axis=1).astype(np.float32)
     return face_incidence(num_vertices, faces), corners
 
 
@@ -84,7 +84,7 @@ def solid_part(
     shape = solid(kind, tuple(float(v) for v in half_size))
     turn = rotation.T.astype(np.float32)
     size = np.float32(picture.shape[0])
-    corners = shape.uv[shape.faces] * size
+    corners = (shape.uv * size).T[:, shape.faces.T].swapaxes(0, 1)
     return MeshPart(
         vertices=shape.vertices @ turn + centre.astype(np.float32),
         normals=shape.normals @ turn,

@@ -27,7 +27,7 @@ class HandSurface:
     """A right hand's mesh, posed by :func:`hand_pose_ros.mesh.skinning.skin` with ``template``.
 
     template: mesh, weights and its own rest pose. painted: pictures that the mesh came with, and where its
-    triangles' corners (F, 3, 2) lie in them, in texels.
+    triangles' corners (3, 2, F) lie in them, in texels.
     """
 
     template: HandTemplate
@@ -77,7 +77,7 @@ class HandSurface:
 
 
 def _atlas(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One picture (h, w, 3) of square patches (F, n, n, 3), and the corners (F, 3, 2) of their triangles in it."""
+    """One picture (h, w, 3) of square patches (F, n, n, 3), and the corners (3, 2, F) of their triangles in it."""
     count, side = colours.shape[:2]
     columns = int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
@@ -89,4 +89,5 @@ def _atlas(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     row, column = np.divmod(np.arange(count), columns)
     # The middles of the first, the last in x and the last in y texel of the patch.
     corners = np.array(((0, 0), (side - 1, 0), (0, side - 1)), dtype=np.float32) + 0.5
-    return picture, (np.stack((column, row), axis=-1)[:, None] * side + corners).astype(np.float32)
+    places = np.stack((column, row)) * side
+    return picture, (places + corners[:, :, None]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Small procedural textures for cloth, objects and walls: colours mixed by stripes, checks, dots, grain, clouds."""
+"""Small procedural textures for cloth, objects and walls: colours mixed by stripes, checks, dots, clouds."""
 
 from __future__ import annotations
 

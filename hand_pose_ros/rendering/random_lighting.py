@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from hand_pose_ros.rendering.lighting import Light, Lighting
@@ -9,6 +11,7 @@ from hand_pose_ros.rendering.lighting import Light, Lighting
 # Linear RGB of a black body, relative to green, from candle light over daylight to a blue sky.
 _TEMPERATURES = np.array(((2000, 2.6, 0.22), (2700, 1.95, 0.42), (4000, 1.35, 0.72), (5500, 1.08, 0.95),
                           (6500, 1.0, 1.05), (9000, 0.84, 1.32), (12000, 0.77, 1.5)))  # fmt: skip
+_LOG_KELVIN, _RED, _BLUE = np.log(_TEMPERATURES[:, 0]), _TEMPERATURES[:, 1], _TEMPERATURES[:, 2]
 _BALANCE = 0.55  # the camera's white balance takes this share of a colour away
 _EXPOSURE_SPREAD = 0.42  # standard deviation of the exposure's logarithm
 _KEY = (0.75, 1.75)
@@ -35,10 +38,6 @@ def random_lighting(generator: np.random.Generator) -> Lighting:
 
 def light_rgb(kelvin: float) -> np.ndarray:
     """(3,) linear RGB of a light as a camera with imperfect white balance sees it."""
-    temperature, red, blue = _TEMPERATURES.T
-    place = np.log(kelvin)
-    rgb = np.array(
-        (np.interp(place, np.log(temperature), red), 1, np.interp(place, np.log(temperature), blue))
-    )
-    rgb = rgb ** (1 - _BALANCE)
-    return rgb / rgb.mean()
+    place = math.log(kelvin)
+    red, blue = (float(np.interp(place, _LOG_KELVIN, values)) ** (1 - _BALANCE) for values in (_RED, _BLUE))
+    return np.array((red, 1.0, blue)) * (3 / (red + 1 + blue))

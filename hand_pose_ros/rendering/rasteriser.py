@@ -130,7 +130,7 @@ def _nearest(
 
 
 def _planes(points: np.ndarray, depth: np.ndarray, faces: np.ndarray) -> _Planes:
-    corners = faces.T
+    corners = np.ascontiguousarray(faces.T)
     x, y, z = points[:, 0].take(corners), points[:, 1].take(corners), depth.take(corners)
     area = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
     face = np.flatnonzero((area < -_LEAST_AREA) & (_least(z) > 0))

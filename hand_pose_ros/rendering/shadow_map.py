@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from hand_pose_ros.rendering.lighting import Light
+from hand_pose_ros.rendering.mesh_part import frame_along
 from hand_pose_ros.rendering.rasteriser import depth_map
 
 _SIZE = 96
 _BIAS_M = 0.005  # a surface this close behind another is not in its shadow
 _FAR = 10.0  # how far away the light's picture is taken from, in windows: rays are parallel
-_TAPS = np.float32(((0, 0), (0.7, 0.7), (-0.7, 0.7), (0.7, -0.7), (-0.7, -0.7)))
+_TAPS = np.float32(((0.8, 0.3), (-0.3, 0.8), (-0.8, -0.3), (0.3, -0.8)))
 
 
 def light_reaches(
@@ -20,13 +21,11 @@ def light_reaches(
 
     Only what lies within ``radius`` of ``centre`` (3,) across the light casts and receives shadows.
     """
-    away = -np.float32(light.direction) / np.float32(np.linalg.norm(light.direction))
-    helper = np.float32((1, 0, 0)) if abs(away[0]) < 0.8 else np.float32((0, 1, 0))
-    right = np.cross(away, helper)
-    right /= np.linalg.norm(right)
-    down = np.cross(away, right)
-    turned = (vertices - centre) @ np.stack((right, down, away), axis=1).astype(np.float32)
-    turned /= np.float32(radius)
+    x, y, z = light.direction
+    across = (1.0, 0.0, 0.0) if abs(x) < abs(y) + abs(z) else (0.0, 1.0, 0.0)
+    # Columns: right and down in the light's picture, and away from the light.
+    turn = frame_along((-x, -y, -z), across)[:, [1, 2, 0]]
+    turned = (vertices - centre) @ (turn / radius).astype(np.float32)
     pixels = (turned[:, :2] + 1) * np.float32(_SIZE / 2) - np.float32(0.5)
     depth = turned[:, 2] + np.float32(_FAR)
     nearest = np.pad(depth_map(pixels, depth, faces, (_SIZE, _SIZE)), 1, constant_values=np.inf)
