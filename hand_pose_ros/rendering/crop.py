@@ -15,7 +15,7 @@ import numpy as np
 
 from hand_pose_ros.rendering.lighting import Lighting, incident_light
 from hand_pose_ros.rendering.mesh_part import MeshPart, unit
-from hand_pose_ros.rendering.rasteriser import Raster, rasterise
+from hand_pose_ros.rendering.rasteriser import Raster, at, rasterise
 from hand_pose_ros.rendering.shadow_map import light_reaches
 from hand_pose_ros.rendering.skin import srgb_from_linear
 
@@ -93,7 +93,7 @@ def draw_crop(
     light = _interpolate(
         _light_vertices(parts, vertices, faces, used, lighting, centre, radius, shadows), corners, raster
     )
-    hollow = _hollow(depth_picture, view).take(raster.pixel)
+    hollow = at(_hollow(depth_picture, view), raster.pixel)
     albedo = _albedo(parts, raster, of_part, face_ends)
     bgra = np.zeros((size * size, 4), dtype=np.uint8)
     scale = np.float32(lighting.exposure * (_TONES - 1))
@@ -101,7 +101,7 @@ def draw_crop(
         rgb = 2 - channel
         open_to_light = scale - hollow * np.float32(scale * _OCCLUSION_RGB[rgb])
         tone = albedo[rgb] * light[rgb] * open_to_light + scale * light[3 + rgb]
-        bgra[raster.pixel, channel] = _SRGB.take(np.minimum(tone, np.float32(_TONES - 1)).astype(np.int32))
+        bgra[raster.pixel, channel] = at(_SRGB, tone.astype(np.intp))
     bgra[raster.pixel, 3] = 255
     small = cv2.resize(
         bgra.reshape(size, size, 4), (view.size_px, view.size_px), interpolation=cv2.INTER_AREA
@@ -115,8 +115,8 @@ def _used(faces: np.ndarray, triangles: np.ndarray, num_vertices: int) -> tuple[
     seen[triangles] = True
     marked = np.zeros(num_vertices, dtype=bool)
     marked[faces[seen]] = True
-    place = np.cumsum(marked, dtype=np.int32) - 1
-    corners = np.ascontiguousarray(place.take(faces).T).take(triangles, axis=1)
+    place = np.cumsum(marked) - 1
+    corners = np.ascontiguousarray(at(place, faces).T).take(triangles, axis=1, mode="clip")
     return np.flatnonzero(marked), corners
 
 
@@ -124,7 +124,7 @@ def _interpolate(values: np.ndarray, corners: np.ndarray, raster: Raster) -> lis
     """The columns of vertices' values (U, C) at the pixels, C arrays of (N,)."""
     first, second, third = raster.barycentric
     return [
-        column.take(corners[0]) * first + column.take(corners[1]) * second + column.take(corners[2]) * third
+        at(column, corners[0]) * first + at(column, corners[1]) * second + at(column, corners[2]) * third
         for column in np.ascontiguousarray(values.T)
     ]
 
@@ -174,16 +174,16 @@ def _albedo(
         if not len(chosen):
             continue
         texture = part.texture
-        triangle = raster.triangle.take(chosen)
+        triangle = at(raster.triangle, chosen)
         triangle -= face_ends[number] - len(part.faces)
         x, y = np.float32(0), np.float32(0)
         for corner in range(3):
-            weight = raster.barycentric[corner].take(chosen)
+            weight = at(raster.barycentric[corner], chosen)
             of_x, of_y = texture.corners[corner]
-            x, y = x + of_x.take(triangle) * weight, y + of_y.take(triangle) * weight
+            x, y = x + at(of_x, triangle) * weight, y + at(of_y, triangle) * weight
         height, width = texture.picture.shape[:2]
-        texel = (y.astype(np.int32) % height) * width + x.astype(np.int32) % width
-        colours = texture.picture.reshape(-1, 3).take(texel, axis=0)
+        texel = (y.astype(np.intp) % height) * width + x.astype(np.intp) % width
+        colours = texture.picture.reshape(-1, 3).take(texel, axis=0, mode="clip")
         for channel in range(3):
             albedo[channel, chosen] = colours[:, channel] * part.tint[channel]
     return albedo

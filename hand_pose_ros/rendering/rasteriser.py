@@ -15,6 +15,11 @@ _FRAGMENT_BITS = np.uint64(32)
 _LEAST_AREA = 1e-5  # of a triangle that is drawn, twice, in square pixels
 
 
+def at(values: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """``values[index]`` for indices that are known to be inside: without the check it takes two thirds of the time."""
+    return values.take(index, mode="clip")
+
+
 class Raster(NamedTuple):
     """What is seen in the N covered pixels of a picture of h x w.
 
@@ -41,20 +46,20 @@ def rasterise(points: np.ndarray, depth: np.ndarray, faces: np.ndarray, shape: t
     fragments = _fragments(points, depth, faces, shape)
     buffer, winner = _nearest(fragments, shape)
     covered = np.flatnonzero(buffer != 0)
-    winner = winner.take(covered).astype(np.intp)
-    row = fragments.row.take(winner)
-    chosen = fragments.row_face.take(row)
+    winner = at(winner, covered).astype(np.intp)
+    row = at(fragments.row, winner)
+    chosen = at(fragments.row_face, row)
     across, down, constant = fragments.planes.weights
-    px, py = fragments.x.take(winner).astype(np.float32), fragments.row_y.take(row)
-    depth = 1 / fragments.nearness.take(winner)
+    px, py = at(fragments.x, winner).astype(np.float32), at(fragments.row_y, row)
+    depth = 1 / at(fragments.nearness, winner)
     weights = np.empty((3, len(chosen)), dtype=np.float32)
     for corner in range(3):
-        weight = across[corner].take(chosen) * px + down[corner].take(chosen) * py
-        np.multiply(weight + constant[corner].take(chosen), depth, out=weights[corner])
+        weight = at(across[corner], chosen) * px + at(down[corner], chosen) * py
+        np.multiply(weight + at(constant[corner], chosen), depth, out=weights[corner])
     # Rounding leaves a corner's weight a little outside.
     np.maximum(weights, 0, out=weights)
     np.minimum(weights, 1, out=weights)
-    return Raster(covered, fragments.planes.face.take(chosen), weights, depth)
+    return Raster(covered, at(fragments.planes.face, chosen), weights, depth)
 
 
 def depth_map(points: np.ndarray, depth: np.ndarray, faces: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -101,13 +106,13 @@ def _fragments(
 ) -> _Fragments:
     planes = _planes(points, depth, faces)
     row_face, row_y, first, count = _spans(planes, shape)
-    row = np.repeat(np.arange(len(count), dtype=np.int32), count)
+    row = np.repeat(np.arange(len(count)), count)
     start = first - (np.cumsum(count, dtype=np.int32) - count)
-    x = np.arange(len(row), dtype=np.int32) + start.take(row)
-    slope, down, constant = (coefficient.take(row_face) for coefficient in planes.inverse)
-    nearness = slope.take(row) * x.astype(np.float32) + (down * row_y + constant).take(row)
+    x = np.arange(len(row), dtype=np.int32) + at(start, row)
+    slope, down, constant = (at(coefficient, row_face) for coefficient in planes.inverse)
+    nearness = at(slope, row) * x.astype(np.float32) + at(down * row_y + constant, row)
     np.maximum(nearness, np.float32(1e-12), out=nearness)
-    pixel = (row_y * shape[1]).astype(np.int32).take(row) + x
+    pixel = at((row_y * shape[1]).astype(np.intp), row) + x
     return _Fragments(planes, row_face, row_y, row, x, pixel, nearness)
 
 
@@ -131,10 +136,10 @@ def _nearest(
 
 def _planes(points: np.ndarray, depth: np.ndarray, faces: np.ndarray) -> _Planes:
     corners = np.ascontiguousarray(faces.T)
-    x, y, z = points[:, 0].take(corners), points[:, 1].take(corners), depth.take(corners)
+    x, y, z = at(points[:, 0], corners), at(points[:, 1], corners), at(depth, corners)
     area = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
     face = np.flatnonzero((area < -_LEAST_AREA) & (_least(z) > 0))
-    x, y, inverse, area = x.take(face, 1), y.take(face, 1), 1 / z.take(face, 1), area.take(face)
+    x, y, inverse, area = x.take(face, 1), y.take(face, 1), 1 / z.take(face, 1), at(area, face)
     following, before = [1, 2, 0], [2, 0, 1]
     edge_x = (y[following] - y[before]) / area
     edge_y = (x[before] - x[following]) / area
@@ -153,7 +158,7 @@ def _spans(planes: _Planes, shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
     high = np.minimum(np.maximum(np.floor(_most(y)), -1), height - 1).astype(np.int32)
     rows = np.maximum(high - low + 1, 0)
     rows[(_most(x) < 0) | (_least(x) > width - 1)] = 0
-    face = np.repeat(np.arange(len(rows), dtype=np.int32), rows)
+    face = np.repeat(np.arange(len(rows)), rows)
     start = low - (np.cumsum(rows, dtype=np.int32) - rows)
     row_y = (np.arange(len(face), dtype=np.int32) + start[face]).astype(np.float32)
     left, right = np.float32(0), np.float32(width - 1)
@@ -165,12 +170,12 @@ def _spans(planes: _Planes, shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
         zero = np.float32(0)
         from_y, from_0 = np.where(rising, cross_y, zero), np.where(rising, cross_0, zero)
         to_y, to_0 = np.where(rising, zero, cross_y), np.where(rising, np.float32(width), cross_0)
-        left = np.maximum(left, from_y.take(face) * row_y + from_0.take(face))
-        right = np.minimum(right, to_y.take(face) * row_y + to_0.take(face))
+        left = np.maximum(left, at(from_y, face) * row_y + at(from_0, face))
+        right = np.minimum(right, at(to_y, face) * row_y + at(to_0, face))
     first = np.ceil(np.minimum(left, width)).astype(np.int32)
     count = np.floor(np.maximum(right, -1)).astype(np.int32) - first + 1
     kept = np.flatnonzero(count > 0)
-    return face.take(kept), row_y.take(kept), first.take(kept), count.take(kept)
+    return at(face, kept), at(row_y, kept), at(first, kept), at(count, kept)
 
 
 def _least(corners: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from hand_pose_ros.rendering.lighting import Light
 from hand_pose_ros.rendering.mesh_part import frame_along
-from hand_pose_ros.rendering.rasteriser import depth_map
+from hand_pose_ros.rendering.rasteriser import at, depth_map
 
 _SIZE = 96
 _BIAS_M = 0.005  # a surface this close behind another is not in its shadow
@@ -34,7 +34,7 @@ def light_reaches(
     softness = max(1.0, float(np.tan(light.radius_rad)) * 10)
     for tap in _TAPS * np.float32(softness):
         # The border is lit: what casts no shadow there is far from the hand.
-        place = (pixels + (tap + np.float32(1.5))).astype(np.int32)
+        place = (pixels + (tap + np.float32(1.5))).astype(np.intp)
         np.minimum(np.maximum(place, 0, out=place), _SIZE + 1, out=place)
-        reach += nearest.take(place[:, 1] * (_SIZE + 2) + place[:, 0]) > limit
+        reach += at(nearest, place[:, 1] * (_SIZE + 2) + place[:, 0]) > limit
     return reach / np.float32(len(_TAPS))
