@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.data.rendered_hands import RenderSettings, render_hands
+from hand_pose_ros.data.rendered_hands import render_hands
+from hand_pose_ros.data.rendered_scene import RenderSettings
 from hand_pose_ros.data.wardrobe import Wardrobe, hand_surfaces
 from hand_pose_ros.rendering.background import room_background
 from hand_pose_ros.rendering.crop_background import BackgroundStock

@@ -14,7 +14,8 @@ from hand_pose_ros.data.hand_images import HandImages, load_shard, shard_folders
 from hand_pose_ros.data.random_objects import beside, in_grasp
 from hand_pose_ros.data.random_views import random_views
 from hand_pose_ros.data.render_hand_images import fill_shards, main, shard_jobs
-from hand_pose_ros.data.rendered_hands import RenderSettings, render_hands
+from hand_pose_ros.data.rendered_hands import render_hands
+from hand_pose_ros.data.rendered_scene import RenderSettings
 from hand_pose_ros.data.wardrobe import PaintedSkin, Wardrobe, hand_surfaces, random_skin
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.rendering.crop_background import BackgroundStock, list_photos

@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from hand_pose_ros.data.hand_images import is_shard, save_shard, shard_info
-from hand_pose_ros.data.rendered_hands import RenderSettings, render_hands
+from hand_pose_ros.data.rendered_hands import render_hands
+from hand_pose_ros.data.rendered_scene import RenderSettings
 from hand_pose_ros.data.wardrobe import Wardrobe, hand_surfaces
 from hand_pose_ros.rendering.crop_background import BackgroundStock, list_photos
 

@@ -16,7 +16,7 @@ _LEAST_AREA = 1e-5  # of a triangle that is drawn, twice, in square pixels
 
 
 def at(values: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """``values[index]`` for indices that are known to be inside: without the check it takes two thirds of the time."""
+    """``values[index]`` for indices that are known to be inside: a third of the time goes without the check."""
     return values.take(index, mode="clip")
 
 
