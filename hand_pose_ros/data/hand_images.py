@@ -1,0 +1,242 @@
+"""Training images of hands and what is known of each, rendered and real ones alike: arrays, and their files.
+
+Every image shows a RIGHT hand (left ones are mirrored) in the canonical view of its keypoints
+(:mod:`hand_pose_ros.camera.keypoint_view`): a square pinhole picture along the view's axis, x right, y down, that
+spans +-``STORED_MARGIN`` half extents. The margin leaves room to turn, shift and scale the picture afterwards.
+
+A shard is a folder with one ``.npy`` per field, so that it is memory-mapped instead of read, and ``shard.json``,
+which is written last: a folder without it is unfinished.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from hand_pose_ros import hand
+
+STORED_SIZE_PX: Final = 160
+STORED_MARGIN: Final = 2.0
+FORMAT_VERSION: Final = 1
+
+_JSON = "shard.json"
+_SIZE = STORED_SIZE_PX
+
+
+class HandImages(NamedTuple):
+    """n right hands; missing is NaN. Lengths are in anchor lengths (bone wrist -> index MCP) of that hand.
+
+    image: (n, 160, 160, 3) uint8 BGR; pixel ``view_to_pixels(points)`` shows a point of the view.
+    points: (n, 21, 2) float32, joints in the view, in half extents.
+    depth: (n, 21) float32, along the view's axis, relative to the wrist, positive = farther away.
+    visible: (n, 21) bool, hidden neither by the hand, nor an object, nor another hand, and ``inside``.
+    inside: (n, 21) bool, inside the picture that the image was cut from (outside, the image is black).
+    half_extent: (n,) float32, tangent of half the angle that the hand fills in the view.
+    joints: (n, 21, 3) float32, relative to the wrist, in the view's frame.
+    wrist: (n, 3) float32, in the view's frame, from the camera.
+    angles: (n, 38) float32, rad. proportions: (n, 20) float32. rotation: (n, 3, 3) float32, wrist frame -> view.
+    sigma: (n, 21) float32, standard deviation of ``joints`` per axis; 0 for renders.
+    weight: (n,) float32, weight in the loss; 1 for renders.
+    source: (n,) int16; 0 rendered, k > 0 the k-th real source.
+    """
+
+    image: np.ndarray
+    points: np.ndarray
+    depth: np.ndarray
+    visible: np.ndarray
+    inside: np.ndarray
+    half_extent: np.ndarray
+    joints: np.ndarray
+    wrist: np.ndarray
+    angles: np.ndarray
+    proportions: np.ndarray
+    rotation: np.ndarray
+    sigma: np.ndarray
+    weight: np.ndarray
+    source: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """Number of hands (``len`` is the number of fields)."""
+        return len(self.image)
+
+    def rows(self, index: Any) -> HandImages:
+        """The chosen hands: ``index`` is a slice, an array of numbers or a mask."""
+        return HandImages(*(field[index] for field in self))
+
+
+_J = hand.NUM_JOINTS
+FIELDS: Final[dict[str, tuple[tuple[int, ...], type]]] = {
+    "image": ((_SIZE, _SIZE, 3), np.uint8),
+    "points": ((_J, 2), np.float32),
+    "depth": ((_J,), np.float32),
+    "visible": ((_J,), np.bool_),
+    "inside": ((_J,), np.bool_),
+    "half_extent": ((), np.float32),
+    "joints": ((_J, 3), np.float32),
+    "wrist": ((3,), np.float32),
+    "angles": ((hand.NUM_ANGLES,), np.float32),
+    "proportions": ((hand.NUM_BONES,), np.float32),
+    "rotation": ((3, 3), np.float32),
+    "sigma": ((_J,), np.float32),
+    "weight": ((), np.float32),
+    "source": ((), np.int16),
+}
+"""Shape of one hand's entry and type of each field."""
+
+
+def check_hand_images(images: HandImages) -> None:
+    """Raises ValueError unless all fields have their type and shape and are of equally many hands."""
+    for name, (shape, kind) in FIELDS.items():
+        field = getattr(images, name)
+        if field.shape != (images.count, *shape) or field.dtype != kind:
+            raise ValueError(
+                f"{name} must be {(images.count, *shape)} {np.dtype(kind)}, got {field.shape} {field.dtype}"
+            )
+
+
+def empty_hand_images(count: int) -> HandImages:
+    """``count`` rows to fill: black images, nothing known (NaN), weight 1, source 0."""
+    rows = {name: np.zeros((count, *shape), kind) for name, (shape, kind) in FIELDS.items()}
+    for field in rows.values():
+        if field.dtype == np.float32:
+            field.fill(np.nan)
+    rows["weight"].fill(1)
+    return HandImages(**rows)
+
+
+def view_to_pixels(
+    points: np.ndarray, size_px: int = STORED_SIZE_PX, margin: float = STORED_MARGIN
+) -> np.ndarray:
+    """Pixels (..., 2), the first one's centre at 0, of points (..., 2) in half extents of the view."""
+    return (points / margin + 1) * (size_px / 2) - 0.5
+
+
+def pixels_to_view(
+    pixels: np.ndarray, size_px: int = STORED_SIZE_PX, margin: float = STORED_MARGIN
+) -> np.ndarray:
+    """Inverse of :func:`view_to_pixels`."""
+    return ((pixels + 0.5) * (2 / size_px) - 1) * margin
+
+
+def concatenate(parts: Sequence[HandImages]) -> HandImages:
+    """All hands of the parts, in order, in memory."""
+    if not parts:
+        raise ValueError("there must be at least one part")
+    return HandImages(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
+
+
+def save_shard(folder: str | Path, images: HandImages, seed: int, settings: dict[str, Any]) -> None:
+    """Write a shard; ``folder`` is there whole, or not at all. An unfinished one of that name is replaced.
+
+    Args:
+        seed, settings: what made the images, for the record; as :func:`shard_info` gives it back.
+
+    Raises:
+        ValueError: a field has another shape or type.
+        FileExistsError: there is a complete shard.
+    """
+    check_hand_images(images)
+    folder = Path(folder)
+    if is_shard(folder):
+        raise FileExistsError(f"{folder} is a complete shard already")
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        for name, field in images._asdict().items():
+            np.save(unfinished / f"{name}.npy", field)
+        info = {"format": FORMAT_VERSION, "count": images.count, "seed": seed, "settings": settings}
+        (unfinished / _JSON).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def is_shard(folder: str | Path) -> bool:
+    """Whether the folder is a complete shard."""
+    return (Path(folder) / _JSON).is_file()
+
+
+def shard_info(folder: str | Path) -> dict[str, Any]:
+    """Keys: format, count, seed, settings.
+
+    Raises:
+        ValueError: no complete shard, or one of another version.
+    """
+    if not is_shard(folder):
+        raise ValueError(f"{folder} is no complete shard of hand images: it has no {_JSON}")
+    info = json.loads((Path(folder) / _JSON).read_text(encoding="utf-8"))
+    if info.get("format") != FORMAT_VERSION:
+        raise ValueError(f"{folder} has format {info.get('format')}, this program reads {FORMAT_VERSION}")
+    return info
+
+
+def load_shard(folder: str | Path) -> HandImages:
+    """A shard, memory-mapped and read-only.
+
+    Raises:
+        ValueError: no complete shard, of another version, or with fields of another shape.
+    """
+    shard_info(folder)
+    images = HandImages(*(np.load(Path(folder) / f"{name}.npy", mmap_mode="r") for name in FIELDS))
+    check_hand_images(images)
+    return images
+
+
+def shard_folders(folder: str | Path) -> list[Path]:
+    """The complete shards in ``folder`` in the order of their names, or ``folder`` itself if it is one."""
+    folder = Path(folder)
+    if is_shard(folder):
+        return [folder]
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder")
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and is_shard(path))
+
+
+class ShardedHandImages:
+    """Many shards as one table, of which only the rows that are asked for are read.
+
+    Args:
+        folders: folders of shards, or shards; each is listed once, now.
+
+    Raises:
+        ValueError: no shard in them, or a broken one.
+    """
+
+    def __init__(self, folders: Sequence[str | Path]) -> None:
+        self.folders = [shard for folder in folders for shard in shard_folders(folder)]
+        if not self.folders:
+            raise ValueError(f"no complete shard in {[str(folder) for folder in folders]}")
+        self.shards = [load_shard(folder) for folder in self.folders]
+        self._ends = np.cumsum([shard.count for shard in self.shards])
+
+    def __len__(self) -> int:
+        """Number of hands."""
+        return int(self._ends[-1])
+
+    def rows(self, index: np.ndarray) -> HandImages:
+        """Copies of the rows numbered ``index`` (m,), in that order.
+
+        Raises:
+            IndexError: a number outside [0, len).
+        """
+        index = np.asarray(index)
+        if index.ndim != 1 or (len(index) and not (index.min() >= 0 and index.max() < len(self))):
+            raise IndexError(f"index must be one-dimensional and in [0, {len(self)})")
+        chosen = empty_hand_images(len(index))
+        of_shard = np.searchsorted(self._ends, index, side="right")
+        for number in np.unique(of_shard):
+            places = np.flatnonzero(of_shard == number)
+            shard = self.shards[number]
+            local = index[places] - (self._ends[number] - shard.count)
+            for target, field in zip(chosen, shard, strict=True):
+                target[places] = field[local]
+        return chosen
