@@ -81,7 +81,9 @@ def test_wrong_fields_are_refused(tmp_path):
 
 def test_nothing_is_known_of_empty_rows():
     images = empty_hand_images(2)
-    assert np.isnan(images.joints).all() and not images.visible.any() and (images.weight == 1).all()
+    assert np.isnan(images.joints).all()
+    assert not images.visible.any()
+    assert (images.weight == 1).all()
 
 
 def test_pixels_of_the_view():

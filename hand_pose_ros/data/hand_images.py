@@ -229,7 +229,7 @@ class ShardedHandImages:
             IndexError: a number outside [0, len).
         """
         index = np.asarray(index)
-        if index.ndim != 1 or (len(index) and not (0 <= index.min() and index.max() < len(self))):
+        if index.ndim != 1 or (len(index) and not (index.min() >= 0 and index.max() < len(self))):
             raise IndexError(f"index must be one-dimensional and in [0, {len(self)})")
         chosen = empty_hand_images(len(index))
         of_shard = np.searchsorted(self._ends, index, side="right")
