@@ -96,7 +96,7 @@ class AugmentationConfig:
     view: ViewJitterConfig | None = field(default_factory=ViewJitterConfig)
     occluders: OccluderConfig | None = field(default_factory=OccluderConfig)
     photometric: PhotometricConfig | None = field(default_factory=PhotometricConfig)
-    fill_share: float = 0.6
+    fill_share: float = 0.7
 
     @classmethod
     def none(cls) -> AugmentationConfig:

@@ -30,6 +30,7 @@ from hand_pose_ros.share import share_file
 PARTS: Final = (TRAIN, HELD_BACK)
 _SHARD = 1024  # hands in one
 _TYPICAL_SIGMA = 0.25  # anchor lengths: a hand as uncertain as that counts half
+_TYPICAL_MISFIT = 0.15  # half extents: a third of the weight is left
 
 
 def convert(
@@ -60,9 +61,19 @@ def convert(
     return images
 
 
-def label_weight(weight: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-    """(n,) float32 in [0, 1]: the label's own weight (n,) times how certain its 3D is, given ``sigma`` (n, 21)."""
-    return (weight / (1 + np.square(sigma).mean(1) / _TYPICAL_SIGMA**2)).astype(np.float32)
+def label_weight(weight: np.ndarray, sigma: np.ndarray, misfit: np.ndarray) -> np.ndarray:
+    """(n,) float32 in [0, 1]: how far a label is to be trusted, in 2D and in 3D.
+
+    Landmarks that no hand can have are not met by the lifted hand, which is always a valid one: of fists seen
+    from the knuckles, where the detector guesses, that tells more than anything the detector says itself.
+
+    Args:
+        weight: (n,) the label's own. sigma: (n, 21) of the lifted joints. misfit: (n,) mean distance of the
+            lifted joints' image from the landmarks, half extents; NaN counts as far too large.
+    """
+    certain = 1 / (1 + np.square(sigma).mean(1) / _TYPICAL_SIGMA**2)
+    possible = np.exp(-np.square(np.nan_to_num(misfit, nan=np.inf) / _TYPICAL_MISFIT))
+    return (weight * certain * possible).astype(np.float32)
 
 
 def write_shards(
@@ -126,9 +137,16 @@ def _labelled(labels: RealHandLabels, views: RealHandViews, lifted: LiftedHands)
     }
     for name, value in values.items():
         getattr(images, name)[:] = value.numpy()
-    images.weight[:] = label_weight(labels.weight, images.sigma)
+    images.weight[:] = label_weight(labels.weight, images.sigma, _misfit(images))
     images.source[:] = source_numbers(labels.repositories)
     return images
+
+
+def _misfit(images: HandImages) -> np.ndarray:
+    """(n,) mean distance of the projected joints from the points, half extents."""
+    joints = images.joints + images.wrist[:, None]
+    projected = joints[..., :2] / joints[..., 2:] / images.half_extent[:, None, None]
+    return np.linalg.norm(projected - images.points, axis=-1).mean(1)
 
 
 def main(arguments: list[str] | None = None) -> int:
