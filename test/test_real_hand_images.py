@@ -97,7 +97,7 @@ def test_spots_lie_at_the_points(images):
             weight = np.square(window - window.min())
             y, x = np.mgrid[line - 4 : line + 5, column - 4 : column + 5]
             centre = np.array(((x * weight).sum(), (y * weight).sum())) / weight.sum()
-            assert np.linalg.norm(centre - place) < 0.3, (row, number)
+            assert np.linalg.norm(centre - place) < 0.15, (row, number)
             checked += 1
     assert checked > 15
 
