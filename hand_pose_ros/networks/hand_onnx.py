@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from hand_pose_ros import hand
 from hand_pose_ros.atomic_file import atomic_path, write_text_atomically
-from hand_pose_ros.networks.condition import JOINT_FEATURES, Encoded, KeypointCondition
+from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.hand_diffusion import HandDiffusion, HandDiffusionConfig
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.unet1d_rows import RowUNet1d
@@ -91,7 +91,7 @@ def export_onnx(model: HandDiffusion, folder: str | Path) -> None:
         "noisy": joints,
         "t": torch.zeros(count, dtype=torch.long),
         "features": features,
-        "joints": torch.zeros(count, hand.NUM_JOINTS, JOINT_FEATURES),
+        "joints": torch.zeros(count, hand.NUM_JOINTS, model.config.condition.joint_features),
     }
     unet = RowUNet1d(model.unet, model.schedule.steps)
     _export(_Encoder(model), condition, ("features", "joints"), folder / "encoder.onnx")
