@@ -25,7 +25,7 @@ from hand_pose_ros.networks.hand_image_diffusion import (
     warm_start,
 )
 from hand_pose_ros.networks.hand_image_regressor import HandImageRegressor, HandImageRegressorConfig
-from hand_pose_ros.networks.image_encoder import ImageEncoder, ImageFeatures, normalised
+from hand_pose_ros.networks.image_encoder import ImageFeatures, image_condition, normalised
 from hand_pose_ros.networks.weights import load_weights
 from hand_pose_ros.training.config_reading import read_dataclass
 from hand_pose_ros.training.image_batches import (
@@ -45,6 +45,7 @@ from hand_pose_ros.training.image_losses import (
     weighted_mean,
 )
 from hand_pose_ros.training.lifting import LossWeights
+from hand_pose_ros.training.parallel_encoder import ParallelEncoder
 from hand_pose_ros.training.precision import full_precision
 
 _STATISTICS_HANDS = 8192
@@ -66,6 +67,7 @@ class ImageLiftingOptions:
     warm_rate: factor on the learning rate of what starts from it.
     keypoint_hands: generated hands per step that have keypoints only, so that these alone stay enough.
     image_only, keypoints_only: shares of the pictures of which only one condition is shown; the others show both.
+    encoder_threads: CPU threads of the image encoder, each with a part of the batch (``ParallelEncoder``).
     losses: of the valid hand and the diffusion. image_losses: of the encoder.
     """
 
@@ -76,6 +78,7 @@ class ImageLiftingOptions:
     keypoint_hands: int = 48
     image_only: float = 0.45
     keypoints_only: float = 0.05
+    encoder_threads: int = 1
     losses: LossWeights = field(default_factory=LossWeights)
     image_losses: ImageLossWeights = field(default_factory=ImageLossWeights)
 
@@ -112,6 +115,7 @@ class _ImageLifting:
     def _start(self) -> None:
         """Once the model is there."""
         self.model.to(memory_format=torch.channels_last)
+        self._encoder = ParallelEncoder(self.model.image, self.options.encoder_threads)
         self._batches = ImageBatches(self.options.data, self.model.config.image, self._source, self._noise)
 
     def metadata(self) -> dict:
@@ -145,7 +149,9 @@ class _ImageLifting:
     def _see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
         """Of all crops; those that show no hand, at the end, have no view of their own."""
         extra = half_extent.new_ones(len(images) - len(half_extent))
-        return self.model.see(images, torch.cat((half_extent, extra)))
+        encode = self._encoder if images.device.type == "cpu" else self.model.image
+        seen = encode(images)
+        return seen, image_condition(seen, torch.cat((half_extent, extra)))
 
     def _encoder_losses(self, seen: ImageFeatures, batch: ImageBatch) -> dict[str, Tensor]:
         weights, encoder = self.options.image_losses, self.model.image
