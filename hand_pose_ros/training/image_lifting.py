@@ -20,6 +20,7 @@ from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.hand_diffusion import HandDiffusion
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.hand_image_diffusion import (
+    KIND,
     HandImageDiffusion,
     HandImageDiffusionConfig,
     warm_start,
@@ -56,6 +57,7 @@ _MIN_HALF_EXTENT = 0.03  # of a view: a hand at 3 m
 _EPE_SIZE_PX = 128  # the errors of image points are stated for crops of this size
 _MM = 1000 * hand.MEAN_ANCHOR_LENGTH_M  # per anchor length
 _PROJECTION = 128
+_KEYPOINT_KIND = "hand_diffusion"
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class ImageLiftingOptions:
     """Options of the tasks in this file.
 
     network: configuration of the networks, see ``HandImageDiffusionConfig`` and ``HandImageRegressorConfig``.
-    warm_start: weight file of the network without images to start from; empty for random weights.
+    warm_start: weight file to start from, of the network without images or of this one; empty for random weights.
     warm_rate: factor on the learning rate of what starts from it.
     keypoint_hands: generated hands per step that have keypoints only, so that these alone stay enough.
     image_only, keypoints_only: shares of the pictures of which only one condition is shown; the others show both.
@@ -248,13 +250,21 @@ class ImageDiffusionLifting(_ImageLifting):
     def __init__(self, options: ImageLiftingOptions) -> None:
         """``options.network``: of ``HandImageDiffusionConfig``; a warm start brings that of the diffusion."""
         super().__init__(options)
-        loaded = load_weights(options.warm_start, "hand_diffusion") if options.warm_start else None
+        loaded = load_weights(options.warm_start) if options.warm_start else None
         network = _with_projection(options)
-        if loaded is not None:
+        if loaded is not None and loaded.kind == KIND:
+            network = {**loaded.config, **network}
+        elif loaded is not None:
+            if loaded.kind != _KEYPOINT_KIND:
+                raise ValueError(
+                    f"{options.warm_start} holds {loaded.kind!r}, not {_KEYPOINT_KIND!r} or {KIND!r}"
+                )
             network["diffusion"] = {**loaded.config, **network.get("diffusion", {})}
         self.model = HandImageDiffusion(HandImageDiffusionConfig.from_dict(network))
         diffusion = self.model.diffusion
-        if loaded is not None:
+        if loaded is not None and loaded.kind == KIND:
+            warm_start(self.model, loaded)
+        elif loaded is not None:
             self._warm_start(diffusion, warm_start(diffusion, loaded))
         else:
             generator = torch.Generator().manual_seed(_VALIDATION_SEED + 1)

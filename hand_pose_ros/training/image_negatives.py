@@ -13,9 +13,10 @@ from hand_pose_ros.data.view_jitter import ViewChange, homographies, view_change
 KINDS: Final = {"beside": 0.5, "left": 0.25, "turned": 0.15, "wide": 0.1}
 """What is wrong, and how often.
 
-beside: a window of half to one and a half times the hand's size beside most of the hand. left: a left hand: the
+beside: a window of 0.4 to 1.1 times the hand's size beside most of the hand. left: a left hand: the
 picture mirrored. turned: the fingers point sideways or down. wide: the hand is half as large as it should be, or smaller.
 """
+_FARTHEST = 1.5  # half extents: much farther, there is nothing left of the stored picture
 _TRIES = 12  # windows of which the one with the fewest joints is taken
 
 
@@ -54,8 +55,8 @@ def _change(hand: HandImages, kind: str, generator: np.random.Generator) -> View
     elif kind == "wide":
         scale = generator.uniform(1.9, 3.0)
     elif kind == "beside":
-        scale = generator.uniform(0.5, 1.5)
-        shifts = generator.uniform(-STORED_MARGIN, STORED_MARGIN, (_TRIES, 2))
+        scale = generator.uniform(0.4, 1.1)
+        shifts = generator.uniform(-_FARTHEST, _FARTHEST, (_TRIES, 2))
         inside = np.abs(hand.points - shifts[:, None]) < scale
         shift = shifts[np.argmin(inside.all(-1).sum(-1))]
     else:
