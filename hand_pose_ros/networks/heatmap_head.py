@@ -18,6 +18,7 @@ from hand_pose_ros import hand
 _MAPS: Final = 3  # of each joint: heat, depth, logarithm of sigma
 LOG_SIGMA: Final = (-6.0, 2.0)
 """Bounds of what the head may say of its own error, in half extents of the crop."""
+_FIRST_LOG_SIGMA: Final = -2.0  # before it has learned anything: an eighth of the crop's half extent
 
 
 class HeatmapPoints(NamedTuple):
@@ -56,13 +57,14 @@ class HeatmapHead(nn.Module):
         for level in range(len(maps) - 2, -1, -1):
             x = interpolate(x, scale_factor=2.0, mode="nearest") + self.lateral[level](maps[level])
             x = self.mix[level](x)
-        heat, depth, log_sigma = self.maps(x).float().flatten(2).chunk(_MAPS, dim=1)
-        height, width = x.shape[-2:]
-        probability = torch.softmax(heat * self.log_beta.exp()[:, None], dim=-1)  # eq. 14
-        grid = pixel_grid(height, width, probability)
-        points = probability @ grid  # eq. 15
-        depth = (probability * depth).sum(-1)  # eq. 16
-        log_sigma = (probability * log_sigma).sum(-1) - 2.0
+        maps = self.maps(x).float().flatten(2)
+        grid = pixel_grid(*x.shape[-2:], maps)
+        with torch.autocast(maps.device.type, enabled=False):  # places need more digits than features
+            heat, depth, log_sigma = maps.chunk(_MAPS, dim=1)
+            probability = torch.softmax(heat * self.log_beta.exp()[:, None], dim=-1)  # eq. 14
+            points = probability @ grid  # eq. 15
+            depth = (probability * depth).sum(-1)  # eq. 16
+            log_sigma = (probability * log_sigma).sum(-1) + _FIRST_LOG_SIGMA
         return HeatmapPoints(points, depth, log_sigma.clamp(*LOG_SIGMA))
 
 
