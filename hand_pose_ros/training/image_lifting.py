@@ -253,7 +253,7 @@ class ImageDiffusionLifting(_ImageLifting):
         loaded = load_weights(options.warm_start) if options.warm_start else None
         network = _with_projection(options)
         if loaded is not None and loaded.kind == KIND:
-            network = {**loaded.config, **network}
+            network = {part: values | network.get(part, {}) for part, values in loaded.config.items()}
         elif loaded is not None:
             if loaded.kind != _KEYPOINT_KIND:
                 raise ValueError(
@@ -357,8 +357,9 @@ class ImageRegressionLifting(_ImageLifting):
 def _with_projection(options: ImageLiftingOptions) -> dict:
     """The networks' configuration; the contrastive loss brings the layers that it needs."""
     network = {name: dict(values or {}) for name, values in options.network.items()}
-    if options.image_losses.contrastive:
-        network.setdefault("image", {}).setdefault("projection", _PROJECTION)
+    image = network.setdefault("image", {})
+    if options.image_losses.contrastive and not image.get("projection"):
+        image["projection"] = _PROJECTION
     return network
 
 
