@@ -12,7 +12,7 @@ from hand_pose_ros.networks.hand_onnx import (
     METADATA_FILE,
     checksum,
     export_onnx,
-    load_hand_diffusion,
+    load_denoising_network,
 )
 
 _LOGGER = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def cached_export(weights: str | Path) -> Path:
     folder = Path(base) / "hand_pose_ros" / name
     if (folder / METADATA_FILE).is_file():
         return folder
-    model = load_hand_diffusion(weights)
+    model = load_denoising_network(weights)
     _LOGGER.info("exporting %s for onnxruntime to %s, once", weights, folder)
     try:
         export_onnx(model, folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,13 +18,19 @@ from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.hand_onnx import (
     CONDITION_INPUTS,
+    CROP_INPUTS,
     FORMAT_VERSION,
     GRAPHS,
+    IMAGE_GRAPH,
     IMAGE_INPUT,
+    IMAGE_KIND,
     KIND,
+    KINDS,
     METADATA_FILE,
     checksum,
+    graphs_of,
 )
+from hand_pose_ros.networks.image_encoder import ImageEncoderConfig, ImageFeatures
 
 _CUDA: Final = "CUDAExecutionProvider"
 _CPU: Final = "CPUExecutionProvider"
@@ -34,15 +41,19 @@ class OnnxDenoiser:
     """A :class:`~hand_pose_ros.networks.hand_sampling.HandDenoiser`; its tensors are on the CPU.
 
     schedule, parametrisation, mean, scale: see ``HandDenoiser``. spread_scale: see ``HandDiffusion``.
+    crops: of a network that sees pictures, how crops are cut, so that it is a ``HandImageDenoiser``; else None.
     """
 
-    def __init__(self, folder: str | Path, device: str = "cpu", threads: int = 1) -> None:
-        """Load the three graphs.
+    def __init__(
+        self, folder: str | Path, device: str = "cpu", threads: int = 1, image_threads: int = 2
+    ) -> None:
+        """Load the graphs.
 
         Args:
             device: 'cpu', 'cuda', or 'auto' for CUDA where onnxruntime has it.
             threads: of each graph on the CPU; 0 for one per core. The products are small: with more than one
                 thread, all wait for the slowest in each of them, which is long where cores are shared.
+            image_threads: of the image encoder, whose products are large.
 
         Raises:
             ValueError: the folder is no export, or is damaged, or made by another version; onnxruntime is not
@@ -57,7 +68,9 @@ class OnnxDenoiser:
             self.scale = torch.tensor(metadata["scale"], dtype=torch.float32).reshape(hand.NUM_JOINTS, 3)
             self.spread_scale = float(metadata["spread_scale"])
             self._image_features = int(metadata["config"]["condition"]["image_features"])
-            checksums = {name: metadata["sha256"][name] for name in GRAPHS}
+            sees = metadata["kind"] == IMAGE_KIND
+            self.crops = ImageEncoderConfig.from_dict(metadata["crops"]) if sees else None
+            checksums = {name: metadata["sha256"][name] for name in graphs_of(metadata["kind"])}
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
                 f"{folder / METADATA_FILE} is not the description of an export: {error!r}"
@@ -72,7 +85,21 @@ class OnnxDenoiser:
                 raise ValueError(
                     f"{path} is damaged, or of another export: export anew with hand_export_onnx"
                 )
-        self._encoder, self._denoiser, self._head = _open(folder, device, threads)
+        sessions = _open(folder, tuple(checksums), device, threads, image_threads)
+        self._encoder, self._denoiser, self._head = (sessions[name] for name in GRAPHS)
+        self._image = sessions.get(IMAGE_GRAPH)
+
+    def see_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """See :class:`~hand_pose_ros.networks.hand_sampling.HandImageDenoiser`.
+
+        Raises:
+            ValueError: the network was built without image features.
+        """
+        if self._image is None:
+            raise ValueError("this network was built without image features")
+        inputs = dict(zip(CROP_INPUTS, (torch.as_tensor(crops), half_extent.float()), strict=True))
+        *seen, condition = _run(self._image, inputs)
+        return ImageFeatures(*seen), condition
 
     def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
         """See :meth:`ConditionEncoder.forward <hand_pose_ros.networks.condition.ConditionEncoder.forward>`.
@@ -133,7 +160,7 @@ def _read_metadata(folder: Path) -> dict:
         metadata = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is truncated or something else: {error}") from error
-    if not isinstance(metadata, dict) or metadata.get("kind") != KIND:
+    if not isinstance(metadata, dict) or metadata.get("kind") not in KINDS:
         raise ValueError(f"{path} does not describe an export of a {KIND!r} network")
     if metadata.get("format_version") != FORMAT_VERSION:
         raise ValueError(
@@ -143,7 +170,9 @@ def _read_metadata(folder: Path) -> dict:
     return metadata
 
 
-def _open(folder: Path, device: str, threads: int) -> list[Any]:
+def _open(
+    folder: Path, names: Sequence[str], device: str, threads: int, image_threads: int
+) -> dict[str, Any]:
     try:
         import onnxruntime
     except ImportError as error:
@@ -154,10 +183,10 @@ def _open(folder: Path, device: str, threads: int) -> list[Any]:
     if device == "cuda" and not has_cuda:
         raise ValueError("this onnxruntime has no CUDA: install onnxruntime-gpu in its place")
     use_cuda = has_cuda and device != "cpu"
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    sessions = []
-    for name in GRAPHS:
+    sessions = {}
+    for name in names:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = image_threads if name == IMAGE_GRAPH else threads
         path = folder / f"{name}.onnx"
         try:
             session = onnxruntime.InferenceSession(
@@ -165,7 +194,7 @@ def _open(folder: Path, device: str, threads: int) -> list[Any]:
             )
         except Exception as error:  # the runtime's exceptions have no other base in common
             raise ValueError(f"onnxruntime cannot use {path}: {error}") from error
-        sessions.append(session)
-    if use_cuda and any(_CUDA not in session.get_providers() for session in sessions):
+        sessions[name] = session
+    if use_cuda and any(_CUDA not in session.get_providers() for session in sessions.values()):
         _LOGGER.warning("CUDA could not be started (see onnxruntime's log): %s runs on the CPU", folder)
     return sessions

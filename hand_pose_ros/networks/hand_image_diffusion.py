@@ -6,17 +6,23 @@ Either condition may be absent: keypoints alone, the image alone, or both, as co
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hand_pose_ros.diffusion.schedule import NoiseSchedule
+from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.hand_diffusion import HandDiffusion, HandDiffusionConfig
+from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.image_encoder import (
     ImageEncoder,
     ImageEncoderConfig,
     ImageFeatures,
     image_condition,
+    normalised,
 )
 from hand_pose_ros.networks.weights import LoadedWeights, load_weights, restore
 
@@ -67,6 +73,53 @@ class HandImageDiffusion(nn.Module):
         self.image = ImageEncoder(config.image)
         self.diffusion = HandDiffusion(config.diffusion)
 
+    @property
+    def crops(self) -> ImageEncoderConfig:
+        """How crops are to be cut."""
+        return self.config.image
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        """Of the diffusion."""
+        return self.diffusion.schedule
+
+    @property
+    def parametrisation(self) -> str:
+        """What the U-Net predicts."""
+        return self.diffusion.parametrisation
+
+    @property
+    def mean(self) -> Tensor:
+        """See ``HandDiffusion``."""
+        return self.diffusion.mean
+
+    @property
+    def scale(self) -> Tensor:
+        """See ``HandDiffusion``."""
+        return self.diffusion.scale
+
+    @property
+    def spread_scale(self) -> Tensor:
+        """See ``HandDiffusion``."""
+        return self.diffusion.spread_scale
+
+    def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
+        """See ``HandDenoiser``; ``image_features`` as :meth:`see` gives them."""
+        return self.diffusion.encode(keypoints, image_features)
+
+    def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
+        """See ``HandDenoiser``."""
+        return self.diffusion.denoise(noisy, t, encoded)
+
+    def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
+        """See ``HandDenoiser``."""
+        return self.diffusion.fit(standardised, encoded)
+
+    def see_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """See :class:`~hand_pose_ros.networks.hand_sampling.HandImageDenoiser`."""
+        device = self.mean.device
+        return self.see(normalised(crops, device), half_extent.to(device))
+
     def see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
         """What the encoder sees in crops, and the condition (n, condition_size) that this is to the diffusion.
 
@@ -78,7 +131,7 @@ class HandImageDiffusion(nn.Module):
         return seen, image_condition(seen, half_extent)
 
 
-def load_hand_image_diffusion(path: str) -> HandImageDiffusion:
+def load_hand_image_diffusion(path: str | Path) -> HandImageDiffusion:
     """The networks in a weight file, on the CPU, for inference.
 
     Raises:
