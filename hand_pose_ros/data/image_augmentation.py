@@ -117,6 +117,7 @@ def augment(
     generator: np.random.Generator,
     size_px: int = CROP_SIZE_PX,
     margin: float = CROP_MARGIN,
+    change: ViewChange | None = None,
 ) -> Augmented:
     """Training crops of stored hands; the same generator gives the same ones.
 
@@ -124,9 +125,11 @@ def augment(
 
     Args:
         hands: n of them, with the stored size and margin. Occluders are cut out of their images, so give a
-        batch. size_px, margin: of the crops.
+        batch. size_px, margin: of the crops. change: of the views, in place of what ``config.view`` draws.
     """
-    if config.view is None:
+    if change is not None:
+        pass
+    elif config.view is None:
         still = np.zeros(hands.count)
         change = view_change(hands.half_extent, still, np.zeros((hands.count, 2)), still + 1)
     else:

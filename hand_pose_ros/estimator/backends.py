@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,8 +15,10 @@ from hand_pose_ros.estimator.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.hand_diffusion import HandDiffusion
 from hand_pose_ros.networks.hand_head import HandParameters
-from hand_pose_ros.networks.hand_onnx import load_hand_diffusion
-from hand_pose_ros.networks.hand_sampling import HandDenoiser
+from hand_pose_ros.networks.hand_image_diffusion import HandImageDiffusion
+from hand_pose_ros.networks.hand_onnx import load_denoising_network
+from hand_pose_ros.networks.hand_sampling import HandDenoiser, HandImageDenoiser
+from hand_pose_ros.networks.image_encoder import ImageFeatures
 from hand_pose_ros.networks.unet1d_rows import RowUNet1d
 
 BACKENDS: Final = ("auto", "torch", "compiled", "onnxruntime")
@@ -26,7 +29,7 @@ CUDA and 'onnxruntime', which is faster there, on a CPU."""
 def load_denoiser(
     path: str | Path, backend: str = "auto", device: str = "auto"
 ) -> tuple[HandDenoiser, float]:
-    """The network in ``path``, and the factor on its samples' spread.
+    """The network in ``path``, and the factor on its samples' spread; see :func:`sees_pictures`.
 
     Args:
         backend: one of ``BACKENDS``.
@@ -48,9 +51,14 @@ def load_denoiser(
         return denoiser, denoiser.spread_scale
     if path.is_dir():
         raise ValueError(f"{path} is a folder: the backend {backend!r} needs a weight file (.safetensors)")
-    model = load_hand_diffusion(path).to(resolve_device(device))
+    model = load_denoising_network(path).to(resolve_device(device))
     spread_scale = float(model.spread_scale)
     return (CompiledDenoiser(model) if backend == "compiled" else model), spread_scale
+
+
+def sees_pictures(denoiser: HandDenoiser) -> TypeGuard[HandImageDenoiser]:
+    """Whether a network that :func:`load_denoiser` gave can be told of pictures."""
+    return getattr(denoiser, "crops", None) is not None
 
 
 class CompiledDenoiser:
@@ -59,14 +67,20 @@ class CompiledDenoiser:
     It compiles in its first steps, which takes up to minutes and, on the CPU, a C++ compiler.
     """
 
-    def __init__(self, model: HandDiffusion) -> None:
+    def __init__(self, model: HandDiffusion | HandImageDiffusion) -> None:
         self._model = model
+        self.crops = getattr(model, "crops", None)
+        network = model.diffusion if isinstance(model, HandImageDiffusion) else model
         self.schedule, self.parametrisation = model.schedule, model.parametrisation
         self.mean, self.scale = model.mean, model.scale
         on_cpu = model.mean.device.type == "cpu"
-        unet = RowUNet1d(model.unet, model.schedule.steps) if on_cpu else model.unet
+        unet = RowUNet1d(network.unet, model.schedule.steps) if on_cpu else network.unet
         # The number of hands changes from frame to frame; a graph for each number would compile in mid-video.
         self._unet = torch.compile(unet, dynamic=True)
+
+    def see_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """See ``HandImageDenoiser``; not compiled, since it runs once and not in every step."""
+        return self._model.see_crops(crops, half_extent)
 
     def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
         """See ``HandDenoiser``."""

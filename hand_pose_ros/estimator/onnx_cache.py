@@ -8,7 +8,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from hand_pose_ros.networks.hand_onnx import FORMAT_VERSION, METADATA_FILE, export_onnx, load_hand_diffusion
+from hand_pose_ros.networks.hand_onnx import (
+    FORMAT_VERSION,
+    METADATA_FILE,
+    export_onnx,
+    load_denoising_network,
+)
 from hand_pose_ros.networks.onnx_graph import checksum
 from hand_pose_ros.networks.temporal_onnx import GRAPH_FILE, GRAPH_VERSION, export_temporal, load_temporal
 
@@ -30,7 +35,7 @@ def cached_export(weights: str | Path) -> Path:
         Path(weights),
         FORMAT_VERSION,
         METADATA_FILE,
-        lambda: load_hand_diffusion(weights),
+        lambda: load_denoising_network(weights),
         export_onnx,
     )
 

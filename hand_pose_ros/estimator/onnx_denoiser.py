@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,12 +16,18 @@ from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.hand_onnx import (
     CONDITION_INPUTS,
+    CROP_INPUTS,
     FORMAT_VERSION,
     GRAPHS,
+    IMAGE_GRAPH,
     IMAGE_INPUT,
+    IMAGE_KIND,
     KIND,
+    KINDS,
     METADATA_FILE,
+    graphs_of,
 )
+from hand_pose_ros.networks.image_encoder import ImageEncoderConfig, ImageFeatures
 from hand_pose_ros.networks.onnx_graph import checksum
 
 
@@ -28,15 +35,19 @@ class OnnxDenoiser:
     """A :class:`~hand_pose_ros.networks.hand_sampling.HandDenoiser`; its tensors are on the CPU.
 
     schedule, parametrisation, mean, scale: see ``HandDenoiser``. spread_scale: see ``HandDiffusion``.
+    crops: of a network that sees pictures, how crops are cut, so that it is a ``HandImageDenoiser``; else None.
     """
 
-    def __init__(self, folder: str | Path, device: str = "cpu", threads: int = 1) -> None:
-        """Load the three graphs.
+    def __init__(
+        self, folder: str | Path, device: str = "cpu", threads: int = 1, image_threads: int = 2
+    ) -> None:
+        """Load the graphs.
 
         Args:
             device: 'cpu', 'cuda', or 'auto' for CUDA where onnxruntime has it.
             threads: of each graph on the CPU; 0 for one per core. The products are small: with more than one
                 thread, all wait for the slowest in each of them, which is long where cores are shared.
+            image_threads: of the image encoder, whose products are large.
 
         Raises:
             ValueError: the folder is no export, or is damaged, or made by another version; onnxruntime is not
@@ -51,7 +62,9 @@ class OnnxDenoiser:
             self.scale = torch.tensor(metadata["scale"], dtype=torch.float32).reshape(hand.NUM_JOINTS, 3)
             self.spread_scale = float(metadata["spread_scale"])
             self._image_features = int(metadata["config"]["condition"]["image_features"])
-            checksums = {name: metadata["sha256"][name] for name in GRAPHS}
+            sees = metadata["kind"] == IMAGE_KIND
+            self.crops = ImageEncoderConfig.from_dict(metadata["crops"]) if sees else None
+            checksums = {name: metadata["sha256"][name] for name in graphs_of(metadata["kind"])}
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
                 f"{folder / METADATA_FILE} is not the description of an export: {error!r}"
@@ -66,9 +79,26 @@ class OnnxDenoiser:
                 raise ValueError(
                     f"{path} is damaged, or of another export: export anew with hand_export_onnx"
                 )
-        self._encoder, self._denoiser, self._head = (
-            open_session(folder / f"{name}.onnx", device, threads) for name in GRAPHS
-        )
+        sessions = {
+            name: open_session(
+                folder / f"{name}.onnx", device, image_threads if name == IMAGE_GRAPH else threads
+            )
+            for name in checksums
+        }
+        self._encoder, self._denoiser, self._head = (sessions[name] for name in GRAPHS)
+        self._image = sessions.get(IMAGE_GRAPH)
+
+    def see_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """See :class:`~hand_pose_ros.networks.hand_sampling.HandImageDenoiser`.
+
+        Raises:
+            ValueError: the network was built without image features.
+        """
+        if self._image is None:
+            raise ValueError("this network was built without image features")
+        inputs = dict(zip(CROP_INPUTS, (torch.as_tensor(crops), half_extent.float()), strict=True))
+        *seen, condition = run_session(self._image, inputs)
+        return ImageFeatures(*seen), condition
 
     def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
         """See :meth:`ConditionEncoder.forward <hand_pose_ros.networks.condition.ConditionEncoder.forward>`.
@@ -124,7 +154,7 @@ def _read_metadata(folder: Path) -> dict:
         metadata = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is truncated or something else: {error}") from error
-    if not isinstance(metadata, dict) or metadata.get("kind") != KIND:
+    if not isinstance(metadata, dict) or metadata.get("kind") not in KINDS:
         raise ValueError(f"{path} does not describe an export of a {KIND!r} network")
     if metadata.get("format_version") != FORMAT_VERSION:
         raise ValueError(

@@ -17,6 +17,12 @@ from hand_pose_ros.networks.embeddings import ResidualBlock, residual_mlp
 
 JOINT_FEATURES: Final = 9
 """Numbers per joint that :func:`joint_features` gives."""
+IMAGE_JOINT_FEATURES: Final = 4
+"""Numbers per joint that an image encoder may give: x, y, depth, log sigma; see :func:`joints_of_image`."""
+_CONFIDENCE_LOSS = (
+    4.0  # in the logarithm of the confidence, per half extent: that of the detectors trained with
+)
+_IMAGE_TAIL = 1 + IMAGE_JOINT_FEATURES * hand.NUM_JOINTS  # log_field, then the joints
 
 
 class KeypointCondition(NamedTuple):
@@ -39,7 +45,7 @@ class KeypointCondition(NamedTuple):
 class Encoded(NamedTuple):
     """A condition, encoded once per hand and used in every step of sampling.
 
-    features: (n, width). joints: (n, 21, JOINT_FEATURES).
+    features: (n, width). joints: (n, 21, joint_features of the configuration).
     """
 
     features: Tensor
@@ -55,7 +61,7 @@ def joint_features(condition: KeypointCondition) -> Tensor:
     known = condition.points.isfinite().all(-1)
     has_depth = condition.depth.isfinite() & known
     has_confidence = condition.confidence.isfinite() & known
-    field = (condition.half_extent.clamp(1e-3, 10).log() + 1.5)[:, None].expand_as(condition.depth)
+    field = log_field(condition.half_extent)[:, None].expand_as(condition.depth)
     points = torch.where(known[..., None], condition.points, torch.zeros_like(condition.points))
     columns = (
         points[..., 0],
@@ -71,11 +77,30 @@ def joint_features(condition: KeypointCondition) -> Tensor:
     return torch.stack(columns, dim=-1)
 
 
+def log_field(half_extent: Tensor) -> Tensor:
+    """The field of view as networks take it: the logarithm of the half extent, centred."""
+    return half_extent.clamp(1e-3, 10).log() + 1.5
+
+
+def joints_of_image(joints: Tensor, field: Tensor) -> Tensor:
+    """What an image encoder sees, in the place of a detector's keypoints: (n, 21, 9) as :func:`joint_features`.
+
+    Args:
+        joints: (n, 21, 4) x, y in half extents, depth in anchor lengths, log sigma in half extents.
+        field: (n,) of :func:`log_field`.
+    """
+    one = torch.ones_like(joints[..., 0])
+    confidence = torch.exp(-_CONFIDENCE_LOSS * joints[..., 3].exp())
+    columns = (*joints[..., :3].unbind(-1), confidence, one, one, one, one, field[:, None].expand_as(one))
+    return torch.stack(columns, dim=-1)
+
+
 @dataclass(frozen=True)
 class ConditionConfig:
     """Size of the encoder.
 
     image_features: numbers per hand that an image encoder gives; 0 for an estimator of keypoints alone.
+    image_joints: whether they end in :func:`log_field` and ``IMAGE_JOINT_FEATURES`` of each joint, joint by joint.
     dropout: probability, in training, that a hand is shown only one of two given conditions.
     """
 
@@ -83,23 +108,38 @@ class ConditionConfig:
     blocks: int = 3
     image_features: int = 0
     dropout: float = 0.3
+    image_joints: bool = False
 
     def __post_init__(self) -> None:
         if self.width < 2 or self.blocks < 0 or self.image_features < 0:
             raise ValueError(f"width, blocks and image_features must not be negative, got {self}")
         if not 0 <= self.dropout <= 1:
             raise ValueError(f"dropout must lie in [0, 1], got {self.dropout}")
+        if self.image_joints and self.image_features < _IMAGE_TAIL:
+            raise ValueError(f"image_features must be {_IMAGE_TAIL} or more with image_joints, got {self}")
+
+    @property
+    def joint_features(self) -> int:
+        """Numbers per joint that the encoder hands on: the keypoints', and the image's if it has any.
+
+        The image's come last, and behind them whether there is an image.
+        """
+        return JOINT_FEATURES + (IMAGE_JOINT_FEATURES + 1 if self.image_joints else 0)
 
 
 class ConditionEncoder(nn.Module):
-    """Keypoints and/or image features -> :class:`Encoded`."""
+    """Keypoints and/or image features -> :class:`Encoded`.
+
+    With ``image_joints``, what the image encoder takes for the joints stands in for keypoints where there are none,
+    so that what was learned from keypoints holds for images, too.
+    """
 
     def __init__(self, config: ConditionConfig) -> None:
         super().__init__()
         self.config = config
         self.keypoints = residual_mlp(hand.NUM_JOINTS * JOINT_FEATURES, config.width, config.blocks)
         if config.image_features:
-            self.image = nn.Sequential(nn.Linear(config.image_features, config.width), nn.SiLU())
+            self.image = residual_mlp(config.image_features, config.width, config.blocks)
             self.fuse = ResidualBlock(config.width)
             self.absent_keypoints = nn.Parameter(torch.zeros(config.width))
             self.absent_image = nn.Parameter(torch.zeros(config.width))
@@ -150,8 +190,24 @@ class ConditionEncoder(nn.Module):
             has_keypoints = has_keypoints & ~(both & (draw > 1 - self.config.dropout / 2))
         joints = joints * has_keypoints[:, None, None]
         image_features = torch.where(has_image[:, None], image_features, torch.zeros_like(image_features))
+        if self.config.image_joints:
+            return self._with_image_joints(joints, image_features, has_keypoints, has_image)
         from_keypoints = torch.where(
             has_keypoints[:, None], self.keypoints(joints.flatten(1)), self.absent_keypoints
         )
         from_image = torch.where(has_image[:, None], self.image(image_features), self.absent_image)
         return Encoded(self.fuse(from_keypoints + from_image), joints)
+
+    def _with_image_joints(
+        self, joints: Tensor, image_features: Tensor, has_keypoints: Tensor, has_image: Tensor
+    ) -> Encoded:
+        """As :meth:`_fused`, of the joints (n, 21, 9) and image features; zero where there are none."""
+        seen = image_features[:, 1 - _IMAGE_TAIL :].unflatten(-1, (hand.NUM_JOINTS, IMAGE_JOINT_FEATURES))
+        in_place = joints_of_image(seen, image_features[:, -_IMAGE_TAIL]) * has_image[:, None, None]
+        joints = torch.where(has_keypoints[:, None, None], joints.to(in_place), in_place)
+        any_joints = (has_keypoints | has_image)[:, None]
+        from_keypoints = torch.where(any_joints, self.keypoints(joints.flatten(1)), self.absent_keypoints)
+        from_image = torch.where(has_image[:, None], self.image(image_features), self.absent_image)
+        present = has_image.to(seen)[:, None, None].expand(-1, hand.NUM_JOINTS, 1)
+        every = torch.cat((joints, seen, present), dim=-1)
+        return Encoded(self.fuse(from_keypoints + from_image), every)

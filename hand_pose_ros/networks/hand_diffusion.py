@@ -20,7 +20,6 @@ from hand_pose_ros.diffusion.schedule import (
     linear_schedule,
 )
 from hand_pose_ros.networks.condition import (
-    JOINT_FEATURES,
     ConditionConfig,
     ConditionEncoder,
     Encoded,
@@ -89,7 +88,7 @@ class HandDiffusion(nn.Module):
         super().__init__()
         self.config = config = config or HandDiffusionConfig()
         self.encoder = ConditionEncoder(config.condition)
-        self.unet = UNet1d(JOINT_FEATURES, config.condition.width, config.channels)
+        self.unet = UNet1d(config.condition.joint_features, config.condition.width, config.channels)
         self.head = HandHead(
             3 * hand.NUM_JOINTS + config.condition.width, config.head_width, config.head_blocks
         )

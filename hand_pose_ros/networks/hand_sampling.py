@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from hand_pose_ros.diffusion.samplers import spaced_steps
 from hand_pose_ros.diffusion.schedule import NoiseSchedule
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.image_encoder import ImageEncoderConfig, ImageFeatures
 
 
 class HandDenoiser(Protocol):
@@ -34,6 +36,19 @@ class HandDenoiser(Protocol):
 
     def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
         """Standardised joints (n, 21, 3) -> valid hands."""
+
+
+class HandImageDenoiser(HandDenoiser, Protocol):
+    """A :class:`HandDenoiser` that can be told of pictures, too.
+
+    crops: how they are cut, see :func:`~hand_pose_ros.camera.hand_crop.hand_crop`.
+    """
+
+    crops: ImageEncoderConfig
+
+    def see_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """What is seen in crops (n, s, s, 3) uint8 BGR of views of ``half_extent`` (n,): as it is, and as the
+        ``image_features`` (n, condition_size) of :meth:`encode`."""
 
 
 def antithetic_noise(samples: int, generator: torch.Generator) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 import torch
@@ -11,30 +13,56 @@ from torch import nn
 
 from hand_pose_ros.training.config import OptimiserConfig
 
+RATE: Final = "rate"
+"""Key of a parameter group's factor on the learning rate."""
+
 
 def seeded_generator(seed: int, step: int) -> torch.Generator:
     """A CPU generator for one step, and PyTorch's own generators seeded alike, for layers such as dropout.
 
     It depends on nothing but the two numbers: step n of a resumed run draws what step n of the first one drew.
     """
-    mixed = int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0])
+    mixed = _mixed(seed, step)
     torch.manual_seed(mixed)
     return torch.Generator().manual_seed(mixed)
 
 
-def make_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:
+def generator_ahead(seed: int, step: int) -> torch.Generator:
+    """As :func:`seeded_generator` will give it in step ``step``; PyTorch's own generators stay as they are."""
+    return torch.Generator().manual_seed(_mixed(seed, step))
+
+
+def _mixed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0])
+
+
+def make_optimiser(
+    model: nn.Module, config: OptimiserConfig, rates: Mapping[str, float] | None = None
+) -> torch.optim.AdamW:
     """AdamW in which only matrices and kernels decay.
 
+    Args:
+        rates: factors on the learning rate, each of the parameters whose names start with the key; 1 for the
+            others. A group of parameters has its factor under ``RATE``.
+
     Raises:
-        ValueError: the model has nothing to train.
+        ValueError: the model has nothing to train, or no parameter has a name that starts with one of the keys.
     """
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not trained:
+    factors = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            prefix = max((key for key in rates or {} if name.startswith(key)), key=len, default=None)
+            factors.setdefault(prefix, []).append(parameter)
+    if not factors:
         raise ValueError("the task's model has no parameter to train")
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
+    if unknown := sorted((rates or {}).keys() - factors.keys()):
+        raise ValueError(f"no parameter's name starts with {', '.join(unknown)}")
+    groups = []
+    for prefix, trained in factors.items():
+        rate = 1.0 if prefix is None else rates[prefix]
+        matrices, vectors = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
+        groups.append({"params": matrices, "weight_decay": config.weight_decay, RATE: rate})
+        groups.append({"params": vectors, "weight_decay": 0.0, RATE: rate})
     groups = [group for group in groups if group["params"]]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
 

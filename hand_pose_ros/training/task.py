@@ -14,6 +14,10 @@ class TrainingTask(Protocol):
     """A network, the data it is trained on, and the losses.
 
     model: everything that is trained, as one module; the trainer moves it to its device before the first call.
+
+    A task may also have ``learning_rates``, factors on the learning rate of the parameters whose names start with the
+    keys; and ``prepare(generator)``, called in each step with the next step's generator: the task may start to make
+    that step's batch beside the step. ``losses`` must then give what it would give without.
     """
 
     model: nn.Module
@@ -39,6 +43,8 @@ class TrainingTask(Protocol):
 TASKS: dict[str, str] = {
     "hand_diffusion": "hand_pose_ros.training.lifting:DiffusionLifting.from_options",
     "hand_regressor": "hand_pose_ros.training.lifting:RegressionLifting.from_options",
+    "image_hand_diffusion": "hand_pose_ros.training.image_lifting:ImageDiffusionLifting.from_options",
+    "image_hand_regressor": "hand_pose_ros.training.image_lifting:ImageRegressionLifting.from_options",
     "temporal": "hand_pose_ros.training.temporal:TemporalSmoothing.from_options",
 }
 """Name -> 'module:function' that makes the task from its options. The name is the kind of the weight file."""

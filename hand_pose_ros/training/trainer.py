@@ -18,7 +18,9 @@ from hand_pose_ros.training.checkpoint import Checkpoint, load_checkpoint, save_
 from hand_pose_ros.training.config import TrainingConfig, check_same_training
 from hand_pose_ros.training.curves import CurveFile, RunningMeans
 from hand_pose_ros.training.optimisation import (
+    RATE,
     AveragedWeights,
+    generator_ahead,
     learning_rate,
     make_optimiser,
     seeded_generator,
@@ -61,7 +63,7 @@ class Trainer:
         self.averaged = AveragedWeights(self.model, config.optimiser.ema_decay)
         self.step, self.figures = 0, {}
         self._parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self._optimiser = make_optimiser(self.model, config.optimiser)
+        self._optimiser = make_optimiser(self.model, config.optimiser, getattr(task, "learning_rates", None))
         self._means = RunningMeans()
         self._validated = -1
         self._seconds, self._started = 0.0, None
@@ -150,8 +152,10 @@ class Trainer:
         config = self.config.optimiser
         rate = learning_rate(config, self.step, self.share)
         for group in self._optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get(RATE, 1.0)
         generator = seeded_generator(self.config.seed, self.step)
+        if hasattr(self.task, "prepare"):
+            self.task.prepare(generator_ahead(self.config.seed, self.step + 1))
         with autocast(self.config.precision, self.device):
             terms = self.task.losses(generator)
         _check_terms(terms)
@@ -186,7 +190,8 @@ class Trainer:
     def _log_means(self, curves: CurveFile) -> dict[str, str]:
         """Write a row of the curves; returns what the progress bar shows."""
         means = self._means.take()
-        rate = self._optimiser.param_groups[0]["lr"]
+        group = self._optimiser.param_groups[0]
+        rate = group["lr"] / group.get(RATE, 1.0)
         curves.append({"step": self.step, "seconds": self.seconds, "learning_rate": rate, **means})
         shown = {"loss": f"{means['loss']:.4g}", "used": f"{self.share:.0%}"}
         return shown | {name: f"{value:.4g}" for name, value in self.figures.items()}

@@ -1,0 +1,66 @@
+"""The baseline that sees the picture: image encoder and regression of a valid hand, without diffusion (paper, 2.2)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Final
+
+from torch import Tensor, nn
+
+from hand_pose_ros.networks.hand_regressor import HandRegressor, HandRegressorConfig
+from hand_pose_ros.networks.image_encoder import (
+    ImageEncoder,
+    ImageEncoderConfig,
+    ImageFeatures,
+    image_condition,
+)
+
+KIND: Final = "image_hand_regressor"
+"""Of the weight file."""
+
+
+@dataclass(frozen=True)
+class HandImageRegressorConfig:
+    """Everything that is needed to rebuild both networks; the regressor's condition has room for the encoder's."""
+
+    image: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
+    regressor: HandRegressorConfig = field(default_factory=HandRegressorConfig)
+
+    def __post_init__(self) -> None:
+        condition = replace(
+            self.regressor.condition, image_features=self.image.condition_size, image_joints=True
+        )
+        object.__setattr__(self, "regressor", replace(self.regressor, condition=condition))
+
+    def to_dict(self) -> dict:
+        """As JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> HandImageRegressorConfig:
+        """The inverse of :meth:`to_dict`.
+
+        Raises:
+            ValueError: an unknown key or a bad value.
+        """
+        if unknown := sorted(values.keys() - {"image", "regressor"}):
+            raise ValueError(f"not the configuration of a hand image regressor: {', '.join(unknown)}")
+        return cls(
+            ImageEncoderConfig.from_dict(values.get("image", {})),
+            HandRegressorConfig.from_dict(values.get("regressor", {})),
+        )
+
+
+class HandImageRegressor(nn.Module):
+    """image: the encoder. regressor: the network that it is a condition of."""
+
+    def __init__(self, config: HandImageRegressorConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or HandImageRegressorConfig()
+        self.image = ImageEncoder(config.image)
+        self.regressor = HandRegressor(config.regressor)
+
+    def see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """See ``HandImageDiffusion.see``."""
+        seen = self.image(images)
+        return seen, image_condition(seen, half_extent)

@@ -1,0 +1,86 @@
+"""Latent 2.5D heatmaps: feature maps -> where each joint is in the picture, and how deep (heatmap_25d.txt, 3.3).
+
+The heatmaps are not trained against maps of a fixed spread: only the points and depths that are read off them
+are, so that the spread is learned for each joint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from hand_pose_ros import hand
+
+_MAPS: Final = 3  # of each joint: heat, depth, logarithm of sigma
+LOG_SIGMA: Final = (-6.0, 2.0)
+"""Bounds of what the head may say of its own error, in half extents of the crop."""
+_FIRST_LOG_SIGMA: Final = -2.0  # before it has learned anything: an eighth of the crop's half extent
+
+
+class HeatmapPoints(NamedTuple):
+    """What is read off the maps, for n crops.
+
+    points: (n, 21, 2) from -1 to 1 across the crop, x right, y down. depth: (n, 21), positive = away.
+    log_sigma: (n, 21) logarithm of the mean absolute error that is expected of x and y, unit of the points.
+    """
+
+    points: Tensor
+    depth: Tensor
+    log_sigma: Tensor
+
+
+class HeatmapHead(nn.Module):
+    """A few cheap layers that bring the coarse feature maps up to the finest one, and the maps of 21 joints.
+
+    Every step up halves the stride: a 1x1 convolution of the finer map is added, then two convolutions, the first
+    of them 3x3 and channel by channel, mix neighbours and channels.
+    """
+
+    def __init__(self, inputs: Sequence[int], channels: int = 96) -> None:
+        """``inputs``: channels of the feature maps, the finest first, each half as large as the one before."""
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(count, channels, 1, bias=False) for count in inputs)
+        self.mix = nn.ModuleList(_mix(channels) for _ in inputs[1:])
+        self.maps = nn.Conv2d(channels, _MAPS * hand.NUM_JOINTS, 1)
+        nn.init.normal_(self.maps.weight, std=0.01)
+        nn.init.zeros_(self.maps.bias)
+        # The exponential keeps the spread's factor, beta of eq. 14, positive.
+        self.log_beta = nn.Parameter(torch.zeros(hand.NUM_JOINTS))
+
+    def forward(self, maps: Sequence[Tensor]) -> HeatmapPoints:
+        """Feature maps (n, inputs[i], h / 2^i, w / 2^i)."""
+        x = self.lateral[-1](maps[-1])
+        for level in range(len(maps) - 2, -1, -1):
+            x = interpolate(x, scale_factor=2.0, mode="nearest") + self.lateral[level](maps[level])
+            x = self.mix[level](x)
+        maps = self.maps(x).float().flatten(2)
+        grid = pixel_grid(*x.shape[-2:], maps)
+        with torch.autocast(maps.device.type, enabled=False):  # places need more digits than features
+            heat, depth, log_sigma = maps.chunk(_MAPS, dim=1)
+            probability = torch.softmax(heat * self.log_beta.exp()[:, None], dim=-1)  # eq. 14
+            points = probability @ grid  # eq. 15
+            depth = (probability * depth).sum(-1)  # eq. 16
+            log_sigma = (probability * log_sigma).sum(-1) + _FIRST_LOG_SIGMA
+        return HeatmapPoints(points, depth, log_sigma.clamp(*LOG_SIGMA))
+
+
+def pixel_grid(height: int, width: int, like: Tensor) -> Tensor:
+    """(height * width, 2) x and y of the pixels' centres in a picture that spans [-1, 1], row by row."""
+    x = (2 * torch.arange(width, device=like.device, dtype=like.dtype) + 1) / width - 1
+    y = (2 * torch.arange(height, device=like.device, dtype=like.dtype) + 1) / height - 1
+    return torch.stack((x.repeat(height), y.repeat_interleave(width)), dim=-1)
+
+
+def _mix(channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    )

@@ -1,0 +1,404 @@
+"""What is trained on pictures of hands: the diffusion estimator with its image encoder, and the baseline without."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hand_pose_ros import hand
+from hand_pose_ros.data.detector_noise import DetectorNoise
+from hand_pose_ros.data.image_augmentation import AugmentationConfig
+from hand_pose_ros.data.observed_hands import SampledHands, sample_hands
+from hand_pose_ros.data.pose_sampler import PoseSampler
+from hand_pose_ros.evaluation.metrics import pa_mpjpe
+from hand_pose_ros.networks.condition import KeypointCondition
+from hand_pose_ros.networks.hand_diffusion import HandDiffusion
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.hand_image_diffusion import (
+    KIND,
+    HandImageDiffusion,
+    HandImageDiffusionConfig,
+    warm_start,
+)
+from hand_pose_ros.networks.hand_image_regressor import HandImageRegressor, HandImageRegressorConfig
+from hand_pose_ros.networks.image_encoder import ImageFeatures, image_condition, normalised
+from hand_pose_ros.networks.weights import load_weights
+from hand_pose_ros.training.config_reading import read_dataclass
+from hand_pose_ros.training.image_batches import (
+    ImageBatch,
+    ImageBatches,
+    ImageDataOptions,
+    ImageSource,
+    observed_batch,
+)
+from hand_pose_ros.training.image_losses import (
+    ImageLossWeights,
+    equivariant_nt_xent,
+    keypoint_losses,
+    l1_over,
+    pose_weights,
+    presence_loss,
+    weighted_mean,
+)
+from hand_pose_ros.training.lifting import LossWeights
+from hand_pose_ros.training.parallel_encoder import ParallelEncoder
+from hand_pose_ros.training.precision import full_precision
+
+_STATISTICS_HANDS = 8192
+_VALIDATION_SEED = 40_001
+_CHUNK = 64  # crops that validation encodes at once
+_MIN_DEPTH = 0.3  # anchor lengths
+_MIN_HALF_EXTENT = 0.03  # of a view: a hand at 3 m
+_EPE_SIZE_PX = 128  # the errors of image points are stated for crops of this size
+_MM = 1000 * hand.MEAN_ANCHOR_LENGTH_M  # per anchor length
+_PROJECTION = 128
+_KEYPOINT_KIND = "hand_diffusion"
+
+
+@dataclass(frozen=True)
+class ImageLiftingOptions:
+    """Options of the tasks in this file.
+
+    network: configuration of the networks, see ``HandImageDiffusionConfig`` and ``HandImageRegressorConfig``.
+    warm_start: weight file to start from, of the network without images or of this one; empty for random weights.
+    warm_rate: factor on the learning rate of what starts from it.
+    keypoint_hands: generated hands per step that have keypoints only, so that these alone stay enough.
+    image_only, keypoints_only: shares of the pictures of which only one condition is shown; the others show both.
+    encoder_threads: CPU threads of the image encoder, each with a part of the batch (``ParallelEncoder``).
+    losses: of the valid hand and the diffusion. image_losses: of the encoder.
+    """
+
+    data: ImageDataOptions
+    network: Mapping = field(default_factory=dict)
+    warm_start: str = ""
+    warm_rate: float = 0.3
+    keypoint_hands: int = 48
+    image_only: float = 0.45
+    keypoints_only: float = 0.05
+    encoder_threads: int = 1
+    losses: LossWeights = field(default_factory=LossWeights)
+    image_losses: ImageLossWeights = field(default_factory=ImageLossWeights)
+
+    def __post_init__(self) -> None:
+        if min(self.image_only, self.keypoints_only) < 0 or self.image_only + self.keypoints_only > 1:
+            raise ValueError("image_only and keypoints_only must be shares that add up to 1 at most")
+        if self.keypoint_hands < 0 or not self.warm_rate > 0:
+            raise ValueError("keypoint_hands must not be negative, and warm_rate must be above 0")
+
+
+class Targets(NamedTuple):
+    """The truth about m hands, in the view of their condition, and what each joint weighs (m, 21)."""
+
+    joints: Tensor
+    wrist: Tensor
+    half_extent: Tensor
+    angles: Tensor
+    rotation: Tensor
+    weights: Tensor
+
+
+class _ImageLifting:
+    """What both tasks share: data, conditions, the encoder's losses, validation."""
+
+    model: nn.Module
+
+    def __init__(self, options: ImageLiftingOptions) -> None:
+        pairs = options.image_losses.contrastive > 0
+        self.options = replace(options, data=replace(options.data, pairs=pairs))
+        self._sampler, self._noise = PoseSampler(), DetectorNoise()
+        self._source = ImageSource(self.options.data)
+        self._validation: dict[str, ImageBatch] = {}
+
+    def _start(self) -> None:
+        """Once the model is there."""
+        self.model.to(memory_format=torch.channels_last)
+        self._encoder = ParallelEncoder(self.model.image, self.options.encoder_threads)
+        self._batches = ImageBatches(self.options.data, self.model.config.image, self._source, self._noise)
+
+    def metadata(self) -> dict:
+        """The networks' configuration."""
+        return self.model.config.to_dict()
+
+    def prepare(self, generator: torch.Generator) -> None:
+        """Start to make the batch of the step with this generator."""
+        self._batches.prepare(generator)
+
+    def losses(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """Weighted loss terms of one fresh batch."""
+        device = next(self.model.parameters()).device
+        with full_precision():
+            batch = moved(self._batches.next(generator), device)
+            images = normalised(batch.crops)
+            generated = None
+            if count := self.options.keypoint_hands:
+                generated = moved(sample_hands(count, self._sampler, self._noise, generator), device)
+        seen, condition = self._see(images, batch.condition.half_extent)
+        with full_precision():
+            terms = self._encoder_losses(seen, batch)
+            keypoints, shown = self._shown(batch, condition[: batch.count], generator)
+            targets = _targets(batch)
+            if generated is not None:
+                keypoints = _stacked(keypoints, generated.observed.condition)
+                shown = torch.cat((shown, torch.full_like(shown[:1], torch.nan).expand(count, -1)))
+                targets = _stacked(targets, _generated_targets(generated))
+            return terms | self._pose_losses(keypoints, shown, targets, generator)
+
+    def _see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """Of all crops; those that show no hand, at the end, have no view of their own."""
+        extra = half_extent.new_ones(len(images) - len(half_extent))
+        encode = self._encoder if images.device.type == "cpu" else self.model.image
+        seen = encode(images)
+        return seen, image_condition(seen, torch.cat((half_extent, extra)))
+
+    def _encoder_losses(self, seen: ImageFeatures, batch: ImageBatch) -> dict[str, Tensor]:
+        weights, encoder = self.options.image_losses, self.model.image
+        hands = ImageFeatures(*(value[: batch.count] for value in seen))
+        terms = keypoint_losses(hands, batch.points, batch.depth, batch.weight, encoder.config.margin)
+        if weights.presence:
+            terms["presence"] = presence_loss(seen.presence, batch.count)
+        if weights.contrastive:
+            projected = encoder.projection(hands.features)
+            terms["contrastive"] = equivariant_nt_xent(
+                projected, batch.roll_rad, batch.shift, batch.scale, weights.temperature
+            )
+        return {name: getattr(weights, name) * term for name, term in terms.items() if getattr(weights, name)}
+
+    def _shown(
+        self, batch: ImageBatch, condition: Tensor, generator: torch.Generator
+    ) -> tuple[KeypointCondition, Tensor]:
+        """Condition dropout: keypoints and image conditions, NaN where they are not shown."""
+        draw = torch.rand(batch.count, generator=generator).to(condition.device)
+        no_keypoints = draw < self.options.image_only
+        no_image = draw > 1 - self.options.keypoints_only
+        hidden = no_keypoints[:, None]
+        keypoints = batch.condition._replace(
+            points=batch.condition.points.masked_fill(hidden[..., None], torch.nan),
+            depth=batch.condition.depth.masked_fill(hidden, torch.nan),
+        )
+        return keypoints, condition.masked_fill(no_image[:, None], torch.nan)
+
+    def _hand_losses(self, predicted: HandParameters, truth: Targets) -> dict[str, Tensor]:
+        """As those of :mod:`hand_pose_ros.training.lifting`, with a weight for each joint."""
+        weights, joints, of_hand = self.options.losses, truth.weights, truth.weights.mean(-1)
+        canonical = predicted.joints @ predicted.rotation
+        angles = torch.where(truth.angles.isfinite(), truth.angles, predicted.angles.detach())
+        terms = {
+            "camera": l1_over(predicted.joints, truth.joints, joints),
+            "canonical": l1_over(canonical, truth.joints @ truth.rotation, joints),
+            "reprojection": _reprojection(predicted.joints, truth),
+            "angles": weighted_mean((predicted.angles - angles).abs().mean(-1), of_hand),
+        }
+        return {name: getattr(weights, name) * term for name, term in terms.items() if getattr(weights, name)}
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Mean errors on pictures that are not trained on, cut where noisy keypoints say.
+
+        ``*_epe_px``: of the heatmaps' points inside the crop, in pixels of a 128 px crop. ``*_mm``: PA-MPJPE of the
+        valid hand from the image alone, the keypoints alone, and both.
+        """
+        figures = {}
+        for name, batch in self._validation_batches().items():
+            device = next(model.parameters()).device
+            chunks = zip(batch.crops.split(_CHUNK), batch.condition.half_extent.split(_CHUNK), strict=True)
+            parts = [model.see(normalised(crops, device), extent) for crops, extent in chunks]
+            seen = ImageFeatures(*(torch.cat(values) for values in zip(*(p[0] for p in parts), strict=True)))
+            condition = torch.cat([part[1] for part in parts])
+            margin = model.config.image.margin
+            inside = (batch.points.abs() < margin).all(-1)
+            epe = (seen.points - batch.points).norm(dim=-1)[inside].mean() * _EPE_SIZE_PX / (2 * margin)
+            figures[f"{name}_epe_px"] = float(epe)
+            given = {"image": (None, condition), "keypoints": (batch.condition, None)}
+            given["both"] = (batch.condition, condition)
+            for what, conditions in given.items():
+                joints = self._estimate(model, *conditions).cpu().double().numpy()
+                errors = pa_mpjpe(joints, batch.joints.cpu().double().numpy())
+                figures[f"{name}_{what}_mm"] = float(np.nanmean(errors)) * _MM
+        return figures
+
+    def _validation_batches(self) -> dict[str, ImageBatch]:
+        if not self._validation:
+            device = next(self.model.parameters()).device
+            options = replace(
+                self.options.data, augmentation=AugmentationConfig.none(), detector_views=1.0, pairs=False
+            )
+            for name, hands in self._source.held_back.items():
+                generator = np.random.default_rng(_VALIDATION_SEED)
+                batch = observed_batch(hands, options, self.model.config.image, self._noise, generator)
+                self._validation[name] = moved(batch, device)
+        return self._validation
+
+    def _pose_losses(
+        self, keypoints: KeypointCondition, image: Tensor, truth: Targets, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+    def _estimate(
+        self, model: nn.Module, keypoints: KeypointCondition | None, image: Tensor | None
+    ) -> Tensor:
+        raise NotImplementedError
+
+
+class ImageDiffusionLifting(_ImageLifting):
+    """Trains :class:`HandImageDiffusion`."""
+
+    def __init__(self, options: ImageLiftingOptions) -> None:
+        """``options.network``: of ``HandImageDiffusionConfig``; a warm start brings that of the diffusion."""
+        super().__init__(options)
+        loaded = load_weights(options.warm_start) if options.warm_start else None
+        network = _with_projection(options)
+        if loaded is not None and loaded.kind == KIND:
+            network = {part: values | network.get(part, {}) for part, values in loaded.config.items()}
+        elif loaded is not None:
+            if loaded.kind != _KEYPOINT_KIND:
+                raise ValueError(
+                    f"{options.warm_start} holds {loaded.kind!r}, not {_KEYPOINT_KIND!r} or {KIND!r}"
+                )
+            network["diffusion"] = {**loaded.config, **network.get("diffusion", {})}
+        self.model = HandImageDiffusion(HandImageDiffusionConfig.from_dict(network))
+        diffusion = self.model.diffusion
+        if loaded is not None and loaded.kind == KIND:
+            warm_start(self.model, loaded)
+        elif loaded is not None:
+            self._warm_start(diffusion, warm_start(diffusion, loaded))
+        else:
+            generator = torch.Generator().manual_seed(_VALIDATION_SEED + 1)
+            hands = sample_hands(_STATISTICS_HANDS, self._sampler, self._noise, generator)
+            diffusion.set_statistics(hands.observed.joints)
+        self._schedule = diffusion.schedule
+        self._start()
+
+    @classmethod
+    def from_options(cls, options: Mapping) -> ImageDiffusionLifting:
+        """From the ``options`` of a training file."""
+        return cls(read_dataclass(ImageLiftingOptions, options, "options"))
+
+    def _warm_start(self, diffusion: HandDiffusion, new: list[str]) -> None:
+        """Let the image add nothing at first, and let what is new learn faster than what is not."""
+        with torch.no_grad():
+            norm = diffusion.encoder.image[-1]
+            norm.weight.zero_()
+            norm.bias.zero_()
+        parameters = {name for name, _ in diffusion.named_parameters()}
+        self.learning_rates = {"diffusion.": self.options.warm_rate}
+        self.learning_rates |= {f"diffusion.{name}": 1.0 for name in new if name in parameters}
+
+    def _pose_losses(
+        self, keypoints: KeypointCondition, image: Tensor, truth: Targets, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        model, schedule = self.model.diffusion, self._schedule
+        encoded = model.encode(keypoints, image)
+        known = truth.weights > 0
+        x0 = model.standardise(truth.joints.masked_fill(~known[..., None], 0.0))
+        t = torch.randint(schedule.steps, (len(x0),), generator=generator).to(x0.device)
+        noise = torch.randn(x0.shape, generator=generator).to(x0)
+        noisy = schedule.add_noise(x0, noise, t)
+        prediction = model.denoise(noisy, t, encoded).float()
+        target = x0 if model.parametrisation == "x0" else noise
+        estimate, _ = schedule.x0_and_epsilon(noisy, prediction.detach(), t, model.parametrisation)
+        error = (prediction - target).square().mean(-1)
+        return {
+            "diffusion": self.options.losses.diffusion * weighted_mean(error, truth.weights),
+            **self._hand_losses(model.fit(estimate, encoded), truth),
+        }
+
+    def _estimate(
+        self, model: HandImageDiffusion, keypoints: KeypointCondition | None, image: Tensor | None
+    ) -> Tensor:
+        """The valid hands (n, 21, 3) of the diffusion's first step, which is the mean of all that fits."""
+        diffusion = model.diffusion
+        encoded = diffusion.encode(keypoints, image)
+        generator = torch.Generator().manual_seed(_VALIDATION_SEED)
+        noise = torch.randn(len(encoded.features), hand.NUM_JOINTS, 3, generator=generator).to(
+            encoded.features
+        )
+        first = torch.full((len(noise),), self._schedule.steps - 1, device=noise.device)
+        prediction = diffusion.denoise(noise, first, encoded)
+        mean, _ = self._schedule.x0_and_epsilon(noise, prediction, first, diffusion.parametrisation)
+        return diffusion.fit(mean, encoded).joints
+
+
+class ImageRegressionLifting(_ImageLifting):
+    """Trains :class:`HandImageRegressor`, the baseline, with the same data and the losses that it shares."""
+
+    def __init__(self, options: ImageLiftingOptions) -> None:
+        """``options.network``: of ``HandImageRegressorConfig``.
+
+        Raises:
+            ValueError: a warm start, which the baseline has nothing to take from.
+        """
+        if options.warm_start:
+            raise ValueError("warm_start: the baseline without diffusion cannot start from other weights")
+        super().__init__(options)
+        self.model = HandImageRegressor(HandImageRegressorConfig.from_dict(_with_projection(options)))
+        self._start()
+
+    @classmethod
+    def from_options(cls, options: Mapping) -> ImageRegressionLifting:
+        """From the ``options`` of a training file."""
+        return cls(read_dataclass(ImageLiftingOptions, options, "options"))
+
+    def _pose_losses(
+        self, keypoints: KeypointCondition, image: Tensor, truth: Targets, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        return self._hand_losses(self.model.regressor(keypoints, image), truth)
+
+    def _estimate(
+        self, model: HandImageRegressor, keypoints: KeypointCondition | None, image: Tensor | None
+    ) -> Tensor:
+        return model.regressor(keypoints, image).joints
+
+
+def _with_projection(options: ImageLiftingOptions) -> dict:
+    """The networks' configuration; the contrastive loss brings the layers that it needs."""
+    network = {name: dict(values or {}) for name, values in options.network.items()}
+    image = network.setdefault("image", {})
+    if options.image_losses.contrastive and not image.get("projection"):
+        image["projection"] = _PROJECTION
+    return network
+
+
+def _targets(batch: ImageBatch) -> Targets:
+    weights = pose_weights(batch.weight, batch.sigma, batch.joints)
+    extent = batch.condition.half_extent
+    return Targets(batch.joints, batch.wrist, extent, batch.angles, batch.rotation, weights)
+
+
+def _generated_targets(hands: SampledHands) -> Targets:
+    observed = hands.observed
+    weights = torch.ones_like(observed.joints[..., 0])
+    extent = observed.condition.half_extent
+    return Targets(observed.joints, observed.wrist, extent, hands.angles, hands.rotation, weights)
+
+
+def _reprojection(joints: Tensor, truth: Targets) -> Tensor:
+    """L1 distance in the view of predicted joints, placed at the true wrist, from the true ones, half extents.
+
+    Depth and the view's extent are bounded away from zero, where the projection has a pole.
+    """
+    known = truth.wrist.isfinite().all(-1)
+    wrist = torch.where(known[:, None], truth.wrist, torch.ones_like(truth.wrist))[:, None]
+    extent = truth.half_extent.clamp(min=_MIN_HALF_EXTENT)[:, None, None]
+
+    def project(relative: Tensor) -> Tensor:
+        placed = relative + wrist
+        return placed[..., :2] / placed[..., 2:].clamp(min=_MIN_DEPTH) / extent
+
+    return l1_over(project(joints), project(truth.joints), truth.weights * known[:, None])
+
+
+def _stacked(one: NamedTuple, other: NamedTuple) -> NamedTuple:
+    """The rows of two tuples of tensors."""
+    return type(one)(*(torch.cat((a, b.to(a.dtype))) for a, b in zip(one, other, strict=True)))
+
+
+def moved(value: object, device: torch.device) -> object:
+    """Nested named tuples of tensors, moved to a device."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    return type(value)(*(moved(part, device) for part in value))
