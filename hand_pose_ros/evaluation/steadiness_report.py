@@ -8,7 +8,6 @@ On generated videos, and, where given, on labelled videos and one without labels
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from pathlib import Path
@@ -104,19 +103,19 @@ def plot(path: Path, videos: HandVideos, published: Published, shown: int = 4) -
     figure.savefig(path, dpi=110)
 
 
-def generated(options: argparse.Namespace) -> tuple[str, dict]:
-    """Tables and figures on generated videos, and the plot of some."""
+def generated(options: argparse.Namespace) -> str:
+    """Tables on generated videos, and the plot of some."""
     frames = DiffusionFrames(load_hand_diffusion(options.diffusion), options.samples, options.steps)
     model = load_temporal(options.temporal)
-    texts, figures = [], {}
+    texts = []
     for name, regular in (("at 30 Hz", True), ("with the stamps of all kinds of cameras", False)):
         videos = held_out_videos(options.videos, frames, regular)
-        figures[name] = steadiness(model, videos, torch.Generator().manual_seed(_SEED))
-        texts.append(f"**{options.videos} generated videos, {name}**\n\n{table(figures[name])}")
+        figures = steadiness(model, videos, torch.Generator().manual_seed(_SEED))
+        texts.append(f"**{options.videos} generated videos, {name}**\n\n{table(figures)}")
         if regular:
             published = publish(model, videos, torch.ones_like(videos.window.valid))
             plot(options.output / "steadiness.png", videos, published, min(3, options.videos))
-    return "\n".join(texts), figures
+    return "\n".join(texts)
 
 
 def real(options: argparse.Namespace) -> str:
@@ -156,7 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
         default=share_folder() / SHIPPED_TEMPORAL_MODEL,
         help="weights of the transformer",
     )
-    parser.add_argument("--output", type=Path, required=True, help="folder for figures (.json) and plots")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the plots")
     parser.add_argument("--docs", type=Path, help="document whose tables are made anew, between its markers")
     parser.add_argument("--videos", type=int, default=200, help="generated ones")
     parser.add_argument("--samples", type=int, default=8, help="of the diffusion, per frame of these")
@@ -169,14 +168,13 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     options.output.mkdir(parents=True, exist_ok=True)
     try:
-        text, figures = generated(options)
+        text = generated(options)
         if options.labelled or options.video:
             text += "\n" + real(options)
         if options.docs:
             replace_between_markers(options.docs, text, "steadiness_report")
     except (ValueError, FileNotFoundError) as error:
         parser.exit(2, f"steadiness_report: {error}\n")
-    (options.output / "steadiness.json").write_text(json.dumps(figures, indent=1) + "\n")
     sys.stdout.write(text)
     return 0
 
