@@ -1,67 +1,78 @@
-"""The pipeline that a configuration builds."""
+"""Pipelines as configurations ask for them: which parts they get, and that the default one follows a hand."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.detection.mediapipe_detector import MediaPipeDetector
+from hand_pose_ros.estimator import factory
 from hand_pose_ros.estimator.factory import PipelineConfig, create_pipeline
-
-CAMERA = CameraModel.from_fov(160, 120, 1.0)
-
-
-def test_the_default_pipeline_finds_nothing_in_an_empty_image():
-    pytest.importorskip("mediapipe")
-    pipeline = create_pipeline(PipelineConfig())
-    try:
-        result = pipeline.process(np.zeros((120, 160, 3), np.uint8), CAMERA)
-        assert result.hands == []
-        assert set(result.stage_seconds) == {"detect", "estimate", "smooth"}
-        pipeline.reset()
-    finally:
-        pipeline.close()
-
-
-def test_a_hand_that_is_in_the_picture_comes_out_of_it():
-    pytest.importorskip("mediapipe")
-    from hand_pose_ros.rendering.clip import CLIP_CAMERA, render_clip
-
-    frame = next(iter(render_clip()))
-    truth = frame.rendering.hands[0].joints_m
-    pipeline = create_pipeline(PipelineConfig(hand_size_m=float(np.linalg.norm(truth[5] - truth[0]))))
-    try:
-        (pose,) = pipeline.process(frame.rendering.image, CLIP_CAMERA).hands
-    finally:
-        pipeline.close()
-    assert pose.valid
-    assert pose.side == "right"
-    assert np.linalg.norm(pose.joints_m - truth, axis=1).mean() < 0.06
+from hand_pose_ros.rendering.clip import CLIP_CAMERA, render_clip
+from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
+    ("options", "follows"),
     [
-        ({"detector": "eyes"}, "detector must be one of"),
-        ({"estimator": "guess"}, "estimator must be one of"),
-        ({"device": "tpu"}, "device must be one of"),
+        ({}, True),
+        ({"tracker": "detector"}, False),
+        ({"detector": "onnx"}, False),
+        ({"tracker": "landmarks"}, True),
     ],
 )
-def test_unknown_choices_are_refused(values, message):
+def test_mediapipe_is_followed_by_landmarks_unless_told_otherwise(options, follows):
+    assert PipelineConfig(**options).follows_landmarks == follows
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tracker": "landmarks", "detector": "onnx"}, "needs the detector 'mediapipe'"),
+        ({"tracker": "eyes"}, "tracker must be one of"),
+        ({"condition": "sound"}, "condition must be one of"),
+        ({"estimator_backend": "tpu"}, "estimator_backend must be one of"),
+    ],
+)
+def test_impossible_configurations_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        PipelineConfig(**values)
+        PipelineConfig(**options)
 
 
-def test_a_bad_value_is_refused_when_the_pipeline_is_built():
-    with pytest.raises(ValueError, match="max_hands"):
-        create_pipeline(PipelineConfig(max_hands=0))
-    with pytest.raises(ValueError, match="hand_size_m"):
-        create_pipeline(PipelineConfig(hand_size_m=-0.1))
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temporal_model": "/nowhere/temporal.safetensors"}, "there is no weight file /nowhere/temporal"),
+        ({"temporal_window": 65}, "window must lie in"),
+        ({"condition": "image"}, "weights that see pictures"),
+    ],
+)
+def test_what_does_not_fit_the_weights_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        create_pipeline(PipelineConfig(**options))
 
 
-def test_an_image_that_is_not_of_the_cameras_size_is_refused():
-    pytest.importorskip("mediapipe")
-    pipeline = create_pipeline(PipelineConfig())
-    try:
-        with pytest.raises(ValueError, match="as its camera says"):
-            pipeline.process(np.zeros((100, 160, 3), np.uint8), CAMERA)
-    finally:
+@pytest.mark.parametrize(("tracker", "kind"), [("auto", LandmarkTracker), ("detector", MediaPipeDetector)])
+def test_the_tracker_is_the_one_asked_for(tracker, kind):
+    part = factory._create_tracker(PipelineConfig(tracker=tracker), None)
+    assert isinstance(part, kind)
+    part.close()
+
+
+def test_the_default_pipeline_follows_the_clip_s_hand_steadily():
+    plain = PipelineConfig(max_hands=1, temporal=False, root_filter=False)
+    steady = PipelineConfig(max_hands=1)
+    frames = [frame for frame, _ in zip(render_clip(), range(25), strict=False)]
+    trembling = {}
+    for name, config in (("plain", plain), ("steady", steady)):
+        pipeline = create_pipeline(config)
+        errors, numbers = [], set()
+        for number, frame in enumerate(frames):
+            (pose,) = pipeline.process(frame.rendering.image, CLIP_CAMERA, number / 30).hands
+            assert pose.valid
+            errors.append(pose.joints_m - frame.rendering.hands[0].joints_m)
+            numbers.add(pose.track_id)
         pipeline.close()
+        assert len(numbers) == 1
+        trembling[name] = np.linalg.norm(np.diff(errors, n=2, axis=0), axis=-1).mean()
+    assert trembling["steady"] < 0.7 * trembling["plain"]

@@ -69,6 +69,22 @@ def view_keypoints(rays: Tensor) -> KeypointView:
     return KeypointView(rotation, half_extent, points)
 
 
+def view_box(rays: Tensor) -> KeypointView:
+    """Look at the middle of a box, without a roll: for hands of which no keypoint is known.
+
+    Args:
+        rays: (..., n, 3) of any length, from the camera through the box's corners.
+
+    Returns:
+        A view with the ``half_extent`` of the box's larger side, and NaN for the points.
+    """
+    rays = _unit(rays)
+    rotation = _rotation_to_z(rays.sum(-2))
+    half_extent = _in_view(rays, rotation).abs().amax((-2, -1)).clamp(min=_MIN_EXTENT)
+    points = half_extent.new_full((*half_extent.shape, hand.NUM_JOINTS, 2), torch.nan)
+    return KeypointView(rotation, half_extent, points)
+
+
 def view_rays(view: KeypointView, points: Tensor) -> Tensor:
     """Rays (..., n, 3) in the camera's frame through ``points`` (..., n, 2) of the view, in its unit."""
     normalised = points * view.half_extent[..., None, None]

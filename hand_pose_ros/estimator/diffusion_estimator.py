@@ -1,4 +1,4 @@
-"""The diffusion estimator: a detector's landmarks -> samples of the hand -> one metric pose and its covariance."""
+"""The diffusion estimator: landmarks and picture -> samples of the hand -> one metric pose and its covariance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.estimator.keypoint_input import keypoint_input, why_not
+from hand_pose_ros.estimator.conditions import CONDITIONS, ConditionMaker, HandConditions
 from hand_pose_ros.estimator.metric_pose import PlacedHand, metric_pose, place_hands
 from hand_pose_ros.estimator.sample_fusion import FUSIONS, fuse_samples, reprojection_weights
 from hand_pose_ros.estimator.temporal_smoother import TemporalSmoother, TrackedHands
@@ -34,6 +34,7 @@ class DiffusionEstimatorConfig:
         reprojection may be worse than another's before it counts less; infinite to weigh all alike.
     hand_size_m: length of the bone wrist -> index MCP; None to let the mean lengths of adults decide, which is off
         by some 6 percent of the distance, and is stated so in the covariance.
+    condition: what the network is told of a hand, one of ``CONDITIONS``.
     seed: of the noise, which is drawn once: frames of a video differ by what is seen, not by chance.
     """
 
@@ -42,6 +43,7 @@ class DiffusionEstimatorConfig:
     fusion: str = "angles"
     reprojection_sigma: float = math.inf
     hand_size_m: float | None = None
+    condition: str = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -55,6 +57,8 @@ class DiffusionEstimatorConfig:
             raise ValueError(f"reprojection_sigma must be positive, got {self.reprojection_sigma}")
         if self.hand_size_m is not None and not 0 < self.hand_size_m < math.inf:
             raise ValueError(f"hand_size_m must be positive and finite, got {self.hand_size_m}")
+        if self.condition not in CONDITIONS:
+            raise ValueError(f"condition must be one of {CONDITIONS}, got {self.condition!r}")
 
 
 class DiffusionEstimator:
@@ -76,10 +80,11 @@ class DiffusionEstimator:
             smoother: steadies tracked hands over time; None to take every frame by itself.
 
         Raises:
-            ValueError: more steps than the diffusion has.
+            ValueError: more steps than the diffusion has, or a condition that the network cannot be given.
         """
         self._denoiser = denoiser
         self._config = config or DiffusionEstimatorConfig()
+        self._conditions = ConditionMaker(denoiser, self._config.condition)
         self._spread_scale = spread_scale
         self._sampler = sampler
         self._smoother = smoother
@@ -105,22 +110,16 @@ class DiffusionEstimator:
         ``time_s``: of the frame, for the smoother; None for an image of its own, which is not smoothed.
         """
         poses: list[HandPose | None] = [None] * len(detections)
-        inputs: dict[int, tuple[KeypointView, KeypointCondition]] = {}
+        views: dict[int, tuple[KeypointView, KeypointCondition]] = {}
         for index, detection in enumerate(detections):
-            reason = why_not(detection, camera)
-            if not reason:
-                try:
-                    inputs[index] = keypoint_input(camera, detection)
-                    continue
-                except ValueError as error:
-                    reason = str(error)
-            poses[index] = HandPose.invalid(detection, reason)
-        if inputs:
-            views, conditions = zip(*inputs.values(), strict=True)
-            view = KeypointView(*map(torch.cat, zip(*views, strict=True)))
-            condition = KeypointCondition(*map(torch.cat, zip(*conditions, strict=True)))
-            estimated = self._poses(view, condition, [detections[i] for i in inputs], time_s)
-            for index, pose in zip(inputs, estimated, strict=True):
+            try:
+                views[index] = self._conditions.view(image_bgr, camera, detection)
+            except ValueError as error:
+                poses[index] = HandPose.invalid(detection, str(error))
+        if views:
+            usable = [detections[index] for index in views]
+            conditions = self._conditions.conditions(image_bgr, camera, usable, list(views.values()))
+            for index, pose in zip(views, self._poses(conditions, usable, time_s), strict=True):
                 poses[index] = pose
         return poses
 
@@ -132,14 +131,14 @@ class DiffusionEstimator:
     @torch.inference_mode()
     def _poses(
         self,
-        view: KeypointView,
-        condition: KeypointCondition,
+        conditions: HandConditions,
         detections: list[Detection],
         time_s: float | None,
     ) -> list[HandPose]:
-        denoiser, config = self._denoiser, self._config
+        denoiser, config, view = self._denoiser, self._config, conditions.view
         device = denoiser.mean.device
-        encoded = denoiser.encode(KeypointCondition(*(value.to(device) for value in condition)))
+        keypoints = KeypointCondition(*(value.to(device) for value in conditions.keypoints))
+        encoded = denoiser.encode(keypoints, conditions.image)
         x0 = self._sampler(denoiser, encoded, self._noise, config.steps, self._generator)
         fitted = denoiser.fit(x0.flatten(0, 1), encoded.repeat(config.samples))
         samples = HandParameters(*(value.unflatten(0, (-1, config.samples)) for value in fitted))

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.device import DEVICES
-from hand_pose_ros.estimator.backends import BACKENDS, load_denoiser
+from hand_pose_ros.estimator.backends import BACKENDS, load_denoiser, sees_pictures
+from hand_pose_ros.estimator.conditions import CONDITIONS
 from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.ik_estimator import IkEstimator, IkEstimatorConfig
-from hand_pose_ros.estimator.pipeline import HandPipeline, PoseEstimator
+from hand_pose_ros.estimator.pipeline import HandPipeline
 from hand_pose_ros.estimator.temporal_network import load_temporal_network
 from hand_pose_ros.estimator.temporal_smoother import TemporalSmoother
 from hand_pose_ros.share import share_file
 from hand_pose_ros.tracking.identities import IdentityConfig
+from hand_pose_ros.tracking.image_follower import ImageFollower
 from hand_pose_ros.tracking.root_filter import RootFilter
 from hand_pose_ros.tracking.tracker import HandTracker
 
@@ -37,7 +39,9 @@ class PipelineConfig:
     mirrored: the camera's image is mirrored, as a selfie view is; it is turned back before anything else.
     estimator: one of ``ESTIMATORS``. hand_size_m: the user's bone wrist -> index MCP in metres, None if unknown.
     estimator_model: weights of the diffusion estimator, or folder of its ONNX export; empty for the shipped ones.
-    estimator_backend: what runs it, one of ``BACKENDS``. samples, steps: see ``DiffusionEstimatorConfig``.
+    estimator_backend: what runs it, one of ``BACKENDS``.
+    condition: what it is told of a hand, one of ``CONDITIONS``; with 'image' the tracker follows hands by their
+        pictures, too. samples, steps: see ``DiffusionEstimatorConfig``.
     temporal: steady the diffusion estimator's hands over time. temporal_model: weights of the transformer that
         does it; empty for the shipped ones. temporal_window: frames that it sees; None for all that it can.
     root_filter: filter the wrist's position over time, with any estimator.
@@ -54,6 +58,7 @@ class PipelineConfig:
     estimator: str = "diffusion"
     estimator_model: str = ""
     estimator_backend: str = "auto"
+    condition: str = DiffusionEstimatorConfig.condition
     samples: int = DiffusionEstimatorConfig.samples
     steps: int | None = DiffusionEstimatorConfig.steps
     temporal: bool = True
@@ -69,6 +74,7 @@ class PipelineConfig:
             "tracker": TRACKERS,
             "estimator": ESTIMATORS,
             "estimator_backend": BACKENDS,
+            "condition": CONDITIONS,
             "device": DEVICES,
         }
         for name, choices in allowed.items():
@@ -93,13 +99,16 @@ def create_pipeline(config: PipelineConfig) -> HandPipeline:
         ValueError: a value is out of range, or a model file is missing or not usable.
         ImportError: a library that the detector needs is not installed; the message says which.
     """
+    if config.estimator == "ik":
+        estimator, follower = IkEstimator(IkEstimatorConfig(hand_size_m=config.hand_size_m)), None
+    else:
+        estimator, follower = _create_diffusion_estimator(config)
     smoothers = (RootFilter(),) if config.root_filter else ()
-    return HandPipeline(
-        _create_tracker(config), _create_estimator(config), mirrored=config.mirrored, smoothers=smoothers
-    )
+    tracker = _create_tracker(config, follower)
+    return HandPipeline(tracker, estimator, mirrored=config.mirrored, smoothers=smoothers)
 
 
-def _create_tracker(config: PipelineConfig) -> HandTracker | HandDetector:
+def _create_tracker(config: PipelineConfig, follower: ImageFollower | None) -> HandTracker | HandDetector:
     # Imported here so that only the chosen detector's library has to be installed.
     if config.follows_landmarks:
         from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
@@ -110,7 +119,8 @@ def _create_tracker(config: PipelineConfig) -> HandTracker | HandDetector:
                 min_detection_confidence=config.min_detection_confidence,
                 min_tracking_confidence=config.min_tracking_confidence,
                 identity=IdentityConfig(max_hands=config.max_hands),
-            )
+            ),
+            follower,
         )
     if config.detector == "mediapipe":
         from hand_pose_ros.detection.mediapipe_detector import MediaPipeConfig, MediaPipeDetector
@@ -135,15 +145,21 @@ def _create_tracker(config: PipelineConfig) -> HandTracker | HandDetector:
     )
 
 
-def _create_estimator(config: PipelineConfig) -> PoseEstimator:
-    if config.estimator == "ik":
-        return IkEstimator(IkEstimatorConfig(hand_size_m=config.hand_size_m))
+def _create_diffusion_estimator(
+    config: PipelineConfig,
+) -> tuple[DiffusionEstimator, ImageFollower | None]:
+    """The estimator, and what follows hands where it is told of their pictures only."""
     model = config.estimator_model or share_file(SHIPPED_MODEL)
     denoiser, spread_scale = load_denoiser(model, config.estimator_backend, config.device)
     settings = DiffusionEstimatorConfig(
-        samples=config.samples, steps=config.steps, hand_size_m=config.hand_size_m
+        samples=config.samples,
+        steps=config.steps,
+        hand_size_m=config.hand_size_m,
+        condition=config.condition,
     )
-    return DiffusionEstimator(denoiser, spread_scale, settings, smoother=_create_smoother(config))
+    estimator = DiffusionEstimator(denoiser, spread_scale, settings, smoother=_create_smoother(config))
+    follows = config.condition == "image" and sees_pictures(denoiser)
+    return estimator, ImageFollower(denoiser, config.min_tracking_confidence) if follows else None
 
 
 def _create_smoother(config: PipelineConfig) -> TemporalSmoother | None:

@@ -33,6 +33,18 @@ def why_not(detection: Detection, camera: CameraModel) -> str:
     return ""
 
 
+def mirrored_rays(camera: CameraModel, pixels: torch.Tensor, side: str) -> torch.Tensor:
+    """Rays (n, 3) of pixels (n, 2), float64, as a right hand's: x is mirrored for a left one."""
+    rays = camera.rays(pixels)
+    return rays * rays.new_tensor((-1.0, 1.0, 1.0)) if side == "left" else rays
+
+
+def check_view(half_extent: torch.Tensor) -> None:
+    """Raise ValueError if a hand fills more than any camera sees of one, or nothing that can be told."""
+    if not bool((half_extent <= _MAX_HALF_EXTENT).all()):
+        raise ValueError("the hand does not fit into one view of the camera")
+
+
 def keypoint_input(camera: CameraModel, detection: Detection) -> tuple[KeypointView, KeypointCondition]:
     """The canonical view of one detection, with a leading dimension of 1, mirrored if it is a left hand's.
 
@@ -40,12 +52,11 @@ def keypoint_input(camera: CameraModel, detection: Detection) -> tuple[KeypointV
         ValueError: the landmarks cannot be seen from one view.
     """
     pixels = torch.from_numpy(np.asarray(detection.landmarks_px, dtype=np.float64))
-    rays = camera.rays(pixels)
-    if detection.side == "left":
-        rays = rays * rays.new_tensor((-1.0, 1.0, 1.0))
+    rays = mirrored_rays(camera, pixels, detection.side)
     view = view_keypoints(rays[None])
-    if not int(view.points.isfinite().all(-1).sum()) >= MIN_KEYPOINTS or view.half_extent > _MAX_HALF_EXTENT:
+    if not int(view.points.isfinite().all(-1).sum()) >= MIN_KEYPOINTS:
         raise ValueError("the landmarks do not fit into one view of the camera")
+    check_view(view.half_extent)
     depth = torch.full_like(rays[:, 0], torch.nan)
     if detection.landmarks_m is not None:
         depth = relative_depth(torch.from_numpy(np.asarray(detection.landmarks_m, dtype=np.float64)))

@@ -106,7 +106,7 @@ class HandPipeline:
         time_s = self._clock.advance(stamp_s)
         if self._mirrored:
             image_bgr, camera = mirrored_image(image_bgr), mirrored_camera(camera)
-        detections = self._tracker.track(image_bgr, time_s)
+        detections = self._tracker.track(image_bgr, time_s, camera)
         detected = time.perf_counter()
         hands = self._estimator.estimate(image_bgr, camera, detections, time_s)
         estimated = time.perf_counter()

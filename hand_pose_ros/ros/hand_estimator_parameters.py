@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hand_pose_ros.device import DEVICES
 from hand_pose_ros.estimator.backends import BACKENDS
+from hand_pose_ros.estimator.conditions import CONDITIONS
 from hand_pose_ros.estimator.factory import DETECTORS, ESTIMATORS, TRACKERS, PipelineConfig
 from hand_pose_ros.ros.parameters import NodeParameters, parameter
 
@@ -54,6 +55,13 @@ class HandEstimatorParameters(NodeParameters):
         PipelineConfig.estimator_backend,
         "What runs the diffusion estimator's network.",
         choices=BACKENDS,
+        read_only=True,
+    )
+    condition: str = parameter(
+        PipelineConfig.condition,
+        "What the diffusion estimator is told of a hand: its landmarks (`keypoints`), its picture (`image`), or "
+        "`both`; `auto` is what the detector gives and the weights see.",
+        choices=CONDITIONS,
         read_only=True,
     )
     samples: int = parameter(
@@ -160,6 +168,7 @@ class HandEstimatorParameters(NodeParameters):
             estimator=self.estimator,
             estimator_model=self.estimator_model,
             estimator_backend=self.estimator_backend,
+            condition=self.condition,
             samples=self.samples,
             steps=self.steps or None,
             temporal=self.temporal,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hand_pose_ros import hand
+from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.detector import check_image
 from hand_pose_ros.detection.mediapipe_crop import RotatedSquare
@@ -16,6 +17,7 @@ from hand_pose_ros.detection.mediapipe_models import TfliteNetwork, read_models
 from hand_pose_ros.detection.mediapipe_palms import Palm, PalmDetector
 from hand_pose_ros.pose import Detection
 from hand_pose_ros.tracking.identities import HandIdentities, IdentityConfig
+from hand_pose_ros.tracking.image_follower import ImageFollower
 from hand_pose_ros.tracking.observation import Observation
 from hand_pose_ros.tracking.search_schedule import SearchSchedule
 
@@ -71,8 +73,13 @@ class LandmarkTracker:
     one. The score is the presence of a hand; ``landmarks_m`` are the network's: about 2 cm wrong.
     """
 
-    def __init__(self, config: LandmarkTrackerConfig | None = None) -> None:
+    def __init__(
+        self, config: LandmarkTrackerConfig | None = None, follower: ImageFollower | None = None
+    ) -> None:
         """Load the networks.
+
+        Args:
+            follower: what follows hands instead of the landmark network, which then only finds them.
 
         Raises:
             DetectorUnavailableError: LiteRT or the networks are not installed. ValueError: no usable model file.
@@ -85,21 +92,24 @@ class LandmarkTracker:
         )
         self._landmarks: LandmarkNetwork | None = LandmarkNetwork(TfliteNetwork(models.landmarks, threads))
         self._identities = HandIdentities(self._config.identity)
+        self._follower = follower
         self._schedule = SearchSchedule()
         self.counts = TrackerCounts()
 
-    def track(self, image_bgr: np.ndarray, time_s: float) -> list[Detection]:
+    def track(
+        self, image_bgr: np.ndarray, time_s: float, camera: CameraModel | None = None
+    ) -> list[Detection]:
         """See :class:`~hand_pose_ros.tracking.tracker.HandTracker`; images of any size.
 
         Raises:
-            ValueError: not an image. RuntimeError: the tracker is closed.
+            ValueError: not an image, or no camera where a follower needs one. RuntimeError: the tracker is closed.
         """
         image = check_image(image_bgr)
         if self._landmarks is None:
             raise RuntimeError("the tracker is closed")
         following = bool(self._identities.followed)
         max_hands = self._config.identity.max_hands
-        hands = self._follow(image, time_s)
+        hands = self._follow(image, time_s) if self._follower is None else self._look(image, time_s, camera)
         seen = self._identities.distinct(hands)
         hidden = self._may_be_hidden(seen)
         searched = self._schedule.due(len(seen), max_hands, hidden)
@@ -130,9 +140,21 @@ class LandmarkTracker:
             expected = track.predicted(time_s)[: hand.NUM_JOINTS]
             answer = self._landmarks.find(image, RotatedSquare.around_landmarks(expected))
             if answer.presence >= self._config.min_tracking_confidence and _plausible(
-                answer, expected, image
+                answer.landmarks_px, expected, image
             ):
                 found.append(self._observation(answer))
+        return found
+
+    def _look(self, image: np.ndarray, time_s: float, camera: CameraModel | None) -> list[Observation]:
+        """The same by the follower, which knows nothing of sides."""
+        if camera is None:
+            raise ValueError("hands are followed by their pictures, for which the camera must be given")
+        found = []
+        for track in self._identities.followed:
+            expected = track.predicted(time_s)[: hand.NUM_JOINTS]
+            one = self._follower.find(image, camera, expected, track.side)
+            if one is not None and _plausible(one.landmarks_px, expected, image):
+                found.append(Observation.of(one, 0.5))
         return found
 
     def _may_be_hidden(self, seen: list[Observation]) -> bool:
@@ -169,10 +191,10 @@ class LandmarkTracker:
         return Observation.of(detection, answer.right)
 
 
-def _plausible(answer: CropLandmarks, expected: np.ndarray, image: np.ndarray) -> bool:
+def _plausible(found_px: np.ndarray, expected: np.ndarray, image: np.ndarray) -> bool:
     """Whether a hand is in the image and about as large as expected: the network always answers something."""
-    inside = ((answer.landmarks_px >= 0) & (answer.landmarks_px < image.shape[1::-1])).all(axis=1)
-    growth = np.ptp(answer.landmarks_px, axis=0).max() / max(np.ptp(expected, axis=0).max(), 1.0)
+    inside = ((found_px >= 0) & (found_px < image.shape[1::-1])).all(axis=1)
+    growth = np.ptp(found_px, axis=0).max() / max(np.ptp(expected, axis=0).max(), 1.0)
     return bool(inside.mean() >= _LEAST_IN_IMAGE and 1 / _LARGEST_GROWTH < growth < _LARGEST_GROWTH)
 
 

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.pose import Detection
 from hand_pose_ros.tracking.identities import HandIdentities, IdentityConfig
@@ -16,10 +17,15 @@ from hand_pose_ros.tracking.observation import Observation
 class HandTracker(Protocol):
     """Finds the hands of a video's frames, each with a number that stays with it."""
 
-    def track(self, image_bgr: np.ndarray, time_s: float) -> list[Detection]:
-        """The hands of the next frame, (H, W, 3) uint8 BGR, with ``track_id``.
+    def track(
+        self, image_bgr: np.ndarray, time_s: float, camera: CameraModel | None = None
+    ) -> list[Detection]:
+        """The hands of the next frame, with ``track_id``.
 
-        ``time_s`` must not fall from call to call (see :class:`~hand_pose_ros.tracking.frame_clock.FrameClock`).
+        Args:
+            image_bgr: (H, W, 3) uint8.
+            time_s: must not fall from call to call (see :class:`~hand_pose_ros.tracking.frame_clock.FrameClock`).
+            camera: of the image; only some trackers need it.
         """
 
     def reset(self) -> None:
@@ -40,7 +46,9 @@ class NumberedDetector:
         self._detector = detector
         self._identities = HandIdentities(config)
 
-    def track(self, image_bgr: np.ndarray, time_s: float) -> list[Detection]:
+    def track(
+        self, image_bgr: np.ndarray, time_s: float, camera: CameraModel | None = None
+    ) -> list[Detection]:
         """See :class:`HandTracker`."""
         return self._identities.update(
             [Observation.of(one) for one in self._detector.detect(image_bgr)], time_s
