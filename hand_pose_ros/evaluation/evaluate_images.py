@@ -13,14 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from hand_pose_ros.data.hand_images import HandImages, ShardedHandImages
-from hand_pose_ros.detection.detector import HandDetector
+from hand_pose_ros.data.hand_images import HandImages
 from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.factory import SHIPPED_MODEL
 from hand_pose_ros.evaluation import image_report, report
 from hand_pose_ros.evaluation.comparison import Comparison, compare, photo_set
 from hand_pose_ros.evaluation.image_degradation import degradation_series
-from hand_pose_ros.evaluation.image_detections import ImageDetections, cached_detections
+from hand_pose_ros.evaluation.image_detections import ImageDetections, cached_detections, open_mediapipe
 from hand_pose_ros.evaluation.image_estimates import cut, estimate_from_images, in_stored_view, jittered_views
 from hand_pose_ros.evaluation.image_scores import JointErrors, hand_means, joint_errors, photo_figures
 from hand_pose_ros.evaluation.image_sets import (
@@ -32,6 +31,7 @@ from hand_pose_ros.evaluation.image_sets import (
     SHIPPED,
     Networks,
     estimate_set,
+    read_hands,
 )
 from hand_pose_ros.evaluation.image_sheet import contact_sheet, spread_choice
 from hand_pose_ros.evaluation.lifting import load_network
@@ -102,10 +102,10 @@ def _evaluate(options: argparse.Namespace) -> str:
 def _sections(options: argparse.Namespace, networks: Networks) -> Iterator[str]:
     detect = partial(_detect, options.cache)
     if options.rendered:
-        rendered = _read(options.rendered, options.every)
+        rendered = read_hands(options.rendered, options.every)
         yield _rendered(rendered, networks, detect(rendered, "rendered"))
     if options.held_back:
-        held_back = _read(options.held_back, options.every)
+        held_back = read_hands(options.held_back, options.every)
         yield _held_back(held_back, networks)
         if options.sheet is not None:
             _write_sheet(held_back, _SHEET, networks, options.sheet)
@@ -121,19 +121,8 @@ def _sections(options: argparse.Namespace, networks: Networks) -> Iterator[str]:
         _write_sheet(rendered, _OWN_SHEET, networks, options.output / "image_features.jpg")
 
 
-def _read(folders: list[Path], every: int) -> HandImages:
-    table = ShardedHandImages(folders)
-    return table.rows(np.arange(0, len(table), every))
-
-
 def _detect(cache: Path | None, images: HandImages, name: str) -> ImageDetections:
-    return cached_detections(images, _detector, cache, name)
-
-
-def _detector() -> HandDetector:
-    from hand_pose_ros.detection.mediapipe_detector import MediaPipeConfig, MediaPipeDetector
-
-    return MediaPipeDetector(MediaPipeConfig(tracking=False, min_detection_confidence=0.3))
+    return cached_detections(images, open_mediapipe, cache, name)
 
 
 def _rendered(images: HandImages, networks: Networks, detections: ImageDetections) -> str:
@@ -185,7 +174,7 @@ def _photos(options: argparse.Namespace, networks: Networks) -> Iterator[Compari
         methods[name] = estimator_method(estimator)
     shipped = DiffusionEstimator(networks.keypoints, float(networks.keypoints.spread_scale), networks.config)
     methods |= {SHIPPED: estimator_method(shipped), DETECTOR: detector_3d}
-    detector = _detector()
+    detector = open_mediapipe()
     try:
         for folder in options.photos:
             hands = photo_set(folder.name, read_samples(folder)[:: options.every], detector)
@@ -205,7 +194,7 @@ def _write_sheet(images: HandImages, count: int, networks: Networks, path: Path)
     estimates = estimate_from_images(networks.image, some, jittered_views(some, _SHEET_SEED), networks.config)
     errors: JointErrors = joint_errors(in_stored_view(some, estimates), some)
     captions = [f"{value:.1f} px" for value in hand_means(errors.projected_px)]
-    crops = cut(some, estimates.change, networks.image)
+    crops = cut(some, estimates.change, networks.image.crops)
     margin = networks.image.crops.margin
     sheet = contact_sheet(crops, estimates, margin, _SHEET_COLUMNS, captions=captions)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -78,6 +78,17 @@ def detect_in_images(images: HandImages, detector: HandDetector, zoom: int = ZOO
     return ImageDetections(points, depth, landmarks, inside, side)
 
 
+def open_mediapipe() -> HandDetector:
+    """MediaPipe for single images, as it searches labelled photos.
+
+    Raises:
+        ImportError: it is not installed, or has no model of its own.
+    """
+    from hand_pose_ros.detection.mediapipe_detector import MediaPipeConfig, MediaPipeDetector
+
+    return MediaPipeDetector(MediaPipeConfig(tracking=False, min_detection_confidence=0.3))
+
+
 def cached_detections(
     images: HandImages, detector: Callable[[], HandDetector], cache: Path | None, name: str
 ) -> ImageDetections:

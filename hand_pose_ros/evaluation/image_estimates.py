@@ -25,7 +25,9 @@ from hand_pose_ros.evaluation.lifting import lift
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.hand_image_diffusion import HandImageDiffusion
+from hand_pose_ros.networks.hand_image_regressor import HandImageRegressor
 from hand_pose_ros.networks.hand_sampling import HandDenoiser
+from hand_pose_ros.networks.image_encoder import ImageEncoderConfig, normalised
 from hand_pose_ros.training.image_batches import detected_view_change
 
 _CHUNK = 64  # crops that are encoded at once
@@ -70,9 +72,9 @@ def keypoint_views(images: HandImages, points: np.ndarray) -> ViewChange:
     return detected_view_change(images.half_extent, points)
 
 
-def cut(images: HandImages, change: ViewChange, network: HandImageDiffusion) -> np.ndarray:
-    """Crops (n, s, s, 3) uint8 of these views; black where the stored images end."""
-    size = network.crops.size_px, network.crops.margin
+def cut(images: HandImages, change: ViewChange, encoder: ImageEncoderConfig) -> np.ndarray:
+    """Crops (n, s, s, 3) uint8 of these views, as ``encoder`` wants them; black where the stored images end."""
+    size = encoder.size_px, encoder.margin
     generator = np.random.default_rng(0)  # nothing is random without augmentation
     return augment(images, AugmentationConfig.none(), generator, *size, change).hands.image
 
@@ -107,7 +109,7 @@ def estimate_from_keypoints(
     condition = keypoint_condition(images, detections, change)
     image = None
     if with_image:
-        _, image = look(denoiser, cut(images, change, denoiser), condition.half_extent)
+        _, image = look(denoiser, cut(images, change, denoiser.crops), condition.half_extent)
     return _estimate(denoiser, change, condition, image, condition.points, config)
 
 
@@ -116,36 +118,47 @@ def estimate_from_images(
 ) -> CropEstimates:
     """Hands from crops alone, in the views of ``change``."""
     extent = torch.from_numpy(change.half_extent.astype(np.float32))
-    points, image = look(network, cut(images, change, network), extent)
-    nothing = torch.full_like(points[..., 0], torch.nan)
-    condition = KeypointCondition(
-        torch.full_like(points, torch.nan), nothing, nothing, torch.zeros_like(nothing).bool(), extent
-    )
+    points, image = look(network, cut(images, change, network.crops), extent)
+    condition = unknown_keypoints(extent)
     return _estimate(network, change, condition, image, points, config)
 
 
+def unknown_keypoints(half_extent: Tensor) -> KeypointCondition:
+    """The condition of hands without keypoints in views of ``half_extent`` (n,)."""
+    points = half_extent.new_full((len(half_extent), hand.NUM_JOINTS, 2), torch.nan)
+    nothing = points[..., 0]
+    return KeypointCondition(points, nothing, nothing, torch.zeros_like(nothing).bool(), half_extent)
+
+
 @torch.inference_mode()
-def look(network: HandImageDiffusion, crops: np.ndarray, half_extent: Tensor) -> tuple[Tensor, Tensor]:
+def look(
+    network: HandImageDiffusion | HandImageRegressor, crops: np.ndarray, half_extent: Tensor
+) -> tuple[Tensor, Tensor]:
     """The heatmaps' points (n, 21, 2) in crops (n, s, s, 3), and the condition that the crops are."""
     points, conditions = [], []
     for start in range(0, len(crops), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        seen, condition = network.see_crops(crops[rows], half_extent[rows])
-        points.append(seen.points.cpu())
-        conditions.append(condition.cpu())
+        seen, condition = network.see(normalised(crops[rows]), half_extent[rows])
+        points.append(seen.points)
+        conditions.append(condition)
     return torch.cat(points), torch.cat(conditions)
 
 
 def in_stored_view(images: HandImages, estimates: CropEstimates) -> Estimates:
     """Estimates where their labels are."""
     change, extent = estimates.change, images.half_extent.astype(np.float64)[:, None, None]
-    rays = estimates.points.astype(np.float64) * change.half_extent[:, None, None]
-    rays = np.concatenate((rays, np.ones_like(rays[..., :1])), axis=-1)
     return Estimates(
         estimates.hands.joints.double().numpy() @ change.rotation,
         _projected(estimates.placed_m @ change.rotation) / extent,
-        _projected(rays @ change.rotation) / extent,
+        points_in_stored_view(images, change, estimates.points),
     )
+
+
+def points_in_stored_view(images: HandImages, change: ViewChange, points: np.ndarray) -> np.ndarray:
+    """Points (n, 21, 2) of the views of ``change``, each in half extents, where the labels are."""
+    rays = points.astype(np.float64) * change.half_extent[:, None, None]
+    rays = np.concatenate((rays, np.ones_like(rays[..., :1])), axis=-1)
+    return _projected(rays @ change.rotation) / images.half_extent.astype(np.float64)[:, None, None]
 
 
 def scattered(estimates: Estimates, rows: np.ndarray, count: int) -> Estimates:

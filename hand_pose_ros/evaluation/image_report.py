@@ -27,6 +27,8 @@ _AXES: Final = {
     "occlusion": ("occlusion: share of the joints that is covered", HIDDEN_SHARES),
 }
 
+_WITH_IMAGE: Final = f"{IMAGE}, {BOTH}"
+
 
 def rendered_table(title: str, errors: Mapping[str, JointErrors], visible: np.ndarray) -> str:
     """A row for each method: means over hands of all joints, and in brackets of visible / hidden ones.
@@ -120,7 +122,9 @@ def plot_degradation(series: Mapping[str, Series], path: Path) -> None:
                     axes.plot(x, every, linestyle="--", color=colour, label=f"{name}, all hands")
             if name in (IMAGE, KEYPOINTS):
                 missing = 100 * (1 - np.isfinite(errors.aligned).mean(1))
-                panels[2].plot(x, missing, marker="o", color=colour, label=name)
+                panels[2].plot(
+                    x, missing, marker="o", color=colour, label=_WITH_IMAGE if name == IMAGE else name
+                )
         titles = ("PA-MPJPE (mm)", "root-relative MPJPE (mm)", "hands without an estimate (%)")
         for axes, title in zip(panels, titles, strict=True):
             axes.set(xlabel=label, ylabel=title)

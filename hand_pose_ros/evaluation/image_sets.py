@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from hand_pose_ros.data.hand_images import HandImages
+from hand_pose_ros.data.hand_images import HandImages, ShardedHandImages
 from hand_pose_ros.data.view_jitter import ViewChange
 from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimatorConfig
 from hand_pose_ros.evaluation.image_detections import ImageDetections
@@ -32,7 +33,8 @@ BOTH: Final = "both"
 SHIPPED: Final = "keypoints only, weights without images"
 DETECTOR: Final = "MediaPipe"
 METHODS: Final = (IMAGE, SECOND, KEYPOINTS, BOTH, SHIPPED, DETECTOR)
-_SEED: Final = 70_001  # of the views
+VIEW_SEED: Final = 70_001
+"""Of the views that image only looks from."""
 
 
 class Networks(NamedTuple):
@@ -41,6 +43,16 @@ class Networks(NamedTuple):
     image: HandImageDiffusion
     keypoints: HandDiffusion | None
     config: DiffusionEstimatorConfig
+
+
+def read_hands(folders: Sequence[Path], every: int = 1) -> HandImages:
+    """Every n-th hand of folders of shards.
+
+    Raises:
+        ValueError: no shard in them, or a broken one.
+    """
+    table = ShardedHandImages(folders)
+    return table.rows(np.arange(0, len(table), every))
 
 
 def estimate_set(
@@ -59,7 +71,7 @@ def estimate_set(
     found = np.flatnonzero(detections.found)
     estimates: dict[str, Estimates] = {}
     if {IMAGE, SECOND, BOTH} & set(methods):
-        views = jittered_views(images, _SEED)
+        views = jittered_views(images, VIEW_SEED)
         first = estimate_from_images(networks.image, images, views, networks.config)
         estimates[IMAGE] = in_stored_view(images, first)
     if SECOND in methods:
