@@ -54,18 +54,12 @@ def degradation_series(
             estimates = estimate_set(networks, worse, detections, DEGRADED_METHODS)
             found.append(detections.found)
             rows.append({name: joint_errors(one, worse) for name, one in estimates.items()})
-        names = [name for name in DEGRADED_METHODS if name in rows[0]]
-        nothing = np.full(images.count, np.nan)
         errors = {
             name: HandErrors(
-                *(
-                    np.stack(
-                        [hand_means(getattr(row[name], field)) if name in row else nothing for row in rows]
-                    )
-                    for field in ("aligned_mm", "relative_mm")
-                )
+                np.stack([hand_means(row[name].aligned_mm) for row in rows]),
+                np.stack([hand_means(row[name].relative_mm) for row in rows]),
             )
-            for name in names
+            for name in rows[0]
         }
         series[kind] = Series(np.stack(found), errors)
     return series

@@ -163,10 +163,15 @@ def points_in_stored_view(images: HandImages, change: ViewChange, points: np.nda
 
 def scattered(estimates: Estimates, rows: np.ndarray, count: int) -> Estimates:
     """Those of ``rows`` among ``count`` hands, the others NaN."""
-    every = [np.full((count, *value.shape[1:]), np.nan) for value in estimates]
+    every = no_estimates(count)
     for target, value in zip(every, estimates, strict=True):
         target[rows] = value
-    return Estimates(*every)
+    return every
+
+
+def no_estimates(count: int) -> Estimates:
+    """Of ``count`` hands that nothing is known of."""
+    return Estimates(*(np.full((count, hand.NUM_JOINTS, size), np.nan) for size in (3, 2, 2)))
 
 
 def detector_estimates(images: HandImages, detections: ImageDetections) -> Estimates:

@@ -61,11 +61,9 @@ def real_table(title: str, errors: Mapping[str, JointErrors]) -> str:
     for one in errors.values():
         hands = hand_means(one.projected_px)
         known = hands[np.isfinite(hands)]
-        few = (
-            [cell(float(value), 1) for value in np.percentile(known, (50, 90))] if len(known) else ["-", "-"]
-        )
-        points = cell(mean(hand_means(one.points_px)), 1)
-        cells.append([str(len(known)), cell(mean(hands), 1), *few, points])
+        most = float(np.percentile(known, 90)) if len(known) else float("nan")
+        values = (mean(hands), _median(hands), most, mean(hand_means(one.points_px)))
+        cells.append([str(len(known)), *(cell(value, 1) for value in values)])
     return f"**{title}**\n\n{markdown_table(columns, list(errors), cells)}"
 
 
@@ -77,7 +75,7 @@ def source_table(errors: JointErrors, images: HandImages, method: str) -> str:
         source = SOURCES[number - 1] if 0 < number <= len(SOURCES) else None
         hands = hand_means(errors.projected_px[rows])
         names.append(source.content if source else f"source {number}")
-        cells.append([str(int(rows.sum())), cell(mean(hands), 1), cell(float(np.nanmedian(hands)), 1)])
+        cells.append([str(int(rows.sum())), cell(mean(hands), 1), cell(_median(hands), 1)])
     return markdown_table([f"{method}, by source", "hands", "mean, px of 128", "median"], names, cells)
 
 
@@ -133,6 +131,11 @@ def plot_degradation(series: Mapping[str, Series], path: Path) -> None:
     rows[0, 0].legend(fontsize=7)
     rows[0, 2].legend(fontsize=8)
     save_figure(picture, path)
+
+
+def _median(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else float("nan")
 
 
 def _split(value: Figure) -> str:

@@ -21,6 +21,7 @@ from hand_pose_ros.evaluation.image_estimates import (
     in_stored_view,
     jittered_views,
     keypoint_views,
+    no_estimates,
     scattered,
 )
 from hand_pose_ros.networks.hand_diffusion import HandDiffusion
@@ -80,16 +81,18 @@ def estimate_set(
         estimates[SECOND] = in_stored_view(images, second)
 
     def of_found(estimate: Callable[[HandImages, ImageDetections], CropEstimates]) -> Estimates:
+        if not len(found):
+            return no_estimates(images.count)
         some = images.rows(found)
         one = in_stored_view(some, estimate(some, detections.rows(found)))
         return scattered(one, found, images.count)
 
     config = networks.config
-    if len(found) and KEYPOINTS in methods:
+    if KEYPOINTS in methods:
         estimates[KEYPOINTS] = of_found(
             lambda some, seen: estimate_from_keypoints(networks.image, some, seen, config)
         )
-    if len(found) and BOTH in methods:
+    if BOTH in methods:
         both = of_found(
             lambda some, seen: estimate_from_keypoints(networks.image, some, seen, config, with_image=True)
         )
@@ -98,7 +101,7 @@ def estimate_set(
             for target, value in zip(both, estimates[IMAGE], strict=True):
                 target[without] = value[without]
         estimates[BOTH] = both
-    if len(found) and SHIPPED in methods and networks.keypoints is not None:
+    if SHIPPED in methods and networks.keypoints is not None:
         estimates[SHIPPED] = of_found(
             lambda some, seen: estimate_from_keypoints(networks.keypoints, some, seen, config)
         )
