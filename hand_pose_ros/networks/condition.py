@@ -130,8 +130,8 @@ class ConditionConfig:
 class ConditionEncoder(nn.Module):
     """Keypoints and/or image features -> :class:`Encoded`.
 
-    With ``image_joints``, what the image encoder takes for the joints stands in for keypoints where there are none,
-    so that what was learned from keypoints holds for images, too.
+    With ``image_joints``, what the image encoder takes for the joints stands in for keypoints where there are
+    none, so that what was learned from keypoints holds for images, too.
     """
 
     def __init__(self, config: ConditionConfig) -> None:

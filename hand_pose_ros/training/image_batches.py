@@ -1,7 +1,7 @@
 """Batches of hands in pictures, with a detector's keypoints beside them: from shards of images to a step's input.
 
-A batch depends on the shards and on one number, its seed, and is made with NumPy and OpenCV in a thread of its own,
-while the network is busy with the one before.
+A batch depends on the shards and on one number, its seed, and is made with NumPy and OpenCV in a thread of
+its own, while the network is busy with the one before.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class ImageDataOptions:
         need it. negatives: crops per step that do not show a right hand where one is expected, besides.
     detector_views: share of the crops that are cut where a detector's noisy keypoints say, as at run time; the
         others are jittered at random, more widely.
-    validation_rendered, validation_real: folders of shards to validate on, at most held_back pictures of each. Where
-        they are not given, as many at the end of what is listed above are not trained on, but validated on.
+    validation_rendered, validation_real: folders of shards to validate on, at most held_back pictures of
+        each. Where they are not given, as many at the end of what is listed above are held back from training.
     """
 
     rendered: tuple[str, ...] = ()
@@ -70,8 +70,8 @@ class ImageBatch(NamedTuple):
     """n pictures of hands and k that are none, as tensors.
 
     crops: (n + k, s, s, 3) uint8 BGR. condition: keypoints of the n hands, as a detector gives them, in the crops'
-    views. Of the n hands in the crops' views, see :class:`~hand_pose_ros.data.hand_images.HandImages`: points, depth,
-    visible, joints, wrist, angles, proportions, rotation, sigma, weight, source.
+    views. Of the n hands in the crops' views, see :class:`~hand_pose_ros.data.hand_images.HandImages`:
+    points, depth, visible, joints, wrist, angles, proportions, rotation, sigma, weight, source.
     roll_rad (n,), shift (n, 2), scale (n,): how the crop's view differs from the stored one; with ``pairs`` the
     hands n / 2 to n are the first half once more, otherwise augmented.
     """
