@@ -47,6 +47,7 @@ setup(
             f"hand_train = {NAME}.training.train:main",
             f"hand_export_onnx = {NAME}.networks.hand_onnx:main",
             f"hand_limits = {NAME}.kinematics.extract_limits:main",
+            f"hand_real_images = {NAME}.data.real_hand_images:main",
             f"hand_urdf = {NAME}.urdf:main",
             f"hand_estimator = {NAME}.ros.hand_estimator_node:main",
             f"video_player = {NAME}.ros.video_player:main",

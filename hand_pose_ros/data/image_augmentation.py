@@ -32,7 +32,9 @@ CROP_MARGIN: Final = 1.5
 """Half extents of the crop's own view that crops span to either side, in training and at run time."""
 
 _REFERENCE_PX = 128  # size of the crops that lengths in pixels are stated for
-_HOLE = np.ones((5, 5), np.uint8)
+_AREA = np.ones((5, 5), np.uint8)
+_AREA_AND_EDGE = np.ones((7, 7), np.uint8)  # one pixel more, into which black was blended
+_MOST_LIGHT, _LEAST_LIGHT = 0.55, 0.004  # mean light of a picture that exposure may lead to, of what is white
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class AugmentationConfig:
     view: ViewJitterConfig | None = field(default_factory=ViewJitterConfig)
     occluders: OccluderConfig | None = field(default_factory=OccluderConfig)
     photometric: PhotometricConfig | None = field(default_factory=PhotometricConfig)
-    fill_share: float = 0.6
+    fill_share: float = 0.7
 
     @classmethod
     def none(cls) -> AugmentationConfig:
@@ -176,6 +178,9 @@ def change_picture(
         stops = drawn(config.exposure_stops)
         if generator.random() < config.clipping_share:
             stops = strength * config.clipping_stops * generator.random()
+        light = (max(np.mean(cv2.mean(image)[:3]), 1.0) / 255) ** 2.2
+        brightest, darkest = np.log2(_MOST_LIGHT / light), np.log2(_LEAST_LIGHT / light)
+        stops = min(max(stops, min(darkest, 0.0)), max(brightest, 0.0))  # what is so already may stay so
         image = photometric.tone(
             image,
             float(2**stops),
@@ -210,12 +215,13 @@ def fill_outside(image: np.ndarray, others: HandImages, generator: np.random.Gen
     taken.
     """
     black = cv2.inRange(image, (0, 0, 0), (0, 0, 0))
-    black = cv2.morphologyEx(black, cv2.MORPH_OPEN, _HOLE, borderType=cv2.BORDER_CONSTANT, borderValue=255)
+    black = cv2.erode(black, _AREA)  # beyond the crop's edge it goes on as at the edge
     if not black.any():
         return image
-    black = cv2.dilate(black, _HOLE[:3, :3])  # and the edge, into which black was blended
+    black = cv2.dilate(black, _AREA_AND_EDGE)
     if generator.random() < 0.4:
-        filling = np.full_like(image, generator.integers(0, 256, 3))
+        wall = generator.uniform(0, 255) + 30 * generator.standard_normal(3)
+        filling = np.full_like(image, wall.clip(0, 255))
     else:
         filling = piece(image.shape[0], others, generator)
     return cv2.copyTo(filling, black, image.copy())

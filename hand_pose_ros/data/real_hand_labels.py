@@ -1,0 +1,129 @@
+"""Reader of a folder of pseudo-labelled real hands: crops in tar files, and what MediaPipe says of them.
+
+The folder holds ``labels.npz``, with one row per crop, and any number of ``*.tar`` with a ``<id>.jpg`` for
+each. Crops are square and cut parallel to the picture's sides; what lies outside of the picture is black.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from hand_pose_ros import hand
+
+CROP_PX: Final = 192
+_COLUMNS: Final = {
+    "names": ("id", ()),
+    "repositories": ("repo", ()),
+    "sides": ("handedness", ()),
+    "boxes": ("box", (3,)),
+    "sizes": ("src_wh", (2,)),
+    "extents": ("src_ext", ()),
+    "xy": ("xy", (hand.NUM_JOINTS, 2)),
+    "world": ("world", (hand.NUM_JOINTS, 3)),
+    "weight": ("weight", ()),
+}
+"""Fields, the columns they are stored as, and the shape of a row's entry."""
+_SIDES: Final = {"Left": "left", "Right": "right"}
+
+
+@dataclass(frozen=True, eq=False)
+class RealHandLabels:
+    """n crops of hands in pictures (w, h), and the landmarks that MediaPipe finds; the columns of ``labels.npz``.
+
+    names: (n,) str. repositories: (n,) str, the source. sides: (n,) 'left' or 'right', of the hand as
+    pictured. boxes: (n, 3) upper left corner and side of the crop in the picture, pixels, counted from the
+    picture's edge. sizes: (n, 2) width and height of the picture. extents: (n,) larger side of the landmarks'
+    box in it. xy: (n, 21, 2) landmarks in the crop, whose first pixel's centre is 0, 0. world: (n, 21, 3) m,
+    camera's axes. weight: (n,) in [0, 1], how consistent the label is with itself.
+    """
+
+    names: np.ndarray
+    repositories: np.ndarray
+    sides: np.ndarray
+    boxes: np.ndarray
+    sizes: np.ndarray
+    extents: np.ndarray
+    xy: np.ndarray
+    world: np.ndarray
+    weight: np.ndarray
+
+    @property
+    def count(self) -> int:
+        return len(self.names)
+
+    def rows(self, index: np.ndarray) -> RealHandLabels:
+        """The rows of numbers or a mask."""
+        return RealHandLabels(*(getattr(self, item.name)[index] for item in fields(self)))
+
+    @property
+    def picture_points(self) -> np.ndarray:
+        """(n, 21, 2) landmarks in pixels of the picture, whose first pixel's centre is 0, 0."""
+        return self.boxes[:, None, :2] + (self.xy + 0.5) * (self.boxes[:, None, 2:] / CROP_PX) - 0.5
+
+    @property
+    def crop_of_picture(self) -> np.ndarray:
+        """(n, 3, 3) from pixels of the picture to pixels of the crop, the first one's centre at 0, 0 in both."""
+        scale = CROP_PX / self.boxes[:, 2].astype(np.float64)
+        matrix = np.zeros((self.count, 3, 3))
+        matrix[:, 0, 0] = matrix[:, 1, 1] = scale
+        matrix[:, :2, 2] = (0.5 - self.boxes[:, :2]) * scale[:, None] - 0.5
+        matrix[:, 2, 2] = 1
+        return matrix
+
+
+def read_labels(folder: str | Path) -> RealHandLabels:
+    """The table.
+
+    Raises:
+        ValueError: it is missing, or has not these columns.
+    """
+    path = Path(folder) / "labels.npz"
+    if not path.is_file():
+        raise ValueError(f"no labels.npz in {folder}")
+    with np.load(path) as stored:
+        missing = sorted({column for column, _ in _COLUMNS.values()} - set(stored.files))
+        if missing:
+            raise ValueError(f"{path} lacks the columns {', '.join(missing)}")
+        columns = {name: stored[column] for name, (column, _) in _COLUMNS.items()}
+    for name, (column, shape) in _COLUMNS.items():
+        if columns[name].shape != (len(columns["names"]), *shape):
+            raise ValueError(
+                f"{column} of {path} must be {(len(columns['names']), *shape)}, got {columns[name].shape}"
+            )
+    sides = set(columns["sides"].tolist())
+    if not sides <= _SIDES.keys():
+        raise ValueError(f"handedness of {path} must be Left or Right, got {sorted(sides)}")
+    columns["sides"] = np.array([_SIDES[side] for side in columns["sides"].tolist()], dtype="<U5")
+    return RealHandLabels(**columns)
+
+
+def read_crops(folder: str | Path, names: np.ndarray) -> Iterator[np.ndarray]:
+    """The crops (192, 192, 3) uint8 BGR called ``names``, in that order.
+
+    Raises:
+        ValueError: one is missing or not such an image.
+    """
+    paths = sorted(Path(folder).glob("*.tar"))
+    with ExitStack() as stack:
+        members = {}
+        for path in paths:
+            archive = stack.enter_context(tarfile.open(path))
+            members.update({member.name: (archive, member) for member in archive if member.isfile()})
+        for name in names.tolist():
+            found = members.get(f"{name}.jpg")
+            if found is None:
+                raise ValueError(f"none of the {len(paths)} tar files in {folder} holds {name}.jpg")
+            archive, member = found
+            data = np.frombuffer(archive.extractfile(member).read(), np.uint8)
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+            if image is None or image.shape != (CROP_PX, CROP_PX, 3):
+                raise ValueError(f"{name}.jpg of {folder} is no image of {CROP_PX} x {CROP_PX} pixels")
+            yield image

@@ -1,0 +1,64 @@
+"""Stored hand images of a smooth function of the direction, so that any view of them can be made exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from hand_pose_ros.camera.keypoint_view import view_keypoints
+from hand_pose_ros.data.hand_images import (
+    STORED_MARGIN,
+    STORED_SIZE_PX,
+    HandImages,
+    empty_hand_images,
+    pixels_to_view,
+)
+from hand_pose_ros.data.pose_sampler import PoseSampler
+from hand_pose_ros.data.random_views import random_views
+from hand_pose_ros.kinematics.forward import forward_kinematics
+
+
+def sky(rays: np.ndarray, half_extent: float) -> np.ndarray:
+    """Colours (..., 3) in 0 to 255 seen along rays (..., 3): waves of a few tenths of the hand's size."""
+    directions = rays / np.linalg.norm(rays, axis=-1, keepdims=True) / half_extent
+    waves = np.array(((4.0, 1.0, 0.3), (-1.5, 3.5, 0.5), (2.5, -3.0, 0.2)))
+    return 127.5 + 90 * np.sin(directions @ waves.T + np.array((0.3, 1.1, 2.0)))
+
+
+def view_of_sky(
+    half_extent: float, sky_extent: float, R_view_sky: np.ndarray, size_px: int, margin: float
+) -> np.ndarray:
+    """The image (size, size, 3) uint8 that a view takes of it, pixel by pixel."""
+    x, y = np.meshgrid(np.arange(size_px), np.arange(size_px))
+    points = pixels_to_view(np.stack((x, y), -1).astype(float), size_px, margin) * half_extent
+    rays = np.concatenate((points, np.ones_like(points[..., :1])), axis=-1)
+    return sky(rays @ R_view_sky, sky_extent).round().astype(np.uint8)
+
+
+def stored_hands(count: int, seed: int = 0) -> HandImages:
+    """Random right hands with exact labels before :func:`sky`."""
+    generator = torch.Generator().manual_seed(seed)
+    angles, proportions = PoseSampler().sample(count, generator)
+    placed = random_views(forward_kinematics(angles, proportions).joints, generator)
+    joints = forward_kinematics(angles, proportions, placed.rotation).joints
+    wrist = placed.wrist_m / placed.anchor_length_m[:, None]
+    view = view_keypoints(joints + wrist[:, None])
+    hands = empty_hand_images(count)
+    turn = view.rotation.transpose(-1, -2)
+    values = {
+        "points": view.points,
+        "half_extent": view.half_extent,
+        "joints": joints @ turn,
+        "depth": (joints @ turn)[..., 2],
+        "wrist": (wrist[:, None] @ turn)[:, 0],
+        "angles": angles,
+        "proportions": proportions,
+        "rotation": view.rotation @ placed.rotation,
+    }
+    for name, value in values.items():
+        getattr(hands, name)[:] = value.numpy()
+    hands.visible[:] = hands.inside[:] = True
+    hands.sigma[:] = 0
+    for row, extent in enumerate(hands.half_extent.tolist()):
+        hands.image[row] = view_of_sky(extent, extent, np.eye(3), STORED_SIZE_PX, STORED_MARGIN)
+    return hands
