@@ -6,7 +6,7 @@
 
 RUN := tools/run
 PYTEST := $(RUN) python -m pytest --timeout 300 $(PYTEST_ARGS)
-BENCHMARKS ?= forward_kinematics inverse_kinematics root_depth skinning rendering diffusion_estimator graph_latency
+BENCHMARKS ?= forward_kinematics inverse_kinematics root_depth skinning rendering training_images diffusion_estimator graph_latency
 export VENV PYTHON
 
 help: ## this list
@@ -43,6 +43,7 @@ benchmarks: setup ## measure: the quick ones of benchmarks/, or BENCHMARKS=graph
 docs-figures: setup ## draw the pictures of docs/ anew that need no data; the others' commands are on their pages
 	@$(RUN) python docs/figures/frames.py --output docs/images/frames.png
 	@$(RUN) python -m hand_pose_ros.rendering.gallery --output docs/images/gallery.png
+	@$(RUN) python docs/figures/training_images.py --output docs/images/training_images.jpg
 
 clean: ## remove what tests, builds and demos leave behind
 	rm -rf build install log out .pytest_cache .hypothesis .ruff_cache *.egg-info

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.mesh.flesh import JOINT_DEPTHS_M, SLANT
 from hand_pose_ros.mesh.shape import FINGER_RADII_MM
 from hand_pose_ros.shapes import check_shape
 
 _MM: Final = 1e-3 / hand.MEAN_ANCHOR_LENGTH_M  # in anchor lengths
-# Flesh (mm) that may lie in front of a visible joint along the ray, as the renderer has it.
-_FLESH_MM: Final = (30, 27, 21, 18, 15) + (22.5, 16.5, 15, 13.5) * 4
+_FLESH_MM: Final = tuple(1e3 * SLANT * depth for depth in JOINT_DEPTHS_M)
 _PALM_RADIUS_MM: Final = 12.0
 _BALL_MM: Final = (22.0, *(1.1 * radius for finger in hand.FINGERS for radius in FINGER_RADII_MM[finger]))
 """Radius of the flesh around each joint: knuckles are the thickest part of a finger."""

@@ -79,14 +79,14 @@ def observe(
         true_view.points,
         in_true_view[..., 2],
         ~hidden,
-        _inside(in_camera, placed),
+        inside_image(in_camera, placed),
         true_view.rotation @ placed.rotation,
         generator,
     )
     rays = view_rays(true_view, noisy.points)
     view = view_keypoints(rays)
     condition = KeypointCondition(
-        view.points, noisy.depth, noisy.confidence, _inside(rays, placed), view.half_extent
+        view.points, noisy.depth, noisy.confidence, inside_image(rays, placed), view.half_extent
     )
     turn = view.rotation.transpose(-1, -2)
     return ObservedHands(
@@ -95,12 +95,12 @@ def observe(
         condition=condition,
         joints=relative @ turn,
         wrist=(wrist[:, None] @ turn)[:, 0],
-        visible=~hidden & _inside(in_camera, placed),
+        visible=~hidden & inside_image(in_camera, placed),
         placed=placed,
     )
 
 
-def _inside(rays: Tensor, placed: HandView) -> Tensor:
+def inside_image(rays: Tensor, placed: HandView) -> Tensor:
     """(n, 21) whether the camera's image shows the points; a missing point is not inside."""
     image = placed.focal[:, None, None] * rays[..., :2] / rays[..., 2:]
     return ((image.abs() <= placed.aspect[:, None]).all(-1)) & (rays[..., 2] > 0)

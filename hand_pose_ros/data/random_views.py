@@ -24,11 +24,10 @@ ANCHOR_LENGTH_M: Final = (0.06, 0.11)
 """Shortest and longest anchor bone."""
 PARTLY_OUTSIDE: Final = 0.13
 """Share of the hands that the image's border cuts off."""
+NATURAL: Final = 0.25
+"""Share of the hands that are turned as people hold them up, the others being turned in any way."""
 
 _ANCHOR_SPREAD = 0.065  # standard deviation of the anchor length, as a share of its mean
-_NATURAL = (
-    0.25  # share of the hands that are turned as people hold them up, the others being turned in any way
-)
 _NEAREST_M = 0.04  # no joint comes nearer to the camera's plane than this
 _CUT_DISTANCE = 0.6  # hands that are cut off may be nearer by this factor than the distance where they fit
 _MARGIN = 1.02  # and the others stay this much farther than where they just fit
@@ -55,12 +54,13 @@ class HandView(NamedTuple):
     aspect: Tensor
 
 
-def random_views(joints: Tensor, generator: torch.Generator) -> HandView:
+def random_views(joints: Tensor, generator: torch.Generator, natural: float = NATURAL) -> HandView:
     """A random view of each hand, every joint in front of the camera and the hand's middle inside the image.
 
     Args:
         joints: (n, 21, 3) normalised hands: in the wrist frame, in multiples of the anchor length.
         generator: where the randomness comes from, on any device.
+        natural: share of the hands that are held up.
 
     Raises:
         ValueError: ``joints`` has another shape.
@@ -74,7 +74,7 @@ def random_views(joints: Tensor, generator: torch.Generator) -> HandView:
     anchor = anchor.clamp(*ANCHOR_LENGTH_M)
     focal = 1 / torch.tan(torch.deg2rad(draw.between(*FIELD_OF_VIEW_DEG, count)) / 2)
     aspect = _random_aspects(count, draw)
-    rotation = _random_rotations(count, draw)
+    rotation = _random_rotations(count, natural, draw)
     from_wrist = joints @ rotation.transpose(-1, -2) * anchor[:, None, None]
     cut = draw.uniform(count) < PARTLY_OUTSIDE
 
@@ -108,7 +108,7 @@ def _random_aspects(count: int, draw: _Draw) -> Tensor:
     return edges.new_tensor(shapes)[torch.bucketize(draw.uniform(count), edges)]
 
 
-def _random_rotations(count: int, draw: _Draw) -> Tensor:
+def _random_rotations(count: int, natural: float, draw: _Draw) -> Tensor:
     """(count, 3, 3) orientations: uniform over all, but for a share near a raised hand.
 
     Raised hands point up within some 35 degrees, show any side but mostly palm or back, and tip to and fro.
@@ -120,8 +120,8 @@ def _random_rotations(count: int, draw: _Draw) -> Tensor:
     side = math.pi * (draw.uniform(count) < 0.4).to(zero)
     about_length = rotation_from_angles(side + math.radians(40) * draw.normal(count), zero, zero)
     raised = roll @ tilt @ zero.new_tensor(_UPRIGHT) @ about_length
-    natural = draw.uniform(count) < _NATURAL
-    return torch.where(natural[:, None, None], raised, anyhow)
+    chosen = draw.uniform(count) < natural
+    return torch.where(chosen[:, None, None], raised, anyhow)
 
 
 def _border_rays(from_wrist: Tensor, focal: Tensor, aspect: Tensor) -> tuple[Tensor, Tensor]:

@@ -47,7 +47,7 @@ FINGER_RADII_MM = {
     "ring": (10.2, 9.2, 8.2, 7.1),
     "little": (9.2, 8.1, 7.3, 6.4),
 }
-_TIP_OVERHANG_MM = 4.0  # flesh beyond the fingertip joint
+TIP_OVERHANG_MM = 4.0  # flesh beyond the fingertip joint
 _AXIS_DEPTH_MM = 1.2  # the bones lie nearer the back of the finger than its pad
 _FINGER_BLEND_MM = 1.0
 _PALM_BLEND_MM = 3.2
@@ -160,7 +160,7 @@ class HandShape:
                     )
             else:
                 # The last phalanx is flat on top for the nail, and its pad is the fullest.
-                end = 1 + (_TIP_OVERHANG_MM - far) / length
+                end = 1 + (TIP_OVERHANG_MM - far) / length
                 parts.append(self._bone_part(bone, (0, 0, depth), (end, 0, depth - 0.6), (near, far), 0.84))
                 parts.append(
                     self._bone_part(

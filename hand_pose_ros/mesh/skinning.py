@@ -35,13 +35,19 @@ def pose_mesh(
     return skin(frames, side)
 
 
-def skin(frames: HandFrames, side: str | Tensor = "right", template: HandTemplate | None = None) -> Tensor:
+def skin(
+    frames: HandFrames,
+    side: str | Tensor = "right",
+    template: HandTemplate | None = None,
+    thickness: Tensor | None = None,
+) -> Tensor:
     """Vertices (..., V, 3) on a posed skeleton, in its unit and frame. Differentiable and batched.
 
     Args:
         frames: joints (..., 21, 3) and rotations (..., 21, 3, 3), as :func:`forward_kinematics` returns them.
         side: 'left', 'right', or a tensor (...) of +1 (right) and -1 (left): the side the frames are of.
         template: the hand to pose; the shipped one if None.
+        thickness: (..., 21) by which factor each bone's flesh is thicker than the template's; 1 if None.
 
     Raises:
         ValueError: a wrong shape, or an unknown side.
@@ -51,6 +57,7 @@ def skin(frames: HandFrames, side: str | Tensor = "right", template: HandTemplat
         ("joints", joints, (hand.NUM_JOINTS, 3)),
         ("rotations", rotations, (hand.NUM_JOINTS, 3, 3)),
         ("side", side, ()),
+        ("thickness", thickness, (hand.NUM_JOINTS,)),
     )
     if template is None:
         basis, to_bone, inverse_lengths = _shipped_basis(joints.dtype, joints.device)
@@ -62,7 +69,8 @@ def skin(frames: HandFrames, side: str | Tensor = "right", template: HandTemplat
     ratio = (joints - starts).norm(dim=-1) * inverse_lengths
     size = ratio[..., _ANCHOR_NODE, None].expand_as(ratio)
     along = torch.cat((size[..., :1], ratio[..., 1:]), dim=-1)  # the wrist and its stump only scale
-    stretch = torch.stack((along, size, size), dim=-1)
+    across = size if thickness is None else size * thickness
+    stretch = torch.stack((along, across, across), dim=-1)
     linear = mirror_columns(rotations, sign.unsqueeze(-1)) * stretch.unsqueeze(-2)
     # T_out_bone after T_bone_template, as rows: every vertex is one row of the basis times this matrix.
     transforms = to_bone @ linear.transpose(-1, -2)

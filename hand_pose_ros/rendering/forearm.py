@@ -16,8 +16,8 @@ _START_M = 0.012  # behind the wrist joint, where the stump starts to be drawn o
 _STUMP_M = STUMP_LENGTH_MM * 1e-3
 _CENTRE_Z_M = -0.0045
 _BEND_M = 0.035  # length over which the wrist bends
-_SLEEVE_ROUND = 40
-_SLEEVE_RINGS = 24
+SLEEVE_AROUND = 40
+SLEEVE_RINGS = 24
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Forearm:
         """Vertices and triangles of the sleeve (none for a bare arm): a tube with soft folds, wrist frame."""
         if self.sleeve_start_m is None:
             return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
-        rings = np.linspace(0, 1, _SLEEVE_RINGS)
-        turn = np.arange(_SLEEVE_ROUND) * (2 * np.pi / _SLEEVE_ROUND)
+        rings = np.linspace(0, 1, SLEEVE_RINGS)
+        turn = np.arange(SLEEVE_AROUND) * (2 * np.pi / SLEEVE_AROUND)
         along = (self.sleeve_start_m + rings * (self.length_m * 1.02 - self.sleeve_start_m))[:, None]
         width, thickness = _growth(along)
         fold = 0.0012 * np.sin(190 * along + 2 * np.sin(turn)) + 0.001 * np.sin(3 * turn + 60 * along)
@@ -67,12 +67,12 @@ class Forearm:
         offset = np.stack((sideways, dorsal), axis=-1).reshape(-1, 2)
         vertices = self._place(np.broadcast_to(along, sideways.shape).ravel(), offset)
         # The cuff turns inwards, so that its edge has a thickness.
-        hem = self._place(np.full(_SLEEVE_ROUND, self.sleeve_start_m), offset[:_SLEEVE_ROUND] * 0.9)
+        hem = self._place(np.full(SLEEVE_AROUND, self.sleeve_start_m), offset[:SLEEVE_AROUND] * 0.9)
         vertices = np.concatenate((hem, vertices))
-        ring, step = np.meshgrid(np.arange(_SLEEVE_RINGS), np.arange(_SLEEVE_ROUND), indexing="ij")
-        a = (ring * _SLEEVE_ROUND + step).ravel()
-        b = (ring * _SLEEVE_ROUND + (step + 1) % _SLEEVE_ROUND).ravel()
-        c, d = a + _SLEEVE_ROUND, b + _SLEEVE_ROUND
+        ring, step = np.meshgrid(np.arange(SLEEVE_RINGS), np.arange(SLEEVE_AROUND), indexing="ij")
+        a = (ring * SLEEVE_AROUND + step).ravel()
+        b = (ring * SLEEVE_AROUND + (step + 1) % SLEEVE_AROUND).ravel()
+        c, d = a + SLEEVE_AROUND, b + SLEEVE_AROUND
         return vertices, np.concatenate((np.stack((a, b, c), 1), np.stack((b, d, c), 1)))
 
     def _place(self, along: np.ndarray, offset: np.ndarray) -> np.ndarray:
@@ -80,14 +80,29 @@ class Forearm:
         bent = (along / _BEND_M).clip(0, 1)
         lever = along - bent * _BEND_M / 2  # the axis is an arc of _BEND_M, then straight
         flexion, abduction = self.flexion_rad, self.abduction_rad
-        away = np.stack((-np.ones_like(along), np.tan(abduction) * bent, -np.tan(flexion) * bent), axis=1)
-        away /= np.linalg.norm(away, axis=1, keepdims=True)
-        across = np.stack((away[:, 1], -away[:, 0], np.zeros_like(along)), axis=1)
-        across /= np.linalg.norm(across, axis=1, keepdims=True)
-        up = np.cross(across, away)
-        axis = away * lever[:, None] + np.array((-1.0, 0, 0)) * (along - lever)[:, None]
-        axis[:, 2] += _CENTRE_Z_M
-        return axis + across * offset[:, :1] + up * offset[:, 1:]
+        # Unit vectors along the arm, across it (radial, in the wrist's plane) and up: across x away.
+        away_y, away_z = np.tan(abduction) * bent, -np.tan(flexion) * bent
+        flat = np.sqrt(1 + away_y**2)
+        norm = np.sqrt(flat**2 + away_z**2)
+        away_x, away_y, away_z = -1 / norm, away_y / norm, away_z / norm
+        across_x, across_y = away_y * norm / flat, -away_x * norm / flat
+        radial, dorsal = offset.T
+        x = away_x * lever - (along - lever) + across_x * radial + across_y * away_z * dorsal
+        y = away_y * lever + across_y * radial - across_x * away_z * dorsal
+        z = away_z * lever + _CENTRE_Z_M + (across_x * away_y - across_y * away_x) * dorsal
+        return np.stack((x, y, z), axis=1)
+
+
+def from_wrist(
+    points: np.ndarray, rotation: np.ndarray, origin: np.ndarray, size: float, side: str
+) -> np.ndarray:
+    """Points (N, 3) of a right arm (wrist frame, mean size) as a hand of ``size`` and ``side`` has them: float32.
+
+    Args:
+        rotation, origin: (3, 3) and (3,), the wrist's pose in the frame wanted.
+    """
+    mirrored = points * (size, size if side == "right" else -size, size)
+    return (mirrored @ rotation.T + origin).astype(np.float32)
 
 
 def _growth(along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.kinematics.forward import HandFrames
 from hand_pose_ros.mesh.skinning import skin, vertex_normals
 from hand_pose_ros.mesh.template import load_template
-from hand_pose_ros.rendering.forearm import Forearm
+from hand_pose_ros.rendering.forearm import Forearm, from_wrist
 from hand_pose_ros.rendering.lighting import Lighting, shade, vertex_visibility
 from hand_pose_ros.rendering.rays import RayScene
 from hand_pose_ros.rendering.skin import SKIN_TONES, Skin, linear_from_srgb, skin_at
@@ -161,9 +161,8 @@ def _parts(one: HandInView, owner: int) -> list[_Part]:
 
 def _from_wrist(one: HandInView, points: np.ndarray) -> np.ndarray:
     """Points (N, 3) of a right hand's wrist frame and the template's size, in the camera frame."""
-    mirrored = points * (one.size, one.size if one.side == "right" else -one.size, one.size)
-    rotation, origin = one.frames.rotations[hand.WRIST], one.frames.joints[hand.WRIST]
-    return (mirrored @ rotation.detach().cpu().numpy().T + origin.detach().cpu().numpy()).astype(np.float32)
+    rotation, origin = (part[hand.WRIST].detach().cpu().numpy() for part in reversed(one.frames))
+    return from_wrist(points, rotation, origin, one.size, one.side)
 
 
 def _normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:

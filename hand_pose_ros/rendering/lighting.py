@@ -110,12 +110,23 @@ def shade(
     visibility: np.ndarray,
 ) -> np.ndarray:
     """Linear RGB (N, 3) of points with albedo (N, 3), normals (N, 3), directions to the eye ``view`` (N, 3)."""
+    diffuse, reflected = incident_light(lighting, gloss, normals, view, visibility)
+    return lighting.exposure * (reflected + albedo * diffuse)
+
+
+def incident_light(
+    lighting: Lighting, gloss: np.ndarray, normals: np.ndarray, view: np.ndarray, visibility: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Light that a white surface would scatter, and light that the skin's gloss (N,) reflects, each (N, 3).
+
+    Arguments as of :func:`shade`; ``visibility`` (N, lights + 1, 3) as :func:`vertex_visibility` gives it.
+    """
     up = 0.5 - 0.5 * normals[:, 1:2]
     sky, ground = (np.float32(rgb) for rgb in (lighting.sky_rgb, lighting.ground_rgb))
     light_in = (ground + up * (sky - ground)) * visibility[:, -1]
     facing = np.einsum("ni,ni->n", normals, view).clip(0, 1)
     # Schlick's term: at grazing angles skin reflects the sky.
-    colour = (0.10 * (1 - facing) ** 4 * visibility[:, -1, 1] * gloss)[:, None] * sky
+    reflected = (0.10 * (1 - facing) ** 4 * visibility[:, -1, 1] * gloss)[:, None] * sky
     for number, light in enumerate(lighting.lights):
         direction = np.float32(light.direction) / np.float32(np.linalg.norm(light.direction))
         rgb = np.float32(light.rgb)
@@ -125,6 +136,10 @@ def shade(
         half = view + direction
         half /= np.linalg.norm(half, axis=1, keepdims=True)
         highlight = np.einsum("ni,ni->n", normals, half).clip(0, 1)
-        lobe = 0.055 * highlight**14 + 0.05 * highlight**50
-        colour += (lobe * gloss * (cosine > 0) * visibility[:, number, 1])[:, None] * rgb
-    return lighting.exposure * (colour + albedo * light_in)
+        second = highlight * highlight
+        fourth = second * second
+        eighth = fourth * fourth
+        sixteenth = eighth * eighth
+        lobe = 0.055 * eighth * fourth * second + 0.05 * sixteenth * sixteenth * sixteenth * second
+        reflected += (lobe * gloss * (cosine > 0) * visibility[:, number, 1])[:, None] * rgb
+    return light_in, reflected

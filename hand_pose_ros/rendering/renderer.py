@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.mesh.flesh import JOINT_DEPTHS_M, SLANT
 from hand_pose_ros.rendering.geometry import Geometry, HandInView
 from hand_pose_ros.rendering.lighting import Lighting
 from hand_pose_ros.rendering.rays import Hits
@@ -21,9 +22,7 @@ from hand_pose_ros.rendering.skin import linear_from_srgb, srgb_from_linear
 _SUBPIXELS = np.float32(((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125)))
 _OUTLINE_STEP_M = 0.004  # a larger step in depth between neighbouring pixels is an outline
 _EYE = np.zeros(3, dtype=np.float32)
-# How deep each joint lies in its flesh, metres, for a hand of the mean size.
-_FLESH_M = np.array((0.020, 0.018, 0.014, 0.012, 0.010) + (0.015, 0.011, 0.010, 0.009) * 4)
-_FLESH_MARGIN = 1.5  # a slanting ray passes through more of it
+_FLESH_M = SLANT * np.array(JOINT_DEPTHS_M)
 
 
 @dataclass(frozen=True)
@@ -167,5 +166,5 @@ def _truth(number: int, one: HandInView, camera: CameraModel, geometry: Geometry
     # Rays reach their joint at distance 1.
     depth_inside = (1 - hits.distance) * np.linalg.norm(joints, axis=1)
     own = (hits.triangle >= 0) & (geometry.labels[hits.triangle] == number + 1)
-    visible = in_image & own & (depth_inside < _FLESH_MARGIN * _FLESH_M * one.size)
+    visible = in_image & own & (depth_inside < _FLESH_M * one.size)
     return HandTruth(one.side, joints, pixels, visible)

@@ -1,0 +1,128 @@
+"""What training images are made of: hand meshes with painted skins, cloth and other materials.
+
+Painting a skin takes as long as drawing thirty crops, so some are painted once, and every image varies their
+colour. Another seed gives other skins and materials.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hand_pose_ros.mesh.rigged_hand import load_rigged_hand
+from hand_pose_ros.mesh.template import load_template
+from hand_pose_ros.rendering.hand_surface import HandSurface
+from hand_pose_ros.rendering.mesh_part import Texture
+from hand_pose_ros.rendering.patterns import random_albedo
+from hand_pose_ros.rendering.skin import SKIN_TONES, Skin, linear_from_srgb
+
+logger = logging.getLogger(__name__)
+
+_SKINS = 16  # painted for the template, and half as many for each rigged mesh
+_MATERIALS = 128
+_MATERIAL_SIZE = 64
+_PAINTED_SIZE = 512
+_TONE_SPREAD = 0.035
+
+
+class PaintedSkin:
+    """A hand's texture that can be dyed.
+
+    Args:
+        texture: as it is drawn.
+        keep_tone: its colour is a skin's, to be varied a little; if not, every hand gets another one.
+    """
+
+    def __init__(self, texture: Texture, keep_tone: bool) -> None:
+        self._texture, self._keep_tone = texture, keep_tone
+        x, y = texture.corners.mean(axis=0).astype(int)
+        height, width = texture.picture.shape[:2]
+        self._mean = texture.picture[y % height, x % width].mean(axis=0)
+
+    def dye(self, generator: np.random.Generator) -> tuple[Texture, np.ndarray]:
+        """The texture and a factor (3,) for its colour."""
+        tint = np.exp(0.10 * generator.normal() + 0.04 * generator.normal(size=3))
+        if not self._keep_tone:
+            tone = linear_from_srgb(np.array(random_skin(generator).base_rgb))
+            tint = tint * tone / self._mean
+        return self._texture, tint.astype(np.float32)
+
+
+class Wardrobe:
+    """Hand meshes with their skins, and materials.
+
+    surfaces: the template, then the rigged hands. skins: for each surface, its painted skins.
+    materials: pictures (64, 64, 3) float32 linear RGB.
+    """
+
+    def __init__(self, surfaces: Sequence[HandSurface], generator: np.random.Generator) -> None:
+        self.surfaces = surfaces
+        self.skins: list[list[PaintedSkin]] = []
+        for number, surface in enumerate(surfaces):
+            count = _SKINS if number == 0 else _SKINS // 2
+            procedural = [surface.procedural(random_skin(generator)) for _ in range(count)]
+            skins = [PaintedSkin(texture, keep_tone=True) for texture in procedural]
+            self.skins.append(skins + [PaintedSkin(texture, keep_tone=False) for texture in surface.painted])
+        self.materials = [random_albedo(_MATERIAL_SIZE, generator) for _ in range(_MATERIALS)]
+
+
+def random_skin(generator: np.random.Generator) -> Skin:
+    """Any tone between the lightest and the darkest, a little varied, with more or less detail."""
+    place = generator.uniform(0, len(SKIN_TONES) - 1)
+    first = min(int(place), len(SKIN_TONES) - 2)
+    tones = np.array([tone.base_rgb for tone in SKIN_TONES[first : first + 2]])
+    rgb = tones[0] + (place - first) * (tones[1] - tones[0])
+    rgb = (rgb * (1 + _TONE_SPREAD * generator.normal(size=3))).clip(0.08, 0.95)
+    return Skin(tuple(rgb), float(generator.uniform(0.5, 1.7)), float(generator.uniform(0.4, 1.8)))
+
+
+@cache
+def hand_surfaces(rigged: Path | None) -> tuple[HandSurface, ...]:
+    """The template, and the right hands of the ``.gltf`` and ``.glb`` files in and below the folder ``rigged``.
+
+    A mesh is painted with the pictures named like ``*baseColor*`` of a folder ``textures`` beside its own folder.
+    Left hands (``*left*``, ``*_l.*``) and meshes named ``*low*`` are left out; so are, with a warning, those that
+    cannot be used.
+
+    Raises:
+        ValueError: there is no such hand.
+    """
+    template = HandSurface(load_template())
+    if rigged is None:
+        return (template,)
+    paths = [path for path in sorted(rigged.rglob("*")) if path.suffix.lower() in (".gltf", ".glb")]
+    found = []
+    for path in paths:
+        if any(word in path.name.lower() for word in ("low", "left", "_l.")):
+            continue
+        try:
+            one = load_rigged_hand(path)
+        except ValueError as error:
+            logger.warning("not drawn: %s", error)
+            continue
+        pictures = sorted(
+            picture
+            for picture in (path.parent.parent / "textures").glob("*.png")
+            if "basecolor" in picture.name.lower()
+        )
+        painted = tuple(_painted(picture, one.corner_uv) for picture in pictures)
+        found.append(HandSurface(one.template, painted))
+    if not found:
+        raise ValueError(f"no rigged right hand in {rigged}")
+    return (template, *found)
+
+
+def _painted(path: Path, corner_uv: np.ndarray) -> Texture:
+    """A picture file as a texture."""
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f"{path} is no picture that can be read")
+    picture = cv2.resize(picture, (_PAINTED_SIZE, _PAINTED_SIZE), interpolation=cv2.INTER_AREA)
+    linear = linear_from_srgb(picture[..., ::-1] / np.float32(255)).astype(np.float32)
+    corners = np.ascontiguousarray(corner_uv.transpose(1, 2, 0)) * np.float32(_PAINTED_SIZE)
+    return Texture(linear, corners)

@@ -1,0 +1,155 @@
+"""Rigged meshes on our skeleton: read from glTF, their rest pose is kept, their joints go where ours are."""
+
+import base64
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hand_pose_ros import hand
+from hand_pose_ros.data.pose_sampler import PoseSampler
+from hand_pose_ros.data.wardrobe import hand_surfaces
+from hand_pose_ros.kinematics.forward import forward_kinematics
+from hand_pose_ros.kinematics.rotations import rotation_from_quaternion
+from hand_pose_ros.mesh.rigged_hand import load_rigged_hand, rest_frames
+from hand_pose_ros.mesh.skinning import skin
+from hand_pose_ros.mesh.template import HandTemplate, load_template
+
+FILES = ("godot_xr_tools/hands/model/Hand_Nails_R.gltf",
+         "webxr_generic_hand/packages/assets/profiles/generic-hand/right.glb")  # fmt: skip
+
+
+def names_of_bones() -> list[str]:
+    """OpenXR's name of the bone that begins at each of our joints."""
+    names = ["Wrist_R"]
+    for finger in hand.FINGERS:
+        parts = ("Metacarpal", "Proximal", "Distal", "Tip")
+        if finger != "thumb":
+            parts = ("Proximal", "Intermediate", "Distal", "Tip")
+        names += [f"{finger.capitalize()}_{part}_R" for part in parts]
+    return names
+
+
+def write_gltf(path: Path, turn: torch.Tensor, shift: torch.Tensor) -> HandTemplate:
+    """The shipped template as somebody else's rig, in another frame and without its stump's end."""
+    template = load_template()
+    corners = template.vertices[template.faces]
+    faces = template.faces[(corners[..., 0] > -0.03).all(dim=-1)]
+    # Our bones by their ends, theirs by their starts.
+    begins = [hand.WRIST] + [hand.WRIST if parent == hand.WRIST else parent for parent, _ in hand.BONES]
+    top = template.weights.topk(4, dim=-1)
+    slots = torch.tensor(begins)[top.indices]
+    arrays = {
+        "POSITION": (template.vertices @ turn.T + shift).numpy().astype(np.float32),
+        "TEXCOORD_0": np.random.default_rng(0).random((len(template.vertices), 2)).astype(np.float32),
+        "JOINTS_0": slots.numpy().astype(np.uint8),
+        "WEIGHTS_0": (top.values / top.values.sum(-1, keepdim=True)).numpy().astype(np.float32),
+        "indices": faces.reshape(-1, 1).numpy().astype(np.uint16),
+        "bind": np.stack(
+            [
+                np.linalg.inv(matrix).T.reshape(16)
+                for matrix in joint_matrices(template.joints @ turn.T + shift)
+            ]
+        ).astype(np.float32),
+    }
+    kinds = {"POSITION": "VEC3", "TEXCOORD_0": "VEC2", "JOINTS_0": "VEC4", "WEIGHTS_0": "VEC4",
+             "indices": "SCALAR", "bind": "MAT4"}  # fmt: skip
+    codes = {np.dtype(np.float32): 5126, np.dtype(np.uint8): 5121, np.dtype(np.uint16): 5123}
+    data, views, accessors = b"", [], []
+    for name, array in arrays.items():
+        data += b"\0" * (-len(data) % 4)
+        views.append({"buffer": 0, "byteOffset": len(data), "byteLength": array.nbytes})
+        accessors.append({"bufferView": len(views) - 1, "componentType": codes[array.dtype],
+                          "count": len(array), "type": kinds[name]})  # fmt: skip
+        data += array.tobytes()
+    number = {name: index for index, name in enumerate(arrays)}
+    document = {
+        "nodes": [{"name": name} for name in names_of_bones()],
+        "skins": [{"joints": list(range(hand.NUM_JOINTS)), "inverseBindMatrices": number["bind"]}],
+        "meshes": [{"primitives": [{"attributes": {name: number[name] for name in list(arrays)[:4]},
+                                    "indices": number["indices"]}]}],
+        "accessors": accessors,
+        "bufferViews": views,
+        "buffers": [{"uri": "data:application/octet-stream;base64," + base64.b64encode(data).decode()}],
+    }  # fmt: skip
+    path.write_text(json.dumps(document))
+    return template
+
+
+def joint_matrices(joints: torch.Tensor) -> np.ndarray:
+    matrices = np.tile(np.eye(4), (len(joints), 1, 1))
+    matrices[:, :3, 3] = joints.numpy()
+    return matrices
+
+
+def assert_joints_land(template: HandTemplate) -> None:
+    """What moves with a bone and is at its start or end is at our joints, in any pose and on both sides."""
+    starts = torch.tensor([max(parent, 0) for parent in hand.PARENTS])
+    bones = torch.eye(hand.NUM_JOINTS)
+    # One vertex at the start and one at the end of every bone, moved by that bone alone.
+    markers = replace(
+        template,
+        vertices=torch.cat((template.joints[starts], template.joints)),
+        weights=torch.cat((bones, bones)),
+    )
+    angles, proportions = PoseSampler().sample(8, torch.Generator().manual_seed(0))
+    for side in hand.SIDES:
+        frames = forward_kinematics(angles, proportions, None, None, 0.08, side)
+        found = skin(frames, side, markers)
+        torch.testing.assert_close(found[:, : hand.NUM_JOINTS], frames.joints[:, starts], atol=1e-5, rtol=0)
+        torch.testing.assert_close(found[:, hand.NUM_JOINTS :], frames.joints, atol=1e-5, rtol=0)
+
+
+def test_reads_a_rig_in_any_frame(tmp_path):
+    turn = rotation_from_quaternion(torch.tensor((0.3, -0.5, 0.2, 0.7)))
+    template = write_gltf(tmp_path / "hand.gltf", turn, torch.tensor((0.1, -0.2, 0.3)))
+    rigged = load_rigged_hand(tmp_path / "hand.gltf")
+    found = rigged.template
+    # Fingertips are put a fixed depth into the flesh, which is ours within some millimetres.
+    tips = list(hand.FINGERTIPS)
+    others = [joint for joint in range(hand.NUM_JOINTS) if joint not in tips]
+    torch.testing.assert_close(found.joints[others], template.joints[others], atol=2e-3, rtol=0)
+    torch.testing.assert_close(found.joints[tips], template.joints[tips], atol=6e-3, rtol=0)
+    assert rigged.corner_uv.shape == (len(found.faces), 3, 2)
+    assert float(found.vertices[:, 0].min()) == pytest.approx(-0.045, abs=1e-3)
+    torch.testing.assert_close(found.weights.sum(-1), torch.ones(len(found.weights)))
+    torch.testing.assert_close(skin(rest_frames(found), "right", found), found.vertices, atol=1e-6, rtol=0)
+    assert_joints_land(found)
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "empty.gltf").write_text(json.dumps({"buffers": []}))
+    with pytest.raises(ValueError, match="no rigged right hand"):
+        load_rigged_hand(tmp_path / "empty.gltf")
+    write_gltf(tmp_path / "hand.gltf", torch.eye(3), torch.zeros(3))
+    document = json.loads((tmp_path / "hand.gltf").read_text())
+    document["nodes"][8]["name"] = "Index_Nail_R"
+    (tmp_path / "hand.gltf").write_text(json.dumps(document))
+    with pytest.raises(ValueError, match="unknown bone"):
+        load_rigged_hand(tmp_path / "hand.gltf")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_free_meshes(shared_data, file):
+    rigged = load_rigged_hand(shared_data / "rigged_mesh" / file)
+    template = rigged.template
+    torch.testing.assert_close(
+        skin(rest_frames(template), "right", template), template.vertices, atol=1e-6, rtol=0
+    )
+    assert_joints_land(template)
+    # Every fingertip is a few millimetres inside the skin's end.
+    for tip in hand.FINGERTIPS:
+        distance = (template.vertices - template.joints[tip]).norm(dim=-1).min()
+        assert 1e-3 < float(distance) < 0.012
+
+
+def test_surfaces_of_a_folder(shared_data):
+    rigged = shared_data / "rigged_mesh"
+    surfaces = hand_surfaces(rigged)
+    assert len(surfaces) == 3
+    assert [len(surface.painted) for surface in surfaces] == [0, 4, 0]
+    with pytest.raises(ValueError, match="no rigged right hand"):
+        hand_surfaces(rigged / "godot_xr_tools" / "hands" / "textures")
