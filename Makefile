@@ -1,11 +1,14 @@
 # Everything by one command, on a machine without ROS 2: each target first makes the environment it needs.
-# With ROS 2 installed use colcon instead (README). Variables: PYTHON, VENV, PYTEST_ARGS, BENCHMARKS,
+# With ROS 2 installed use colcon instead (README). Variables: PYTHON, VENV, PYTEST_ARGS, JOBS, BENCHMARKS,
 # and of the demo: INPUT, OUT, CALIBRATION, FOV, DOMAIN.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast lint format benchmarks docs-figures clean distclean
 
 RUN := tools/run
-PYTEST := $(RUN) python -m pytest --timeout 300 $(PYTEST_ARGS)
+# The live graphs of test/ros run by themselves, since they measure time; the rest runs in JOBS processes.
+JOBS ?= 2
+PYTEST := $(RUN) python -m pytest --timeout 600 $(PYTEST_ARGS)
+TESTS := -n $(JOBS) --dist loadfile --ignore test/ros
 BENCHMARKS ?= forward_kinematics inverse_kinematics root_depth skinning rendering training_images diffusion_estimator graph_latency
 export VENV PYTHON
 
@@ -24,10 +27,12 @@ demo: setup ## play a rendered hand, or INPUT=video, webcam number, folder or ba
 	    $(if $(FOV),--fov "$(FOV)") $(if $(DOMAIN),--domain-id "$(DOMAIN)")
 
 test: setup ## run all tests
-	@$(PYTEST)
+	@$(PYTEST) $(TESTS)
+	@$(PYTEST) test/ros
 
 test-fast: setup ## run the tests that take less than ten seconds each
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) $(TESTS) -m "not slow"
+	@$(PYTEST) test/ros -m "not slow"
 
 lint: setup ## check formatting and style
 	@$(RUN) ruff format --check .

@@ -10,8 +10,8 @@ import torch
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# Two threads: the tests' batches are small, and on a shared machine more threads only wait for each other.
-torch.set_num_threads(2)
+# The tests' batches are small, and where cores are shared more threads only wait for each other.
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 
 @pytest.fixture(scope="session")

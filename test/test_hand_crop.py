@@ -1,4 +1,4 @@
-"""Crops of hands: pixels are where the formula says, left hands are mirrored right ones, and bad input is refused."""
+"""Crops of hands: pixels are where the formula says, left hands are mirrored, and bad input is refused."""
 
 from __future__ import annotations
 

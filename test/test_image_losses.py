@@ -1,4 +1,4 @@
-"""The encoder's losses: unknown labels are free, spreads fit the errors, and turned pictures agree with themselves."""
+"""The encoder's losses: unknown labels are free, spreads fit the errors, turned pictures agree."""
 
 from __future__ import annotations
 

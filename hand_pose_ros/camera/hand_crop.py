@@ -1,4 +1,4 @@
-"""The picture that goes with a canonical view: the hand's crop as image encoders take it, always of a right hand."""
+"""The picture that goes with a canonical view: a hand's crop as image encoders take it, always of a right hand."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def hand_crop(
 
     Args:
         image_bgr: (height, width, 3) uint8.
-        view_rotation: (3, 3) of :class:`~hand_pose_ros.camera.keypoint_view.KeypointView`; of a left hand that of its
-            mirrored rays, as :func:`~hand_pose_ros.estimator.keypoint_input.keypoint_input` gives it.
+        view_rotation: (3, 3) of :class:`~hand_pose_ros.camera.keypoint_view.KeypointView`; of a left hand
+            that of its mirrored rays, as :func:`~hand_pose_ros.estimator.keypoint_input.keypoint_input` gives it.
         half_extent: of the view, the tangent of half the angle that the hand fills.
         side: 'left' or 'right'; a left hand's crop is mirrored, and shows a right one.
         size_px, margin: of the crop, which spans +-margin half extents.

@@ -130,8 +130,8 @@ class ConditionConfig:
 class ConditionEncoder(nn.Module):
     """Keypoints and/or image features -> :class:`Encoded`.
 
-    With ``image_joints``, what the image encoder takes for the joints stands in for keypoints where there are none,
-    so that what was learned from keypoints holds for images, too.
+    With ``image_joints``, what the image encoder takes for the joints stands in for keypoints where there are
+    none, so that what was learned from keypoints holds for images, too.
     """
 
     def __init__(self, config: ConditionConfig) -> None:
@@ -202,7 +202,8 @@ class ConditionEncoder(nn.Module):
         self, joints: Tensor, image_features: Tensor, has_keypoints: Tensor, has_image: Tensor
     ) -> Encoded:
         """As :meth:`_fused`, of the joints (n, 21, 9) and image features; zero where there are none."""
-        seen = image_features[:, 1 - _IMAGE_TAIL :].unflatten(-1, (hand.NUM_JOINTS, IMAGE_JOINT_FEATURES))
+        # reshape and not unflatten, which an ONNX export takes for one of a fixed number of hands
+        seen = image_features[:, 1 - _IMAGE_TAIL :].reshape(-1, hand.NUM_JOINTS, IMAGE_JOINT_FEATURES)
         in_place = joints_of_image(seen, image_features[:, -_IMAGE_TAIL]) * has_image[:, None, None]
         joints = torch.where(has_keypoints[:, None, None], joints.to(in_place), in_place)
         any_joints = (has_keypoints | has_image)[:, None]

@@ -1,4 +1,4 @@
-"""The baseline that sees the picture: image encoder and regression of a valid hand, without diffusion (paper, 2.2)."""
+"""The baseline that sees the picture: image encoder and regression of a valid hand, no diffusion (paper, 2.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The image encoder: a crop of a right hand in the canonical view -> features, 2.5D keypoints, and whether it is one.
+"""The image encoder: a crop of a right hand in the canonical view -> features, 2.5D keypoints, presence.
 
 ResNet features after average pooling and one hidden layer (diffusion + FK paper, 2.1), and beside them the latent
 2.5D heatmaps of :mod:`hand_pose_ros.networks.heatmap_head`, which keep the places that pooling loses.
@@ -40,9 +40,9 @@ class ImageFeatures(NamedTuple):
 class ImageEncoderConfig:
     """Everything that is needed to rebuild the encoder, and to cut its crops.
 
-    depth: of the ResNet. features: width of the hidden layer. head_channels: of the heatmap head. size_px, margin: of
-        the crops, which span +-margin half extents of the view. projection: width of the contrastive loss' own
-        layers, which only training uses; 0 for none.
+    depth: of the ResNet. features: width of the hidden layer. head_channels: of the heatmap head.
+    size_px, margin: of the crops, which span +-margin half extents of the view.
+    projection: width of the contrastive loss' own layers, which only training uses; 0 for none.
     """
 
     depth: int = 18

@@ -1,4 +1,4 @@
-"""The residual networks ResNet 18, 34 and 50 without their classifier: an image -> feature maps of four resolutions.
+"""The residual networks ResNet 18, 34 and 50 without their classifier: an image -> four feature maps.
 
 The names and shapes of the tensors are those of torchvision, so that weights trained there, on whatever data, can
 be loaded with :func:`load_torchvision`. Strides of ResNet 50 lie in the 3x3 convolutions, as in torchvision's.

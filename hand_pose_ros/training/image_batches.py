@@ -1,7 +1,7 @@
 """Batches of hands in pictures, with a detector's keypoints beside them: from shards of images to a step's input.
 
-A batch depends on the shards and on one number, its seed, and is made with NumPy and OpenCV in a thread of its own,
-while the network is busy with the one before.
+A batch depends on the shards and on one number, its seed, and is made with NumPy and OpenCV in a thread of
+its own, while the network is busy with the one before.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from hand_pose_ros.camera.keypoint_view import view_keypoints
 from hand_pose_ros.data.detector_noise import DetectorNoise
 from hand_pose_ros.data.hand_images import HandImages, ShardedHandImages, concatenate
 from hand_pose_ros.data.image_augmentation import AugmentationConfig, augment
+from hand_pose_ros.data.real_hand_sources import sampling_weights
 from hand_pose_ros.data.view_jitter import ViewChange, ViewJitterConfig, change_labels, random_view_change
 from hand_pose_ros.data.view_jitter import view_change as change_of
 from hand_pose_ros.networks.condition import KeypointCondition
@@ -39,8 +40,8 @@ class ImageDataOptions:
         need it. negatives: crops per step that do not show a right hand where one is expected, besides.
     detector_views: share of the crops that are cut where a detector's noisy keypoints say, as at run time; the
         others are jittered at random, more widely.
-    validation_rendered, validation_real: folders of shards to validate on, at most held_back pictures of each. Where
-        they are not given, as many at the end of what is listed above are not trained on, but validated on.
+    validation_rendered, validation_real: folders of shards to validate on, at most held_back pictures of
+        each. Where they are not given, as many at the end of what is listed above are held back from training.
     """
 
     rendered: tuple[str, ...] = ()
@@ -70,8 +71,8 @@ class ImageBatch(NamedTuple):
     """n pictures of hands and k that are none, as tensors.
 
     crops: (n + k, s, s, 3) uint8 BGR. condition: keypoints of the n hands, as a detector gives them, in the crops'
-    views. Of the n hands in the crops' views, see :class:`~hand_pose_ros.data.hand_images.HandImages`: points, depth,
-    visible, joints, wrist, angles, proportions, rotation, sigma, weight, source.
+    views. Of the n hands in the crops' views, see :class:`~hand_pose_ros.data.hand_images.HandImages`:
+    points, depth, visible, joints, wrist, angles, proportions, rotation, sigma, weight, source.
     roll_rad (n,), shift (n, 2), scale (n,): how the crop's view differs from the stored one; with ``pairs`` the
     hands n / 2 to n are the first half once more, otherwise augmented.
     """
@@ -102,7 +103,8 @@ class ImageBatch(NamedTuple):
 class ImageSource:
     """The pictures to train on, and those to validate on.
 
-    sets: name, 'rendered' or 'real', -> the table and the numbers of the rows that are trained on.
+    sets: name, 'rendered' or 'real', -> the table, the rows that are trained on, and the probability
+        of each to be drawn.
     held_back: name -> pictures to validate on.
     """
 
@@ -112,7 +114,7 @@ class ImageSource:
         Raises:
             ValueError: a folder holds no shard, or too few pictures.
         """
-        self.sets: dict[str, tuple[ShardedHandImages, np.ndarray]] = {}
+        self.sets: dict[str, tuple[ShardedHandImages, np.ndarray, np.ndarray]] = {}
         self.held_back: dict[str, HandImages] = {}
         for name in ("rendered", "real"):
             folders = getattr(options, name)
@@ -123,7 +125,8 @@ class ImageSource:
             apart = getattr(options, f"validation_{name}")
             if apart:
                 other = ShardedHandImages(apart)
-                self.held_back[name] = other.rows(np.arange(min(options.held_back, len(other))))
+                count = min(options.held_back, len(other))
+                self.held_back[name] = other.rows(np.arange(count) * len(other) // count)  # of all sources
             else:
                 if len(table) <= options.held_back:
                     raise ValueError(
@@ -131,19 +134,23 @@ class ImageSource:
                     )
                 rows, last = rows[: -options.held_back], rows[-options.held_back :]
                 self.held_back[name] = table.rows(last)
-            self.sets[name] = (table, rows)
+            source = np.concatenate([shard.source for shard in table.shards])[rows]
+            self.sets[name] = (table, rows, sampling_weights(source))
         self._share_real = {(True, True): options.share_real, (False, True): 1.0}.get(
             ("rendered" in self.sets, "real" in self.sets), 0.0
         )
 
     def draw(self, count: int, generator: np.random.Generator) -> HandImages:
-        """``count`` pictures, the rendered ones first, and how many are real being the share, rounded."""
+        """``count`` pictures, the rendered ones first; how many are real is the share, rounded.
+
+        Photos are drawn by :func:`~hand_pose_ros.data.real_hand_sources.sampling_weights`.
+        """
         real = round(count * self._share_real)
         parts = []
         for name, number in (("rendered", count - real), ("real", real)):
             if number:
-                table, rows = self.sets[name]
-                parts.append(table.rows(rows[generator.integers(len(rows), size=number)]))
+                table, rows, probability = self.sets[name]
+                parts.append(table.rows(generator.choice(rows, number, p=probability)))
         return concatenate(parts)
 
 

@@ -1,4 +1,4 @@
-"""What is trained on pictures of hands: the diffusion estimator with its image encoder, and the baseline without."""
+"""What is trained on pictures of hands: the diffusion estimator with its image encoder, and the baseline."""
 
 from __future__ import annotations
 
@@ -199,8 +199,8 @@ class _ImageLifting:
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Mean errors on pictures that are not trained on, cut where noisy keypoints say.
 
-        ``*_epe_px``: of the heatmaps' points inside the crop, in pixels of a 128 px crop. ``*_mm``: PA-MPJPE of the
-        valid hand from the image alone, the keypoints alone, and both.
+        ``*_epe_px``: of the heatmaps' points inside the crop, in pixels of a 128 px crop. ``*_mm``: PA-MPJPE
+        of the valid hand from the image alone, the keypoints alone, and both.
         """
         figures = {}
         for name, batch in self._validation_batches().items():

@@ -1,4 +1,4 @@
-"""Losses of what an image encoder sees: 2.5D keypoints with a learned spread, presence, and contrastive features."""
+"""Losses of what an image encoder sees: 2.5D keypoints, their spread, presence, and contrastive features."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class ImageLossWeights:
     """Weights of the encoder's losses; 0 leaves a term out.
 
     points: L1 of the 2D keypoints, half extents. spread: negative log-likelihood of a Laplace distribution of the
-    learned spread at these errors. depth: L1, anchor lengths. presence: cross-entropy, nats. contrastive: NT-Xent of
-    pairs in PeCLR's equivariant form (diffusion + FK paper, 2.4); temperature is its own.
+    learned spread at these errors. depth: L1, anchor lengths. presence: cross-entropy, nats. contrastive:
+    NT-Xent of pairs in PeCLR's equivariant form (diffusion + FK paper, 2.4); temperature is its own.
     """
 
     points: float = 10.0
@@ -35,8 +35,9 @@ def keypoint_losses(
 ) -> dict[str, Tensor]:
     """Mean 'points', 'spread' and 'depth' losses over n hands.
 
-    Joints outside the crop count for depth only: no heatmap can reach them. The spread is fitted to the errors as they
-    are; its gradient does not reach the points, or hard joints, whose spread is large, would be learned last.
+    Joints outside the crop count for depth only: no heatmap can reach them. The spread is fitted to the
+    errors as they are; its gradient does not reach the points, or hard joints, whose spread is large, would
+    be learned last.
 
     Args:
         points: (n, 21, 2) true, half extents; depth: (n, 21) true; NaN where unknown. weight: (n,).
@@ -89,9 +90,10 @@ def equivariant_nt_xent(
 ) -> Tensor:
     """NT-Xent of n = 2 m projections, of which i and i + m show the same picture; PeCLR's equivariant form.
 
-    A projection is read as points in the plane. What was done to the view is undone in it, so that the two agree if
-    the features turn and move with the picture; shifts, whose unit is that of the picture, are taken in units of half
-    of what the points span. Features that know where the hand points are therefore not punished for it.
+    A projection is read as points in the plane. What was done to the view is undone in it, so that the two
+    agree if the features turn and move with the picture; shifts, whose unit is that of the picture, are taken
+    in units of half of what the points span. Features that know where the hand points are therefore not
+    punished for it.
 
     Args:
         projected: (n, 2 k). roll_rad (n,), shift (n, 2), scale (n,): of the crop's view in the stored one.
@@ -112,6 +114,6 @@ def equivariant_nt_xent(
 
 
 def l1_over(values: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-    """Mean L1 distance over the last axis, weighted (see :func:`weighted_mean`); unknown truth must weigh nothing."""
+    """Mean L1 distance over the last axis, weighted as by :func:`weighted_mean`; the unknown must weigh 0."""
     safe = torch.where(truth.isfinite(), truth, values.detach())
     return weighted_mean(l1_loss(values, safe, reduction="none").mean(-1), weights)

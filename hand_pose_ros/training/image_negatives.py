@@ -1,4 +1,4 @@
-"""Crops that do not show a right hand where the view expects one: what a tracker that has lost its hand would see."""
+"""Crops without a right hand where the view expects one: what a tracker that has lost its hand would see."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hand_pose_ros.data.view_jitter import ViewChange, homographies, view_change
 KINDS: Final = {"beside": 0.5, "left": 0.25, "turned": 0.15, "wide": 0.1}
 """What is wrong, and how often.
 
-beside: a window of 0.4 to 1.1 times the hand's size beside most of the hand. left: a left hand: the
-picture mirrored. turned: the fingers point sideways or down. wide: the hand is half as large as it should be, or smaller.
+beside: a window of 0.4 to 1.1 times the hand's size beside most of the hand. left: a left hand, the picture
+mirrored. turned: the fingers point sideways or down. wide: the hand is half as large as it should be, or smaller.
 """
 _FARTHEST = 1.5  # half extents: much farther, there is nothing left of the stored picture
 _TRIES = 12  # windows of which the one with the fewest joints is taken

@@ -1,8 +1,8 @@
-"""One step of a large network on several CPU cores, each with a part of the batch, instead of each with a part of a sum.
+"""One step of a large network on several CPU cores, each with its own part of the batch.
 
-PyTorch lets all its threads work on one layer and waits for the slowest of them in each. Where other programs use the
-cores as well, that is slower than one thread. Here every thread has its own part of the batch for the whole way
-forward, and the whole way back; batch normalisation then goes by the part, which is known not to harm.
+By default PyTorch lets all its threads work on one layer and waits for the slowest of them in each. Where other
+programs use the cores as well, that is slower than one thread. Here every thread has its own part of the batch for
+the whole way forward, and the whole way back; batch normalisation then goes by the part, which does no harm.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ParallelEncoder:
     """
 
     def __init__(self, network: nn.Module, parts: int) -> None:
-        """``network``: of one tensor, on the CPU, to a named tuple of tensors with as many rows. ``parts``: threads.
+        """``network``: from a tensor on the CPU to a named tuple of tensors with as many rows. ``parts``: threads.
 
         Raises:
             ValueError: no part.

@@ -15,9 +15,9 @@ class TrainingTask(Protocol):
 
     model: everything that is trained, as one module; the trainer moves it to its device before the first call.
 
-    A task may also have ``learning_rates``, factors on the learning rate of the parameters whose names start with the
-    keys; and ``prepare(generator)``, called in each step with the next step's generator: the task may start to make
-    that step's batch beside the step. ``losses`` must then give what it would give without.
+    A task may also have ``learning_rates``, factors on the learning rate of the parameters whose names start with
+    the keys; and ``prepare(generator)``, called in each step with the next step's generator: the task may start to
+    make that step's batch beside the step. ``losses`` must then give what it would give without.
     """
 
     model: nn.Module
