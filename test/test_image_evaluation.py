@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -29,6 +33,7 @@ from hand_pose_ros.evaluation.image_estimates import (
     in_stored_view,
     jittered_views,
 )
+from hand_pose_ros.evaluation.image_photos import jittered_observations, photo_tables
 from hand_pose_ros.evaluation.image_scores import (
     CROP_PX,
     MM,
@@ -52,6 +57,7 @@ from hand_pose_ros.evaluation.image_sets import (
 from hand_pose_ros.evaluation.image_sheet import contact_sheet, spread_choice
 from hand_pose_ros.evaluation.methods import Prediction
 from hand_pose_ros.evaluation.observation import Observation
+from hand_pose_ros.evaluation.photos import LabelledPhoto
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.hand_image_diffusion import KIND
@@ -285,6 +291,55 @@ def test_photos_are_scored_in_pixels_of_a_crop():
     of_detector = photo_figures(Prediction.of_joints(exact, is_placed=False), observations)
     assert np.isnan(of_detector["EPE px"])
     assert of_detector["EPE px of 128"] < 1e-3
+
+
+def test_image_only_is_told_of_a_labelled_hand_where_it_is_and_no_more():
+    camera = CameraModel.from_fov(640, 480, 1.2)
+    photos = [
+        LabelledPhoto(Path(), "left", camera, one.joints_m, one.points_px)
+        for one in (observation(camera, row) for row in range(3))
+    ]
+    for photo in photos:
+        photo.points_px[4] = np.nan
+    observations = jittered_observations(photos, seed=1)
+    for photo, one in zip(photos, observations, strict=True):
+        assert one.detection.side == "left"
+        known = ~np.isnan(photo.points_px).any(1)
+        moved, labels = one.detection.landmarks_px[known], photo.points_px[known]
+        assert np.isnan(one.detection.landmarks_px[4]).all()
+        sizes = [np.linalg.norm(points - points.mean(0)) for points in (moved, labels)]
+        assert 0.75 <= sizes[0] / sizes[1] <= 1.3
+        assert 1 < np.abs(moved - labels).max() < np.ptp(labels, axis=0).max()
+
+
+def test_labelled_photos_get_a_table_of_what_is_found_and_one_of_all(tmp_path):
+    camera, samples = CameraModel.from_fov(640, 480, 1.2), []
+    for row in range(3):
+        one = observation(camera, row)
+        cv2.imwrite(str(tmp_path / f"{row}.png"), np.full((480, 640, 3), 100 + row, np.uint8))
+        samples.append(
+            {"image": f"{row}.png", "width": 640, "height": 480, "hand": "right", "K": camera.K.tolist(),
+             "xyz_m": one.joints_m.tolist(), "uv": one.points_px.tolist()}
+        )  # fmt: skip
+    (tmp_path / "samples.json").write_text(json.dumps({"samples": samples}))
+
+    class Two:
+        """Finds two of the three."""
+
+        def reset(self):
+            pass
+
+        def detect(self, image):
+            row = int(image[0, 0, 0]) - 100
+            return [] if row == 1 else [observation(camera, row).detection]
+
+    networks = Networks(small_network(), random_network(), CONFIG)
+    found, every = photo_tables([tmp_path], networks, Two())
+    assert "the 2 of 3 hands that MediaPipe finds" in found
+    names = [line.split("|")[1].strip() for line in found.splitlines()[4:]]
+    assert names == [IMAGE, KEYPOINTS, BOTH, SHIPPED, DETECTOR]
+    assert "all 3 hands" in every
+    assert every.count("\n| ") == 2
 
 
 def test_sheets_show_all_sources_and_hands_where_they_are():

@@ -6,7 +6,6 @@ import argparse
 import logging
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,17 +13,16 @@ import cv2
 import numpy as np
 
 from hand_pose_ros.data.hand_images import HandImages
-from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.factory import SHIPPED_MODEL
 from hand_pose_ros.evaluation import image_report, report
-from hand_pose_ros.evaluation.comparison import Comparison, compare, photo_set
 from hand_pose_ros.evaluation.image_degradation import degradation_series
 from hand_pose_ros.evaluation.image_detections import ImageDetections, cached_detections, open_mediapipe
 from hand_pose_ros.evaluation.image_estimates import cut, estimate_from_images, in_stored_view, jittered_views
-from hand_pose_ros.evaluation.image_scores import JointErrors, hand_means, joint_errors, photo_figures
+from hand_pose_ros.evaluation.image_photos import photo_tables
+from hand_pose_ros.evaluation.image_scores import JointErrors, hand_means, joint_errors
 from hand_pose_ros.evaluation.image_sets import (
     BOTH,
-    DETECTOR,
     IMAGE,
     KEYPOINTS,
     SECOND,
@@ -35,8 +33,6 @@ from hand_pose_ros.evaluation.image_sets import (
 )
 from hand_pose_ros.evaluation.image_sheet import contact_sheet, spread_choice
 from hand_pose_ros.evaluation.lifting import load_network
-from hand_pose_ros.evaluation.methods import Method, detector_3d, estimator_method
-from hand_pose_ros.evaluation.photos import read_samples
 from hand_pose_ros.networks.hand_image_diffusion import load_hand_image_diffusion
 from hand_pose_ros.share import share_file
 
@@ -56,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         text = _evaluate(options)
         if options.docs is not None:
             report.replace_between_markers(options.docs, text, COMMAND)
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         sys.stderr.write(f"{COMMAND}: {error}\n")
         return 2
     return 0
@@ -110,10 +106,14 @@ def _sections(options: argparse.Namespace, networks: Networks) -> Iterator[str]:
         if options.sheet is not None:
             _write_sheet(held_back, _SHEET, networks, options.sheet)
     if options.photos:
-        yield from map(image_report.photo_table, _photos(options, networks))
+        detector = open_mediapipe()
+        try:
+            yield from photo_tables(options.photos, networks, detector, options.every)
+        finally:
+            detector.close()
     if options.rendered and options.degraded:
         some = rendered.rows(np.arange(min(options.degraded, rendered.count)))
-        series = degradation_series(networks, some, lambda images, name: detect(images, name))
+        series = degradation_series(networks, some, detect)
         if options.output is not None:
             image_report.plot_degradation(series, options.output / "degradation.png")
         yield image_report.degradation_table(series)
@@ -162,31 +162,6 @@ def _held_back(images: HandImages, networks: Networks) -> str:
     title = f"Real photos of unseen sources: {images.count}, against MediaPipe's landmarks"
     table = image_report.real_table(title, errors)
     return f"{table}\n\n{image_report.source_table(errors[IMAGE], images, IMAGE)}"
-
-
-def _photos(options: argparse.Namespace, networks: Networks) -> Iterator[Comparison]:
-    """Every method on the same detections; crops are cut where the detector's landmarks are."""
-    methods: dict[str, Method] = {}
-    conditions = {IMAGE: "image", KEYPOINTS: "keypoints", BOTH: "both"}
-    for name, condition in conditions.items():
-        config = replace(networks.config, condition=condition)
-        estimator = DiffusionEstimator(networks.image, float(networks.image.spread_scale), config)
-        methods[name] = estimator_method(estimator)
-    shipped = DiffusionEstimator(networks.keypoints, float(networks.keypoints.spread_scale), networks.config)
-    methods |= {SHIPPED: estimator_method(shipped), DETECTOR: detector_3d}
-    detector = open_mediapipe()
-    try:
-        for folder in options.photos:
-            hands = photo_set(folder.name, read_samples(folder)[:: options.every], detector)
-            comparisons, predictions = compare(hands, methods)
-            parts = [np.ones(len(hands.observations), bool), *(rows for rows, _ in hands.parts.values())]
-            for comparison, rows in zip(comparisons, parts, strict=True):
-                observations = [one for one, taken in zip(hands.observations, rows, strict=True) if taken]
-                for name in comparison.rows:
-                    comparison.rows[name] = photo_figures(predictions[name].select(rows), observations)
-                yield comparison
-    finally:
-        detector.close()
 
 
 def _write_sheet(images: HandImages, count: int, networks: Networks, path: Path) -> None:

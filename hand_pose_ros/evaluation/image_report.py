@@ -11,7 +11,6 @@ from matplotlib.figure import Figure as Picture
 
 from hand_pose_ros.data.hand_images import HandImages
 from hand_pose_ros.data.real_hand_sources import SOURCES
-from hand_pose_ros.evaluation.comparison import Comparison
 from hand_pose_ros.evaluation.degradation import BLUR_EXTENTS, HIDDEN_SHARES, STRENGTHS
 from hand_pose_ros.evaluation.image_degradation import Series, over_found, rise
 from hand_pose_ros.evaluation.image_scores import Figure, JointErrors, figure, hand_means, mean
@@ -79,14 +78,13 @@ def source_table(errors: JointErrors, images: HandImages, method: str) -> str:
     return markdown_table([f"{method}, by source", "hands", "mean, px of 128", "median"], names, cells)
 
 
-def photo_table(comparison: Comparison) -> str:
-    """A set of labelled photos."""
+def photo_table(title: str, figures: Mapping[str, Mapping[str, float]]) -> str:
+    """Labelled photos: method -> figures of ``photo_figures``."""
     cells = [
-        [cell(row[name], decimals) for name, decimals in _PHOTO_COLUMNS.items()]
-        for row in comparison.rows.values()
+        [cell(row[name], decimals) for name, decimals in _PHOTO_COLUMNS.items()] for row in figures.values()
     ]
-    table = markdown_table(["method", *_PHOTO_COLUMNS], list(comparison.rows), cells)
-    return f"**{comparison.title}**\n\n{table}"
+    table = markdown_table(["method", *_PHOTO_COLUMNS], list(figures), cells) if figures else "No hand."
+    return f"**{title}**\n\n{table}"
 
 
 def degradation_table(series: Mapping[str, Series]) -> str:
