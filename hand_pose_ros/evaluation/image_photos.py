@@ -61,7 +61,7 @@ def photo_tables(
         observations = jittered_observations(scorable(photos), VIEW_SEED)
         if observations:
             figures = {IMAGE: photo_figures(methods[IMAGE](observations), observations)}
-            yield photo_table(f"{folder.name}: all {len(observations)} hands, without the detector", figures)
+            yield photo_table(f"{folder.name}: all {len(observations)}, without the detector", figures)
 
 
 def jittered_observations(photos: Sequence[LabelledPhoto], seed: int) -> list[Observation]:
