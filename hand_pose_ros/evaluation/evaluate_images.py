@@ -37,7 +37,8 @@ from hand_pose_ros.networks.hand_image_diffusion import load_hand_image_diffusio
 from hand_pose_ros.share import share_file
 
 COMMAND = "hand_evaluate_images"
-_SHEET, _SHEET_COLUMNS, _OWN_SHEET = 64, 4, 24
+_SHEET, _OWN_SHEET, _SHEET_COLUMNS = 64, 24, 4
+_TILE_PX, _OWN_TILE_PX = 200, 144
 _SHEET_SEED = 3
 
 _log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ def _sections(options: argparse.Namespace, networks: Networks) -> Iterator[str]:
         held_back = read_hands(options.held_back, options.every)
         yield _held_back(held_back, networks)
         if options.sheet is not None:
-            _write_sheet(held_back, _SHEET, networks, options.sheet)
+            _write_sheet(held_back, _SHEET, networks, options.sheet, _TILE_PX)
     if options.photos:
         detector = open_mediapipe()
         try:
@@ -118,7 +119,7 @@ def _sections(options: argparse.Namespace, networks: Networks) -> Iterator[str]:
             image_report.plot_degradation(series, options.output / "degradation.png")
         yield image_report.degradation_table(series)
     if options.rendered and options.output is not None:
-        _write_sheet(rendered, _OWN_SHEET, networks, options.output / "image_features.jpg")
+        _write_sheet(rendered, _OWN_SHEET, networks, options.output / "image_features.jpg", _OWN_TILE_PX)
 
 
 def _detect(cache: Path | None, images: HandImages, name: str) -> ImageDetections:
@@ -164,14 +165,14 @@ def _held_back(images: HandImages, networks: Networks) -> str:
     return f"{table}\n\n{image_report.source_table(errors[IMAGE], images, IMAGE)}"
 
 
-def _write_sheet(images: HandImages, count: int, networks: Networks, path: Path) -> None:
+def _write_sheet(images: HandImages, count: int, networks: Networks, path: Path, tile_px: int) -> None:
     some = images.rows(spread_choice(images, count, _SHEET_SEED))
     estimates = estimate_from_images(networks.image, some, jittered_views(some, _SHEET_SEED), networks.config)
     errors: JointErrors = joint_errors(in_stored_view(some, estimates), some)
     captions = [f"{value:.1f} px" for value in hand_means(errors.projected_px)]
     crops = cut(some, estimates.change, networks.image.crops)
     margin = networks.image.crops.margin
-    sheet = contact_sheet(crops, estimates, margin, _SHEET_COLUMNS, captions=captions)
+    sheet = contact_sheet(crops, estimates, margin, _SHEET_COLUMNS, tile_px, captions)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), sheet, [cv2.IMWRITE_JPEG_QUALITY, 88]):
         raise ValueError(f"{path} cannot be written as a picture")
