@@ -50,8 +50,8 @@ class HandEstimatorParameters(NodeParameters):
     )
     estimator_model: str = parameter(
         "",
-        "Weights of the diffusion estimator; empty for the shipped ones: those that see pictures where `condition` is "
-        "`image` or `both`, else faster ones.",
+        "Weights of the diffusion estimator; empty for the shipped ones: those that see pictures where `condition` "
+        "is `image` or `both`, else faster ones.",
         read_only=True,
     )
     estimator_backend: str = parameter(
