@@ -43,6 +43,8 @@ setup(
     entry_points={
         "console_scripts": [
             f"hand_evaluate = {NAME}.evaluation.evaluate:main",
+            f"hand_evaluate_images = {NAME}.evaluation.evaluate_images:main",
+            f"hand_ablation = {NAME}.evaluation.ablation:main",
             f"hand_calibrate = {NAME}.training.calibrate_spread:main",
             f"hand_train = {NAME}.training.train:main",
             f"hand_export_onnx = {NAME}.networks.hand_onnx:main",

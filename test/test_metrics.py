@@ -65,6 +65,16 @@ def test_procrustes_is_optimal():
         assert (best <= 1.05 * metrics.mpjpe(turned, TRUTH)).all()
 
 
+def test_errors_of_joints_after_procrustes_average_to_its_mean():
+    predicted, truth = TRUTH + RANDOM.normal(0, 0.01, TRUTH.shape), TRUTH.copy()
+    truth[0, 4] = np.nan
+    errors = metrics.pa_joint_errors(predicted, truth)
+    assert np.isnan(errors[0, 4])
+    np.testing.assert_allclose(np.nanmean(errors, -1), metrics.pa_mpjpe(predicted, truth))
+    predicted[1, 2] = np.nan
+    assert np.isnan(metrics.pa_joint_errors(predicted, truth)[1]).all()
+
+
 def test_root_errors():
     predicted = TRUTH * 1.1
     np.testing.assert_allclose(metrics.relative_root_depth_error(predicted, TRUTH), 0.1)

@@ -116,7 +116,7 @@ def test_only_how_a_run_is_run_may_change_when_it_is_resumed():
 
 
 def test_every_yaml_of_the_repository_is_a_configuration(repository):
-    for path in sorted((repository / "config" / "training").glob("*.yaml")):
+    for path in sorted((repository / "config" / "training").rglob("*.yaml")):
         read_config(path)
 
 

@@ -91,14 +91,25 @@ def network_input(observations: Sequence[Observation]) -> NetworkInput:
 
 @torch.inference_mode()
 def lift(
-    denoiser: HandDenoiser, condition: KeypointCondition, samples: int, steps: int | None, seed: int = 0
+    denoiser: HandDenoiser,
+    condition: KeypointCondition,
+    samples: int,
+    steps: int | None,
+    seed: int = 0,
+    image_features: Tensor | None = None,
 ) -> Lifted:
-    """Draw ``samples`` hands for each condition, as :class:`DiffusionEstimator` does."""
+    """Draw ``samples`` hands for each condition, as :class:`DiffusionEstimator` does.
+
+    Args:
+        image_features: (n, ...) of a network that sees pictures.
+    """
     generator = torch.Generator().manual_seed(seed)
     noise = antithetic_noise(samples, generator)
     parts = []
     for start in range(0, len(condition.points), _CHUNK):
-        encoded = denoiser.encode(KeypointCondition(*(v[start : start + _CHUNK] for v in condition)))
+        rows = slice(start, start + _CHUNK)
+        image = None if image_features is None else image_features[rows]
+        encoded = denoiser.encode(KeypointCondition(*(v[rows] for v in condition)), image)
         x0 = sample_joints(denoiser, encoded, noise, steps, generator)
         fitted = denoiser.fit(x0.flatten(0, 1), encoded.repeat(samples))
         fitted = HandParameters(*(value.unflatten(0, (-1, samples)) for value in fitted))

@@ -43,10 +43,15 @@ def scaled_root_relative_mpjpe(
 
 def pa_mpjpe(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """MPJPE (...) after the similarity transform that fits the prediction best (Procrustes; no reflection)."""
+    return _mean_over_labelled(pa_joint_errors(predicted, truth), truth)
+
+
+def pa_joint_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The distances (..., J) that :func:`pa_mpjpe` is the mean of; NaN where the label is missing."""
     flat_predicted = predicted.reshape(-1, *predicted.shape[-2:])
     flat_truth = np.broadcast_to(truth, predicted.shape).reshape(flat_predicted.shape)
-    errors = [_aligned_error(p, t) for p, t in zip(flat_predicted, flat_truth, strict=True)]
-    return np.asarray(errors).reshape(predicted.shape[:-2])
+    errors = [_aligned_errors(p, t) for p, t in zip(flat_predicted, flat_truth, strict=True)]
+    return np.asarray(errors).reshape(predicted.shape[:-1])
 
 
 def root_error(predicted: np.ndarray, truth: np.ndarray, root: int = hand.WRIST) -> np.ndarray:
@@ -125,15 +130,17 @@ def _mean_over_labelled(errors: np.ndarray, truth: np.ndarray) -> np.ndarray:
         return np.where(labelled, errors, 0.0).sum(-1) / np.where(counts > 0, counts, np.nan)
 
 
-def _aligned_error(predicted: np.ndarray, truth: np.ndarray) -> float:
+def _aligned_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     labelled = ~np.isnan(truth).any(-1)
+    errors = np.full(len(truth), np.nan)
     source, target = predicted[labelled], truth[labelled]
     if len(source) < 3 or np.isnan(source).any():
-        return float("nan")
+        return errors
     source, target = source - source.mean(0), target - target.mean(0)
     u, singular, vt = np.linalg.svd(target.T @ source)
     signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
     rotation = (u * signs) @ vt
     spread = (source**2).sum()
     scale = (singular * signs).sum() / spread if spread > 0 else 0.0
-    return float(np.linalg.norm(scale * source @ rotation.T - target, axis=-1).mean())
+    errors[labelled] = np.linalg.norm(scale * source @ rotation.T - target, axis=-1)
+    return errors

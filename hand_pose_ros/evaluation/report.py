@@ -15,24 +15,24 @@ from hand_pose_ros.atomic_file import write_text_atomically
 from hand_pose_ros.evaluation.calibration import PROBABILITIES
 from hand_pose_ros.evaluation.scores import DECIMALS, THRESHOLDS_MM
 
-_COLOURS: Final = ("#1f5fd6", "#d62728", "#2ca02c", "#9467bd", "#8c8c8c", "#b5651d")
+COLOURS: Final = ("#1f5fd6", "#d62728", "#2ca02c", "#9467bd", "#8c8c8c", "#b5651d")
 
 
 def accuracy_table(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
     """Methods (rows) and figures (columns) under a line that says what they are of."""
-    table = [[_cell(value, DECIMALS[name]) for name, value in row.items()] for row in rows.values()]
-    return f"**{title}**\n\n{_table(['method', *DECIMALS], list(rows), table)}"
+    table = [[cell(value, DECIMALS[name]) for name, value in row.items()] for row in rows.values()]
+    return f"**{title}**\n\n{markdown_table(['method', *DECIMALS], list(rows), table)}"
 
 
 def coverage_table(rows: Mapping[str, Mapping[str, float]]) -> str:
     """What was measured (rows) against coverage in percent and sigma in millimetres."""
     columns = list(next(iter(rows.values())))
     table = [
-        [_cell(value, 1) if name.endswith("mm") else _cell(100 * value, 1) for name, value in row.items()]
+        [cell(value, 1) if name.endswith("mm") else cell(100 * value, 1) for name, value in row.items()]
         for row in rows.values()
     ]
     columns = [name if name.endswith("mm") else f"{name} %" for name in columns]
-    return _table(["", *columns], list(rows), table)
+    return markdown_table(["", *columns], list(rows), table)
 
 
 def markers(command: str) -> tuple[str, str]:
@@ -62,13 +62,13 @@ def plot_pck(curves: Mapping[str, Mapping[str, list[float]]], path: Path) -> Non
     for axes, (name, of_set) in zip(panels, curves.items(), strict=False):
         for method, shares in of_set.items():
             axes.plot(
-                THRESHOLDS_MM, shares, label=method, color=_COLOURS[methods.index(method) % len(_COLOURS)]
+                THRESHOLDS_MM, shares, label=method, color=COLOURS[methods.index(method) % len(COLOURS)]
             )
         axes.set(title=name, xlabel="threshold (mm)", xlim=(0, THRESHOLDS_MM[-1]), ylim=(0, 1))
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("root-relative joints within")
     panels[0].legend(fontsize=7, loc="lower right")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_reliability(
@@ -77,7 +77,7 @@ def plot_reliability(
     """Observed against stated frequency for each curve, and the stated sigma of joints that are seen and not."""
     figure, (left, right) = _panels(2)
     left.plot((0, 1), (0, 1), color="black", linewidth=0.8, linestyle="--", label="as stated")
-    for colour, (name, observed) in zip(_COLOURS, curves.items(), strict=False):
+    for colour, (name, observed) in zip(COLOURS, curves.items(), strict=False):
         left.plot(PROBABILITIES, observed, marker="o", markersize=3, color=colour, label=name)
     left.set(xlabel="stated probability of the central interval", ylabel="how often the truth lies in it")
     left.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
@@ -88,11 +88,11 @@ def plot_reliability(
     width = 0.8 / len(sigmas)
     for index, (name, row) in enumerate(sigmas.items()):
         heights = [row[state] for state in states]
-        right.bar(positions + (index + 0.5) * width - 0.4, heights, width, color=_COLOURS[index], label=name)
+        right.bar(positions + (index + 0.5) * width - 0.4, heights, width, color=COLOURS[index], label=name)
     right.set_xticks(positions, [state.removeprefix("sigma ").removesuffix(" mm") for state in states])
     right.set(ylabel="median stated sigma (mm)")
     right.legend(fontsize=8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes]]:
@@ -100,16 +100,19 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     return figure, list(np.atleast_1d(figure.subplots(1, count)))
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write it, and make the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
 
-def _table(columns: list[str], names: list[str], cells: list[list[str]]) -> str:
+def markdown_table(columns: list[str], names: list[str], cells: list[list[str]]) -> str:
+    """Markdown: ``columns`` of which the first is of the ``names``, and a row of ``cells`` for each of these."""
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     lines += [f"| {name} | " + " | ".join(row) + " |" for name, row in zip(names, cells, strict=True)]
     return "\n".join(lines)
 
 
-def _cell(value: float, decimals: int) -> str:
+def cell(value: float, decimals: int) -> str:
+    """A number as tables show it."""
     return "-" if math.isnan(value) else f"{value:.{decimals}f}"
