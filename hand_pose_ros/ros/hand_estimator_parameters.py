@@ -50,7 +50,7 @@ class HandEstimatorParameters(NodeParameters):
     )
     estimator_model: str = parameter(
         "",
-        "Weights of the diffusion estimator; empty for the shipped ones: those that see pictures where `condition` "
+        "Weights of the diffusion estimator; empty for the shipped ones: those that see pictures if `condition` "
         "is `image` or `both`, else faster ones.",
         read_only=True,
     )
