@@ -9,6 +9,7 @@ from hand_pose_ros.detection.mediapipe_detector import MediaPipeDetector
 from hand_pose_ros.estimator import factory
 from hand_pose_ros.estimator.factory import PipelineConfig, create_pipeline
 from hand_pose_ros.rendering.clip import CLIP_CAMERA, render_clip
+from hand_pose_ros.share import share_file
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker
 
 
@@ -44,7 +45,7 @@ def test_impossible_configurations_are_refused(options, message):
     [
         ({"temporal_model": "/nowhere/temporal.safetensors"}, "there is no weight file /nowhere/temporal"),
         ({"temporal_window": 65}, "window must lie in"),
-        ({"condition": "image"}, "weights that see pictures"),
+        ({"condition": "image", "estimator_model": str(share_file(factory.SHIPPED_MODEL))}, "see pictures"),
     ],
 )
 def test_what_does_not_fit_the_weights_is_named(options, message):

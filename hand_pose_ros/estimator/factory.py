@@ -25,7 +25,9 @@ TRACKERS = ("auto", "landmarks", "detector")
 every frame. 'auto' is 'landmarks' for the detector 'mediapipe', 'detector' for others."""
 ESTIMATORS = ("diffusion", "ik")
 SHIPPED_MODEL = "models/hand_diffusion.safetensors"
-"""The diffusion estimator's weights, in the package's share folder."""
+"""The diffusion estimator's weights, in the package's share folder: those that are told of landmarks alone."""
+SHIPPED_IMAGE_MODEL = "models/hand_image_diffusion.safetensors"
+"""Those that see pictures, too."""
 SHIPPED_TEMPORAL_MODEL = "models/temporal.safetensors"
 """The temporal transformer's."""
 
@@ -38,7 +40,8 @@ class PipelineConfig:
         brings. tracker: one of ``TRACKERS``.
     mirrored: the camera's image is mirrored, as a selfie view is; it is turned back before anything else.
     estimator: one of ``ESTIMATORS``. hand_size_m: the user's bone wrist -> index MCP in metres, None if unknown.
-    estimator_model: weights of the diffusion estimator, or folder of its ONNX export; empty for the shipped ones.
+    estimator_model: weights of the diffusion estimator, or folder of its ONNX export; empty for the shipped ones,
+        which see pictures where ``condition`` is 'image' or 'both'.
     estimator_backend: what runs it, one of ``BACKENDS``.
     condition: what it is told of a hand, one of ``CONDITIONS``; with 'image' the tracker follows hands by their
         pictures, too. samples, steps: see ``DiffusionEstimatorConfig``.
@@ -149,7 +152,8 @@ def _create_diffusion_estimator(
     config: PipelineConfig,
 ) -> tuple[DiffusionEstimator, ImageFollower | None]:
     """The estimator, and what follows hands where it is told of their pictures only."""
-    model = config.estimator_model or share_file(SHIPPED_MODEL)
+    looks = config.condition in ("image", "both")
+    model = config.estimator_model or share_file(SHIPPED_IMAGE_MODEL if looks else SHIPPED_MODEL)
     denoiser, spread_scale = load_denoiser(model, config.estimator_backend, config.device)
     settings = DiffusionEstimatorConfig(
         samples=config.samples,

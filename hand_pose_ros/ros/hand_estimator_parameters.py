@@ -49,7 +49,10 @@ class HandEstimatorParameters(NodeParameters):
         read_only=True,
     )
     estimator_model: str = parameter(
-        "", "Weights of the diffusion estimator; empty for the shipped ones.", read_only=True
+        "",
+        "Weights of the diffusion estimator; empty for the shipped ones: those that see pictures if `condition` "
+        "is `image` or `both`, else faster ones.",
+        read_only=True,
     )
     estimator_backend: str = parameter(
         PipelineConfig.estimator_backend,
