@@ -26,7 +26,13 @@ from hand_pose_ros.networks.hand_image_diffusion import (
     warm_start,
 )
 from hand_pose_ros.networks.hand_image_regressor import HandImageRegressor, HandImageRegressorConfig
-from hand_pose_ros.networks.image_encoder import ImageFeatures, image_condition, normalised
+from hand_pose_ros.networks.image_encoder import (
+    ImageEncoder,
+    ImageFeatures,
+    ImageFeaturesAndHeat,
+    image_condition,
+    normalised,
+)
 from hand_pose_ros.networks.weights import load_weights
 from hand_pose_ros.training.config_reading import read_dataclass
 from hand_pose_ros.training.image_batches import (
@@ -39,6 +45,7 @@ from hand_pose_ros.training.image_batches import (
 from hand_pose_ros.training.image_losses import (
     ImageLossWeights,
     equivariant_nt_xent,
+    heat_loss,
     keypoint_losses,
     l1_over,
     pose_weights,
@@ -58,6 +65,8 @@ _EPE_SIZE_PX = 128  # the errors of image points are stated for crops of this si
 _MM = 1000 * hand.MEAN_ANCHOR_LENGTH_M  # per anchor length
 _PROJECTION = 128
 _KEYPOINT_KIND = "hand_diffusion"
+_OF_IMAGES = ("diffusion.encoder.image.", "diffusion.encoder.fuse.", "diffusion.encoder.absent_")
+"""What the diffusion network has for images only, and learns from nothing."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +75,11 @@ class ImageLiftingOptions:
 
     network: configuration of the networks, see ``HandImageDiffusionConfig`` and ``HandImageRegressorConfig``.
     warm_start: weight file to start from, of the network without images or of this one; empty for random weights.
-    warm_rate: factor on the learning rate of what starts from it.
+    warm_rate: factor on the learning rate of what the network without images has, after a warm start.
     keypoint_hands: generated hands per step that have keypoints only, so that these alone stay enough.
     image_only, keypoints_only: shares of the pictures of which only one condition is shown; the others show both.
     encoder_threads: CPU threads of the image encoder, each with a part of the batch (``ParallelEncoder``).
-    losses: of the valid hand and the diffusion. image_losses: of the encoder.
+    losses: of the valid hand and the diffusion; all 0 to train the encoder alone. image_losses: of the encoder.
     """
 
     data: ImageDataOptions
@@ -117,12 +126,17 @@ class _ImageLifting:
     def _start(self) -> None:
         """Once the model is there."""
         self.model.to(memory_format=torch.channels_last)
-        self._encoder = ParallelEncoder(self.model.image, self.options.encoder_threads)
+        self._encoder = ParallelEncoder(_WithHeat(self.model.image), self.options.encoder_threads)
         self._batches = ImageBatches(self.options.data, self.model.config.image, self._source, self._noise)
 
     def metadata(self) -> dict:
         """The networks' configuration."""
         return self.model.config.to_dict()
+
+    @property
+    def _trains_poses(self) -> bool:
+        """Whether anything but the encoder is trained."""
+        return any(vars(self.options.losses).values())
 
     def prepare(self, generator: torch.Generator) -> None:
         """Start to make the batch of the step with this generator."""
@@ -135,11 +149,14 @@ class _ImageLifting:
             batch = moved(self._batches.next(generator), device)
             images = normalised(batch.crops)
             generated = None
-            if count := self.options.keypoint_hands:
+            count = self.options.keypoint_hands if self._trains_poses else 0
+            if count:
                 generated = moved(sample_hands(count, self._sampler, self._noise, generator), device)
         seen, condition = self._see(images, batch.condition.half_extent)
         with full_precision():
             terms = self._encoder_losses(seen, batch)
+            if not self._trains_poses:
+                return terms
             keypoints, shown = self._shown(batch, condition[: batch.count], generator)
             targets = _targets(batch)
             if generated is not None:
@@ -148,17 +165,20 @@ class _ImageLifting:
                 targets = _stacked(targets, _generated_targets(generated))
             return terms | self._pose_losses(keypoints, shown, targets, generator)
 
-    def _see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+    def _see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeaturesAndHeat, Tensor]:
         """Of all crops; those that show no hand, at the end, have no view of their own."""
         extra = half_extent.new_ones(len(images) - len(half_extent))
-        encode = self._encoder if images.device.type == "cpu" else self.model.image
+        encode = self._encoder if images.device.type == "cpu" else self.model.image.with_heat
         seen = encode(images)
-        return seen, image_condition(seen, torch.cat((half_extent, extra)))
+        features = ImageFeatures(*seen[:-1])
+        return seen, image_condition(features, torch.cat((half_extent, extra)))
 
-    def _encoder_losses(self, seen: ImageFeatures, batch: ImageBatch) -> dict[str, Tensor]:
+    def _encoder_losses(self, seen: ImageFeaturesAndHeat, batch: ImageBatch) -> dict[str, Tensor]:
         weights, encoder = self.options.image_losses, self.model.image
-        hands = ImageFeatures(*(value[: batch.count] for value in seen))
-        terms = keypoint_losses(hands, batch.points, batch.depth, batch.weight, encoder.config.margin)
+        hands, margin = ImageFeaturesAndHeat(*(v[: batch.count] for v in seen)), encoder.config.margin
+        terms = keypoint_losses(hands, batch.points, batch.depth, batch.weight, margin)
+        if weights.heat:
+            terms["heat"] = heat_loss(hands.log_heat, batch.points, batch.weight, margin)
         if weights.presence:
             terms["presence"] = presence_loss(seen.presence, batch.count)
         if weights.contrastive:
@@ -265,11 +285,14 @@ class ImageDiffusionLifting(_ImageLifting):
         if loaded is not None and loaded.kind == KIND:
             warm_start(self.model, loaded)
         elif loaded is not None:
-            self._warm_start(diffusion, warm_start(diffusion, loaded))
+            warm_start(diffusion, loaded)
+            _silence_image(diffusion)
         else:
             generator = torch.Generator().manual_seed(_VALIDATION_SEED + 1)
             hands = sample_hands(_STATISTICS_HANDS, self._sampler, self._noise, generator)
             diffusion.set_statistics(hands.observed.joints)
+        if loaded is not None:
+            self.learning_rates = dict.fromkeys(_OF_IMAGES, 1.0) | {"diffusion.": options.warm_rate}
         self._schedule = diffusion.schedule
         self._start()
 
@@ -277,16 +300,6 @@ class ImageDiffusionLifting(_ImageLifting):
     def from_options(cls, options: Mapping) -> ImageDiffusionLifting:
         """From the ``options`` of a training file."""
         return cls(read_dataclass(ImageLiftingOptions, options, "options"))
-
-    def _warm_start(self, diffusion: HandDiffusion, new: list[str]) -> None:
-        """Let the image add nothing at first, and let what is new learn faster than what is not."""
-        with torch.no_grad():
-            norm = diffusion.encoder.image[-1]
-            norm.weight.zero_()
-            norm.bias.zero_()
-        parameters = {name for name, _ in diffusion.named_parameters()}
-        self.learning_rates = {"diffusion.": self.options.warm_rate}
-        self.learning_rates |= {f"diffusion.{name}": 1.0 for name in new if name in parameters}
 
     def _pose_losses(
         self, keypoints: KeypointCondition, image: Tensor, truth: Targets, generator: torch.Generator
@@ -352,6 +365,25 @@ class ImageRegressionLifting(_ImageLifting):
         self, model: HandImageRegressor, keypoints: KeypointCondition | None, image: Tensor | None
     ) -> Tensor:
         return model.regressor(keypoints, image).joints
+
+
+class _WithHeat(nn.Module):
+    """The encoder as training calls it."""
+
+    def __init__(self, encoder: ImageEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, images: Tensor) -> ImageFeaturesAndHeat:
+        return self.encoder.with_heat(images)
+
+
+@torch.no_grad()
+def _silence_image(diffusion: HandDiffusion) -> None:
+    """Let the image add nothing at first to what the network makes of keypoints."""
+    norm = diffusion.encoder.image[-1]
+    norm.weight.zero_()
+    norm.bias.zero_()
 
 
 def _with_projection(options: ImageLiftingOptions) -> dict:
