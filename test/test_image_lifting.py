@@ -131,10 +131,13 @@ def test_warm_starts(folder, tmp_path):
     assert task.model.config == both.config
     assert torch.equal(task.model.image.present.weight, both.image.present.weight)
 
+    task = create_task("image_hand_regressor", options(folder, "regressor", warm_start=str(path)), 1)
+    assert torch.equal(task.model.image.present.weight, both.image.present.weight)
+
     save_weights(path, keypoints, "something", {})
     with pytest.raises(ValueError, match="'something'"):
         create_task(KIND, options(folder, warm_start=str(path)), 1)
-    with pytest.raises(ValueError, match="baseline"):
+    with pytest.raises(ValueError, match="the baseline has nothing to take"):
         create_task("image_hand_regressor", options(folder, "regressor", warm_start=str(path)), 1)
 
 

@@ -25,6 +25,7 @@ from hand_pose_ros.networks.hand_image_diffusion import (
     HandImageDiffusionConfig,
     warm_start,
 )
+from hand_pose_ros.networks.hand_image_regressor import KIND as REGRESSOR_KIND
 from hand_pose_ros.networks.hand_image_regressor import HandImageRegressor, HandImageRegressorConfig
 from hand_pose_ros.networks.image_encoder import (
     ImageEncoder,
@@ -65,6 +66,7 @@ _EPE_SIZE_PX = 128  # the errors of image points are stated for crops of this si
 _MM = 1000 * hand.MEAN_ANCHOR_LENGTH_M  # per anchor length
 _PROJECTION = 128
 _KEYPOINT_KIND = "hand_diffusion"
+_ENCODER = "image."  # where the encoder is in both networks
 _OF_IMAGES = ("diffusion.encoder.image.", "diffusion.encoder.fuse.", "diffusion.encoder.absent_")
 """What the diffusion network has for images only, and learns from nothing."""
 
@@ -75,6 +77,7 @@ class ImageLiftingOptions:
 
     network: configuration of the networks, see ``HandImageDiffusionConfig`` and ``HandImageRegressorConfig``.
     warm_start: weight file to start from, of the network without images or of this one; empty for random weights.
+        The baseline takes the image encoder out of it, and nothing else.
     warm_rate: factor on the learning rate of what the network without images has, after a warm start.
     keypoint_hands: generated hands per step that have keypoints only, so that these alone stay enough.
     image_only, keypoints_only: shares of the pictures of which only one condition is shown; the others show both.
@@ -340,15 +343,24 @@ class ImageRegressionLifting(_ImageLifting):
     """Trains :class:`HandImageRegressor`, the baseline, with the same data and the losses that it shares."""
 
     def __init__(self, options: ImageLiftingOptions) -> None:
-        """``options.network``: of ``HandImageRegressorConfig``.
+        """``options.network``: of ``HandImageRegressorConfig``; a warm start brings that of the encoder.
 
         Raises:
-            ValueError: a warm start, which the baseline has nothing to take from.
+            ValueError: a warm start from weights that have no image encoder.
         """
-        if options.warm_start:
-            raise ValueError("warm_start: the baseline without diffusion cannot start from other weights")
         super().__init__(options)
-        self.model = HandImageRegressor(HandImageRegressorConfig.from_dict(_with_projection(options)))
+        network, loaded = _with_projection(options), None
+        if options.warm_start:
+            loaded = load_weights(options.warm_start)
+            if loaded.kind not in (KIND, REGRESSOR_KIND):
+                raise ValueError(
+                    f"{options.warm_start} holds {loaded.kind!r}, from which the baseline has nothing to take"
+                )
+            network["image"] = loaded.config["image"] | network.get("image", {})
+        self.model = HandImageRegressor(HandImageRegressorConfig.from_dict(network))
+        if loaded is not None:
+            own = {n.removeprefix(_ENCODER): t for n, t in loaded.tensors.items() if n.startswith(_ENCODER)}
+            warm_start(self.model.image, replace(loaded, tensors=own))
         self._start()
 
     @classmethod
