@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hand_pose_ros import hand
 from hand_pose_ros.data.detector_noise import DetectorNoise
-from hand_pose_ros.data.image_augmentation import AugmentationConfig
-from hand_pose_ros.data.observed_hands import SampledHands, sample_hands
+from hand_pose_ros.data.observed_hands import sample_hands
 from hand_pose_ros.data.pose_sampler import PoseSampler
-from hand_pose_ros.evaluation.metrics import pa_mpjpe
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.hand_diffusion import HandDiffusion
-from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.hand_image_diffusion import (
     KIND,
     HandImageDiffusion,
@@ -41,29 +36,29 @@ from hand_pose_ros.training.image_batches import (
     ImageBatches,
     ImageDataOptions,
     ImageSource,
-    observed_batch,
 )
 from hand_pose_ros.training.image_losses import (
     ImageLossWeights,
     equivariant_nt_xent,
     heat_loss,
     keypoint_losses,
-    l1_over,
-    pose_weights,
     presence_loss,
     weighted_mean,
 )
+from hand_pose_ros.training.image_validation import VALIDATION_SEED, PictureValidation
 from hand_pose_ros.training.lifting import LossWeights
 from hand_pose_ros.training.parallel_encoder import ParallelEncoder
+from hand_pose_ros.training.pose_targets import (
+    Targets,
+    hand_losses,
+    moved,
+    stacked,
+    targets_of_generated,
+    targets_of_pictures,
+)
 from hand_pose_ros.training.precision import full_precision
 
 _STATISTICS_HANDS = 8192
-_VALIDATION_SEED = 40_001
-_CHUNK = 64  # crops that validation encodes at once
-_MIN_DEPTH = 0.3  # anchor lengths
-_MIN_HALF_EXTENT = 0.03  # of a view: a hand at 3 m
-_EPE_SIZE_PX = 128  # the errors of image points are stated for crops of this size
-_MM = 1000 * hand.MEAN_ANCHOR_LENGTH_M  # per anchor length
 _PROJECTION = 128
 _KEYPOINT_KIND = "hand_diffusion"
 _ENCODER = "image."  # where the encoder is in both networks
@@ -103,17 +98,6 @@ class ImageLiftingOptions:
             raise ValueError("keypoint_hands must not be negative, and warm_rate must be above 0")
 
 
-class Targets(NamedTuple):
-    """The truth about m hands, in the view of their condition, and what each joint weighs (m, 21)."""
-
-    joints: Tensor
-    wrist: Tensor
-    half_extent: Tensor
-    angles: Tensor
-    rotation: Tensor
-    weights: Tensor
-
-
 class _ImageLifting:
     """What both tasks share: data, conditions, the encoder's losses, validation."""
 
@@ -124,13 +108,13 @@ class _ImageLifting:
         self.options = replace(options, data=replace(options.data, pairs=pairs))
         self._sampler, self._noise = PoseSampler(), DetectorNoise()
         self._source = ImageSource(self.options.data)
-        self._validation: dict[str, ImageBatch] = {}
 
     def _start(self) -> None:
         """Once the model is there."""
         self.model.to(memory_format=torch.channels_last)
         self._encoder = ParallelEncoder(_WithHeat(self.model.image), self.options.encoder_threads)
-        self._batches = ImageBatches(self.options.data, self.model.config.image, self._source, self._noise)
+        given = self.options.data, self.model.config.image, self._source, self._noise
+        self._batches, self._validation = ImageBatches(*given), PictureValidation(*given)
 
     def metadata(self) -> dict:
         """The networks' configuration."""
@@ -161,11 +145,11 @@ class _ImageLifting:
             if not self._trains_poses:
                 return terms
             keypoints, shown = self._shown(batch, condition[: batch.count], generator)
-            targets = _targets(batch)
+            targets = targets_of_pictures(batch)
             if generated is not None:
-                keypoints = _stacked(keypoints, generated.observed.condition)
+                keypoints = stacked(keypoints, generated.observed.condition)
                 shown = torch.cat((shown, torch.full_like(shown[:1], torch.nan).expand(count, -1)))
-                targets = _stacked(targets, _generated_targets(generated))
+                targets = stacked(targets, targets_of_generated(generated))
             return terms | self._pose_losses(keypoints, shown, targets, generator)
 
     def _see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeaturesAndHeat, Tensor]:
@@ -205,56 +189,10 @@ class _ImageLifting:
         )
         return keypoints, condition.masked_fill(no_image[:, None], torch.nan)
 
-    def _hand_losses(self, predicted: HandParameters, truth: Targets) -> dict[str, Tensor]:
-        """As those of :mod:`hand_pose_ros.training.lifting`, with a weight for each joint."""
-        weights, joints, of_hand = self.options.losses, truth.weights, truth.weights.mean(-1)
-        canonical = predicted.joints @ predicted.rotation
-        angles = torch.where(truth.angles.isfinite(), truth.angles, predicted.angles.detach())
-        terms = {
-            "camera": l1_over(predicted.joints, truth.joints, joints),
-            "canonical": l1_over(canonical, truth.joints @ truth.rotation, joints),
-            "reprojection": _reprojection(predicted.joints, truth),
-            "angles": weighted_mean((predicted.angles - angles).abs().mean(-1), of_hand),
-        }
-        return {name: getattr(weights, name) * term for name, term in terms.items() if getattr(weights, name)}
-
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Mean errors on pictures that are not trained on, cut where noisy keypoints say.
-
-        ``*_epe_px``: of the heatmaps' points inside the crop, in pixels of a 128 px crop. ``*_mm``: PA-MPJPE
-        of the valid hand from the image alone, the keypoints alone, and both.
-        """
-        figures = {}
-        for name, batch in self._validation_batches().items():
-            device = next(model.parameters()).device
-            chunks = zip(batch.crops.split(_CHUNK), batch.condition.half_extent.split(_CHUNK), strict=True)
-            parts = [model.see(normalised(crops, device), extent) for crops, extent in chunks]
-            seen = ImageFeatures(*(torch.cat(values) for values in zip(*(p[0] for p in parts), strict=True)))
-            condition = torch.cat([part[1] for part in parts])
-            margin = model.config.image.margin
-            inside = (batch.points.abs() < margin).all(-1)
-            epe = (seen.points - batch.points).norm(dim=-1)[inside].mean() * _EPE_SIZE_PX / (2 * margin)
-            figures[f"{name}_epe_px"] = float(epe)
-            given = {"image": (None, condition), "keypoints": (batch.condition, None)}
-            given["both"] = (batch.condition, condition)
-            for what, conditions in given.items():
-                joints = self._estimate(model, *conditions).cpu().double().numpy()
-                errors = pa_mpjpe(joints, batch.joints.cpu().double().numpy())
-                figures[f"{name}_{what}_mm"] = float(np.nanmean(errors)) * _MM
-        return figures
-
-    def _validation_batches(self) -> dict[str, ImageBatch]:
-        if not self._validation:
-            device = next(self.model.parameters()).device
-            options = replace(
-                self.options.data, augmentation=AugmentationConfig.none(), detector_views=1.0, pairs=False
-            )
-            for name, hands in self._source.held_back.items():
-                generator = np.random.default_rng(_VALIDATION_SEED)
-                batch = observed_batch(hands, options, self.model.config.image, self._noise, generator)
-                self._validation[name] = moved(batch, device)
-        return self._validation
+        """See :class:`PictureValidation`."""
+        return self._validation(model, self._estimate)
 
     def _pose_losses(
         self, keypoints: KeypointCondition, image: Tensor, truth: Targets, generator: torch.Generator
@@ -291,7 +229,7 @@ class ImageDiffusionLifting(_ImageLifting):
             warm_start(diffusion, loaded)
             _silence_image(diffusion)
         else:
-            generator = torch.Generator().manual_seed(_VALIDATION_SEED + 1)
+            generator = torch.Generator().manual_seed(VALIDATION_SEED + 1)
             hands = sample_hands(_STATISTICS_HANDS, self._sampler, self._noise, generator)
             diffusion.set_statistics(hands.observed.joints)
         if loaded is not None:
@@ -320,7 +258,7 @@ class ImageDiffusionLifting(_ImageLifting):
         error = (prediction - target).square().mean(-1)
         return {
             "diffusion": self.options.losses.diffusion * weighted_mean(error, truth.weights),
-            **self._hand_losses(model.fit(estimate, encoded), truth),
+            **hand_losses(model.fit(estimate, encoded), truth, self.options.losses),
         }
 
     def _estimate(
@@ -329,7 +267,7 @@ class ImageDiffusionLifting(_ImageLifting):
         """The valid hands (n, 21, 3) of the diffusion's first step, which is the mean of all that fits."""
         diffusion = model.diffusion
         encoded = diffusion.encode(keypoints, image)
-        generator = torch.Generator().manual_seed(_VALIDATION_SEED)
+        generator = torch.Generator().manual_seed(VALIDATION_SEED)
         noise = torch.randn(len(encoded.features), hand.NUM_JOINTS, 3, generator=generator).to(
             encoded.features
         )
@@ -371,7 +309,7 @@ class ImageRegressionLifting(_ImageLifting):
     def _pose_losses(
         self, keypoints: KeypointCondition, image: Tensor, truth: Targets, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        return self._hand_losses(self.model.regressor(keypoints, image), truth)
+        return hand_losses(self.model.regressor(keypoints, image), truth, self.options.losses)
 
     def _estimate(
         self, model: HandImageRegressor, keypoints: KeypointCondition | None, image: Tensor | None
@@ -405,44 +343,3 @@ def _with_projection(options: ImageLiftingOptions) -> dict:
     if options.image_losses.contrastive and not image.get("projection"):
         image["projection"] = _PROJECTION
     return network
-
-
-def _targets(batch: ImageBatch) -> Targets:
-    weights = pose_weights(batch.weight, batch.sigma, batch.joints)
-    extent = batch.condition.half_extent
-    return Targets(batch.joints, batch.wrist, extent, batch.angles, batch.rotation, weights)
-
-
-def _generated_targets(hands: SampledHands) -> Targets:
-    observed = hands.observed
-    weights = torch.ones_like(observed.joints[..., 0])
-    extent = observed.condition.half_extent
-    return Targets(observed.joints, observed.wrist, extent, hands.angles, hands.rotation, weights)
-
-
-def _reprojection(joints: Tensor, truth: Targets) -> Tensor:
-    """L1 distance in the view of predicted joints, placed at the true wrist, from the true ones, half extents.
-
-    Depth and the view's extent are bounded away from zero, where the projection has a pole.
-    """
-    known = truth.wrist.isfinite().all(-1)
-    wrist = torch.where(known[:, None], truth.wrist, torch.ones_like(truth.wrist))[:, None]
-    extent = truth.half_extent.clamp(min=_MIN_HALF_EXTENT)[:, None, None]
-
-    def project(relative: Tensor) -> Tensor:
-        placed = relative + wrist
-        return placed[..., :2] / placed[..., 2:].clamp(min=_MIN_DEPTH) / extent
-
-    return l1_over(project(joints), project(truth.joints), truth.weights * known[:, None])
-
-
-def _stacked(one: NamedTuple, other: NamedTuple) -> NamedTuple:
-    """The rows of two tuples of tensors."""
-    return type(one)(*(torch.cat((a, b.to(a.dtype))) for a, b in zip(one, other, strict=True)))
-
-
-def moved(value: object, device: torch.device) -> object:
-    """Nested named tuples of tensors, moved to a device."""
-    if isinstance(value, Tensor):
-        return value.to(device)
-    return type(value)(*(moved(part, device) for part in value))
