@@ -51,7 +51,7 @@ def targets_of_generated(hands: SampledHands) -> Targets:
 
 
 def hand_losses(predicted: HandParameters, truth: Targets, weights: LossWeights) -> dict[str, Tensor]:
-    """As :mod:`hand_pose_ros.training.lifting` has them, with a weight for each joint; without terms of weight 0."""
+    """As :mod:`~hand_pose_ros.training.lifting` has them, with weights of joints; without terms of weight 0."""
     joints, of_hand = truth.weights, truth.weights.mean(-1)
     canonical = predicted.joints @ predicted.rotation
     angles = torch.where(truth.angles.isfinite(), truth.angles, predicted.angles.detach())
