@@ -46,6 +46,7 @@ def test_every_term_is_finite_and_reaches_the_encoder(folder, kind, terms):
         "spread",
         "depth",
         "presence",
+        "heat",
         "contrastive",
         "camera",
         "canonical",
@@ -63,11 +64,20 @@ def test_every_term_is_finite_and_reaches_the_encoder(folder, kind, terms):
 
 
 def test_terms_of_weight_zero_are_left_out(folder):
-    off = {"presence": 0.0, "spread": 0.0}
+    off = {"presence": 0.0, "spread": 0.0, "heat": 0.0}
     task = create_task(KIND, options(folder, image_losses=off, losses={"angles": 0.0}), 1)
     losses = task.losses(torch.Generator().manual_seed(0))
-    assert not losses.keys() & {"presence", "spread", "angles", "contrastive"}
+    assert not losses.keys() & {"presence", "spread", "heat", "angles", "contrastive"}
     assert not hasattr(task.model.image, "projection")
+
+
+def test_the_encoder_can_be_trained_alone(folder):
+    off = dict.fromkeys(("diffusion", "camera", "canonical", "reprojection", "angles"), 0.0)
+    task = create_task(KIND, options(folder, losses=off), 1)
+    losses = task.losses(torch.Generator().manual_seed(0))
+    assert losses.keys() == {"points", "heat", "spread", "depth", "presence"}
+    sum(losses.values()).backward()
+    assert all(parameter.grad is None for parameter in task.model.diffusion.parameters())
 
 
 def test_a_step_does_not_depend_on_whether_it_was_prepared(folder):
@@ -110,6 +120,8 @@ def test_warm_starts(folder, tmp_path):
     rate = {id(p): group["rate"] for group in groups for p in group["params"]}
     assert rate[id(task.model.diffusion.head.out.weight)] == 0.25
     assert rate[id(task.model.diffusion.encoder.image[0].weight)] == 1.0
+    assert rate[id(task.model.diffusion.encoder.absent_image)] == 1.0
+    assert not task.model.diffusion.encoder.image[-1].weight.any()
     assert rate[id(task.model.image.resnet.conv1.weight)] == 1.0
 
     both = small_network()
@@ -119,10 +131,13 @@ def test_warm_starts(folder, tmp_path):
     assert task.model.config == both.config
     assert torch.equal(task.model.image.present.weight, both.image.present.weight)
 
+    task = create_task("image_hand_regressor", options(folder, "regressor", warm_start=str(path)), 1)
+    assert torch.equal(task.model.image.present.weight, both.image.present.weight)
+
     save_weights(path, keypoints, "something", {})
     with pytest.raises(ValueError, match="'something'"):
         create_task(KIND, options(folder, warm_start=str(path)), 1)
-    with pytest.raises(ValueError, match="baseline"):
+    with pytest.raises(ValueError, match="the baseline has nothing to take"):
         create_task("image_hand_regressor", options(folder, "regressor", warm_start=str(path)), 1)
 
 

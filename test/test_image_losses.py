@@ -10,6 +10,7 @@ import torch
 from hand_pose_ros.networks.image_encoder import ImageFeatures
 from hand_pose_ros.training.image_losses import (
     equivariant_nt_xent,
+    heat_loss,
     keypoint_losses,
     l1_over,
     pose_weights,
@@ -70,6 +71,25 @@ def test_the_spread_that_is_most_likely_is_the_mean_absolute_error():
         keypoint_losses(seen, truth, truth[..., 0], torch.ones(500), 1.5)["spread"].backward()
         optimiser.step()
     assert log_sigma.exp().item() == pytest.approx(scale, rel=0.05)
+
+
+def test_heatmaps_are_best_where_the_joints_are():
+    points = torch.tensor([0.3, -0.6]).expand(1, 21, 2).clone()
+    places = torch.arange(16.0)
+    column, row = (0.3 / 1.5 + 1) * 8 - 0.5, (-0.6 / 1.5 + 1) * 8 - 0.5
+    log_heat = -((places - column)[None].square() + (places - row)[:, None].square()) / 2
+    log_heat = log_heat.flatten().log_softmax(0).view(1, 1, 16, 16).expand(1, 21, 16, 16).clone()
+    weight = torch.ones(1)
+    assert heat_loss(log_heat, points, weight, 1.5).item() == pytest.approx(0, abs=1e-6)
+    assert heat_loss(log_heat.roll(1, -1), points, weight, 1.5).item() == pytest.approx(0.5, abs=0.02)
+    assert heat_loss(log_heat.roll(1, -2), points, weight, 1.5).item() == pytest.approx(0.5, abs=0.02)
+    points[:, 1:] = torch.nan
+    points[:, 1:3] = 1.6
+    log_heat.requires_grad_()
+    heat_loss(log_heat + log_heat.detach().roll(3, -1), points, weight, 1.5).backward()
+    assert log_heat.grad[:, 0].any()
+    assert log_heat.grad.isfinite().all()
+    assert not log_heat.grad[:, 1:].any()
 
 
 def test_uncertain_poses_weigh_less_and_unknown_ones_nothing():

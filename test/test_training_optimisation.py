@@ -9,7 +9,9 @@ from torch import nn
 from hand_pose_ros.device import resolve_device
 from hand_pose_ros.training.config import OptimiserConfig
 from hand_pose_ros.training.optimisation import (
+    RATE,
     AveragedWeights,
+    generator_ahead,
     learning_rate,
     make_optimiser,
     seeded_generator,
@@ -103,3 +105,31 @@ def test_devices():
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="no CUDA GPU"):
             resolve_device("cuda")
+
+
+def test_the_generator_of_a_later_step_can_be_had_before_without_a_trace():
+    seeded_generator(3, 7)
+    state = torch.get_rng_state()
+    ahead = generator_ahead(3, 8)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(torch.rand(4, generator=ahead), torch.rand(4, generator=seeded_generator(3, 8)))
+
+
+def test_parameters_learn_at_the_rate_of_the_longest_name_that_fits():
+    model = nn.ModuleDict(
+        {"a": nn.ModuleDict({"b": nn.Linear(2, 2), "c": nn.Linear(2, 2)}), "d": nn.Linear(2, 2)}
+    )
+    optimiser = make_optimiser(model, OptimiserConfig(), {"a.": 0.5, "a.b.": 0.25})
+    rates = {id(p): group[RATE] for group in optimiser.param_groups for p in group["params"]}
+    found = {name: rates[id(p)] for name, p in model.named_parameters()}
+    assert found == {
+        **dict.fromkeys(("a.b.weight", "a.b.bias"), 0.25),
+        **dict.fromkeys(("a.c.weight", "a.c.bias"), 0.5),
+        **dict.fromkeys(("d.weight", "d.bias"), 1.0),
+    }
+    decays = {
+        group["weight_decay"] for group in optimiser.param_groups for p in group["params"] if p.ndim < 2
+    }
+    assert decays == {0.0}
+    with pytest.raises(ValueError, match=r"name starts with e\."):
+        make_optimiser(model, OptimiserConfig(), {"e.": 1.0})

@@ -1,7 +1,7 @@
-"""Latent 2.5D heatmaps: feature maps -> where each joint is in the picture, and how deep (heatmap_25d.txt, 3.3).
+"""Latent 2.5D heatmaps: feature maps -> where each joint is in the picture, and how deep (heatmap_25d.txt, 4.2).
 
-The heatmaps are not trained against maps of a fixed spread: only the points and depths that are read off them
-are, so that the spread is learned for each joint.
+What the maps mean is what is read off them: points, their depths and their expected errors are the outputs, and
+the spread of the maps is learned for each joint.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ class HeatmapPoints(NamedTuple):
 
     points: (n, 21, 2) from -1 to 1 across the crop, x right, y down. depth: (n, 21), positive = away.
     log_sigma: (n, 21) logarithm of the mean absolute error that is expected of x and y, unit of the points.
+    log_heat: (n, 21, h, w) logarithm of the heatmaps, each of which sums to 1.
     """
 
     points: Tensor
     depth: Tensor
     log_sigma: Tensor
+    log_heat: Tensor
 
 
 class HeatmapHead(nn.Module):
@@ -61,11 +63,13 @@ class HeatmapHead(nn.Module):
         grid = pixel_grid(*x.shape[-2:], maps)
         with torch.autocast(maps.device.type, enabled=False):  # places need more digits than features
             heat, depth, log_sigma = maps.chunk(_MAPS, dim=1)
-            probability = torch.softmax(heat * self.log_beta.exp()[:, None], dim=-1)  # eq. 14
+            log_heat = torch.log_softmax(heat * self.log_beta.exp()[:, None], dim=-1)  # eq. 14
+            probability = log_heat.exp()
             points = probability @ grid  # eq. 15
             depth = (probability * depth).sum(-1)  # eq. 16
             log_sigma = (probability * log_sigma).sum(-1) + _FIRST_LOG_SIGMA
-        return HeatmapPoints(points, depth, log_sigma.clamp(*LOG_SIGMA))
+        log_heat = log_heat.unflatten(-1, x.shape[-2:])
+        return HeatmapPoints(points, depth, log_sigma.clamp(*LOG_SIGMA), log_heat)
 
 
 def pixel_grid(height: int, width: int, like: Tensor) -> Tensor:

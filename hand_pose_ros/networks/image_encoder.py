@@ -36,6 +36,20 @@ class ImageFeatures(NamedTuple):
     presence: Tensor
 
 
+class ImageFeaturesAndHeat(NamedTuple):
+    """:class:`ImageFeatures` and what training also looks at.
+
+    log_heat: (n, 21, h, w) logarithms of heatmaps over the crop, each of which sums to 1.
+    """
+
+    features: Tensor
+    points: Tensor
+    depth: Tensor
+    sigma: Tensor
+    presence: Tensor
+    log_heat: Tensor
+
+
 @dataclass(frozen=True)
 class ImageEncoderConfig:
     """Everything that is needed to rebuild the encoder, and to cut its crops.
@@ -103,16 +117,21 @@ class ImageEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> ImageFeatures:
         """``images``: (n, 3, s, s) of :func:`normalised`, s a multiple of 32. Results have 32 bits."""
+        return ImageFeatures(*self.with_heat(images)[:-1])
+
+    def with_heat(self, images: Tensor) -> ImageFeaturesAndHeat:
+        """As :meth:`forward`, with the heatmaps that the points were read off."""
         maps = self.resnet(images)
         features = self.hidden(maps[-1].mean((-2, -1)))
         seen = self.heatmaps(maps)
         margin = self.config.margin
-        return ImageFeatures(
+        return ImageFeaturesAndHeat(
             features.float(),
             seen.points * margin,
             seen.depth - seen.depth[:, :1],
             seen.log_sigma.exp() * margin,
             self.present(features).float()[:, 0],
+            seen.log_heat,
         )
 
 

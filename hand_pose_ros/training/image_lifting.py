@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hand_pose_ros import hand
 from hand_pose_ros.data.detector_noise import DetectorNoise
-from hand_pose_ros.data.image_augmentation import AugmentationConfig
-from hand_pose_ros.data.observed_hands import SampledHands, sample_hands
+from hand_pose_ros.data.observed_hands import sample_hands
 from hand_pose_ros.data.pose_sampler import PoseSampler
-from hand_pose_ros.evaluation.metrics import pa_mpjpe
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.hand_diffusion import HandDiffusion
-from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.hand_image_diffusion import (
     KIND,
     HandImageDiffusion,
     HandImageDiffusionConfig,
     warm_start,
 )
+from hand_pose_ros.networks.hand_image_regressor import KIND as REGRESSOR_KIND
 from hand_pose_ros.networks.hand_image_regressor import HandImageRegressor, HandImageRegressorConfig
-from hand_pose_ros.networks.image_encoder import ImageFeatures, image_condition, normalised
+from hand_pose_ros.networks.image_encoder import (
+    ImageEncoder,
+    ImageFeatures,
+    ImageFeaturesAndHeat,
+    image_condition,
+    normalised,
+)
 from hand_pose_ros.networks.weights import load_weights
 from hand_pose_ros.training.config_reading import read_dataclass
 from hand_pose_ros.training.image_batches import (
@@ -34,30 +36,34 @@ from hand_pose_ros.training.image_batches import (
     ImageBatches,
     ImageDataOptions,
     ImageSource,
-    observed_batch,
 )
 from hand_pose_ros.training.image_losses import (
     ImageLossWeights,
     equivariant_nt_xent,
+    heat_loss,
     keypoint_losses,
-    l1_over,
-    pose_weights,
     presence_loss,
     weighted_mean,
 )
+from hand_pose_ros.training.image_validation import VALIDATION_SEED, PictureValidation
 from hand_pose_ros.training.lifting import LossWeights
 from hand_pose_ros.training.parallel_encoder import ParallelEncoder
+from hand_pose_ros.training.pose_targets import (
+    Targets,
+    hand_losses,
+    moved,
+    stacked,
+    targets_of_generated,
+    targets_of_pictures,
+)
 from hand_pose_ros.training.precision import full_precision
 
 _STATISTICS_HANDS = 8192
-_VALIDATION_SEED = 40_001
-_CHUNK = 64  # crops that validation encodes at once
-_MIN_DEPTH = 0.3  # anchor lengths
-_MIN_HALF_EXTENT = 0.03  # of a view: a hand at 3 m
-_EPE_SIZE_PX = 128  # the errors of image points are stated for crops of this size
-_MM = 1000 * hand.MEAN_ANCHOR_LENGTH_M  # per anchor length
 _PROJECTION = 128
 _KEYPOINT_KIND = "hand_diffusion"
+_ENCODER = "image."  # where the encoder is in both networks
+_OF_IMAGES = ("diffusion.encoder.image.", "diffusion.encoder.fuse.", "diffusion.encoder.absent_")
+"""What the diffusion network has for images only, and learns from nothing."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,12 @@ class ImageLiftingOptions:
 
     network: configuration of the networks, see ``HandImageDiffusionConfig`` and ``HandImageRegressorConfig``.
     warm_start: weight file to start from, of the network without images or of this one; empty for random weights.
-    warm_rate: factor on the learning rate of what starts from it.
+        The baseline takes the image encoder out of it, and nothing else.
+    warm_rate: factor on the learning rate of what the network without images has, after a warm start.
     keypoint_hands: generated hands per step that have keypoints only, so that these alone stay enough.
     image_only, keypoints_only: shares of the pictures of which only one condition is shown; the others show both.
     encoder_threads: CPU threads of the image encoder, each with a part of the batch (``ParallelEncoder``).
-    losses: of the valid hand and the diffusion. image_losses: of the encoder.
+    losses: of the valid hand and the diffusion; all 0 to train the encoder alone. image_losses: of the encoder.
     """
 
     data: ImageDataOptions
@@ -91,17 +98,6 @@ class ImageLiftingOptions:
             raise ValueError("keypoint_hands must not be negative, and warm_rate must be above 0")
 
 
-class Targets(NamedTuple):
-    """The truth about m hands, in the view of their condition, and what each joint weighs (m, 21)."""
-
-    joints: Tensor
-    wrist: Tensor
-    half_extent: Tensor
-    angles: Tensor
-    rotation: Tensor
-    weights: Tensor
-
-
 class _ImageLifting:
     """What both tasks share: data, conditions, the encoder's losses, validation."""
 
@@ -112,17 +108,22 @@ class _ImageLifting:
         self.options = replace(options, data=replace(options.data, pairs=pairs))
         self._sampler, self._noise = PoseSampler(), DetectorNoise()
         self._source = ImageSource(self.options.data)
-        self._validation: dict[str, ImageBatch] = {}
 
     def _start(self) -> None:
         """Once the model is there."""
         self.model.to(memory_format=torch.channels_last)
-        self._encoder = ParallelEncoder(self.model.image, self.options.encoder_threads)
-        self._batches = ImageBatches(self.options.data, self.model.config.image, self._source, self._noise)
+        self._encoder = ParallelEncoder(_WithHeat(self.model.image), self.options.encoder_threads)
+        given = self.options.data, self.model.config.image, self._source, self._noise
+        self._batches, self._validation = ImageBatches(*given), PictureValidation(*given)
 
     def metadata(self) -> dict:
         """The networks' configuration."""
         return self.model.config.to_dict()
+
+    @property
+    def _trains_poses(self) -> bool:
+        """Whether anything but the encoder is trained."""
+        return any(vars(self.options.losses).values())
 
     def prepare(self, generator: torch.Generator) -> None:
         """Start to make the batch of the step with this generator."""
@@ -135,30 +136,36 @@ class _ImageLifting:
             batch = moved(self._batches.next(generator), device)
             images = normalised(batch.crops)
             generated = None
-            if count := self.options.keypoint_hands:
+            count = self.options.keypoint_hands if self._trains_poses else 0
+            if count:
                 generated = moved(sample_hands(count, self._sampler, self._noise, generator), device)
         seen, condition = self._see(images, batch.condition.half_extent)
         with full_precision():
             terms = self._encoder_losses(seen, batch)
+            if not self._trains_poses:
+                return terms
             keypoints, shown = self._shown(batch, condition[: batch.count], generator)
-            targets = _targets(batch)
+            targets = targets_of_pictures(batch)
             if generated is not None:
-                keypoints = _stacked(keypoints, generated.observed.condition)
+                keypoints = stacked(keypoints, generated.observed.condition)
                 shown = torch.cat((shown, torch.full_like(shown[:1], torch.nan).expand(count, -1)))
-                targets = _stacked(targets, _generated_targets(generated))
+                targets = stacked(targets, targets_of_generated(generated))
             return terms | self._pose_losses(keypoints, shown, targets, generator)
 
-    def _see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+    def _see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeaturesAndHeat, Tensor]:
         """Of all crops; those that show no hand, at the end, have no view of their own."""
         extra = half_extent.new_ones(len(images) - len(half_extent))
-        encode = self._encoder if images.device.type == "cpu" else self.model.image
+        encode = self._encoder if images.device.type == "cpu" else self.model.image.with_heat
         seen = encode(images)
-        return seen, image_condition(seen, torch.cat((half_extent, extra)))
+        features = ImageFeatures(*seen[:-1])
+        return seen, image_condition(features, torch.cat((half_extent, extra)))
 
-    def _encoder_losses(self, seen: ImageFeatures, batch: ImageBatch) -> dict[str, Tensor]:
+    def _encoder_losses(self, seen: ImageFeaturesAndHeat, batch: ImageBatch) -> dict[str, Tensor]:
         weights, encoder = self.options.image_losses, self.model.image
-        hands = ImageFeatures(*(value[: batch.count] for value in seen))
-        terms = keypoint_losses(hands, batch.points, batch.depth, batch.weight, encoder.config.margin)
+        hands, margin = ImageFeaturesAndHeat(*(v[: batch.count] for v in seen)), encoder.config.margin
+        terms = keypoint_losses(hands, batch.points, batch.depth, batch.weight, margin)
+        if weights.heat:
+            terms["heat"] = heat_loss(hands.log_heat, batch.points, batch.weight, margin)
         if weights.presence:
             terms["presence"] = presence_loss(seen.presence, batch.count)
         if weights.contrastive:
@@ -182,56 +189,10 @@ class _ImageLifting:
         )
         return keypoints, condition.masked_fill(no_image[:, None], torch.nan)
 
-    def _hand_losses(self, predicted: HandParameters, truth: Targets) -> dict[str, Tensor]:
-        """As those of :mod:`hand_pose_ros.training.lifting`, with a weight for each joint."""
-        weights, joints, of_hand = self.options.losses, truth.weights, truth.weights.mean(-1)
-        canonical = predicted.joints @ predicted.rotation
-        angles = torch.where(truth.angles.isfinite(), truth.angles, predicted.angles.detach())
-        terms = {
-            "camera": l1_over(predicted.joints, truth.joints, joints),
-            "canonical": l1_over(canonical, truth.joints @ truth.rotation, joints),
-            "reprojection": _reprojection(predicted.joints, truth),
-            "angles": weighted_mean((predicted.angles - angles).abs().mean(-1), of_hand),
-        }
-        return {name: getattr(weights, name) * term for name, term in terms.items() if getattr(weights, name)}
-
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Mean errors on pictures that are not trained on, cut where noisy keypoints say.
-
-        ``*_epe_px``: of the heatmaps' points inside the crop, in pixels of a 128 px crop. ``*_mm``: PA-MPJPE
-        of the valid hand from the image alone, the keypoints alone, and both.
-        """
-        figures = {}
-        for name, batch in self._validation_batches().items():
-            device = next(model.parameters()).device
-            chunks = zip(batch.crops.split(_CHUNK), batch.condition.half_extent.split(_CHUNK), strict=True)
-            parts = [model.see(normalised(crops, device), extent) for crops, extent in chunks]
-            seen = ImageFeatures(*(torch.cat(values) for values in zip(*(p[0] for p in parts), strict=True)))
-            condition = torch.cat([part[1] for part in parts])
-            margin = model.config.image.margin
-            inside = (batch.points.abs() < margin).all(-1)
-            epe = (seen.points - batch.points).norm(dim=-1)[inside].mean() * _EPE_SIZE_PX / (2 * margin)
-            figures[f"{name}_epe_px"] = float(epe)
-            given = {"image": (None, condition), "keypoints": (batch.condition, None)}
-            given["both"] = (batch.condition, condition)
-            for what, conditions in given.items():
-                joints = self._estimate(model, *conditions).cpu().double().numpy()
-                errors = pa_mpjpe(joints, batch.joints.cpu().double().numpy())
-                figures[f"{name}_{what}_mm"] = float(np.nanmean(errors)) * _MM
-        return figures
-
-    def _validation_batches(self) -> dict[str, ImageBatch]:
-        if not self._validation:
-            device = next(self.model.parameters()).device
-            options = replace(
-                self.options.data, augmentation=AugmentationConfig.none(), detector_views=1.0, pairs=False
-            )
-            for name, hands in self._source.held_back.items():
-                generator = np.random.default_rng(_VALIDATION_SEED)
-                batch = observed_batch(hands, options, self.model.config.image, self._noise, generator)
-                self._validation[name] = moved(batch, device)
-        return self._validation
+        """See :class:`PictureValidation`."""
+        return self._validation(model, self._estimate)
 
     def _pose_losses(
         self, keypoints: KeypointCondition, image: Tensor, truth: Targets, generator: torch.Generator
@@ -265,11 +226,14 @@ class ImageDiffusionLifting(_ImageLifting):
         if loaded is not None and loaded.kind == KIND:
             warm_start(self.model, loaded)
         elif loaded is not None:
-            self._warm_start(diffusion, warm_start(diffusion, loaded))
+            warm_start(diffusion, loaded)
+            _silence_image(diffusion)
         else:
-            generator = torch.Generator().manual_seed(_VALIDATION_SEED + 1)
+            generator = torch.Generator().manual_seed(VALIDATION_SEED + 1)
             hands = sample_hands(_STATISTICS_HANDS, self._sampler, self._noise, generator)
             diffusion.set_statistics(hands.observed.joints)
+        if loaded is not None:
+            self.learning_rates = dict.fromkeys(_OF_IMAGES, 1.0) | {"diffusion.": options.warm_rate}
         self._schedule = diffusion.schedule
         self._start()
 
@@ -277,16 +241,6 @@ class ImageDiffusionLifting(_ImageLifting):
     def from_options(cls, options: Mapping) -> ImageDiffusionLifting:
         """From the ``options`` of a training file."""
         return cls(read_dataclass(ImageLiftingOptions, options, "options"))
-
-    def _warm_start(self, diffusion: HandDiffusion, new: list[str]) -> None:
-        """Let the image add nothing at first, and let what is new learn faster than what is not."""
-        with torch.no_grad():
-            norm = diffusion.encoder.image[-1]
-            norm.weight.zero_()
-            norm.bias.zero_()
-        parameters = {name for name, _ in diffusion.named_parameters()}
-        self.learning_rates = {"diffusion.": self.options.warm_rate}
-        self.learning_rates |= {f"diffusion.{name}": 1.0 for name in new if name in parameters}
 
     def _pose_losses(
         self, keypoints: KeypointCondition, image: Tensor, truth: Targets, generator: torch.Generator
@@ -304,7 +258,7 @@ class ImageDiffusionLifting(_ImageLifting):
         error = (prediction - target).square().mean(-1)
         return {
             "diffusion": self.options.losses.diffusion * weighted_mean(error, truth.weights),
-            **self._hand_losses(model.fit(estimate, encoded), truth),
+            **hand_losses(model.fit(estimate, encoded), truth, self.options.losses),
         }
 
     def _estimate(
@@ -313,7 +267,7 @@ class ImageDiffusionLifting(_ImageLifting):
         """The valid hands (n, 21, 3) of the diffusion's first step, which is the mean of all that fits."""
         diffusion = model.diffusion
         encoded = diffusion.encode(keypoints, image)
-        generator = torch.Generator().manual_seed(_VALIDATION_SEED)
+        generator = torch.Generator().manual_seed(VALIDATION_SEED)
         noise = torch.randn(len(encoded.features), hand.NUM_JOINTS, 3, generator=generator).to(
             encoded.features
         )
@@ -327,15 +281,24 @@ class ImageRegressionLifting(_ImageLifting):
     """Trains :class:`HandImageRegressor`, the baseline, with the same data and the losses that it shares."""
 
     def __init__(self, options: ImageLiftingOptions) -> None:
-        """``options.network``: of ``HandImageRegressorConfig``.
+        """``options.network``: of ``HandImageRegressorConfig``; a warm start brings that of the encoder.
 
         Raises:
-            ValueError: a warm start, which the baseline has nothing to take from.
+            ValueError: a warm start from weights that have no image encoder.
         """
-        if options.warm_start:
-            raise ValueError("warm_start: the baseline without diffusion cannot start from other weights")
         super().__init__(options)
-        self.model = HandImageRegressor(HandImageRegressorConfig.from_dict(_with_projection(options)))
+        network, loaded = _with_projection(options), None
+        if options.warm_start:
+            loaded = load_weights(options.warm_start)
+            if loaded.kind not in (KIND, REGRESSOR_KIND):
+                raise ValueError(
+                    f"{options.warm_start} holds {loaded.kind!r}, from which the baseline has nothing to take"
+                )
+            network["image"] = loaded.config["image"] | network.get("image", {})
+        self.model = HandImageRegressor(HandImageRegressorConfig.from_dict(network))
+        if loaded is not None:
+            own = {n.removeprefix(_ENCODER): t for n, t in loaded.tensors.items() if n.startswith(_ENCODER)}
+            warm_start(self.model.image, replace(loaded, tensors=own))
         self._start()
 
     @classmethod
@@ -346,12 +309,31 @@ class ImageRegressionLifting(_ImageLifting):
     def _pose_losses(
         self, keypoints: KeypointCondition, image: Tensor, truth: Targets, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        return self._hand_losses(self.model.regressor(keypoints, image), truth)
+        return hand_losses(self.model.regressor(keypoints, image), truth, self.options.losses)
 
     def _estimate(
         self, model: HandImageRegressor, keypoints: KeypointCondition | None, image: Tensor | None
     ) -> Tensor:
         return model.regressor(keypoints, image).joints
+
+
+class _WithHeat(nn.Module):
+    """The encoder as training calls it."""
+
+    def __init__(self, encoder: ImageEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, images: Tensor) -> ImageFeaturesAndHeat:
+        return self.encoder.with_heat(images)
+
+
+@torch.no_grad()
+def _silence_image(diffusion: HandDiffusion) -> None:
+    """Let the image add nothing at first to what the network makes of keypoints."""
+    norm = diffusion.encoder.image[-1]
+    norm.weight.zero_()
+    norm.bias.zero_()
 
 
 def _with_projection(options: ImageLiftingOptions) -> dict:
@@ -361,44 +343,3 @@ def _with_projection(options: ImageLiftingOptions) -> dict:
     if options.image_losses.contrastive and not image.get("projection"):
         image["projection"] = _PROJECTION
     return network
-
-
-def _targets(batch: ImageBatch) -> Targets:
-    weights = pose_weights(batch.weight, batch.sigma, batch.joints)
-    extent = batch.condition.half_extent
-    return Targets(batch.joints, batch.wrist, extent, batch.angles, batch.rotation, weights)
-
-
-def _generated_targets(hands: SampledHands) -> Targets:
-    observed = hands.observed
-    weights = torch.ones_like(observed.joints[..., 0])
-    extent = observed.condition.half_extent
-    return Targets(observed.joints, observed.wrist, extent, hands.angles, hands.rotation, weights)
-
-
-def _reprojection(joints: Tensor, truth: Targets) -> Tensor:
-    """L1 distance in the view of predicted joints, placed at the true wrist, from the true ones, half extents.
-
-    Depth and the view's extent are bounded away from zero, where the projection has a pole.
-    """
-    known = truth.wrist.isfinite().all(-1)
-    wrist = torch.where(known[:, None], truth.wrist, torch.ones_like(truth.wrist))[:, None]
-    extent = truth.half_extent.clamp(min=_MIN_HALF_EXTENT)[:, None, None]
-
-    def project(relative: Tensor) -> Tensor:
-        placed = relative + wrist
-        return placed[..., :2] / placed[..., 2:].clamp(min=_MIN_DEPTH) / extent
-
-    return l1_over(project(joints), project(truth.joints), truth.weights * known[:, None])
-
-
-def _stacked(one: NamedTuple, other: NamedTuple) -> NamedTuple:
-    """The rows of two tuples of tensors."""
-    return type(one)(*(torch.cat((a, b.to(a.dtype))) for a, b in zip(one, other, strict=True)))
-
-
-def moved(value: object, device: torch.device) -> object:
-    """Nested named tuples of tensors, moved to a device."""
-    if isinstance(value, Tensor):
-        return value.to(device)
-    return type(value)(*(moved(part, device) for part in value))
