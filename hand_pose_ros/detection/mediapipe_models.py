@@ -83,7 +83,7 @@ class TfliteNetwork:
         except ImportError as error:
             raise DetectorUnavailableError(
                 f"LiteRT, which runs MediaPipe's networks, cannot be imported ({error}): "
-                "install ai-edge-litert==2.3.0"
+                "install ai-edge-litert==2.3.0, or let MediaPipe run on every image (tracker 'detector')"
             ) from error
         threads = threads or min(max((os.cpu_count() or 1) // 2, 1), _MOST_THREADS)
         self._interpreter = Interpreter(model_content=content, num_threads=threads)
