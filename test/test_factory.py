@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from hand_pose_ros.detection.mediapipe_detector import MediaPipeDetector
 from hand_pose_ros.estimator import factory
@@ -58,6 +59,21 @@ def test_the_tracker_is_the_one_asked_for(tracker, kind):
     part = factory._create_tracker(PipelineConfig(tracker=tracker), None)
     assert isinstance(part, kind)
     part.close()
+
+
+@pytest.mark.parametrize("condition", ["image", "both"])
+def test_the_shipped_weights_that_see_pictures_follow_the_clip_s_hand(condition):
+    pipeline = create_pipeline(PipelineConfig(max_hands=1, condition=condition))
+    errors = []
+    for number, frame in zip(range(12), render_clip(), strict=False):
+        (pose,) = pipeline.process(frame.rendering.image, CLIP_CAMERA, number / 30).hands
+        assert pose.valid
+        truth = frame.rendering.hands[0]
+        found_px = CLIP_CAMERA.project(torch.from_numpy(pose.joints_m)).numpy()
+        size_px = np.ptp(truth.joints_px, axis=0).max()
+        errors.append(np.linalg.norm(found_px - truth.joints_px, axis=-1).mean() / size_px)
+    pipeline.close()
+    assert np.mean(errors) < 0.15
 
 
 def test_the_default_pipeline_follows_the_clip_s_hand_steadily():

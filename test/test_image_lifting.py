@@ -201,5 +201,5 @@ def test_a_small_network_learns_sixteen_drawn_hands(tmp_path, kind):
         sum(task.losses(seeded_generator(0, step)).values()).backward()
         optimiser.step()
     after = task.validate(task.model.eval())
-    assert after["rendered_epe_px"] < 0.3 * before["rendered_epe_px"]
+    assert after["rendered_epe_px"] < 0.45 * before["rendered_epe_px"]
     assert after["rendered_image_mm"] < 0.7 * before["rendered_image_mm"]

@@ -69,5 +69,5 @@ def test_landmarks_all_around_the_camera_do_not_fit_into_one_view():
     camera = CameraModel.from_fov(640, 480, 3.0)
     generator = np.random.default_rng(0)
     points = generator.uniform((-3000, -3000), (3000, 3000), (21, 2))
-    with pytest.raises(ValueError, match="do not fit into one view"):
+    with pytest.raises(ValueError, match="not fit into one view"):
         keypoint_input(camera, replace(detections(1)[0], landmarks_px=points))
