@@ -6,6 +6,7 @@ the spread of the maps is learned for each joint.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -18,6 +19,7 @@ from hand_pose_ros import hand
 _MAPS: Final = 3  # of each joint: heat, depth, logarithm of sigma
 LOG_SIGMA: Final = (-6.0, 2.0)
 """Bounds of what the head may say of its own error, in half extents of the crop."""
+_FIRST_BETA: Final = 8.0
 _FIRST_LOG_SIGMA: Final = -2.0  # before it has learned anything: an eighth of the crop's half extent
 
 
@@ -50,8 +52,9 @@ class HeatmapHead(nn.Module):
         self.maps = nn.Conv2d(channels, _MAPS * hand.NUM_JOINTS, 1)
         nn.init.normal_(self.maps.weight, std=0.01)
         nn.init.zeros_(self.maps.bias)
-        # The exponential keeps the spread's factor, beta of eq. 14, positive.
-        self.log_beta = nn.Parameter(torch.zeros(hand.NUM_JOINTS))
+        # The exponential keeps beta of eq. 14 positive. From 1 on, the maps would need several times as many steps
+        # to become sharp.
+        self.log_beta = nn.Parameter(torch.full((hand.NUM_JOINTS,), math.log(_FIRST_BETA)))
 
     def forward(self, maps: Sequence[Tensor]) -> HeatmapPoints:
         """Feature maps (n, inputs[i], h / 2^i, w / 2^i)."""
