@@ -279,7 +279,7 @@ def test_the_command_trains_and_sums_up(config_file, tmp_path, monkeypatch, capl
     assert result["config"]["options"] == {"width": 8}
     assert result["versions"].keys() >= {"python", "torch", "safetensors"}
     assert result["parameters"] == 4 * 8 + 8 + 2 * 8 + 8 * 3 + 3
-    assert result["seconds"] > 0
+    assert result["seconds"] >= 0  # to a tenth, which a quick machine does not need
     assert "finished after step 20" in caplog.text
     assert load_weights(output / "weights.safetensors").config == {"width": 8}
     assert main(["--resume", "--output", str(output)]) == 0, "the run's own configuration is used"
