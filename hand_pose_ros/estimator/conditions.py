@@ -13,7 +13,7 @@ from hand_pose_ros.camera.keypoint_view import KeypointView, view_box, view_keyp
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.estimator.backends import sees_pictures
 from hand_pose_ros.estimator.keypoint_input import check_view, keypoint_input, mirrored_rays, why_not
-from hand_pose_ros.networks.condition import KeypointCondition
+from hand_pose_ros.networks.condition import KeypointCondition, unknown_keypoints
 from hand_pose_ros.networks.hand_sampling import HandDenoiser
 from hand_pose_ros.networks.image_encoder import ImageFeatures
 from hand_pose_ros.pose import Detection
@@ -64,11 +64,11 @@ class ConditionMaker:
         reason = why_not(detection, camera)
         if not reason:
             view, keypoints = keypoint_input(camera, detection)
-            return view, unknown_keypoints(view) if self._condition == "image" else keypoints
+            return view, unknown_keypoints(view.half_extent) if self._condition == "image" else keypoints
         if detection.landmarks_px is not None or not self._looks or self._condition == "both":
             raise ValueError(reason)
         view = self._view_in_box(image_bgr, camera, detection)
-        return view, unknown_keypoints(view)
+        return view, unknown_keypoints(view.half_extent)
 
     def conditions(
         self,
@@ -115,15 +115,3 @@ class ConditionMaker:
             for rotation, half_extent, side in zip(view.rotation, view.half_extent, sides, strict=True)
         ]
         return network.see_crops(np.stack(crops), view.half_extent)
-
-
-def unknown_keypoints(view: KeypointView) -> KeypointCondition:
-    """The condition of hands (n, ...) without landmarks."""
-    unknown = torch.full_like(view.points[..., 0], torch.nan)
-    return KeypointCondition(
-        points=torch.full_like(view.points, torch.nan),
-        depth=unknown,
-        confidence=unknown,
-        inside=torch.zeros_like(unknown, dtype=torch.bool),
-        half_extent=view.half_extent,
-    )

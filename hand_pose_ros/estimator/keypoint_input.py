@@ -14,7 +14,7 @@ from hand_pose_ros.pose import Detection
 
 MIN_KEYPOINTS = 6
 _MIN_EXTENT_PX = 4.0
-_MAX_HALF_EXTENT = 3.0  # of the view's tangent: a hand that fills 143 degrees is no hand
+MAX_HALF_EXTENT = 3.0  # of the view's tangent: a hand that fills 143 degrees is no hand
 
 
 def why_not(detection: Detection, camera: CameraModel) -> str:
@@ -41,7 +41,7 @@ def mirrored_rays(camera: CameraModel, pixels: torch.Tensor, side: str) -> torch
 
 def check_view(half_extent: torch.Tensor) -> None:
     """Raise ValueError if a hand fills more than any camera sees of one, or nothing that can be told."""
-    if not bool((half_extent <= _MAX_HALF_EXTENT).all()):
+    if not bool((half_extent <= MAX_HALF_EXTENT).all()):
         raise ValueError("the hand does not fit into one view of the camera")
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.diffusion.schedule import PARAMETRISATIONS, NoiseSchedule
 from hand_pose_ros.estimator.onnx_session import open_session, run_session
-from hand_pose_ros.networks.condition import Encoded, KeypointCondition
+from hand_pose_ros.networks.condition import Encoded, KeypointCondition, unknown_keypoints
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.hand_onnx import (
     CONDITION_INPUTS,
@@ -111,7 +111,7 @@ class OnnxDenoiser:
         if keypoints is None:
             if image_features is None:
                 raise ValueError("give keypoints, image_features, or both")
-            keypoints = _no_keypoints(len(image_features))
+            keypoints = unknown_keypoints(torch.ones(len(image_features)))
         inputs = dict(zip(CONDITION_INPUTS, keypoints, strict=True))
         if self._image_features:
             if image_features is None:
@@ -130,17 +130,6 @@ class OnnxDenoiser:
         """See ``HandDenoiser``."""
         inputs = {"standardised": standardised, "features": encoded.features}
         return HandParameters(*run_session(self._head, inputs))
-
-
-def _no_keypoints(count: int) -> KeypointCondition:
-    unknown = torch.full((count, hand.NUM_JOINTS), torch.nan)
-    return KeypointCondition(
-        points=unknown[..., None].expand(-1, -1, 2),
-        depth=unknown,
-        confidence=unknown,
-        inside=torch.zeros(count, hand.NUM_JOINTS, dtype=torch.bool),
-        half_extent=torch.ones(count),
-    )
 
 
 def _read_metadata(folder: Path) -> dict:

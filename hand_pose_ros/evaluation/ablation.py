@@ -29,13 +29,12 @@ from hand_pose_ros.evaluation.image_estimates import (
     keypoint_views,
     look,
     points_in_stored_view,
-    unknown_keypoints,
 )
 from hand_pose_ros.evaluation.image_scores import CROP_PX, MM, hand_means, mean
 from hand_pose_ros.evaluation.image_sets import VIEW_SEED, read_hands
 from hand_pose_ros.evaluation.lifting import lift
 from hand_pose_ros.networks import hand_image_diffusion, hand_image_regressor
-from hand_pose_ros.networks.condition import KeypointCondition
+from hand_pose_ros.networks.condition import KeypointCondition, unknown_keypoints
 from hand_pose_ros.networks.hand_image_diffusion import HandImageDiffusion, load_hand_image_diffusion
 from hand_pose_ros.networks.hand_image_regressor import HandImageRegressor, HandImageRegressorConfig
 from hand_pose_ros.networks.weights import load_weights, restore

@@ -22,7 +22,7 @@ from hand_pose_ros.estimator.metric_pose import place_hands
 from hand_pose_ros.estimator.sample_fusion import fuse_samples
 from hand_pose_ros.evaluation.image_detections import ImageDetections
 from hand_pose_ros.evaluation.lifting import lift
-from hand_pose_ros.networks.condition import KeypointCondition
+from hand_pose_ros.networks.condition import KeypointCondition, unknown_keypoints
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.hand_image_diffusion import HandImageDiffusion
 from hand_pose_ros.networks.hand_image_regressor import HandImageRegressor
@@ -121,13 +121,6 @@ def estimate_from_images(
     points, image = look(network, cut(images, change, network.crops), extent)
     condition = unknown_keypoints(extent)
     return _estimate(network, change, condition, image, points, config)
-
-
-def unknown_keypoints(half_extent: Tensor) -> KeypointCondition:
-    """The condition of hands without keypoints in views of ``half_extent`` (n,)."""
-    points = half_extent.new_full((len(half_extent), hand.NUM_JOINTS, 2), torch.nan)
-    nothing = points[..., 0]
-    return KeypointCondition(points, nothing, nothing, torch.zeros_like(nothing).bool(), half_extent)
 
 
 @torch.inference_mode()

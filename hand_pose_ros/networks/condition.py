@@ -42,6 +42,18 @@ class KeypointCondition(NamedTuple):
     half_extent: Tensor
 
 
+def unknown_keypoints(half_extent: Tensor) -> KeypointCondition:
+    """The condition of hands without keypoints, in views of ``half_extent`` (n,)."""
+    unknown = torch.full((len(half_extent), hand.NUM_JOINTS), torch.nan).to(half_extent)
+    return KeypointCondition(
+        points=unknown[..., None].expand(-1, -1, 2),
+        depth=unknown,
+        confidence=unknown,
+        inside=torch.zeros_like(unknown, dtype=torch.bool),
+        half_extent=half_extent,
+    )
+
+
 class Encoded(NamedTuple):
     """A condition, encoded once per hand and used in every step of sampling.
 

@@ -12,10 +12,10 @@ from hand_pose_ros.camera.hand_crop import hand_crop
 from hand_pose_ros.camera.keypoint_view import view_keypoints, view_rays
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.detection.boxes import box_around
+from hand_pose_ros.estimator.keypoint_input import MAX_HALF_EXTENT, mirrored_rays
 from hand_pose_ros.networks.hand_sampling import HandImageDenoiser
 from hand_pose_ros.pose import Detection
 
-_LARGEST_HALF_EXTENT: Final = 3.0  # of the view's tangent: a hand that fills 143 degrees is no hand
 _BOX_MARGIN: Final = 0.1
 
 
@@ -39,11 +39,10 @@ class ImageFollower:
         Args:
             expected_px: (21, 2) where its joints should be.
         """
-        flip = torch.tensor((-1.0 if side == "left" else 1.0, 1.0, 1.0), dtype=torch.float64)
-        rays = camera.rays(torch.from_numpy(np.asarray(expected_px, dtype=np.float64))) * flip
-        view = view_keypoints(rays[None])
+        expected = torch.from_numpy(np.asarray(expected_px, dtype=np.float64))
+        view = view_keypoints(mirrored_rays(camera, expected, side)[None])
         half_extent = float(view.half_extent)
-        if not bool(view.points.isfinite().any()) or not half_extent <= _LARGEST_HALF_EXTENT:
+        if not bool(view.points.isfinite().any()) or not half_extent <= MAX_HALF_EXTENT:
             return None
         crops = self._network.crops
         crop = hand_crop(image_bgr, camera, view.rotation[0], half_extent, side, crops.size_px, crops.margin)
@@ -51,6 +50,7 @@ class ImageFollower:
         presence = 1 / (1 + math.exp(-float(seen.presence[0])))
         if presence < self._least:
             return None
+        flip = torch.tensor((-1.0 if side == "left" else 1.0, 1.0, 1.0), dtype=torch.float64)
         found = camera.project(view_rays(view, seen.points.double().cpu())[0] * flip).numpy()
         if not np.isfinite(found).all():
             return None
