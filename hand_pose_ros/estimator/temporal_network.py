@@ -43,21 +43,22 @@ def load_temporal_network(path: str | Path, backend: str = "auto", device: str =
         raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
     place = resolve_device(device)
     if backend == "onnxruntime" or (backend == "auto" and place.type == "cpu"):
-        return OnnxTemporal(cached_temporal_graph(path), load_temporal(path).config.window)
+        return OnnxTemporal(cached_temporal_graph(path))
     return load_temporal(path).to(place)
 
 
 class OnnxTemporal:
     """A :class:`TemporalNetwork` run by onnxruntime on the CPU."""
 
-    def __init__(self, path: Path, window: int) -> None:
-        """``path``: what ``export_temporal`` wrote. ``window``: its frames.
+    def __init__(self, path: Path) -> None:
+        """``path``: what ``export_temporal`` wrote, for a fixed number of frames.
 
         Raises:
             ValueError: onnxruntime is not installed, or cannot use the file.
         """
         self._session = open_session(path, "cpu")
-        self.window = window
+        shapes = {one.name: one.shape for one in self._session.get_inputs()}
+        self.window: int = shapes["valid"][1]
 
     def newest(self, window: HandWindow, proportions: Tensor) -> HandParameters:
         """See :class:`TemporalNetwork`."""
