@@ -35,6 +35,7 @@ class ParallelEncoder:
         shared = {id(parameter): parameter for parameter in network.parameters()}
         self._networks = [network, *(copy.deepcopy(network, dict(shared)) for _ in range(parts - 1))]
         self._parameters = [p for p in network.parameters() if p.requires_grad]
+        self._buffers = [[b for b in n.buffers() if b.is_floating_point()] for n in self._networks]
         self._pool = ThreadPoolExecutor(parts, "encoder")
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
@@ -49,16 +50,16 @@ class ParallelEncoder:
 
     def _share_buffers(self) -> None:
         """All copies start from the network's own running means."""
-        own = list(self._network.buffers())
-        for other in self._networks[1:]:
-            for target, source in zip(other.buffers(), own, strict=True):
-                target.copy_(source)
+        own, *others = self._buffers
+        for other in others:
+            torch._foreach_copy_(other, own)
 
     def _merge_buffers(self) -> None:
         """The network's running means become the mean of what the parts have made of them."""
-        for buffers in zip(*(network.buffers() for network in self._networks), strict=True):
-            if buffers[0].is_floating_point():
-                buffers[0].copy_(torch.stack(buffers).mean(0))
+        own, *others = self._buffers
+        for other in others:
+            torch._foreach_add_(own, other)
+        torch._foreach_mul_(own, 1 / len(self._networks))
 
 
 class _InParts(torch.autograd.Function):
@@ -94,7 +95,7 @@ class _InParts(torch.autograd.Function):
         of_parts = encoder._in_threads(run, list(range(parts)), ctx.outputs)
         ctx.outputs = None
         encoder._merge_buffers()  # not before, since the way back refers to those of each part
-        return None, None, None, *(_sum(of_one) for of_one in zip(*of_parts, strict=True))
+        return None, None, None, *_summed(of_parts)
 
 
 def _interleaved(parts: list[Tensor]) -> Tensor:
@@ -105,6 +106,13 @@ def _interleaved(parts: list[Tensor]) -> Tensor:
     return whole
 
 
-def _sum(values: tuple[Tensor | None, ...]) -> Tensor | None:
-    known = [value for value in values if value is not None]
-    return torch.stack(known).sum(0) if known else None
+def _summed(of_parts: list[tuple[Tensor | None, ...]]) -> list[Tensor | None]:
+    """Gradients of all parameters, of which those of each part are given; takes the first part's memory.
+
+    In one call, for each call has to wait for the thread that makes the next batch to let go of the interpreter.
+    """
+    total, *others = ([g for g in of_one if g is not None] for of_one in of_parts)
+    for other in others:
+        torch._foreach_add_(total, other)
+    known = iter(total)
+    return [None if gradient is None else next(known) for gradient in of_parts[0]]
