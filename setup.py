@@ -49,6 +49,7 @@ setup(
             f"hand_train = {NAME}.training.train:main",
             f"hand_export_onnx = {NAME}.networks.hand_onnx:main",
             f"hand_render = {NAME}.data.render_hand_images:main",
+            f"hand_detect_images = {NAME}.data.detected_hand_images:main",
             f"hand_limits = {NAME}.kinematics.extract_limits:main",
             f"hand_real_images = {NAME}.data.real_hand_images:main",
             f"hand_urdf = {NAME}.urdf:main",

@@ -46,6 +46,17 @@ def test_shard_round_trip(tmp_path):
         save_shard(tmp_path / "a", images, seed=7, settings={})
 
 
+def test_shards_without_a_detector_s_answers_have_none(tmp_path):
+    images = empty_hand_images(3)
+    save_shard(tmp_path / "a", images, 0, {})
+    assert not (tmp_path / "a" / "detected.npy").exists()
+    assert_equal(load_shard(tmp_path / "a"), images)
+    images.detected[1] = 0.5
+    save_shard(tmp_path / "b", images, 0, {})
+    table = ShardedHandImages([tmp_path])
+    assert table.rows(np.arange(6)).has_detection.tolist() == [False] * 4 + [True, False]
+
+
 def test_unfinished_shards_do_not_count_and_are_replaced(tmp_path):
     save_shard(tmp_path / "b", random_images(2, 1), 0, {})
     (tmp_path / "a").mkdir()

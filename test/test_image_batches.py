@@ -12,8 +12,8 @@ from image_helpers import drawn_hands
 from hand_pose_ros import hand
 from hand_pose_ros.data.detector_noise import NO_VARIETY, DetectorNoise
 from hand_pose_ros.data.hand_images import save_shard, view_to_pixels
-from hand_pose_ros.data.image_augmentation import AugmentationConfig
-from hand_pose_ros.data.view_jitter import ViewJitterConfig, view_change
+from hand_pose_ros.data.image_augmentation import AugmentationConfig, augment
+from hand_pose_ros.data.view_jitter import ViewJitterConfig, change_labels, view_change
 from hand_pose_ros.networks.image_encoder import ImageEncoderConfig
 from hand_pose_ros.training.image_batches import (
     ImageBatches,
@@ -158,3 +158,18 @@ def test_hands_of_which_only_the_picture_is_known_keep_their_keypoints():
     assert depth[1].isnan().all()
     assert confidence[1].isnan().all()
     assert not np.array_equal(points[0], hands.points[0])
+
+
+def test_keypoints_that_a_detector_gave_for_a_picture_are_shown_with_that_picture():
+    hands = drawn_hands(6)
+    hands.detected[:3, :, :2], hands.detected[:3, :, 2] = hands.points[:3] + 0.02, 0.25
+    given = ImageDataOptions(rendered=("unused",), detector_views=0.0)
+    batch = observed_batch(hands, given, ENCODER, DetectorNoise(), np.random.default_rng(0))
+    still = detected_view_change(hands.half_extent[:3], hands.detected[:3, :, :2])
+    moved = change_labels(hands.rows(slice(3))._replace(points=hands.detected[:3, :, :2]), still)
+    np.testing.assert_allclose(batch.condition.points[:3], moved.points, atol=1e-5)
+    assert (batch.condition.depth[:3] == 0.25).all()  # as it is: a detector does not know of our view
+    assert batch.condition.confidence[:3].isnan().all()
+    assert batch.condition.confidence[3:].isfinite().any()
+    plain = augment(hands.rows(slice(3)), AugmentationConfig.none(), np.random.default_rng(1), 96, 1.5, still)
+    np.testing.assert_array_equal(batch.crops[:3], plain.hands.image)

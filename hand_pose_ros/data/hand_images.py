@@ -44,6 +44,8 @@ class HandImages(NamedTuple):
     sigma: (n, 21) float32, standard deviation of ``joints`` per axis; 0 for renders.
     weight: (n,) float32, weight in the loss; 1 for renders.
     source: (n,) int16; 0 rendered, k > 0 the k-th real source.
+    detected: (n, 21, 3) float32, what a detector that was shown this very image says: x and y in half extents of
+        the view, and its own depth.
     """
 
     image: np.ndarray
@@ -60,11 +62,17 @@ class HandImages(NamedTuple):
     sigma: np.ndarray
     weight: np.ndarray
     source: np.ndarray
+    detected: np.ndarray
 
     @property
     def count(self) -> int:
         """Number of hands (``len`` is the number of fields)."""
         return len(self.image)
+
+    @property
+    def has_detection(self) -> np.ndarray:
+        """(n,) bool, whether a detector was shown the image and found the hand."""
+        return np.isfinite(self.detected).all((1, 2))
 
     def rows(self, index: Any) -> HandImages:
         """The chosen hands: ``index`` is a slice, an array of numbers or a mask."""
@@ -87,8 +95,11 @@ FIELDS: Final[dict[str, tuple[tuple[int, ...], type]]] = {
     "sigma": ((_J,), np.float32),
     "weight": ((), np.float32),
     "source": ((), np.int16),
+    "detected": ((_J, 3), np.float32),
 }
 """Shape of one hand's entry and type of each field."""
+_OPTIONAL: Final = ("detected",)
+"""Fields that shards need not have a file of: then they are not known of any hand."""
 
 
 def check_hand_images(images: HandImages) -> None:
@@ -151,7 +162,8 @@ def save_shard(folder: str | Path, images: HandImages, seed: int, settings: dict
     unfinished.mkdir(parents=True)
     try:
         for name, field in images._asdict().items():
-            np.save(unfinished / f"{name}.npy", field)
+            if name not in _OPTIONAL or np.isfinite(field).any():
+                np.save(unfinished / f"{name}.npy", field)
         info = {"format": FORMAT_VERSION, "count": images.count, "seed": seed, "settings": settings}
         (unfinished / _JSON).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
@@ -185,10 +197,18 @@ def load_shard(folder: str | Path) -> HandImages:
     Raises:
         ValueError: no complete shard, of another version, or with fields of another shape.
     """
-    shard_info(folder)
-    images = HandImages(*(np.load(Path(folder) / f"{name}.npy", mmap_mode="r") for name in FIELDS))
+    count = shard_info(folder)["count"]
+    images = HandImages(*(_load_field(Path(folder), name, count) for name in FIELDS))
     check_hand_images(images)
     return images
+
+
+def _load_field(folder: Path, name: str, count: int) -> np.ndarray:
+    path = folder / f"{name}.npy"
+    if name in _OPTIONAL and not path.is_file():
+        shape, kind = FIELDS[name]
+        return np.broadcast_to(np.array(np.nan, kind), (count, *shape))
+    return np.load(path, mmap_mode="r")
 
 
 def shard_folders(folder: str | Path) -> list[Path]:

@@ -121,7 +121,8 @@ def augment(
 ) -> Augmented:
     """Training crops of stored hands; the same generator gives the same ones.
 
-    A joint behind an occluder is no longer ``visible``; ``inside`` stays that of the original picture.
+    A joint behind an occluder is no longer ``visible``; ``inside`` stays that of the original picture. What a
+    detector was shown is shown as it was: there only the view changes.
 
     Args:
         hands: n of them, with the stored size and margin. Occluders are cut out of their images, so give a
@@ -139,9 +140,12 @@ def augment(
     changed = change_labels(hands, change)
     points_px = view_to_pixels(changed.points, size_px, margin)
     images = np.empty((hands.count, size_px, size_px, 3), np.uint8)
-    visible = np.array(changed.visible)
+    visible, shown_before = np.array(changed.visible), hands.has_detection
     for row in range(hands.count):
         image = warp_image(hands.image[row], to_crop[row], size_px)
+        if shown_before[row]:
+            images[row] = image
+            continue
         if generator.random() < config.fill_share:
             image = fill_outside(image, hands, generator)
         if config.occluders is not None and generator.random() < config.occluders.share:

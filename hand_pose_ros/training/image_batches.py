@@ -208,18 +208,26 @@ def observed_batch(
 ) -> ImageBatch:
     """The batch of stored hands: crops as ``options`` augments them, and a detector's keypoints.
 
+    Keypoints are those that a detector has given for this very picture, where there are such, and the truth with
+    a detector's errors elsewhere.
+
     Args:
         negatives: (k, s, s, 3) crops that show no right hand, to be put behind.
     """
     noisy = noisy_keypoints(hands, noise, torch.Generator().manual_seed(int(generator.integers(_SEEDS))))
     points, depth, confidence = (value.numpy() for value in noisy[:3])
+    shown_before = hands.has_detection
+    points = np.where(shown_before[:, None, None], hands.detected[..., :2], points)
+    confidence = np.where(shown_before[:, None], np.nan, confidence).astype(np.float32)
     change = _view_changes(hands, points, options, generator)
     size = encoder.size_px, encoder.margin
     augmented = augment(hands, options.augmentation, generator, *size, change).hands
     seen = change_labels(hands._replace(points=points, depth=depth), change)
+    # As at run time, depths of a detector are not turned with the view.
+    depth = np.where(shown_before[:, None], hands.detected[..., 2], seen.depth)
     condition = KeypointCondition(
         torch.from_numpy(seen.points),
-        torch.from_numpy(seen.depth),
+        torch.from_numpy(depth),
         torch.from_numpy(confidence),
         torch.from_numpy(np.array(hands.inside)),
         torch.from_numpy(seen.half_extent),
@@ -288,7 +296,7 @@ def _view_changes(
     # A detector that is far off would be a hand that is not found.
     usable = np.isfinite(found.rotation).all((1, 2)) & (np.abs(found.shift).max(-1) < 0.5)
     usable &= (found.scale > 0.6) & (found.scale < 1.6)
-    detector &= usable
+    detector = (detector | hands.has_detection) & usable
     return ViewChange(
         *(
             np.where(detector.reshape(-1, *[1] * (a.ndim - 1)), a, b)
