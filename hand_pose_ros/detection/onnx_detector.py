@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,15 +14,14 @@ from hand_pose_ros.detection.detector import DetectorUnavailableError, check_ima
 from hand_pose_ros.detection.letterbox import Letterbox
 from hand_pose_ros.detection.onnx_layouts import LAYOUTS, Candidates
 from hand_pose_ros.detection.suppression import suppress_duplicates
+from hand_pose_ros.onnx_session import OnnxUnavailableError, open_session
 from hand_pose_ros.pose import Detection
 
 SideRule = Callable[[np.ndarray, np.ndarray | None, tuple[int, int]], str]
 """(box_px (4,), landmarks_px (21, 2) or None, (width, height) of the image) -> 'left' or 'right'."""
 
-_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _MOST_CANDIDATES = 300  # that are compared with each other
 _SCORE_TOLERANCE = 1e-3
-_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -168,29 +165,9 @@ class OnnxDetector:
 
 def _open_session(config: OnnxDetectorConfig) -> Any:
     try:
-        import onnxruntime
-    except ImportError as error:
-        raise DetectorUnavailableError(
-            f"onnxruntime cannot be imported ({error}): install onnxruntime, or onnxruntime-gpu for CUDA"
-        ) from error
-    has_cuda = _CUDA in onnxruntime.get_available_providers()
-    if config.device == "cuda" and not has_cuda:
-        raise DetectorUnavailableError("this onnxruntime has no CUDA: install onnxruntime-gpu in its place")
-    use_cuda = has_cuda and config.device != "cpu"
-    if not Path(config.model_file).is_file():
-        raise ValueError(f"there is no model file {config.model_file}")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = config.num_threads
-    try:
-        session = onnxruntime.InferenceSession(
-            config.model_file, options, providers=[_CUDA, _CPU] if use_cuda else [_CPU]
-        )
-    except Exception as error:  # the runtime's exceptions have no other base in common
-        raise ValueError(f"onnxruntime cannot use {config.model_file}: {error}") from error
-    if use_cuda and _CUDA not in session.get_providers():  # onnxruntime itself goes on without it
-        _LOGGER.warning(
-            "CUDA could not be started (see onnxruntime's log): %s runs on the CPU", config.model_file
-        )
+        session = open_session(config.model_file, config.device, config.num_threads)
+    except OnnxUnavailableError as error:
+        raise DetectorUnavailableError(str(error)) from error
     _check_interface(session, config)
     return session
 

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.diffusion.schedule import PARAMETRISATIONS, NoiseSchedule
-from hand_pose_ros.estimator.onnx_session import open_session, run_session
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition, unknown_keypoints
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.hand_onnx import (
@@ -29,6 +28,7 @@ from hand_pose_ros.networks.hand_onnx import (
 )
 from hand_pose_ros.networks.image_encoder import ImageEncoderConfig, ImageFeatures
 from hand_pose_ros.networks.onnx_graph import checksum
+from hand_pose_ros.onnx_session import open_session, run_session
 
 
 class OnnxDenoiser:

@@ -11,10 +11,10 @@ from torch import Tensor
 from hand_pose_ros.device import resolve_device
 from hand_pose_ros.estimator.backends import BACKENDS
 from hand_pose_ros.estimator.onnx_cache import cached_temporal_graph
-from hand_pose_ros.estimator.onnx_session import open_session, run_session
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.temporal_onnx import GRAPH_INPUTS, hand_parameters, load_temporal
 from hand_pose_ros.networks.temporal_window import HandWindow
+from hand_pose_ros.onnx_session import open_session, run_session
 
 
 class TemporalNetwork(Protocol):

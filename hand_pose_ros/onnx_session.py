@@ -16,7 +16,11 @@ _CPU: Final = "CPUExecutionProvider"
 _LOGGER = logging.getLogger(__name__)
 
 
-def open_session(path: Path, device: str, threads: int = 1) -> Any:
+class OnnxUnavailableError(ValueError):
+    """onnxruntime is not installed, or cannot do what it was asked for; the message says how to get it."""
+
+
+def open_session(path: str | Path, device: str, threads: int = 1) -> Any:
     """A session of onnxruntime for the graph in ``path``.
 
     Args:
@@ -24,18 +28,21 @@ def open_session(path: Path, device: str, threads: int = 1) -> Any:
         threads: on the CPU; 0 for one per core.
 
     Raises:
-        ValueError: onnxruntime is not installed, cannot use the file, or has no CUDA although it was asked for.
+        OnnxUnavailableError: onnxruntime is not installed, or has no CUDA although it was asked for.
+        ValueError: there is no such file, or onnxruntime cannot use it.
     """
     try:
         import onnxruntime
     except ImportError as error:
-        raise ValueError(
-            f"the backend 'onnxruntime' needs the package of that name, which cannot be imported: {error}"
+        raise OnnxUnavailableError(
+            f"onnxruntime cannot be imported ({error}): install onnxruntime, or onnxruntime-gpu for CUDA"
         ) from error
     has_cuda = _CUDA in onnxruntime.get_available_providers()
     if device == "cuda" and not has_cuda:
-        raise ValueError("this onnxruntime has no CUDA: install onnxruntime-gpu in its place")
+        raise OnnxUnavailableError("this onnxruntime has no CUDA: install onnxruntime-gpu in its place")
     use_cuda = has_cuda and device != "cpu"
+    if not Path(path).is_file():
+        raise ValueError(f"there is no model file {path}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     try:
@@ -44,7 +51,7 @@ def open_session(path: Path, device: str, threads: int = 1) -> Any:
         )
     except Exception as error:  # the runtime's exceptions have no other base in common
         raise ValueError(f"onnxruntime cannot use {path}: {error}") from error
-    if use_cuda and _CUDA not in session.get_providers():
+    if use_cuda and _CUDA not in session.get_providers():  # onnxruntime itself goes on without it
         _LOGGER.warning("CUDA could not be started (see onnxruntime's log): %s runs on the CPU", path)
     return session
 
