@@ -3,17 +3,21 @@
 import numpy as np
 import pytest
 import torch
+from image_helpers import drawn_hands, small_network
 
+from hand_pose_ros.data.hand_images import save_shard
 from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.evaluation import calibration, report
 from hand_pose_ros.evaluation.calibration import AxisErrors, ShapeErrors
+from hand_pose_ros.evaluation.image_calibration import errors_of_pictures, pooled
 from hand_pose_ros.evaluation.keypoint_sets import generated_hands, observations_of
 from hand_pose_ros.evaluation.lifting import load_network
 from hand_pose_ros.evaluation.methods import estimator_method
 from hand_pose_ros.networks.condition import ConditionConfig
 from hand_pose_ros.networks.hand_diffusion import HandDiffusion, HandDiffusionConfig
+from hand_pose_ros.networks.hand_image_diffusion import KIND, load_hand_image_diffusion
 from hand_pose_ros.networks.weights import save_weights
-from hand_pose_ros.training.calibrate_spread import fit_spread_scale, main
+from hand_pose_ros.training.calibrate_spread import SEED, fit_spread_scale, main
 
 CONFIG = DiffusionEstimatorConfig(samples=4, steps=2)
 
@@ -121,6 +125,30 @@ def test_the_command_writes_calibrated_weights(network, tmp_path, capsys):
     scale = float(load_network(after, "hand_diffusion").spread_scale)
     assert scale != 1.0
     assert f"{scale:.3f}" in capsys.readouterr().out
+
+
+def test_weights_that_see_pictures_are_calibrated_on_pictures(tmp_path, capsys):
+    images = drawn_hands(16)
+    images.detected[:6, :, :2], images.detected[:6, :, 2] = images.points[:6] + 0.05, images.depth[:6]
+    save_shard(tmp_path / "images/one", images, 0, {})
+    before, after = tmp_path / "before.safetensors", tmp_path / "after.safetensors"
+    network = small_network()
+    save_weights(before, network, KIND, network.config.to_dict())
+    errors = errors_of_pictures(network, images, CONFIG, SEED)
+    assert {name: len(one.error) for name, one in errors.items()} == {
+        "image only": 16, "keypoints only": 6, "both": 6
+    }  # fmt: skip
+    assert not np.allclose(errors["both"].error, errors["keypoints only"].error)
+    options = ["--weights", str(before), "--output", str(after), "--samples", "4", "--steps", "2"]
+    with pytest.raises(SystemExit):
+        main(options)
+    assert "give --images" in capsys.readouterr().err
+    assert main([*options, "--images", str(tmp_path / "images")]) == 0
+    scale = float(load_hand_image_diffusion(after).spread_scale)
+    assert f"spread_scale {scale:.3f}" in capsys.readouterr().out
+    both = pooled([errors["image only"], errors["both"]])
+    assert scale == pytest.approx(fit_spread_scale(both), rel=1e-3)
+    assert calibration.coverage(both.stated(scale))["within 1 sigma"] == pytest.approx(0.6827, abs=0.01)
 
 
 def test_the_plot_is_drawn(tmp_path):

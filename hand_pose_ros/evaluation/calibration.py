@@ -13,9 +13,10 @@ from hand_pose_ros import hand
 from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.metric_pose import COMMON_SPREAD
 from hand_pose_ros.estimator.sample_fusion import fuse_samples
-from hand_pose_ros.evaluation.lifting import NetworkInput, lift, network_input
+from hand_pose_ros.evaluation.lifting import lift, network_input
 from hand_pose_ros.evaluation.methods import Prediction
 from hand_pose_ros.evaluation.observation import Observation
+from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.hand_sampling import HandDenoiser
 
 PROBABILITIES: Final = np.linspace(0.05, 0.95, 19)
@@ -71,7 +72,7 @@ def shape_errors(
     """Of all observations that can be lifted."""
     given = network_input(observations)
     observations = [observations[row] for row in given.rows.tolist()]
-    joints, covariance = shape_and_covariance(denoiser, given, config)
+    joints, covariance = shape_and_covariance(denoiser, given.condition, config)
     truth = torch.from_numpy(np.stack([observation.joints_m for observation in observations]))
     truth = truth - truth[:, :1]
     size = truth[:, hand.JOINT_INDEX["index_mcp"]].norm(dim=-1)
@@ -88,10 +89,17 @@ def shape_errors(
 
 @torch.inference_mode()
 def shape_and_covariance(
-    denoiser: HandDenoiser, given: NetworkInput, config: DiffusionEstimatorConfig
+    denoiser: HandDenoiser,
+    condition: KeypointCondition,
+    config: DiffusionEstimatorConfig,
+    image: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Fused joints (n, 21, 3) in the views, in anchor lengths, and their samples' spread (n, 21, 3, 3)."""
-    lifted = lift(denoiser, given.condition, config.samples, config.steps, config.seed)
+    """Fused joints (n, 21, 3) in the views, in anchor lengths, and their samples' spread (n, 21, 3, 3).
+
+    Args:
+        image: (n, ...) what a network that sees pictures is told of them.
+    """
+    lifted = lift(denoiser, condition, config.samples, config.steps, config.seed, image)
     weights = torch.full(lifted.unet.shape[:2], 1 / config.samples)
     joints = fuse_samples(lifted.samples, weights, config.fusion, denoiser, lifted.encoded).joints
     deviations = lifted.samples.joints - joints[:, None]

@@ -1,7 +1,8 @@
 """The ``hand_calibrate`` command: the factor on the samples' spread that makes stated sigmas true.
 
-It is fitted on generated hands of its own seed, of the shape at known size, such that the truth lies within one
-standard deviation as often as for a normal distribution.
+It is fitted on hands of known size such that the truth lies within one standard deviation of the shape as often
+as for a normal distribution: on generated hands of its own seed, and for weights that see pictures on renders that
+they were not trained on, read from the image alone and, where a detector found them, with its keypoints as well.
 """
 
 from __future__ import annotations
@@ -14,11 +15,19 @@ from typing import Final
 import numpy as np
 import torch
 
+from hand_pose_ros.data.hand_images import HandImages
 from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimatorConfig
 from hand_pose_ros.evaluation import calibration
+from hand_pose_ros.evaluation.image_calibration import errors_of_pictures, pooled
+from hand_pose_ros.evaluation.image_sets import read_hands
 from hand_pose_ros.evaluation.keypoint_sets import generated_hands, observations_of
 from hand_pose_ros.evaluation.lifting import load_network
 from hand_pose_ros.networks.hand_diffusion import HandDiffusion
+from hand_pose_ros.networks.hand_image_diffusion import (
+    KIND,
+    HandImageDiffusion,
+    load_hand_image_diffusion,
+)
 from hand_pose_ros.networks.weights import load_weights, save_weights
 
 SEED: Final = 30_001
@@ -51,23 +60,52 @@ def calibrate(
     return scale
 
 
+def calibrate_on_pictures(
+    network: HandImageDiffusion, config: DiffusionEstimatorConfig, images: HandImages, seed: int = SEED
+) -> dict[str, float]:
+    """As :func:`calibrate`; one factor for 'image only' and 'both'.
+
+    Returns:
+        The share of the truth within one stated sigma, with this factor, of each way to read a hand.
+    """
+    errors = errors_of_pictures(network, images, config, seed)
+    scale = fit_spread_scale(pooled([errors[name] for name in ("image only", "both") if name in errors]))
+    with torch.no_grad():
+        network.diffusion.spread_scale.fill_(scale)
+    return {name: calibration.coverage(one.stated(scale))["within 1 sigma"] for name, one in errors.items()}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="hand_calibrate", description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path, required=True, help="of the diffusion estimator")
     parser.add_argument("--output", type=Path, required=True, help="the same weights with the fitted factor")
-    parser.add_argument("--hands", type=int, default=2000)
+    parser.add_argument("--hands", type=int, default=2000, help="generated hands")
+    parser.add_argument(
+        "--images", type=Path, nargs="*", default=[],
+        help="folders of unseen training images, for weights that see pictures (see hand_detect_images)",
+    )  # fmt: skip
     parser.add_argument("--samples", type=int, default=DiffusionEstimatorConfig.samples)
     parser.add_argument("--steps", type=int, default=DiffusionEstimatorConfig.steps)
     options = parser.parse_args(arguments)
+    config = DiffusionEstimatorConfig(samples=options.samples, steps=options.steps)
     try:
-        network = load_network(options.weights, "hand_diffusion")
-        config = DiffusionEstimatorConfig(samples=options.samples, steps=options.steps)
-        scale = calibrate(network, config, options.hands)
-        half = any(t.dtype == torch.float16 for t in load_weights(options.weights).tensors.values())
-        save_weights(options.output, network, "hand_diffusion", network.config.to_dict(), half)
+        loaded = load_weights(options.weights)
+        if loaded.kind == KIND:
+            if not options.images:
+                raise ValueError(f"{options.weights} sees pictures: give --images")
+            network = load_hand_image_diffusion(options.weights)
+            within = calibrate_on_pictures(network, config, read_hands(options.images))
+            for name, share in within.items():
+                sys.stdout.write(f"{name}: {100 * share:.1f} % within one sigma\n")
+        else:
+            network = load_network(options.weights, "hand_diffusion")
+            calibrate(network, config, options.hands)
+        half = any(t.dtype == torch.float16 for t in loaded.tensors.values())
+        save_weights(options.output, network, loaded.kind, network.config.to_dict(), half)
     except ValueError as error:
         parser.exit(2, f"hand_calibrate: {error}\n")
+    scale = float(network.spread_scale)
     sys.stdout.write(f"spread_scale {scale:.3f}, written to {options.output}\n")
     return 0
 
