@@ -7,8 +7,8 @@ import time
 import torch
 from torch import Tensor, nn
 
+from hand_pose_ros.dataclass_reading import read_dataclass
 from hand_pose_ros.training.config import TrainingConfig
-from hand_pose_ros.training.config_reading import read_dataclass
 
 
 class SineRegression:

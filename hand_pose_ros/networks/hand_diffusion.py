@@ -7,7 +7,7 @@ head makes of them D*.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ from hand_pose_ros.networks.condition import (
     KeypointCondition,
 )
 from hand_pose_ros.networks.hand_head import HandHead, HandParameters
+from hand_pose_ros.networks.network_config import NetworkConfig
 from hand_pose_ros.networks.unet1d import UNet1d
 
 SCHEDULES = {"linear": linear_schedule, "cosine": cosine_schedule}
@@ -33,7 +34,7 @@ _MIN_SCALE = 0.05  # anchor lengths: the wrist is always zero and has no spread 
 
 
 @dataclass(frozen=True)
-class HandDiffusionConfig:
+class HandDiffusionConfig(NetworkConfig):
     """Everything that is needed to rebuild the network.
 
     steps: T of the diffusion. schedule: 'linear' or 'cosine'. parametrisation: what the U-Net predicts, the noise
@@ -56,25 +57,6 @@ class HandDiffusionConfig:
             raise ValueError(
                 f"parametrisation must be one of {PARAMETRISATIONS}, got {self.parametrisation!r}"
             )
-
-    def to_dict(self) -> dict:
-        """As JSON can hold it."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict) -> HandDiffusionConfig:
-        """The inverse of :meth:`to_dict`.
-
-        Raises:
-            ValueError: an unknown key or a bad value.
-        """
-        values = dict(values)
-        try:
-            condition = ConditionConfig(**values.pop("condition", {}))
-            channels = tuple(values.pop("channels", cls.channels))
-            return cls(condition=condition, channels=channels, **values)
-        except TypeError as error:
-            raise ValueError(f"not the configuration of a hand diffusion network: {error}") from error
 
 
 class HandDiffusion(nn.Module):

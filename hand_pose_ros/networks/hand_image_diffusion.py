@@ -5,7 +5,7 @@ Either condition may be absent: keypoints alone, the image alone, or both, as co
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from hand_pose_ros.networks.image_encoder import (
     image_condition,
     normalised,
 )
+from hand_pose_ros.networks.network_config import NetworkConfig
 from hand_pose_ros.networks.weights import LoadedWeights, load_weights, restore
 
 KIND: Final = "image_hand_diffusion"
@@ -31,7 +32,7 @@ KIND: Final = "image_hand_diffusion"
 
 
 @dataclass(frozen=True)
-class HandImageDiffusionConfig:
+class HandImageDiffusionConfig(NetworkConfig):
     """Everything that is needed to rebuild both networks; the diffusion's condition has room for the encoder's."""
 
     image: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
@@ -44,24 +45,6 @@ class HandImageDiffusionConfig:
             image_joints=True,
         )
         object.__setattr__(self, "diffusion", replace(self.diffusion, condition=condition))
-
-    def to_dict(self) -> dict:
-        """As JSON can hold it."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict) -> HandImageDiffusionConfig:
-        """The inverse of :meth:`to_dict`.
-
-        Raises:
-            ValueError: an unknown key or a bad value.
-        """
-        if unknown := sorted(values.keys() - {"image", "diffusion"}):
-            raise ValueError(f"not the configuration of a hand image diffusion network: {', '.join(unknown)}")
-        return cls(
-            ImageEncoderConfig.from_dict(values.get("image", {})),
-            HandDiffusionConfig.from_dict(values.get("diffusion", {})),
-        )
 
 
 class HandImageDiffusion(nn.Module):

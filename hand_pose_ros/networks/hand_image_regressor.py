@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from torch import Tensor, nn
@@ -14,13 +14,14 @@ from hand_pose_ros.networks.image_encoder import (
     ImageFeatures,
     image_condition,
 )
+from hand_pose_ros.networks.network_config import NetworkConfig
 
 KIND: Final = "image_hand_regressor"
 """Of the weight file."""
 
 
 @dataclass(frozen=True)
-class HandImageRegressorConfig:
+class HandImageRegressorConfig(NetworkConfig):
     """Everything that is needed to rebuild both networks; the regressor's condition has room for the encoder's."""
 
     image: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
@@ -31,24 +32,6 @@ class HandImageRegressorConfig:
             self.regressor.condition, image_features=self.image.condition_size, image_joints=True
         )
         object.__setattr__(self, "regressor", replace(self.regressor, condition=condition))
-
-    def to_dict(self) -> dict:
-        """As JSON can hold it."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict) -> HandImageRegressorConfig:
-        """The inverse of :meth:`to_dict`.
-
-        Raises:
-            ValueError: an unknown key or a bad value.
-        """
-        if unknown := sorted(values.keys() - {"image", "regressor"}):
-            raise ValueError(f"not the configuration of a hand image regressor: {', '.join(unknown)}")
-        return cls(
-            ImageEncoderConfig.from_dict(values.get("image", {})),
-            HandRegressorConfig.from_dict(values.get("regressor", {})),
-        )
 
 
 class HandImageRegressor(nn.Module):

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from hand_pose_ros.networks.condition import ConditionConfig, ConditionEncoder, KeypointCondition
 from hand_pose_ros.networks.hand_head import HandHead, HandParameters
+from hand_pose_ros.networks.network_config import NetworkConfig
 
 
 @dataclass(frozen=True)
-class HandRegressorConfig:
+class HandRegressorConfig(NetworkConfig):
     """Sizes of the encoder and of the head."""
 
     head_width: int = 512
     head_blocks: int = 2
     condition: ConditionConfig = field(default_factory=ConditionConfig)
-
-    def to_dict(self) -> dict:
-        """As JSON can hold it."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict) -> HandRegressorConfig:
-        """The inverse of :meth:`to_dict`.
-
-        Raises:
-            ValueError: an unknown key or a bad value.
-        """
-        values = dict(values)
-        try:
-            return cls(condition=ConditionConfig(**values.pop("condition", {})), **values)
-        except TypeError as error:
-            raise ValueError(f"not the configuration of a hand regressor: {error}") from error
 
 
 class HandRegressor(nn.Module):

@@ -6,7 +6,7 @@ ResNet features after average pooling and one hidden layer (diffusion + FK paper
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hand_pose_ros import hand
 from hand_pose_ros.networks.condition import IMAGE_JOINT_FEATURES, log_field
 from hand_pose_ros.networks.heatmap_head import HeatmapHead
+from hand_pose_ros.networks.network_config import NetworkConfig
 from hand_pose_ros.networks.resnet import DEPTHS, STRIDES, ResNet
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's RGB, in [0, 1]
@@ -51,7 +52,7 @@ class ImageFeaturesAndHeat(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ImageEncoderConfig:
+class ImageEncoderConfig(NetworkConfig):
     """Everything that is needed to rebuild the encoder, and to cut its crops.
 
     depth: of the ResNet. features: width of the hidden layer. head_channels: of the heatmap head.
@@ -80,22 +81,6 @@ class ImageEncoderConfig:
     def condition_size(self) -> int:
         """Numbers per hand that :func:`image_condition` gives."""
         return self.features + 1 + IMAGE_JOINT_FEATURES * hand.NUM_JOINTS
-
-    def to_dict(self) -> dict:
-        """As JSON can hold it."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict) -> ImageEncoderConfig:
-        """The inverse of :meth:`to_dict`.
-
-        Raises:
-            ValueError: an unknown key or a bad value.
-        """
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise ValueError(f"not the configuration of an image encoder: {error}") from error
 
 
 class ImageEncoder(nn.Module):

@@ -8,7 +8,7 @@ so it starts as a plain smoother, and a window of one frame gives that frame's D
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -21,6 +21,7 @@ from hand_pose_ros.kinematics.limits import angle_bounds, sine_bound, sine_bound
 from hand_pose_ros.kinematics.rotations import orthogonalise
 from hand_pose_ros.networks.embeddings import sinusoidal_embedding
 from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.network_config import NetworkConfig
 from hand_pose_ros.networks.temporal_window import HandWindow, newest_valid
 from hand_pose_ros.shapes import check_shape
 
@@ -44,7 +45,7 @@ _GROUP_OF_ANGLE: Final = torch.tensor(
 
 
 @dataclass(frozen=True)
-class TemporalConfig:
+class TemporalConfig(NetworkConfig):
     """Everything that is needed to rebuild the network.
 
     window: number of frames that it is trained for; it takes fewer, too. hidden: width inside the blocks.
@@ -64,22 +65,6 @@ class TemporalConfig:
             raise ValueError(f"width must be even and a multiple of heads, got {self.width} and {self.heads}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
-
-    def to_dict(self) -> dict:
-        """As JSON can hold it."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict) -> TemporalConfig:
-        """The inverse of :meth:`to_dict`.
-
-        Raises:
-            ValueError: an unknown key or a bad value.
-        """
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise ValueError(f"not the configuration of a temporal transformer: {error}") from error
 
 
 class TemporalTransformer(nn.Module):

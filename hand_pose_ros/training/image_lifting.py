@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.data.detector_noise import DetectorNoise
 from hand_pose_ros.data.observed_hands import sample_hands
 from hand_pose_ros.data.pose_sampler import PoseSampler
+from hand_pose_ros.dataclass_reading import read_dataclass
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.hand_diffusion import HandDiffusion
 from hand_pose_ros.networks.hand_image_diffusion import (
@@ -30,7 +32,6 @@ from hand_pose_ros.networks.image_encoder import (
     normalised,
 )
 from hand_pose_ros.networks.weights import load_weights
-from hand_pose_ros.training.config_reading import read_dataclass
 from hand_pose_ros.training.image_batches import (
     ImageBatch,
     ImageBatches,
@@ -96,6 +97,13 @@ class ImageLiftingOptions:
             raise ValueError("image_only and keypoints_only must be shares that add up to 1 at most")
         if self.keypoint_hands < 0 or not self.warm_rate > 0:
             raise ValueError("keypoint_hands must not be negative, and warm_rate must be above 0")
+
+
+@lru_cache(maxsize=1)
+def _typical_joints() -> Tensor:
+    """(n, 21, 3) of hands whose mean and spread the diffusion is given."""
+    generator = torch.Generator().manual_seed(VALIDATION_SEED + 1)
+    return sample_hands(_STATISTICS_HANDS, PoseSampler(), DetectorNoise(), generator).observed.joints
 
 
 class _ImageLifting:
@@ -229,9 +237,7 @@ class ImageDiffusionLifting(_ImageLifting):
             warm_start(diffusion, loaded)
             _silence_image(diffusion)
         else:
-            generator = torch.Generator().manual_seed(VALIDATION_SEED + 1)
-            hands = sample_hands(_STATISTICS_HANDS, self._sampler, self._noise, generator)
-            diffusion.set_statistics(hands.observed.joints)
+            diffusion.set_statistics(_typical_joints())
         if loaded is not None:
             self.learning_rates = dict.fromkeys(_OF_IMAGES, 1.0) | {"diffusion.": options.warm_rate}
         self._schedule = diffusion.schedule

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.data.moving_hands import DiffusionFrames, FrameEstimator, HandVideos
+from hand_pose_ros.dataclass_reading import read_dataclass
 from hand_pose_ros.evaluation.steadiness import steadiness
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.hand_onnx import load_hand_diffusion
 from hand_pose_ros.networks.temporal_transformer import TemporalConfig, TemporalTransformer
 from hand_pose_ros.networks.temporal_window import HandWindow
-from hand_pose_ros.training.config_reading import read_dataclass
 from hand_pose_ros.training.video_bank import (
     Windows,
     cut_windows,
