@@ -12,7 +12,8 @@ from hand_pose_ros.dataclass_reading import read_dataclass
 from hand_pose_ros.networks.hand_image_diffusion import KIND
 from hand_pose_ros.networks.weights import load_weights, save_weights
 from hand_pose_ros.training.config import TrainingConfig
-from hand_pose_ros.training.image_lifting import ImageDiffusionLifting, ImageRegressionLifting
+from hand_pose_ros.training.image_lifting import ImageDiffusionLifting
+from hand_pose_ros.training.image_regression import ImageRegressionLifting
 from hand_pose_ros.training.optimisation import generator_ahead, make_optimiser, seeded_generator
 from hand_pose_ros.training.task import create_task
 from hand_pose_ros.training.trainer import Trainer

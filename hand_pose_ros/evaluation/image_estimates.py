@@ -11,6 +11,7 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.data.hand_images import HandImages
 from hand_pose_ros.data.image_augmentation import AugmentationConfig, augment
+from hand_pose_ros.data.observed_images import detected_view_change
 from hand_pose_ros.data.view_jitter import (
     ViewChange,
     ViewJitterConfig,
@@ -28,7 +29,6 @@ from hand_pose_ros.networks.hand_image_diffusion import HandImageDiffusion
 from hand_pose_ros.networks.hand_image_regressor import HandImageRegressor
 from hand_pose_ros.networks.hand_sampling import HandDenoiser
 from hand_pose_ros.networks.image_encoder import ImageEncoderConfig, normalised
-from hand_pose_ros.training.image_batches import detected_view_change
 
 _CHUNK = 64  # crops that are encoded at once
 
