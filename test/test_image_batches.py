@@ -162,7 +162,7 @@ def test_hands_of_which_only_the_picture_is_known_keep_their_keypoints():
 def test_keypoints_that_a_detector_gave_for_a_picture_are_shown_with_that_picture():
     hands = drawn_hands(6)
     hands.detected[:3, :, :2], hands.detected[:3, :, 2] = hands.points[:3] + 0.02, 0.25
-    given = ImageDataOptions(rendered=("unused",), detector_views=0.0)
+    given = ImageDataOptions(rendered=("unused",), detector_views=1.0)
     batch = observed_batch(hands, given, ENCODER, DetectorNoise(), np.random.default_rng(0))
     still = detected_view_change(hands.half_extent[:3], hands.detected[:3, :, :2])
     moved = change_labels(hands.rows(slice(3))._replace(points=hands.detected[:3, :, :2]), still)

@@ -147,6 +147,22 @@ def test_unknown_options_are_named(folder):
         create_task(KIND, options(folder, data={"rendered": [folder], "colour": 1}), 1)
 
 
+def test_a_frozen_encoder_stays_as_it_is_while_the_rest_learns(folder, tmp_path):
+    given = options(folder, frozen_encoder=True)
+    config = read_dataclass(TrainingConfig, {"task": KIND, "steps": 3, "device": "cpu", "options": given})
+    trainer = Trainer(create_task(config.task, config.options, config.seed), config, tmp_path)
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    trainer.run()
+    changed = {name for name, tensor in trainer.model.state_dict().items() if not tensor.equal(before[name])}
+    assert changed
+    assert not [name for name in changed if name.startswith("image.")]
+    losses = trainer.task.losses(torch.Generator().manual_seed(0))
+    assert losses.keys() == {"diffusion", "camera", "canonical", "reprojection", "angles"}
+    off = dict.fromkeys(losses, 0.0)
+    with pytest.raises(ValueError, match="nothing to train"):
+        create_task(KIND, options(folder, frozen_encoder=True, losses=off), 1)
+
+
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(folder, tmp_path):
     values = {
         "task": KIND,

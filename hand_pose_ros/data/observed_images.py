@@ -54,8 +54,8 @@ def crop_views(
     """From the stored views to those of n crops: a detector's, or jittered ones.
 
     Args:
-        points: (n, 21, 2) what the detector says. detector_views: share of its views; what it was really shown is
-            always seen by it. jitter: of the others, None for none.
+        points: (n, 21, 2) what the detector says. detector_views: share of its views. jitter: of the others, None
+            for none.
     """
     jittered = random_view_change(hands.half_extent, jitter or _NO_JITTER, generator)
     detector = generator.random(hands.count) < detector_views
@@ -63,7 +63,7 @@ def crop_views(
     # A detector that is far off would be a hand that is not found.
     usable = np.isfinite(found.rotation).all((1, 2)) & (np.abs(found.shift).max(-1) < 0.5)
     usable &= (found.scale > 0.6) & (found.scale < 1.6)
-    detector = (detector | hands.has_detection) & usable
+    detector &= usable
     return ViewChange(
         *(
             np.where(detector.reshape(-1, *[1] * (a.ndim - 1)), a, b)

@@ -58,6 +58,7 @@ class ImageLiftingOptions:
     keypoint_hands: generated hands per step that have keypoints only, so that these alone stay enough.
     image_only, keypoints_only: shares of the pictures of which only one condition is shown; the others show both.
     encoder_threads: CPU threads of the image encoder, each with a part of the batch (``ParallelEncoder``).
+    frozen_encoder: the image encoder stays as it is, and only what is made of its conditions is trained.
     losses: of the valid hand and the diffusion; all 0 to train the encoder alone. image_losses: of the encoder.
     """
 
@@ -69,6 +70,7 @@ class ImageLiftingOptions:
     image_only: float = 0.45
     keypoints_only: float = 0.05
     encoder_threads: int = 1
+    frozen_encoder: bool = False
     losses: LossWeights = field(default_factory=LossWeights)
     image_losses: ImageLossWeights = field(default_factory=ImageLossWeights)
 
@@ -77,6 +79,8 @@ class ImageLiftingOptions:
             raise ValueError("image_only and keypoints_only must be shares that add up to 1 at most")
         if self.keypoint_hands < 0 or not self.warm_rate > 0:
             raise ValueError("keypoint_hands must not be negative, and warm_rate must be above 0")
+        if self.frozen_encoder and not any(vars(self.losses).values()):
+            raise ValueError("frozen_encoder leaves nothing to train where all losses of the hand are 0")
 
 
 class ImageLifting:
@@ -93,6 +97,7 @@ class ImageLifting:
     def _start(self) -> None:
         """Once the model is there."""
         self.model.to(memory_format=torch.channels_last)
+        self.model.image.requires_grad_(not self.options.frozen_encoder)
         self._encoder = ParallelEncoder(_WithHeat(self.model.image), self.options.encoder_threads)
         given = self.options.data, self.model.config.image, self._source, self._noise
         self._batches, self._validation = ImageBatches(*given), PictureValidation(*given)
@@ -122,7 +127,7 @@ class ImageLifting:
                 generated = moved(sample_hands(count, self._sampler, self._noise, generator), device)
         seen, condition = self._see(images, batch.condition.half_extent)
         with full_precision():
-            terms = self._encoder_losses(seen, batch)
+            terms = {} if self.options.frozen_encoder else self._encoder_losses(seen, batch)
             if not self._trains_poses:
                 return terms
             keypoints, shown = self._shown(batch, condition[: batch.count], generator)
@@ -136,8 +141,13 @@ class ImageLifting:
     def _see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeaturesAndHeat, Tensor]:
         """Of all crops; those that show no hand, at the end, have no view of their own."""
         extra = half_extent.new_ones(len(images) - len(half_extent))
-        encode = self._encoder if images.device.type == "cpu" else self.model.image.with_heat
-        seen = encode(images)
+        if self.options.frozen_encoder:
+            self.model.image.eval()
+            with torch.no_grad():
+                seen = self.model.image.with_heat(images)
+        else:
+            encode = self._encoder if images.device.type == "cpu" else self.model.image.with_heat
+            seen = encode(images)
         features = ImageFeatures(*seen[:-1])
         return seen, image_condition(features, torch.cat((half_extent, extra)))
 
