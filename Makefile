@@ -1,6 +1,6 @@
 # Everything by one command, on a machine without ROS 2: each target first makes the environment it needs.
 # With ROS 2 installed use colcon instead (README). Variables: PYTHON, VENV, PYTEST_ARGS, JOBS, BENCHMARKS,
-# and of the demo: INPUT, OUT, CALIBRATION, FOV, DOMAIN.
+# and of the demo: INPUT, OUT, CALIBRATION, FOV, CONDITION, DOMAIN.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast lint format benchmarks docs-figures clean distclean
 
@@ -24,7 +24,7 @@ demo: export OUT ?= out
 demo: export CALIBRATION ?=
 demo: setup ## play a rendered hand, or INPUT=video, webcam number, folder or bag, through the nodes; results in OUT=out
 	@$(RUN) python -m hand_pose_ros.ros.demo --input "$$INPUT" --output "$$OUT" --calibration "$$CALIBRATION" \
-	    $(if $(FOV),--fov "$(FOV)") $(if $(DOMAIN),--domain-id "$(DOMAIN)")
+	    $(if $(FOV),--fov "$(FOV)") $(if $(CONDITION),--condition "$(CONDITION)") $(if $(DOMAIN),--domain-id "$(DOMAIN)")
 
 test: setup ## run all tests
 	@$(PYTEST) $(TESTS)

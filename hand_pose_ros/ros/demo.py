@@ -74,6 +74,11 @@ def _parse(args: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--fov", type=float, default=0.0, help="horizontal field of view in degrees, in its place"
     )
+    parser.add_argument(
+        "--condition",
+        default="",
+        help="what the estimator is told of a hand: its landmarks (keypoints), its picture (image), or both",
+    )
     parser.add_argument("--domain-id", type=int, help="ROS domain to run on; a free one by default")
     options = parser.parse_args(args)
     if options.calibration and options.fov:
@@ -92,7 +97,8 @@ def _run(options: argparse.Namespace, status: StatusLine) -> int:
         )
         if note:
             status.say(note)
-        with _graph(source, camera, files.folder) as (player, estimator):
+        estimate = {"condition": options.condition} if options.condition else {}
+        with _graph(source, camera, estimate, files.folder) as (player, estimator):
             session = _Session(source, player, estimator, files, status)
             run_node(DemoNode, session.play, args=[])
         outcome = session.outcome
@@ -125,9 +131,13 @@ def _camera_parameters(options: argparse.Namespace, source: DemoSource) -> tuple
 
 @contextmanager
 def _graph(
-    source: DemoSource, camera: dict[str, Any], folder: Path
+    source: DemoSource, camera: dict[str, Any], estimate: dict[str, Any], folder: Path
 ) -> Iterator[tuple[GraphProcess, GraphProcess]]:
-    """The two nodes as processes, which are gone afterwards."""
+    """The two nodes as processes, which are gone afterwards.
+
+    Args:
+        camera, estimate: parameters of the player and of the estimator.
+    """
     spec = (
         source.spec
         if source.is_clip or source.rate_hz is None
@@ -137,7 +147,7 @@ def _graph(
     if source.rate_hz is not None:
         play |= {"rate_hz": min(_WARM_UP_HZ, source.rate_hz), "loop": True}
     # One hand is looked for where one is known to be: MediaPipe searches anew in every frame for a second one.
-    estimate = {"max_hands": 1} if source.is_clip else {}
+    estimate = estimate | ({"max_hands": 1} if source.is_clip else {})
     modules = "hand_pose_ros.ros.video_player", "hand_pose_ros.ros.hand_estimator_node"
     processes: list[GraphProcess] = []
     try:

@@ -218,6 +218,20 @@ def test_the_nodes_end_when_the_demo_is_killed(start_demo, hand_images):
     assert_gone(nodes)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("condition", ["image", "both"])
+def test_the_estimator_can_be_shown_the_picture(start_demo, hand_images, condition):
+    process = start_demo(input=hand_images, condition=condition)
+    assert process.wait(200) == 0, log(process)
+    assert len(read(process.folder / "out" / "bag")[f"{NAMESPACE}/right/joints"]) > IMAGES / 2
+
+
+def test_a_condition_that_is_none_is_told_in_the_node_s_words(start_demo, hand_images):
+    process = start_demo(input=hand_images, condition="smell")
+    assert process.wait(START_TIMEOUT_S) == 1
+    assert "smell" in log(process)
+
+
 def test_an_input_that_is_not_there_is_told_at_once(start_demo):
     process = start_demo(input="no such.mp4")
     assert process.wait(START_TIMEOUT_S) == 1
