@@ -20,6 +20,7 @@ from hand_pose_ros.evaluation.image_estimates import (
     keypoint_views,
     look,
 )
+from hand_pose_ros.evaluation.image_sets import BOTH, IMAGE, KEYPOINTS
 from hand_pose_ros.networks.condition import KeypointCondition, unknown_keypoints
 from hand_pose_ros.networks.hand_image_diffusion import HandImageDiffusion
 
@@ -29,21 +30,21 @@ _SIZE_M = hand.MEAN_ANCHOR_LENGTH_M
 def errors_of_pictures(
     network: HandImageDiffusion, images: HandImages, config: DiffusionEstimatorConfig, view_seed: int
 ) -> dict[str, ShapeErrors]:
-    """Of n hands of the mean size: 'image only', and 'keypoints only' and 'both' of those with a detection.
+    """Of n hands of the mean size: ``IMAGE``, and ``KEYPOINTS`` and ``BOTH`` of those with a detection.
 
     Args:
         view_seed: of the views that image only looks from.
     """
     views = jittered_views(images, view_seed)
     unknown = unknown_keypoints(torch.from_numpy(views.half_extent.astype(np.float32)))
-    errors = {"image only": _errors(network, images, views, unknown, _seen(network, images, views), config)}
+    errors = {IMAGE: _errors(network, images, views, unknown, _seen(network, images, views), config)}
     some = images.rows(np.flatnonzero(images.has_detection))
     if some.count:
         views = keypoint_views(some, some.detected[..., :2].astype(np.float64))
         keypoints = keypoint_condition(some, _as_detections(some), views)
         seen = _seen(network, some, views)
-        errors["keypoints only"] = _errors(network, some, views, keypoints, None, config)
-        errors["both"] = _errors(network, some, views, keypoints, seen, config)
+        errors[KEYPOINTS] = _errors(network, some, views, keypoints, None, config)
+        errors[BOTH] = _errors(network, some, views, keypoints, seen, config)
     return errors
 
 

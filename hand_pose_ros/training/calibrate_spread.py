@@ -19,7 +19,7 @@ from hand_pose_ros.data.hand_images import HandImages
 from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimatorConfig
 from hand_pose_ros.evaluation import calibration
 from hand_pose_ros.evaluation.image_calibration import errors_of_pictures, pooled
-from hand_pose_ros.evaluation.image_sets import read_hands
+from hand_pose_ros.evaluation.image_sets import BOTH, IMAGE, read_hands
 from hand_pose_ros.evaluation.keypoint_sets import generated_hands, observations_of
 from hand_pose_ros.evaluation.lifting import load_network
 from hand_pose_ros.networks.hand_diffusion import HandDiffusion
@@ -63,13 +63,13 @@ def calibrate(
 def calibrate_on_pictures(
     network: HandImageDiffusion, config: DiffusionEstimatorConfig, images: HandImages, seed: int = SEED
 ) -> dict[str, float]:
-    """As :func:`calibrate`; one factor for 'image only' and 'both'.
+    """As :func:`calibrate`; one factor for ``IMAGE`` and ``BOTH``.
 
     Returns:
         The share of the truth within one stated sigma, with this factor, of each way to read a hand.
     """
     errors = errors_of_pictures(network, images, config, seed)
-    scale = fit_spread_scale(pooled([errors[name] for name in ("image only", "both") if name in errors]))
+    scale = fit_spread_scale(pooled([errors[name] for name in (IMAGE, BOTH) if name in errors]))
     with torch.no_grad():
         network.diffusion.spread_scale.fill_(scale)
     return {name: calibration.coverage(one.stated(scale))["within 1 sigma"] for name, one in errors.items()}

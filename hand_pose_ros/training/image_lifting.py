@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 
 import torch
@@ -12,7 +11,6 @@ from hand_pose_ros import hand
 from hand_pose_ros.data.detector_noise import DetectorNoise
 from hand_pose_ros.data.observed_hands import sample_hands
 from hand_pose_ros.data.pose_sampler import PoseSampler
-from hand_pose_ros.dataclass_reading import read_dataclass
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.hand_diffusion import HandDiffusion
 from hand_pose_ros.networks.hand_image_diffusion import (
@@ -69,11 +67,6 @@ class ImageDiffusionLifting(ImageLifting):
             self.learning_rates = dict.fromkeys(_OF_IMAGES, 1.0) | {"diffusion.": options.warm_rate}
         self._schedule = diffusion.schedule
         self._start()
-
-    @classmethod
-    def from_options(cls, options: Mapping) -> ImageDiffusionLifting:
-        """From the ``options`` of a training file."""
-        return cls(read_dataclass(ImageLiftingOptions, options, "options"))
 
     def _pose_losses(
         self, keypoints: KeypointCondition, image: Tensor, truth: Targets, generator: torch.Generator

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from hand_pose_ros.dataclass_reading import read_dataclass
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.hand_image_diffusion import KIND, warm_start
 from hand_pose_ros.networks.hand_image_regressor import KIND as REGRESSOR_KIND
@@ -43,11 +41,6 @@ class ImageRegressionLifting(ImageLifting):
             own = {n.removeprefix(_ENCODER): t for n, t in loaded.tensors.items() if n.startswith(_ENCODER)}
             warm_start(self.model.image, replace(loaded, tensors=own))
         self._start()
-
-    @classmethod
-    def from_options(cls, options: Mapping) -> ImageRegressionLifting:
-        """From the ``options`` of a training file."""
-        return cls(read_dataclass(ImageLiftingOptions, options, "options"))
 
     def _pose_losses(
         self, keypoints: KeypointCondition, image: Tensor, truth: Targets, generator: torch.Generator

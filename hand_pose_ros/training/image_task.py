@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hand_pose_ros.data.detector_noise import DetectorNoise
 from hand_pose_ros.data.observed_hands import sample_hands
 from hand_pose_ros.data.pose_sampler import PoseSampler
+from hand_pose_ros.dataclass_reading import read_dataclass
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.image_encoder import (
     ImageEncoder,
@@ -93,6 +94,11 @@ class ImageLifting:
         self.options = replace(options, data=replace(options.data, pairs=pairs))
         self._sampler, self._noise = PoseSampler(), DetectorNoise()
         self._source = ImageSource(self.options.data)
+
+    @classmethod
+    def from_options(cls, options: Mapping) -> ImageLifting:
+        """From the ``options`` of a training file."""
+        return cls(read_dataclass(ImageLiftingOptions, options, "options"))
 
     def _start(self) -> None:
         """Once the model is there."""
