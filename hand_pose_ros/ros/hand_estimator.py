@@ -75,7 +75,6 @@ class HandEstimator(LifecycleNode):
             self._settings.diagnostics_period_s, self._publish_diagnostics, clock=self._steady_clock
         )
         self.create_service(Trigger, "~/reset", self._on_reset)
-        self.create_service(Trigger, "~/calibrate_scale", self._on_calibrate_scale)
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
     # --- lifecycle ---------------------------------------------------------------------------------------------
@@ -233,24 +232,6 @@ class HandEstimator(LifecycleNode):
             self._reset_tracks()
         response.success = True
         response.message = "all tracks start anew"
-        return response
-
-    def _on_calibrate_scale(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        calibrate = getattr(self._pipeline, "calibrate_scale", None)
-        if self._pipeline is None:
-            response.message = "the node is not configured"
-        elif calibrate is None:
-            response.message = (
-                f"the estimator {self._settings.estimator!r} cannot measure a hand's size; measure the bone "
-                "wrist -> index MCP with a ruler and set the parameter hand_size_m"
-            )
-        else:
-            try:
-                with self._pipeline_lock:
-                    response.message = str(calibrate())
-                response.success = True
-            except ValueError as error:
-                response.message = str(error)
         return response
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:

@@ -217,12 +217,9 @@ def test_the_newest_image_wins_and_what_waits_is_dropped(estimator, camera, list
     assert int({v.key: v.value for v in status.values}["images dropped"]) > 0
 
 
-def test_reset_and_calibration_answer(estimator, camera, listener):
+def test_reset_answers(estimator, camera, listener):
     response = listener.call(Trigger, f"{NODE}/reset", Trigger.Request())
     assert (response.success, response.message) == (True, "all tracks start anew")
-    response = listener.call(Trigger, f"{NODE}/calibrate_scale", Trigger.Request())
-    assert not response.success
-    assert "hand_size_m" in response.message
     hands = listener.subscribe(PointCloud2, f"/{NAMESPACE}/hands")
     hands.wait_for(3)
 
