@@ -23,7 +23,7 @@ demo: export INPUT ?= clip
 demo: export OUT ?= out
 demo: export CALIBRATION ?=
 demo: setup ## play a rendered hand, or INPUT=video, webcam number, folder or bag, through the nodes; results in OUT=out
-	@$(RUN) python -m hand_pose_ros.ros.demo --input "$$INPUT" --output "$$OUT" --calibration "$$CALIBRATION" \
+	@$(RUN) python -m hand_pose_ros.ros.demo.command --input "$$INPUT" --output "$$OUT" --calibration "$$CALIBRATION" \
 	    $(if $(FOV),--fov "$(FOV)") $(if $(CONDITION),--condition "$(CONDITION)") $(if $(DOMAIN),--domain-id "$(DOMAIN)")
 
 test: setup ## run all tests

@@ -23,12 +23,12 @@ import torch
 from benchmarks.timing import median_seconds
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.estimator.backends import load_denoiser
-from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.estimator.diffusion.backends import load_denoiser
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
-from hand_pose_ros.networks.hand_diffusion import HandDiffusion
-from hand_pose_ros.networks.hand_onnx import export_onnx, load_hand_diffusion
+from hand_pose_ros.networks.diffusion.network import HandDiffusion
+from hand_pose_ros.networks.diffusion.onnx import export_onnx, load_hand_diffusion
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.pose import Detection
 

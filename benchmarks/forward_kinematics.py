@@ -14,7 +14,7 @@ from benchmarks.timing import median_seconds, print_header, print_row
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds, sine_bound
-from hand_pose_ros.kinematics.rotations import orthogonalise
+from hand_pose_ros.rotations import orthogonalise
 
 ANCHOR_LENGTH_M = 0.089
 COUNTS = (1, 64, 4096)

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from benchmarks.timing import median_seconds
-from hand_pose_ros.data.hand_images import FIELDS, HandImages
-from hand_pose_ros.data.image_augmentation import AugmentationConfig, augment
+from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, augment
+from hand_pose_ros.hand_images.shards import FIELDS, HandImages
 
 _BATCH = 128
 _ROW = "{:<40} {:>12}"

@@ -22,13 +22,13 @@ import torch
 from torch import nn
 
 from benchmarks.timing import median_seconds
-from hand_pose_ros.estimator.backends import load_denoiser
-from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimatorConfig
-from hand_pose_ros.networks.hand_image_diffusion import KIND, HandImageDiffusion, HandImageDiffusionConfig
-from hand_pose_ros.networks.hand_sampling import HandImageDenoiser, antithetic_noise, sample_joints
-from hand_pose_ros.networks.image_encoder import ImageEncoder, ImageEncoderConfig
+from hand_pose_ros.estimator.diffusion.backends import load_denoiser
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
+from hand_pose_ros.networks.diffusion.image_network import KIND, HandImageDiffusion, HandImageDiffusionConfig
+from hand_pose_ros.networks.diffusion.sampling import HandImageDenoiser, antithetic_noise, sample_joints
+from hand_pose_ros.networks.image.image_encoder import ImageEncoder, ImageEncoderConfig
 from hand_pose_ros.networks.weights import save_weights
-from hand_pose_ros.training.parallel_encoder import ParallelEncoder
+from hand_pose_ros.training.parallel import ParallelEncoder
 
 DEFAULT = DiffusionEstimatorConfig()
 REPEATS = 30

@@ -9,7 +9,7 @@ from hand_pose_ros.hand import MEAN_ANCHOR_LENGTH_M
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.inverse import fit_hand
 from hand_pose_ros.kinematics.limits import Bounds, angle_bounds, proportion_bounds
-from hand_pose_ros.kinematics.rotations import orthogonalise
+from hand_pose_ros.rotations import orthogonalise
 
 _HANDS, _ONE_BY_ONE = 256, 16
 

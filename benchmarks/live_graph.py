@@ -60,7 +60,7 @@ def live_graph(
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         listener = stack.enter_context(Listener())
         estimator = NodeProcess(
-            "hand_pose_ros.ros.hand_estimator_node",
+            "hand_pose_ros.ros.hand_estimator.process",
             log_path=logs / "estimator.log",
             namespace=NAMESPACE,
             parameters={"max_hands": max_hands},
@@ -69,7 +69,7 @@ def live_graph(
         handle = Estimator(estimator, listener)
         handle.activate()
         player = NodeProcess(
-            "hand_pose_ros.ros.video_player",
+            "hand_pose_ros.ros.video_player.node",
             log_path=logs / "player.log",
             namespace=NAMESPACE,
             parameters={

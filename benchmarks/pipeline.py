@@ -17,11 +17,11 @@ import torch
 from benchmarks.timing import median_seconds
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.detection.mediapipe_detector import MediaPipeConfig, MediaPipeDetector
-from hand_pose_ros.estimator.factory import SHIPPED_TEMPORAL_MODEL, PipelineConfig, create_pipeline
-from hand_pose_ros.estimator.temporal_network import load_temporal_network
-from hand_pose_ros.networks.temporal_window import HandWindow
-from hand_pose_ros.share import share_file
+from hand_pose_ros.common.share import share_file
+from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
+from hand_pose_ros.estimator.temporal.network import load_temporal_network
+from hand_pose_ros.factory import SHIPPED_TEMPORAL_MODEL, PipelineConfig, create_pipeline
+from hand_pose_ros.networks.temporal.window import HandWindow
 from hand_pose_ros.video.sources import open_source
 
 _SIZE = (640, 480)

@@ -24,7 +24,7 @@ from hand_pose_ros.camera.root_depth import root_from_bone, root_from_bones
 from hand_pose_ros.camera.root_position import root_from_pose
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
-from hand_pose_ros.kinematics.rotations import orthogonalise, rotation_from_vector
+from hand_pose_ros.rotations import orthogonalise, rotation_from_vector
 
 FOCAL_PX = 600.0
 COUNT = 400

@@ -19,13 +19,13 @@ import torch
 from benchmarks.timing import print_header, print_row
 from hand_pose_ros import hand
 from hand_pose_ros.detection.boxes import box_around
-from hand_pose_ros.detection.mediapipe_detector import MediaPipeConfig, MediaPipeDetector
+from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
+from hand_pose_ros.estimator.root_filter import RootFilter
 from hand_pose_ros.pose import Detection, HandPose
 from hand_pose_ros.rendering.clip import render_clip
 from hand_pose_ros.tracking.identities import HandIdentities, IdentityConfig
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
 from hand_pose_ros.tracking.observation import Observation
-from hand_pose_ros.tracking.root_filter import RootFilter
 
 _FRAMES = 150
 _INTERVAL_S = 1 / 30

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.data.rendered_hands import render_hands
-from hand_pose_ros.data.rendered_scene import RenderSettings
-from hand_pose_ros.data.wardrobe import Wardrobe, hand_surfaces
+from hand_pose_ros.hand_images.rendered.hands import render_hands
+from hand_pose_ros.hand_images.rendered.scene import RenderSettings
+from hand_pose_ros.hand_images.rendered.wardrobe import Wardrobe, hand_surfaces
 from hand_pose_ros.rendering.background import room_background
 from hand_pose_ros.rendering.crop_background import BackgroundStock
 from hand_pose_ros.rendering.random_hand import random_hand

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hand_pose_ros.tracking.wrist_kalman import WristKalman
+from hand_pose_ros.estimator.wrist_kalman import WristKalman
 
 RATE_HZ = 30.0
 ROW = "{:<34} {:>10} {:>14} {:>12}"

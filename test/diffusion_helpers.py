@@ -10,10 +10,10 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
-from hand_pose_ros.kinematics.rotations import rotation_from_vector
 from hand_pose_ros.networks.condition import ConditionConfig, KeypointCondition
-from hand_pose_ros.networks.hand_diffusion import HandDiffusion, HandDiffusionConfig
+from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
 from hand_pose_ros.pose import Detection
+from hand_pose_ros.rotations import rotation_from_vector
 
 CAMERA = CameraModel.from_fov(640, 480, 1.2)
 PALM_UP = torch.tensor(((0.0, 1.0, 0.0), (-1.0, 0.0, 0.0), (0.0, 0.0, 1.0)), dtype=torch.float64)

@@ -6,16 +6,16 @@ import numpy as np
 import torch
 
 from hand_pose_ros.camera.keypoint_view import view_keypoints
-from hand_pose_ros.data.hand_images import (
+from hand_pose_ros.hand_images.shards import (
     STORED_MARGIN,
     STORED_SIZE_PX,
     HandImages,
     empty_hand_images,
     pixels_to_view,
 )
-from hand_pose_ros.data.pose_sampler import PoseSampler
-from hand_pose_ros.data.random_views import random_views
 from hand_pose_ros.kinematics.forward import forward_kinematics
+from hand_pose_ros.synthetic.poses.sampler import PoseSampler
+from hand_pose_ros.synthetic.views import random_views
 
 
 def sky(rays: np.ndarray, half_extent: float) -> np.ndarray:

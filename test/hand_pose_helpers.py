@@ -8,8 +8,8 @@ import torch
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
-from hand_pose_ros.kinematics.rotations import orthogonalise
 from hand_pose_ros.pose import Detection, HandPose
+from hand_pose_ros.rotations import orthogonalise
 
 
 def random_pose(

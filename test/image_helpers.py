@@ -8,14 +8,14 @@ import torch
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import view_keypoints
-from hand_pose_ros.data.hand_images import HandImages, check_hand_images, empty_hand_images, view_to_pixels
-from hand_pose_ros.data.pose_sampler import PoseSampler
-from hand_pose_ros.data.random_views import random_views
+from hand_pose_ros.hand_images.shards import HandImages, check_hand_images, empty_hand_images, view_to_pixels
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.networks.condition import ConditionConfig
-from hand_pose_ros.networks.hand_diffusion import HandDiffusionConfig
-from hand_pose_ros.networks.hand_image_diffusion import HandImageDiffusion, HandImageDiffusionConfig
-from hand_pose_ros.networks.image_encoder import ImageEncoderConfig
+from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion, HandImageDiffusionConfig
+from hand_pose_ros.networks.diffusion.network import HandDiffusionConfig
+from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
+from hand_pose_ros.synthetic.poses.sampler import PoseSampler
+from hand_pose_ros.synthetic.views import random_views
 
 
 def drawn_hands(count: int, seed: int = 0) -> HandImages:

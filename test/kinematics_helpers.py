@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
-from hand_pose_ros.kinematics.rotations import orthogonalise
+from hand_pose_ros.rotations import orthogonalise
 
 
 class RandomHands(NamedTuple):

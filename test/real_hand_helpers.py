@@ -11,7 +11,7 @@ import numpy as np
 from hand_image_helpers import stored_hands
 
 from hand_pose_ros import hand
-from hand_pose_ros.data.hand_images import HandImages
+from hand_pose_ros.hand_images.shards import HandImages
 
 WIDTH, HEIGHT = 640, 480
 FOCAL = 640.0  # what is assumed of pictures of that size

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from hand_pose_ros.data.hand_motion import HandMotion, sample_motion
-from hand_pose_ros.data.moving_hands import FrameEstimates, HandVideos, estimated_videos
-from hand_pose_ros.data.observed_hands import ObservedHands
-from hand_pose_ros.data.pose_sampler import PoseSampler
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds
-from hand_pose_ros.kinematics.rotations import rotation_from_vector
 from hand_pose_ros.networks.hand_head import HandParameters
-from hand_pose_ros.networks.temporal_transformer import TemporalConfig
+from hand_pose_ros.networks.temporal.transformer import TemporalConfig
+from hand_pose_ros.rotations import rotation_from_vector
+from hand_pose_ros.synthetic.motion.hand_motion import HandMotion, sample_motion
+from hand_pose_ros.synthetic.motion.videos import FrameEstimates, HandVideos, estimated_videos
+from hand_pose_ros.synthetic.observed_hands import ObservedHands
+from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 
 TINY = TemporalConfig(window=5, width=48, layers=2, heads=2, hidden=64, dropout=0.0)
 FRAMES = 12

@@ -9,14 +9,15 @@ import pytest
 import torch
 from image_helpers import drawn_hands, small_config, small_network
 
-from hand_pose_ros.data.hand_images import save_shard
-from hand_pose_ros.evaluation import ablation
-from hand_pose_ros.evaluation.image_detections import ImageDetections
-from hand_pose_ros.networks import hand_image_diffusion, hand_image_regressor
-from hand_pose_ros.networks.hand_image_regressor import HandImageRegressor, HandImageRegressorConfig
+from hand_pose_ros.evaluation.images import ablation
+from hand_pose_ros.hand_images.detections import ImageDetections
+from hand_pose_ros.hand_images.shards import save_shard
+from hand_pose_ros.networks.diffusion import image_baseline as hand_image_regressor
+from hand_pose_ros.networks.diffusion import image_network as hand_image_diffusion
+from hand_pose_ros.networks.diffusion.image_baseline import HandImageRegressor, HandImageRegressorConfig
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.training.config import read_config
-from hand_pose_ros.training.config_reading import differences
+from hand_pose_ros.training.config_files import differences
 
 DIFFERENCES = {
     "baseline": {"task": "image_hand_regressor"},

@@ -15,12 +15,15 @@ from hand_pose_ros.camera.root_position import root_from_pose
 from hand_pose_ros.camera.root_solution import Reason
 from hand_pose_ros.camera.scale import scale_from_anchor, scale_from_mean_lengths
 from hand_pose_ros.camera.virtual import VirtualCamera
-from hand_pose_ros.kinematics.extract_limits import pose_statistics
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.inverse import fit_hand
 from hand_pose_ros.kinematics.limits import angle_bounds, sine_bound, sine_bound_inverse
 from hand_pose_ros.kinematics.mirror import mirror_across_camera_x
-from hand_pose_ros.kinematics.rotations import (
+from hand_pose_ros.mesh.skinning import mesh_faces, pose_mesh, regress_joints, skin, vertex_normals
+from hand_pose_ros.mesh.template import load_template
+from hand_pose_ros.rendering.clip import render_clip
+from hand_pose_ros.rendering.renderer import HandInView
+from hand_pose_ros.rotations import (
     angles_from_rotation,
     orthogonalise,
     quaternion_from_rotation,
@@ -28,10 +31,7 @@ from hand_pose_ros.kinematics.rotations import (
     rotation_from_vector,
     skew,
 )
-from hand_pose_ros.mesh.skinning import mesh_faces, pose_mesh, regress_joints, skin, vertex_normals
-from hand_pose_ros.mesh.template import load_template
-from hand_pose_ros.rendering.clip import render_clip
-from hand_pose_ros.rendering.renderer import HandInView
+from hand_pose_ros.synthetic.poses.extract_limits import pose_statistics
 from hand_pose_ros.urdf import hand_urdf
 
 K = (420.0, 0.0, 318.5, 0.0, 430.0, 243.25, 0.0, 0.0, 1.0)

@@ -10,12 +10,12 @@ import pytest
 import torch
 from diffusion_helpers import CAMERA, detections, random_condition, random_network
 
-from hand_pose_ros.estimator.backends import BACKENDS, CompiledDenoiser, load_denoiser
-from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.estimator.diffusion.backends import BACKENDS, CompiledDenoiser, load_denoiser
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.estimator.onnx_cache import cached_export
-from hand_pose_ros.estimator.onnx_denoiser import OnnxDenoiser
-from hand_pose_ros.networks.hand_onnx import export_onnx
-from hand_pose_ros.networks.hand_regressor import HandRegressor
+from hand_pose_ros.networks.diffusion.baseline import HandRegressor
+from hand_pose_ros.networks.diffusion.onnx import export_onnx
 from hand_pose_ros.networks.weights import save_weights
 
 

@@ -5,19 +5,20 @@ import pytest
 import torch
 from image_helpers import drawn_hands, small_network
 
-from hand_pose_ros.data.hand_images import save_shard
-from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
-from hand_pose_ros.evaluation import calibration, report
-from hand_pose_ros.evaluation.calibration import AxisErrors, ShapeErrors
-from hand_pose_ros.evaluation.image_calibration import errors_of_pictures, pooled
-from hand_pose_ros.evaluation.keypoint_sets import generated_hands, observations_of
-from hand_pose_ros.evaluation.lifting import load_network
-from hand_pose_ros.evaluation.methods import estimator_method
+from hand_pose_ros.estimator.diffusion.batch import load_network
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.evaluation import report
+from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands, observations_of
+from hand_pose_ros.evaluation.accuracy.methods import estimator_method
+from hand_pose_ros.evaluation.calibration import errors as calibration
+from hand_pose_ros.evaluation.calibration.command import SEED, fit_spread_scale, main
+from hand_pose_ros.evaluation.calibration.errors import AxisErrors, ShapeErrors
+from hand_pose_ros.evaluation.calibration.images import errors_of_pictures, pooled
+from hand_pose_ros.hand_images.shards import save_shard
 from hand_pose_ros.networks.condition import ConditionConfig
-from hand_pose_ros.networks.hand_diffusion import HandDiffusion, HandDiffusionConfig
-from hand_pose_ros.networks.hand_image_diffusion import KIND, load_hand_image_diffusion
+from hand_pose_ros.networks.diffusion.image_network import KIND, load_hand_image_diffusion
+from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
 from hand_pose_ros.networks.weights import save_weights
-from hand_pose_ros.training.calibrate_spread import SEED, fit_spread_scale, main
 
 CONFIG = DiffusionEstimatorConfig(samples=4, steps=2)
 

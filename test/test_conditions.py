@@ -10,11 +10,11 @@ import torch
 from diffusion_helpers import CAMERA, detections, random_network
 
 from hand_pose_ros.camera.mirroring import mirrored_camera, mirrored_image
-from hand_pose_ros.estimator.conditions import ConditionMaker
-from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
-from hand_pose_ros.networks.hand_diffusion import HandDiffusionConfig
-from hand_pose_ros.networks.hand_image_diffusion import HandImageDiffusion, HandImageDiffusionConfig
-from hand_pose_ros.networks.image_encoder import ImageEncoderConfig
+from hand_pose_ros.estimator.diffusion.conditions import ConditionMaker
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion, HandImageDiffusionConfig
+from hand_pose_ros.networks.diffusion.network import HandDiffusionConfig
+from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.pose import Detection
 
 

@@ -11,10 +11,10 @@ import yaml
 pytest.importorskip("rclpy", reason="needs ROS 2, by a sourced installation or `make test`")
 
 from hand_pose_ros import hand
-from hand_pose_ros.ros import messages_markers
-from hand_pose_ros.ros.hand_estimator_parameters import HandEstimatorParameters
-from hand_pose_ros.ros.parameter_table import NODES, with_tables
-from hand_pose_ros.ros.parameters import table
+from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
+from hand_pose_ros.ros.messages import markers as messages_markers
+from hand_pose_ros.ros.shared.parameter_table import NODES, with_tables
+from hand_pose_ros.ros.shared.parameters import table
 
 DOCUMENTS = ("docs/node.md", "README.md")
 
@@ -43,7 +43,7 @@ def test_the_tables_of_the_documents_are_up_to_date(repository, name):
     if not path.exists():
         pytest.skip(f"there is no {name}")
     text = path.read_text()
-    assert with_tables(text) == text, f"run `python -m hand_pose_ros.ros.parameter_table {name}`"
+    assert with_tables(text) == text, f"run `python -m hand_pose_ros.ros.shared.parameter_table {name}`"
 
 
 def test_the_node_page_has_a_table_of_each_node(repository):

@@ -6,11 +6,11 @@ import pytest
 import torch
 from diffusion_helpers import CAMERA, detections, random_condition, random_network
 
-from hand_pose_ros.diffusion.linear_steps import step_weights
-from hand_pose_ros.diffusion.samplers import sample_ddim, sample_ddpm, spaced_steps
-from hand_pose_ros.estimator.cuda_graph import GraphSampler
-from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
-from hand_pose_ros.networks.hand_sampling import sample_joints
+from hand_pose_ros.estimator.diffusion.cuda_graph import GraphSampler
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.networks.denoising.linear_steps import step_weights
+from hand_pose_ros.networks.denoising.samplers import sample_ddim, sample_ddpm, spaced_steps
+from hand_pose_ros.networks.diffusion.sampling import sample_joints
 
 SAMPLES = 4
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hand_image_helpers import stored_hands
 
-from hand_pose_ros.data.hand_images import HandImages, view_to_pixels
-from hand_pose_ros.evaluation.degradation import HIDDEN_SHARES, KINDS, STRENGTHS, degraded, occlusion_mask
+from hand_pose_ros.evaluation.images.degrade import HIDDEN_SHARES, KINDS, STRENGTHS, degraded, occlusion_mask
+from hand_pose_ros.hand_images.shards import HandImages, view_to_pixels
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from image_helpers import drawn_hands
 
-from hand_pose_ros.data import detected_hand_images
-from hand_pose_ros.data.detected_hand_images import detected_hands, main
-from hand_pose_ros.data.hand_images import load_shard, save_shard, view_to_pixels
 from hand_pose_ros.detection.detector import Detection
+from hand_pose_ros.hand_images import detect_command as detected_hand_images
+from hand_pose_ros.hand_images.detect_command import detected_hands, main
+from hand_pose_ros.hand_images.shards import load_shard, save_shard, view_to_pixels
 
 HANDS = drawn_hands(5)
 

@@ -9,7 +9,7 @@ from detection_helpers import CAMERA, detection
 
 from hand_pose_ros.camera.mirroring import mirrored_camera, mirrored_image
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.estimator.pipeline import HandPipeline
+from hand_pose_ros.pipeline import HandPipeline
 from hand_pose_ros.pose import HandPose
 
 

@@ -7,13 +7,13 @@ import torch
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import view_keypoints
-from hand_pose_ros.data.detector_noise import NO_VARIETY, DetectorNoise, DetectorVariety
-from hand_pose_ros.data.detector_noise_statistics import anchor_in_half_extents
-from hand_pose_ros.data.finger_confusion import confuse, find_confusion, random_sources
-from hand_pose_ros.data.pose_sampler import PoseSampler
-from hand_pose_ros.data.random_views import random_views
 from hand_pose_ros.detection.relative_depth import relative_depth
 from hand_pose_ros.kinematics.forward import forward_kinematics
+from hand_pose_ros.synthetic.detector.finger_confusion import confuse, find_confusion, random_sources
+from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise, DetectorVariety
+from hand_pose_ros.synthetic.detector.statistics import anchor_in_half_extents
+from hand_pose_ros.synthetic.poses.sampler import PoseSampler
+from hand_pose_ros.synthetic.views import random_views
 
 
 @lru_cache

@@ -6,9 +6,10 @@ import torch
 from test_detector_noise import random_hands
 
 from hand_pose_ros import hand
-from hand_pose_ros.data.detector_noise import NO_VARIETY, DetectorNoise
-from hand_pose_ros.data.detector_noise_fit import fit_noise
-from hand_pose_ros.data.detector_study import (
+from hand_pose_ros.pose import Detection
+from hand_pose_ros.synthetic.detector.fit_noise import fit_noise
+from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise
+from hand_pose_ros.synthetic.detector.study import (
     Study,
     ViewedStudy,
     load_studies,
@@ -16,7 +17,6 @@ from hand_pose_ros.data.detector_study import (
     save_study,
     view_study,
 )
-from hand_pose_ros.pose import Detection
 
 
 def imitate(noise: DetectorNoise, truth: dict[str, torch.Tensor], seed: int) -> ViewedStudy:

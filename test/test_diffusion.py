@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from hand_pose_ros.diffusion.samplers import sample_ddim, sample_ddpm, spaced_steps
-from hand_pose_ros.diffusion.schedule import NoiseSchedule, cosine_schedule, linear_schedule
+from hand_pose_ros.networks.denoising.samplers import sample_ddim, sample_ddpm, spaced_steps
+from hand_pose_ros.networks.denoising.schedule import NoiseSchedule, cosine_schedule, linear_schedule
 
 MEAN = torch.tensor([0.5, -1.0, 0.3], dtype=torch.float64)
 FACTOR = torch.tensor([[0.6, 0.0, 0.0], [0.3, 0.4, 0.0], [-0.2, 0.1, 0.5]], dtype=torch.float64)

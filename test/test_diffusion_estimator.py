@@ -13,11 +13,11 @@ from diffusion_helpers import CAMERA, detections, random_network
 from hand_pose_ros import hand
 from hand_pose_ros.camera.mirroring import mirrored_camera
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
-from hand_pose_ros.estimator.sample_fusion import FUSIONS
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.estimator.diffusion.fusion import FUSIONS
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
-from hand_pose_ros.kinematics.rotations import rotation_from_vector
 from hand_pose_ros.pose import Detection
+from hand_pose_ros.rotations import rotation_from_vector
 
 ARRAYS = ("joints_m", "rotations", "angles_rad", "proportions", "covariance_m2", "wrist_covariance")
 OFF_CENTRE = CameraModel(640, 480, 500.0, 510.0, 290.0, 260.0, "plumb_bob", (0.05, -0.02, 0.001, 0.002, 0.0))

@@ -10,9 +10,9 @@ import torch
 from diffusion_helpers import CAMERA, detections, random_network
 from temporal_helpers import TINY
 
-from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
-from hand_pose_ros.estimator.temporal_smoother import TemporalSmoother
-from hand_pose_ros.networks.temporal_transformer import TemporalTransformer
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.estimator.temporal.smoother import TemporalSmoother
+from hand_pose_ros.networks.temporal.transformer import TemporalTransformer
 
 CONFIG = DiffusionEstimatorConfig(samples=6, steps=3)
 FRAME_S = 1 / 30

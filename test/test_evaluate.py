@@ -9,14 +9,19 @@ import torch
 from kinematics_helpers import random_hands
 
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.estimator.ik_estimator import IkEstimator, IkEstimatorConfig
+from hand_pose_ros.datasets.photo_folder import read_samples
+from hand_pose_ros.estimator.ik import IkEstimator, IkEstimatorConfig
 from hand_pose_ros.evaluation import report
-from hand_pose_ros.evaluation.comparison import HandSet, compare, photo_set
-from hand_pose_ros.evaluation.evaluate import main
-from hand_pose_ros.evaluation.keypoint_sets import generated_hands, observations_of
-from hand_pose_ros.evaluation.methods import Prediction, detector_3d, detector_with_pnp, estimator_method
-from hand_pose_ros.evaluation.photo_detections import detect_hands, scorable
-from hand_pose_ros.evaluation.photos import read_samples
+from hand_pose_ros.evaluation.accuracy.command import main
+from hand_pose_ros.evaluation.accuracy.comparison import HandSet, compare, photo_set
+from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands, observations_of
+from hand_pose_ros.evaluation.accuracy.methods import (
+    Prediction,
+    detector_3d,
+    detector_with_pnp,
+    estimator_method,
+)
+from hand_pose_ros.evaluation.accuracy.photo_detections import detect_hands, scorable
 from hand_pose_ros.evaluation.scores import DECIMALS, outside_limits
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.pose import Detection

@@ -8,9 +8,9 @@ import torch
 from kinematics_helpers import random_hands
 
 from hand_pose_ros import hand
-from hand_pose_ros.data.pose_files import WEBXR_NAMES, read_poses
-from hand_pose_ros.joint_orders import to_order
-from hand_pose_ros.kinematics.extract_limits import main, pose_statistics
+from hand_pose_ros.datasets.joint_orders import to_order
+from hand_pose_ros.synthetic.poses.extract_limits import main, pose_statistics
+from hand_pose_ros.synthetic.poses.pose_files import WEBXR_NAMES, read_poses
 
 
 @pytest.fixture

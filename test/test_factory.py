@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from hand_pose_ros.detection.mediapipe_detector import MediaPipeDetector
-from hand_pose_ros.estimator import factory
-from hand_pose_ros.estimator.factory import PipelineConfig, create_pipeline
+from hand_pose_ros import factory
+from hand_pose_ros.common.share import share_file
+from hand_pose_ros.detection.mediapipe.detector import MediaPipeDetector
+from hand_pose_ros.factory import PipelineConfig, create_pipeline
 from hand_pose_ros.rendering.clip import CLIP_CAMERA, render_clip
-from hand_pose_ros.share import share_file
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker
 
 

@@ -14,7 +14,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds, sine_bound
 from hand_pose_ros.kinematics.mirror import mirror_across_camera_x, mirror_columns, mirror_points
-from hand_pose_ros.kinematics.rotations import orthogonalise
+from hand_pose_ros.rotations import orthogonalise
 
 
 def slow_forward_kinematics(angles, proportions, root_rotation, root_position, anchor_length, side):

@@ -14,17 +14,17 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from hand_pose_ros.estimator.factory import PipelineConfig
-from hand_pose_ros.ros.diagnostics import RollingStatistics, diagnostics_message, status
-from hand_pose_ros.ros.diagnostics_faults import FaultLog
-from hand_pose_ros.ros.hand_estimator_parameters import HandEstimatorParameters
-from hand_pose_ros.ros.hand_estimator_topics import (
+from hand_pose_ros.factory import PipelineConfig
+from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
+from hand_pose_ros.ros.hand_estimator.topics import (
     CameraTopics,
     is_rectified,
     resolve_topics,
     why_nothing_comes,
 )
-from hand_pose_ros.ros.hand_estimator_worker import NewestItemWorker
+from hand_pose_ros.ros.hand_estimator.worker import NewestItemWorker
+from hand_pose_ros.ros.shared.diagnostics import RollingStatistics, diagnostics_message, status
+from hand_pose_ros.ros.shared.faults import FaultLog
 
 
 @pytest.mark.parametrize(

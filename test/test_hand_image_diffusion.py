@@ -17,14 +17,14 @@ from hand_pose_ros.networks.condition import (
     joints_of_image,
     log_field,
 )
-from hand_pose_ros.networks.hand_diffusion import HandDiffusion, HandDiffusionConfig
-from hand_pose_ros.networks.hand_image_diffusion import (
+from hand_pose_ros.networks.diffusion.image_network import (
     KIND,
     HandImageDiffusion,
     HandImageDiffusionConfig,
     load_hand_image_diffusion,
     warm_start,
 )
+from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
 from hand_pose_ros.networks.weights import load_weights, restore, save_weights
 
 SHIPPED = Path(__file__).parent.parent / "models/hand_diffusion.safetensors"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hand_pose_ros.data.hand_images import (
+from hand_pose_ros.hand_images.shards import (
     FIELDS,
     HandImages,
     ShardedHandImages,

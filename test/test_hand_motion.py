@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from hand_pose_ros import hand
-from hand_pose_ros.data.detector_noise import NO_VARIETY, DetectorNoise
-from hand_pose_ros.data.frame_stamps import random_stamps
-from hand_pose_ros.data.hand_motion import sample_motion
-from hand_pose_ros.data.minimum_jerk import minimum_jerk, movement_shares, oscillation
-from hand_pose_ros.data.motion_noise import MotionNoise, MotionNoiseConfig, mixing_weights
-from hand_pose_ros.data.observed_hands import observe
-from hand_pose_ros.data.pose_sampler import PoseSampler
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
+from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise
+from hand_pose_ros.synthetic.detector.noise_over_time import MotionNoise, MotionNoiseConfig, mixing_weights
+from hand_pose_ros.synthetic.motion.frame_stamps import random_stamps
+from hand_pose_ros.synthetic.motion.hand_motion import sample_motion
+from hand_pose_ros.synthetic.motion.minimum_jerk import minimum_jerk, movement_shares, oscillation
+from hand_pose_ros.synthetic.observed_hands import observe
+from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 
 
 def generator(seed: int = 0) -> torch.Generator:

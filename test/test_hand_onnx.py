@@ -10,10 +10,10 @@ import torch
 from diffusion_helpers import random_condition, random_network
 
 from hand_pose_ros import hand
-from hand_pose_ros.estimator.onnx_denoiser import OnnxDenoiser
+from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
-from hand_pose_ros.networks.hand_onnx import GRAPHS, METADATA_FILE, export_onnx, main
-from hand_pose_ros.networks.unet1d_rows import RowUNet1d
+from hand_pose_ros.networks.diffusion.onnx import GRAPHS, METADATA_FILE, export_onnx, main
+from hand_pose_ros.networks.diffusion.unet1d_rows import RowUNet1d
 from hand_pose_ros.networks.weights import save_weights
 
 

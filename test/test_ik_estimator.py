@@ -9,7 +9,7 @@ from kinematics_helpers import random_hands
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.estimator.ik_estimator import IkEstimator, IkEstimatorConfig
+from hand_pose_ros.estimator.ik import IkEstimator, IkEstimatorConfig
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds
 from hand_pose_ros.pose import Detection

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from hand_image_helpers import stored_hands
 
-from hand_pose_ros.data import occluders
-from hand_pose_ros.data.hand_images import STORED_SIZE_PX, HandImages, view_to_pixels
-from hand_pose_ros.data.image_augmentation import (
+from hand_pose_ros.hand_images.augmentation import occluders
+from hand_pose_ros.hand_images.augmentation.augment import (
     CROP_MARGIN,
     AugmentationConfig,
     PhotometricConfig,
@@ -16,8 +15,9 @@ from hand_pose_ros.data.image_augmentation import (
     change_picture,
     fill_outside,
 )
-from hand_pose_ros.data.occluders import OccluderConfig, add_occluders
-from hand_pose_ros.data.view_jitter import change_labels
+from hand_pose_ros.hand_images.augmentation.occluders import OccluderConfig, add_occluders
+from hand_pose_ros.hand_images.augmentation.view_jitter import change_labels
+from hand_pose_ros.hand_images.shards import STORED_SIZE_PX, HandImages, view_to_pixels
 
 NONE = AugmentationConfig.none()
 

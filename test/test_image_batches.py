@@ -10,13 +10,13 @@ import torch
 from image_helpers import drawn_hands
 
 from hand_pose_ros import hand
-from hand_pose_ros.data.detector_noise import NO_VARIETY, DetectorNoise
-from hand_pose_ros.data.hand_images import save_shard, view_to_pixels
-from hand_pose_ros.data.image_augmentation import AugmentationConfig, augment
-from hand_pose_ros.data.observed_images import detected_view_change, noisy_keypoints
-from hand_pose_ros.data.view_jitter import ViewJitterConfig, change_labels, view_change
-from hand_pose_ros.networks.image_encoder import ImageEncoderConfig
-from hand_pose_ros.training.image_batches import (
+from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, augment
+from hand_pose_ros.hand_images.augmentation.view_jitter import ViewJitterConfig, change_labels, view_change
+from hand_pose_ros.hand_images.keypoints import detected_view_change, noisy_keypoints
+from hand_pose_ros.hand_images.shards import save_shard, view_to_pixels
+from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
+from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise
+from hand_pose_ros.training.tasks.image_batches import (
     ImageBatches,
     ImageDataOptions,
     ImageSource,

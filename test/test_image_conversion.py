@@ -12,7 +12,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2, by a sourced installation or `
 
 from sensor_msgs.msg import CompressedImage, Image
 
-from hand_pose_ros.ros.image_conversion import SUPPORTED_ENCODINGS, compressed_to_bgr, image_to_bgr
+from hand_pose_ros.ros.messages.images import SUPPORTED_ENCODINGS, compressed_to_bgr, image_to_bgr
 
 HEIGHT, WIDTH = 12, 16
 YUV = ("yuv422", "uyvy", "yuv422_yuy2", "yuyv")

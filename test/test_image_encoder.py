@@ -7,15 +7,15 @@ import pytest
 import torch
 from image_helpers import small_config
 
-from hand_pose_ros.networks.heatmap_head import HeatmapHead, pixel_grid
-from hand_pose_ros.networks.image_encoder import (
+from hand_pose_ros.networks.image.heatmap_head import HeatmapHead, pixel_grid
+from hand_pose_ros.networks.image.image_encoder import (
     ImageEncoder,
     ImageEncoderConfig,
     ImageFeatures,
     image_condition,
     normalised,
 )
-from hand_pose_ros.networks.resnet import STRIDES, ResNet, load_torchvision
+from hand_pose_ros.networks.image.resnet import STRIDES, ResNet, load_torchvision
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 TORCHVISION_ENTRIES = {18: 122, 34: 218, 50: 320}  # of the state dict, with the two of the classifier

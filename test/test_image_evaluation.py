@@ -14,18 +14,16 @@ from image_helpers import drawn_hands, small_network
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.data.hand_images import STORED_MARGIN, STORED_SIZE_PX, save_shard, view_to_pixels
-from hand_pose_ros.data.view_jitter import change_labels, intrinsics
+from hand_pose_ros.datasets.labelled_hand import Observation
+from hand_pose_ros.datasets.photo_folder import LabelledPhoto
 from hand_pose_ros.detection.relative_depth import relative_depth
-from hand_pose_ros.estimator.diffusion_estimator import DiffusionEstimator, DiffusionEstimatorConfig
-from hand_pose_ros.evaluation import evaluate_images, image_degradation, report
-from hand_pose_ros.evaluation.image_degradation import degradation_series, rise
-from hand_pose_ros.evaluation.image_detections import (
-    ImageDetections,
-    cached_detections,
-    detect_in_images,
-)
-from hand_pose_ros.evaluation.image_estimates import (
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.evaluation import report
+from hand_pose_ros.evaluation.accuracy.methods import Prediction
+from hand_pose_ros.evaluation.images import command as evaluate_images
+from hand_pose_ros.evaluation.images import degradation as image_degradation
+from hand_pose_ros.evaluation.images.degradation import degradation_series, rise
+from hand_pose_ros.evaluation.images.estimates import (
     CropEstimates,
     Estimates,
     cut,
@@ -33,16 +31,7 @@ from hand_pose_ros.evaluation.image_estimates import (
     in_stored_view,
     jittered_views,
 )
-from hand_pose_ros.evaluation.image_photos import jittered_observations, photo_tables
-from hand_pose_ros.evaluation.image_scores import (
-    CROP_PX,
-    MM,
-    crop_distances,
-    figure,
-    joint_errors,
-    photo_figures,
-)
-from hand_pose_ros.evaluation.image_sets import (
+from hand_pose_ros.evaluation.images.methods import (
     BOTH,
     DETECTOR,
     IMAGE,
@@ -54,13 +43,26 @@ from hand_pose_ros.evaluation.image_sets import (
     estimate_set,
     next_views,
 )
-from hand_pose_ros.evaluation.image_sheet import contact_sheet, spread_choice
-from hand_pose_ros.evaluation.methods import Prediction
-from hand_pose_ros.evaluation.observation import Observation
-from hand_pose_ros.evaluation.photos import LabelledPhoto
+from hand_pose_ros.evaluation.images.photos import jittered_observations, photo_tables
+from hand_pose_ros.evaluation.images.scores import (
+    CROP_PX,
+    MM,
+    crop_distances,
+    figure,
+    joint_errors,
+    photo_figures,
+)
+from hand_pose_ros.evaluation.images.sheet import contact_sheet, spread_choice
+from hand_pose_ros.hand_images.augmentation.view_jitter import change_labels, intrinsics
+from hand_pose_ros.hand_images.detections import (
+    ImageDetections,
+    cached_detections,
+    detect_in_images,
+)
+from hand_pose_ros.hand_images.shards import STORED_MARGIN, STORED_SIZE_PX, save_shard, view_to_pixels
 from hand_pose_ros.kinematics.forward import forward_kinematics
+from hand_pose_ros.networks.diffusion.image_network import KIND
 from hand_pose_ros.networks.hand_head import HandParameters
-from hand_pose_ros.networks.hand_image_diffusion import KIND
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.pose import Detection
 

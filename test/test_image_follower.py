@@ -12,9 +12,9 @@ import torch
 from diffusion_helpers import CAMERA, detections
 
 from hand_pose_ros import hand
-from hand_pose_ros.networks.image_encoder import ImageEncoderConfig, ImageFeatures
+from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
+from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, ImageFeatures
 from hand_pose_ros.rendering.clip import render_clip
-from hand_pose_ros.tracking.image_follower import ImageFollower
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
 
 

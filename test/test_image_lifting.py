@@ -7,15 +7,15 @@ import torch
 from diffusion_helpers import random_network
 from image_helpers import drawn_hands, small_config, small_network
 
-from hand_pose_ros.data.hand_images import save_shard
-from hand_pose_ros.dataclass_reading import read_dataclass
-from hand_pose_ros.networks.hand_image_diffusion import KIND
+from hand_pose_ros.common.dataclass_reading import read_dataclass
+from hand_pose_ros.hand_images.shards import save_shard
+from hand_pose_ros.networks.diffusion.image_network import KIND
 from hand_pose_ros.networks.weights import load_weights, save_weights
 from hand_pose_ros.training.config import TrainingConfig
-from hand_pose_ros.training.image_lifting import ImageDiffusionLifting
-from hand_pose_ros.training.image_regression import ImageRegressionLifting
 from hand_pose_ros.training.optimisation import generator_ahead, make_optimiser, seeded_generator
 from hand_pose_ros.training.task import create_task
+from hand_pose_ros.training.tasks.image_baseline import ImageRegressionLifting
+from hand_pose_ros.training.tasks.image_diffusion import ImageDiffusionLifting
 from hand_pose_ros.training.trainer import Trainer
 
 

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from hand_pose_ros.networks.image_encoder import ImageFeatures
-from hand_pose_ros.training.image_losses import (
+from hand_pose_ros.networks.image.image_encoder import ImageFeatures
+from hand_pose_ros.training.tasks.encoder_losses import (
     equivariant_nt_xent,
     heat_loss,
     keypoint_losses,

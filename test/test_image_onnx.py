@@ -10,11 +10,11 @@ import torch
 from diffusion_helpers import random_condition, random_network
 from image_helpers import small_network
 
-from hand_pose_ros.estimator.backends import load_denoiser, sees_pictures
-from hand_pose_ros.estimator.onnx_denoiser import OnnxDenoiser
-from hand_pose_ros.networks.hand_image_diffusion import KIND
-from hand_pose_ros.networks.hand_onnx import METADATA_FILE, export_onnx, graphs_of, main
-from hand_pose_ros.networks.hand_sampling import antithetic_noise, sample_joints
+from hand_pose_ros.estimator.diffusion.backends import load_denoiser, sees_pictures
+from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
+from hand_pose_ros.networks.diffusion.image_network import KIND
+from hand_pose_ros.networks.diffusion.onnx import METADATA_FILE, export_onnx, graphs_of, main
+from hand_pose_ros.networks.diffusion.sampling import antithetic_noise, sample_joints
 from hand_pose_ros.networks.weights import save_weights
 
 BACKENDS = ("torch", "compiled", "onnxruntime")

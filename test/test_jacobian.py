@@ -5,7 +5,7 @@ from kinematics_helpers import random_hands
 
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.jacobian import NUM_COLUMNS, joint_jacobian
-from hand_pose_ros.kinematics.rotations import rotation_from_vector
+from hand_pose_ros.rotations import rotation_from_vector
 
 
 def test_jacobian_equals_automatic_differentiation():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hand_pose_ros import hand
-from hand_pose_ros.joint_orders import (
+from hand_pose_ros.datasets.joint_orders import (
     JOINT_ORDERS,
     from_order,
     join_hands,

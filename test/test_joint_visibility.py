@@ -6,14 +6,14 @@ import torch
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.data.joint_visibility import joints_visible
-from hand_pose_ros.data.pose_sampler import PoseSampler
 from hand_pose_ros.gestures import gesture_angles
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.limits import proportion_bounds
-from hand_pose_ros.kinematics.rotations import rotation_from_quaternion
 from hand_pose_ros.rendering.renderer import HandInView, render
 from hand_pose_ros.rendering.views import upright_rotation
+from hand_pose_ros.rotations import rotation_from_quaternion
+from hand_pose_ros.synthetic.joint_visibility import joints_visible
+from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 
 ANCHOR = torch.full((1,), hand.MEAN_ANCHOR_LENGTH_M)
 TIPS = list(hand.FINGERTIPS[1:])

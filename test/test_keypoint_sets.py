@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hand_pose_ros.estimator.keypoint_input import keypoint_input
-from hand_pose_ros.evaluation.keypoint_sets import (
+from hand_pose_ros.evaluation.accuracy.keypoint_sets import (
     generated_hands,
     observations_of,
     read_dexycb,

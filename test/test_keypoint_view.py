@@ -9,7 +9,7 @@ import torch
 from diffusion_helpers import hands_m
 
 from hand_pose_ros.camera.keypoint_view import view_keypoints, view_rays
-from hand_pose_ros.kinematics.rotations import rotation_from_vector
+from hand_pose_ros.rotations import rotation_from_vector
 
 MCPS = (5, 9, 13, 17)
 

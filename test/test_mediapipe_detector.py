@@ -16,7 +16,7 @@ import pytest
 from detection_helpers import CAMERA, random_pictures
 
 from hand_pose_ros.detection.detector import DetectorUnavailableError
-from hand_pose_ros.detection.mediapipe_detector import MediaPipeConfig, MediaPipeDetector
+from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 from hand_pose_ros.rendering.clip import render_clip
 
 _LOGGER = logging.getLogger(__name__)

@@ -13,11 +13,11 @@ import pytest
 from detection_helpers import random_pictures
 
 from hand_pose_ros.detection.detector import DetectorUnavailableError
-from hand_pose_ros.detection.mediapipe_crop import RotatedSquare
-from hand_pose_ros.detection.mediapipe_detector import MediaPipeConfig, MediaPipeDetector
-from hand_pose_ros.detection.mediapipe_landmarks import LandmarkNetwork
-from hand_pose_ros.detection.mediapipe_models import TfliteNetwork, read_models
-from hand_pose_ros.detection.mediapipe_palms import PalmDetector
+from hand_pose_ros.detection.mediapipe.crop import RotatedSquare
+from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
+from hand_pose_ros.detection.mediapipe.landmarks import LandmarkNetwork
+from hand_pose_ros.detection.mediapipe.models import TfliteNetwork, read_models
+from hand_pose_ros.detection.mediapipe.palms import PalmDetector
 from hand_pose_ros.rendering.clip import render_clip
 
 _VIDEO = Path("sequences/dex_retargeting/example/vector_retargeting/data/human_hand_video.mp4")
@@ -136,7 +136,7 @@ def test_missing_and_broken_models_are_refused(tmp_path, monkeypatch):
         read_models(str(broken))
     with pytest.raises(ValueError, match="model_complexity must be 0 or 1, got 2"):
         read_models(model_complexity=2)
-    monkeypatch.setattr("hand_pose_ros.detection.mediapipe_models.find_spec", lambda name: None)
+    monkeypatch.setattr("hand_pose_ros.detection.mediapipe.models.find_spec", lambda name: None)
     with pytest.raises(DetectorUnavailableError, match=r"install mediapipe==0\.10\.21"):
         read_models()
 

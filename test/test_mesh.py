@@ -11,11 +11,11 @@ from hand_pose_ros import hand
 from hand_pose_ros.gestures import GESTURES_DEG, gesture_angles
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
-from hand_pose_ros.kinematics.rotations import rotation_from_vector
 from hand_pose_ros.mesh import skinning
 from hand_pose_ros.mesh.shape import build_frames
 from hand_pose_ros.mesh.skinning import mesh_faces, pose_mesh, regress_joints, skin, vertex_normals
 from hand_pose_ros.mesh.template import TEMPLATE_PATH, load_template
+from hand_pose_ros.rotations import rotation_from_vector
 
 DOUBLE = torch.float64
 ANCHOR_M = hand.MEAN_ANCHOR_LENGTH_M

@@ -18,11 +18,11 @@ from std_msgs.msg import Header
 
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.forward import forward_kinematics
-from hand_pose_ros.kinematics.rotations import rotation_from_quaternion
-from hand_pose_ros.ros.hand_estimator_selection import HandSelector, PublishedHand
-from hand_pose_ros.ros.messages_cloud import NO_TRACK, hands_cloud
-from hand_pose_ros.ros.messages_joints import UNKNOWN_COVARIANCE, joint_poses, joint_state, wrist_pose
-from hand_pose_ros.ros.messages_transforms import hand_transforms
+from hand_pose_ros.ros.hand_estimator.selection import HandSelector, PublishedHand
+from hand_pose_ros.ros.messages.cloud import NO_TRACK, hands_cloud
+from hand_pose_ros.ros.messages.joints import UNKNOWN_COVARIANCE, joint_poses, joint_state, wrist_pose
+from hand_pose_ros.ros.messages.transforms import hand_transforms
+from hand_pose_ros.rotations import rotation_from_quaternion
 
 HEADER = Header(stamp=Time(sec=12, nanosec=345), frame_id="camera")
 SIDES = pytest.mark.parametrize("side", hand.SIDES)

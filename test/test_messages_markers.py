@@ -15,10 +15,9 @@ from visualization_msgs.msg import Marker
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.kinematics.forward import HandFrames
-from hand_pose_ros.kinematics.rotations import rotation_from_quaternion
 from hand_pose_ros.mesh.skinning import mesh_faces, skin
-from hand_pose_ros.ros.hand_estimator_selection import PublishedHand
-from hand_pose_ros.ros.messages_markers import (
+from hand_pose_ros.ros.hand_estimator.selection import PublishedHand
+from hand_pose_ros.ros.messages.markers import (
     ELLIPSOID_SIGMAS,
     JOINTS,
     MESH,
@@ -29,7 +28,8 @@ from hand_pose_ros.ros.messages_markers import (
     keys,
     markers,
 )
-from hand_pose_ros.ros.messages_overlay import draw_overlay
+from hand_pose_ros.ros.messages.overlay import draw_overlay
+from hand_pose_ros.rotations import rotation_from_quaternion
 
 HEADER = Header(frame_id="camera")
 CAMERA = CameraModel.from_fov(640, 480, 1.0)

@@ -13,8 +13,8 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import view_keypoints
 from hand_pose_ros.estimator.keypoint_input import keypoint_input
 from hand_pose_ros.estimator.metric_pose import POPULATION_SPREAD, metric_pose, place_hands
-from hand_pose_ros.kinematics.rotations import rotation_from_vector
 from hand_pose_ros.networks.hand_head import HandParameters, hand_from_raw
+from hand_pose_ros.rotations import rotation_from_vector
 
 SIZE_M = hand.MEAN_ANCHOR_LENGTH_M
 SAMPLES = 5

@@ -14,11 +14,11 @@ from hand_pose_ros.networks.condition import (
     KeypointCondition,
     joint_features,
 )
-from hand_pose_ros.networks.hand_diffusion import HandDiffusion, HandDiffusionConfig
+from hand_pose_ros.networks.diffusion.baseline import HandRegressor, HandRegressorConfig
+from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
+from hand_pose_ros.networks.diffusion.sampling import antithetic_noise, sample_joints
 from hand_pose_ros.networks.hand_head import hand_from_raw
-from hand_pose_ros.networks.hand_regressor import HandRegressor, HandRegressorConfig
-from hand_pose_ros.networks.hand_sampling import antithetic_noise, sample_joints
-from hand_pose_ros.training.lifting import DiffusionLifting, LiftingOptions
+from hand_pose_ros.training.tasks.keypoints import DiffusionLifting, LiftingOptions
 
 
 def generator(seed=0):

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from hand_pose_ros.detection.detector import DetectorUnavailableError
-from hand_pose_ros.detection.letterbox import Letterbox
-from hand_pose_ros.detection.onnx_detector import OnnxDetector, OnnxDetectorConfig
+from hand_pose_ros.detection.onnx.detector import OnnxDetector, OnnxDetectorConfig
+from hand_pose_ros.detection.onnx.letterbox import Letterbox
 
 WIDTH, HEIGHT = 96, 64
 HALF = 12.0  # of the boxes that the networks draw

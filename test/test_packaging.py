@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hand_pose_ros import share
+from hand_pose_ros.common import share
 
 NAME = "hand_pose_ros"
 # Where the name that is imported is not the name that is installed.
@@ -169,7 +169,10 @@ def test_share_files_are_found_in_the_checkout_and_in_an_installation(repository
     with pytest.raises(FileNotFoundError, match="nothing_here"):
         share.share_file("config/nothing_here.yaml")
     (site,) = installation.glob("lib/python3.*/site-packages")
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import hand_pose_ros.share as s; print(s.share_folder())"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from hand_pose_ros.common import share; "
+        "print(share.share_folder())"
+    )
     answer = subprocess.run(
         [sys.executable, "-c", code, str(site)], cwd=installation, capture_output=True, text=True, check=True
     ).stdout.strip()

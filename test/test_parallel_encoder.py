@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from hand_pose_ros.training.parallel_encoder import ParallelEncoder
+from hand_pose_ros.training.parallel import ParallelEncoder
 
 
 class Outputs(NamedTuple):

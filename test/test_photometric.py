@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hand_pose_ros.data import photometric
+from hand_pose_ros.hand_images.augmentation import photometric
 
 
 @pytest.fixture(scope="module")

@@ -5,18 +5,18 @@ import pytest
 import torch
 
 from hand_pose_ros import hand
-from hand_pose_ros.data.pose_prior import SHIPPED, VARIED, PosePrior, load_prior, save_prior
-from hand_pose_ros.data.pose_prior_clearance import collides, overlap, segment_distance
-from hand_pose_ros.data.pose_prior_contact import TOUCHING, bone_points, settle
-from hand_pose_ros.data.pose_prior_fit import fit_to_sets, make_bank, read_sets
-from hand_pose_ros.data.pose_prior_mixture import Mixture, choose, fit_mixture, log_density_of_parts
-from hand_pose_ros.data.pose_prior_proportions import random_proportions
-from hand_pose_ros.data.pose_prior_rules import RULES, rule_poses
-from hand_pose_ros.data.pose_prior_sources import PoseSet, photo_labels
-from hand_pose_ros.data.pose_sampler import SHARES, PoseSampler
 from hand_pose_ros.gestures import gesture_angles
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
+from hand_pose_ros.synthetic.poses.clearance import collides, overlap, segment_distance
+from hand_pose_ros.synthetic.poses.contact import TOUCHING, bone_points, settle
+from hand_pose_ros.synthetic.poses.fit_prior import fit_to_sets, make_bank, read_sets
+from hand_pose_ros.synthetic.poses.mixture import Mixture, choose, fit_mixture, log_density_of_parts
+from hand_pose_ros.synthetic.poses.prior import SHIPPED, VARIED, PosePrior, load_prior, save_prior
+from hand_pose_ros.synthetic.poses.proportions import random_proportions
+from hand_pose_ros.synthetic.poses.rules import RULES, rule_poses
+from hand_pose_ros.synthetic.poses.sampler import SHARES, PoseSampler
+from hand_pose_ros.synthetic.poses.sources import PoseSet, photo_labels
 
 COUNT = 3000
 

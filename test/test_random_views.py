@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from hand_pose_ros import hand
-from hand_pose_ros.data.random_views import (
+from hand_pose_ros.gestures import GESTURES_DEG, gesture_angles
+from hand_pose_ros.kinematics.forward import forward_kinematics
+from hand_pose_ros.kinematics.limits import proportion_bounds
+from hand_pose_ros.synthetic.views import (
     ANCHOR_LENGTH_M,
     DISTANCE_M,
     FIELD_OF_VIEW_DEG,
     PARTLY_OUTSIDE,
     random_views,
 )
-from hand_pose_ros.gestures import GESTURES_DEG, gesture_angles
-from hand_pose_ros.kinematics.forward import forward_kinematics
-from hand_pose_ros.kinematics.limits import proportion_bounds
 
 COUNT = 8000
 
@@ -99,8 +99,8 @@ def test_hands_are_seen_from_everywhere(view):
 
 
 def test_the_raised_orientation_points_up_with_the_palm_to_the_camera():
-    from hand_pose_ros.data.random_views import _UPRIGHT
     from hand_pose_ros.rendering.views import upright_rotation
+    from hand_pose_ros.synthetic.views import _UPRIGHT
 
     torch.testing.assert_close(torch.tensor(_UPRIGHT), upright_rotation("palm"))
 

@@ -11,11 +11,14 @@ from real_hand_helpers import CROP_PX, FOCAL, HEIGHT, SPOT_JOINTS, WIDTH, write_
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.data.hand_images import ShardedHandImages, check_hand_images, shard_info, view_to_pixels
-from hand_pose_ros.data.lifted_hands import lift_hands
-from hand_pose_ros.data.real_hand_images import convert, label_weight, main, write_shards
-from hand_pose_ros.data.real_hand_labels import read_crops, read_labels
-from hand_pose_ros.data.real_hand_sources import (
+from hand_pose_ros.common.share import share_file
+from hand_pose_ros.estimator.diffusion.batch import load_network
+from hand_pose_ros.estimator.keypoint_input import keypoint_input
+from hand_pose_ros.factory import SHIPPED_MODEL
+from hand_pose_ros.hand_images.real.command import convert, label_weight, main, write_shards
+from hand_pose_ros.hand_images.real.labels import read_crops, read_labels
+from hand_pose_ros.hand_images.real.lift import lift_hands
+from hand_pose_ros.hand_images.real.sources import (
     HELD_BACK,
     MEASURED,
     SOURCES,
@@ -24,13 +27,10 @@ from hand_pose_ros.data.real_hand_sources import (
     sampling_weights,
     source_numbers,
 )
-from hand_pose_ros.data.real_hand_views import real_hand_views
-from hand_pose_ros.estimator.factory import SHIPPED_MODEL
-from hand_pose_ros.estimator.keypoint_input import keypoint_input
-from hand_pose_ros.evaluation.lifting import load_network
+from hand_pose_ros.hand_images.real.views import real_hand_views
+from hand_pose_ros.hand_images.shards import ShardedHandImages, check_hand_images, shard_info, view_to_pixels
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.pose import Detection
-from hand_pose_ros.share import share_file
 
 PARTS = {part: [s.repository for s in SOURCES if s.part == part] for part in (TRAIN, HELD_BACK, MEASURED)}
 REPOSITORIES = [*PARTS[TRAIN][:6], *PARTS[HELD_BACK][:2], *PARTS[MEASURED]]

@@ -9,17 +9,17 @@ import torch
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import view_keypoints
-from hand_pose_ros.data import random_objects
-from hand_pose_ros.data.hand_images import HandImages, load_shard, shard_folders, view_to_pixels
-from hand_pose_ros.data.random_objects import beside, in_grasp
-from hand_pose_ros.data.random_views import random_views
-from hand_pose_ros.data.render_hand_images import fill_shards, main, shard_jobs
-from hand_pose_ros.data.rendered_hands import render_hands
-from hand_pose_ros.data.rendered_scene import RenderSettings
-from hand_pose_ros.data.wardrobe import PaintedSkin, Wardrobe, hand_surfaces, random_skin
+from hand_pose_ros.hand_images.rendered import objects as random_objects
+from hand_pose_ros.hand_images.rendered.command import fill_shards, main, shard_jobs
+from hand_pose_ros.hand_images.rendered.hands import render_hands
+from hand_pose_ros.hand_images.rendered.objects import beside, in_grasp
+from hand_pose_ros.hand_images.rendered.scene import RenderSettings
+from hand_pose_ros.hand_images.rendered.wardrobe import PaintedSkin, Wardrobe, hand_surfaces, random_skin
+from hand_pose_ros.hand_images.shards import HandImages, load_shard, shard_folders, view_to_pixels
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.rendering.crop_background import BackgroundStock, list_photos
 from hand_pose_ros.rendering.solids import SOLIDS
+from hand_pose_ros.synthetic.views import random_views
 
 COUNT = 40
 PLAIN = RenderSettings(

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from hand_pose_ros import hand
-from hand_pose_ros.data.pose_sampler import PoseSampler
-from hand_pose_ros.data.wardrobe import hand_surfaces
+from hand_pose_ros.hand_images.rendered.wardrobe import hand_surfaces
 from hand_pose_ros.kinematics.forward import forward_kinematics
-from hand_pose_ros.kinematics.rotations import rotation_from_quaternion
 from hand_pose_ros.mesh.rigged_hand import load_rigged_hand, rest_frames
 from hand_pose_ros.mesh.skinning import skin
 from hand_pose_ros.mesh.template import HandTemplate, load_template
+from hand_pose_ros.rotations import rotation_from_quaternion
+from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 
 FILES = ("godot_xr_tools/hands/model/Hand_Nails_R.gltf",
          "webxr_generic_hand/packages/assets/profiles/generic-hand/right.glb")  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from hand_pose_ros.kinematics.rotations import (
+from hand_pose_ros.rotations import (
     angles_from_rotation,
     orthogonalise,
     quaternion_from_rotation,

@@ -8,15 +8,15 @@ import pytest
 import torch
 from diffusion_helpers import random_condition, random_network
 
-from hand_pose_ros.estimator.sample_fusion import (
+from hand_pose_ros.estimator.diffusion.fusion import (
     FUSIONS,
     fuse_samples,
     reprojection_weights,
     rotation_vectors,
     weighted_covariance,
 )
-from hand_pose_ros.kinematics.rotations import orthogonalise, rotation_from_vector
 from hand_pose_ros.networks.hand_head import HandParameters, hand_from_raw
+from hand_pose_ros.rotations import orthogonalise, rotation_from_vector
 
 
 class Retracing:

@@ -6,10 +6,10 @@ import pytest
 import torch
 from temporal_helpers import TINY, noisy_videos
 
-from hand_pose_ros.data.moving_hands import HandVideos
-from hand_pose_ros.evaluation.steadiness import lag_frames, publish, steadiness
-from hand_pose_ros.evaluation.steadiness_report import main, plot, table
-from hand_pose_ros.networks.temporal_transformer import TemporalTransformer
+from hand_pose_ros.evaluation.smoothness.command import main, plot, table
+from hand_pose_ros.evaluation.smoothness.measures import lag_frames, publish, steadiness
+from hand_pose_ros.networks.temporal.transformer import TemporalTransformer
+from hand_pose_ros.synthetic.motion.videos import HandVideos
 
 
 @pytest.fixture(scope="module")

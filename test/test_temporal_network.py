@@ -6,12 +6,12 @@ import pytest
 import torch
 from temporal_helpers import TINY, noisy_videos
 
-from hand_pose_ros.estimator.temporal_network import OnnxTemporal, load_temporal_network
-from hand_pose_ros.estimator.temporal_smoother import TemporalSmoother
-from hand_pose_ros.networks.temporal_transformer import TemporalTransformer
-from hand_pose_ros.networks.temporal_window import HandWindow
+from hand_pose_ros.estimator.temporal.network import OnnxTemporal, load_temporal_network
+from hand_pose_ros.estimator.temporal.smoother import TemporalSmoother
+from hand_pose_ros.networks.temporal.transformer import TemporalTransformer
+from hand_pose_ros.networks.temporal.window import HandWindow
 from hand_pose_ros.networks.weights import save_weights
-from hand_pose_ros.training.video_bank import cut_windows
+from hand_pose_ros.synthetic.motion.video_bank import cut_windows
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,14 @@ import pytest
 import torch
 from temporal_helpers import TINY, noisy_videos
 
-from hand_pose_ros.estimator.temporal_smoother import TemporalSmoother, TrackedHands
+from hand_pose_ros.estimator.temporal.smoother import TemporalSmoother, TrackedHands
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.networks.hand_head import HandParameters
-from hand_pose_ros.networks.temporal_onnx import load_temporal
-from hand_pose_ros.networks.temporal_transformer import TemporalTransformer
-from hand_pose_ros.networks.temporal_window import HandWindow
+from hand_pose_ros.networks.temporal.onnx import load_temporal
+from hand_pose_ros.networks.temporal.transformer import TemporalTransformer
+from hand_pose_ros.networks.temporal.window import HandWindow
 from hand_pose_ros.networks.weights import save_weights
-from hand_pose_ros.training.video_bank import cut_windows
+from hand_pose_ros.synthetic.motion.video_bank import cut_windows
 
 SAMPLES = 4
 

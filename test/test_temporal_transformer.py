@@ -7,18 +7,24 @@ import torch
 from temporal_helpers import FRAMES, TINY, noisy_videos
 
 from hand_pose_ros import hand
-from hand_pose_ros.data.moving_hands import HandVideos
-from hand_pose_ros.dataclass_reading import read_dataclass
-from hand_pose_ros.evaluation.steadiness import lag_frames, publish
-from hand_pose_ros.networks.temporal_transformer import TemporalConfig, TemporalTransformer, frame_features
-from hand_pose_ros.networks.temporal_window import (
+from hand_pose_ros.common.dataclass_reading import read_dataclass
+from hand_pose_ros.evaluation.smoothness.measures import lag_frames, publish
+from hand_pose_ros.networks.temporal.transformer import TemporalConfig, TemporalTransformer, frame_features
+from hand_pose_ros.networks.temporal.window import (
     HandWindow,
     newest_valid,
     running_proportions,
     samples_sigma,
 )
-from hand_pose_ros.training.temporal import TemporalOptions, TemporalSmoothing
-from hand_pose_ros.training.video_bank import Windows, cut_windows, load_videos, random_clips, save_videos
+from hand_pose_ros.synthetic.motion.video_bank import (
+    Windows,
+    cut_windows,
+    load_videos,
+    random_clips,
+    save_videos,
+)
+from hand_pose_ros.synthetic.motion.videos import HandVideos
+from hand_pose_ros.training.tasks.temporal import TemporalOptions, TemporalSmoothing
 
 
 @pytest.fixture(scope="module")

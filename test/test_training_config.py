@@ -6,9 +6,9 @@ import pytest
 import yaml
 from training_helpers import training_config
 
-from hand_pose_ros.dataclass_reading import read_dataclass
+from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.training.config import TrainingConfig, check_same_training, read_config
-from hand_pose_ros.training.config_reading import read_yaml, with_overrides
+from hand_pose_ros.training.config_files import read_yaml, with_overrides
 
 MINIMAL = {"task": "hand_diffusion", "steps": 10}
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from hand_pose_ros.device import resolve_device
+from hand_pose_ros.common.device import resolve_device
 from hand_pose_ros.training.config import OptimiserConfig
 from hand_pose_ros.training.optimisation import (
     RATE,

@@ -6,7 +6,7 @@ import torch
 from temporal_helpers import noisy_videos
 
 from hand_pose_ros.kinematics.forward import forward_kinematics
-from hand_pose_ros.training.video_bank import varied
+from hand_pose_ros.synthetic.motion.video_bank import varied
 
 
 def changed(angle_rad, turn_rad):

@@ -5,8 +5,7 @@ import pytest
 import torch
 from hand_image_helpers import stored_hands, view_of_sky
 
-from hand_pose_ros.data.hand_images import STORED_MARGIN, STORED_SIZE_PX, view_to_pixels
-from hand_pose_ros.data.view_jitter import (
+from hand_pose_ros.hand_images.augmentation.view_jitter import (
     ViewJitterConfig,
     change_labels,
     homographies,
@@ -14,6 +13,7 @@ from hand_pose_ros.data.view_jitter import (
     view_change,
     warp_image,
 )
+from hand_pose_ros.hand_images.shards import STORED_MARGIN, STORED_SIZE_PX, view_to_pixels
 from hand_pose_ros.kinematics.forward import forward_kinematics
 
 STORED = (STORED_SIZE_PX, STORED_MARGIN)

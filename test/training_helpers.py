@@ -7,7 +7,7 @@ import time
 import torch
 from torch import Tensor, nn
 
-from hand_pose_ros.dataclass_reading import read_dataclass
+from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.training.config import TrainingConfig
 
 

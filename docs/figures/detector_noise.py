@@ -2,7 +2,8 @@
 
 python docs/figures/detector_noise.py --study FOLDER --photos FOLDER --output docs/images/detector_noise.png
 
-``--study``: the folder that ``hand_pose_ros.data.detector_noise_fit`` has filled. ``--photos``: labelled sets.
+``--study``: the folder that ``hand_pose_ros.synthetic.detector.fit_noise`` has filled.
+``--photos``: labelled sets.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.data.detector_noise import NO_VARIETY, DetectorNoise
-from hand_pose_ros.data.detector_noise_statistics import (
+from hand_pose_ros.datasets.photo_folder import read_samples
+from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
+from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise
+from hand_pose_ros.synthetic.detector.statistics import (
     HIDDEN,
     OUTSIDE,
     VISIBLE,
     joint_states,
     load_statistics,
 )
-from hand_pose_ros.data.detector_photos import photo_study
-from hand_pose_ros.data.detector_study import Study, ViewedStudy, load_studies, view_study
-from hand_pose_ros.detection.mediapipe_detector import MediaPipeConfig, MediaPipeDetector
-from hand_pose_ros.evaluation.photos import read_samples
+from hand_pose_ros.synthetic.detector.study import Study, ViewedStudy, load_studies, view_study
+from hand_pose_ros.synthetic.detector.study_photos import photo_study
 
 PHOTO_SETS = {
     "hankpan_multiview": "photos of a grasping hand",

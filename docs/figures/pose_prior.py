@@ -18,15 +18,15 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.data.pose_files import read_poses
-from hand_pose_ros.data.pose_prior_clearance import collides
-from hand_pose_ros.data.pose_prior_fit import read_sets
-from hand_pose_ros.data.pose_prior_proportions import random_proportions
-from hand_pose_ros.data.pose_prior_sources import PoseSet
-from hand_pose_ros.data.pose_sampler import PoseSampler
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.inverse import fit_hand
 from hand_pose_ros.kinematics.limits import angle_bounds
+from hand_pose_ros.synthetic.poses.clearance import collides
+from hand_pose_ros.synthetic.poses.fit_prior import read_sets
+from hand_pose_ros.synthetic.poses.pose_files import read_poses
+from hand_pose_ros.synthetic.poses.proportions import random_proportions
+from hand_pose_ros.synthetic.poses.sampler import PoseSampler
+from hand_pose_ros.synthetic.poses.sources import PoseSet
 
 SAMPLES = 20_000
 SHOWN = (

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from hand_pose_ros import hand
-from hand_pose_ros.data.hand_images import view_to_pixels
-from hand_pose_ros.data.rendered_hands import render_hands
-from hand_pose_ros.data.rendered_scene import RenderSettings
-from hand_pose_ros.data.wardrobe import Wardrobe, hand_surfaces
+from hand_pose_ros.hand_images.rendered.hands import render_hands
+from hand_pose_ros.hand_images.rendered.scene import RenderSettings
+from hand_pose_ros.hand_images.rendered.wardrobe import Wardrobe, hand_surfaces
+from hand_pose_ros.hand_images.shards import view_to_pixels
 from hand_pose_ros.rendering.crop_background import BackgroundStock
 
 _ROWS, _COLUMNS, _LABELLED = 5, 9, 9

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from hand_pose_ros import hand
-from hand_pose_ros.shapes import check_shape
+from hand_pose_ros.common.shapes import check_shape
 
 _PALM: Final = (5, 9, 13, 17)
 _CENTRING_STEPS: Final = 3

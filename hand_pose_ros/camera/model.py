@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.camera.distortion import Coefficients, check_coefficients, distort, undistort
-from hand_pose_ros.shapes import check_shape, check_shapes
+from hand_pose_ros.common.shapes import check_shape, check_shapes
 
 
 class UncalibratedCameraError(ValueError):

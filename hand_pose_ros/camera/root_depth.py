@@ -21,7 +21,7 @@ from hand_pose_ros.camera.root_solution import (
     checked_solution,
     present_joints,
 )
-from hand_pose_ros.shapes import check_shapes
+from hand_pose_ros.common.shapes import check_shapes
 
 _POINTS: Final = (hand.NUM_JOINTS, 2)
 _DEPTHS: Final = (hand.NUM_JOINTS,)

@@ -25,7 +25,7 @@ from hand_pose_ros.camera.root_solution import (
     checked_solution,
     present_joints,
 )
-from hand_pose_ros.shapes import check_shapes
+from hand_pose_ros.common.shapes import check_shapes
 
 _MAX_STEPS: Final = 30  # three are usual; Huber's loss with many outliers needs more
 _CONVERGED: Final = 1e-6  # size of the last step, relative to the depth

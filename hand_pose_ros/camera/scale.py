@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.shapes import check_shapes
+from hand_pose_ros.common.shapes import check_shapes
 
 _JOINTS = (hand.NUM_JOINTS, 3)
 MEAN_BONE_LENGTHS_M = tuple(hand.MEAN_ANCHOR_LENGTH_M * mean for _, mean, _ in hand.PROPORTIONS)

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.camera.warp import check_image, sample, sampling_map
-from hand_pose_ros.kinematics.rotations import rotation_from_vector, skew
-from hand_pose_ros.shapes import check_shape
+from hand_pose_ros.common.shapes import check_shape
+from hand_pose_ros.rotations import rotation_from_vector, skew
 
 _CENTRING_STEPS = 10
 _MIN_HALF_EXTENT = 1e-6  # of a view's half width, normalised coordinates: a thousandth of a pixel

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.shapes import check_shape
+from hand_pose_ros.common.shapes import check_shape
 
 _PALM_NODES: Final = (1, 5, 9, 13, 17)
 _PALM_LENGTHS: Final = tuple(hand.PROPORTIONS[node - 1][1] for node in _PALM_NODES)

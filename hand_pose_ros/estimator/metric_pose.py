@@ -11,7 +11,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.root_position import root_from_pose
 from hand_pose_ros.camera.root_solution import Reason, RootSolution
 from hand_pose_ros.camera.scale import scale_from_mean_lengths
-from hand_pose_ros.estimator.sample_fusion import rotation_vectors, weighted_covariance
+from hand_pose_ros.estimator.diffusion.fusion import rotation_vectors, weighted_covariance
 from hand_pose_ros.kinematics.mirror import mirror_across_camera_x
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.pose import Detection, HandPose

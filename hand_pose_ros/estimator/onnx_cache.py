@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from hand_pose_ros.networks.hand_onnx import (
+from hand_pose_ros.networks.diffusion.onnx import (
     FORMAT_VERSION,
     METADATA_FILE,
     export_onnx,
     load_denoising_network,
 )
 from hand_pose_ros.networks.onnx_graph import checksum
-from hand_pose_ros.networks.temporal_onnx import GRAPH_FILE, GRAPH_VERSION, export_temporal, load_temporal
+from hand_pose_ros.networks.temporal.onnx import GRAPH_FILE, GRAPH_VERSION, export_temporal, load_temporal
 
 _LOGGER = logging.getLogger(__name__)
 

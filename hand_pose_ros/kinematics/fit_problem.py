@@ -23,7 +23,7 @@ from hand_pose_ros.kinematics.jacobian import (
 )
 from hand_pose_ros.kinematics.levenberg_marquardt import Linearisation
 from hand_pose_ros.kinematics.limits import Bounds, angle_bounds, proportion_bounds
-from hand_pose_ros.kinematics.rotations import rotation_from_vector
+from hand_pose_ros.rotations import rotation_from_vector
 
 _ANCHOR_SPREAD = 0.15  # prior standard deviation of the logarithm of the anchor length
 _NEAREST_M = 0.02  # points are projected as if no nearer to the camera than this

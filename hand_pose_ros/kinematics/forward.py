@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.shapes import check_shapes
 from hand_pose_ros.kinematics.mirror import mirror_columns, side_sign
-from hand_pose_ros.kinematics.rotations import rotation_from_angles
-from hand_pose_ros.shapes import check_shapes
+from hand_pose_ros.rotations import rotation_from_angles
 
 _NUM_FINGERS = len(hand.FINGERS)
 _NUM_LEVELS = len(hand.LEVELS)

@@ -10,7 +10,7 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
-from hand_pose_ros.kinematics.rotations import orthogonalise
+from hand_pose_ros.rotations import orthogonalise
 
 PALM = (0, 1, 5, 9, 13, 17)
 """The wrist and the first joint of each finger: nearly rigid."""

@@ -16,12 +16,12 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.camera.root_position import root_from_pose
+from hand_pose_ros.common.shapes import check_shape
 from hand_pose_ros.kinematics.fit_problem import FitProblem
 from hand_pose_ros.kinematics.forward import HandFrames
 from hand_pose_ros.kinematics.initial_guess import HandState, initial_guess
 from hand_pose_ros.kinematics.levenberg_marquardt import Solution, keep_better, minimise, select
 from hand_pose_ros.kinematics.mirror import mirror_across_camera_x
-from hand_pose_ros.shapes import check_shape
 
 MIN_JOINTS = 6
 """Fewer known joints than this do not determine a hand."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.shapes import check_shape
+from hand_pose_ros.common.shapes import check_shape
 
 
 class Bounds(NamedTuple):

@@ -23,9 +23,9 @@ import torch
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.forward import HandFrames
 from hand_pose_ros.kinematics.inverse import fit_hand
-from hand_pose_ros.kinematics.rotations import rotation_from_quaternion
 from hand_pose_ros.mesh.shape import STUMP_LENGTH_MM, TIP_OVERHANG_MM
 from hand_pose_ros.mesh.template import HandTemplate
+from hand_pose_ros.rotations import rotation_from_quaternion
 
 _COMPONENTS = {
     5120: np.int8,

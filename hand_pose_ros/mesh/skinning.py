@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.shapes import check_shape, check_shapes
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.mirror import mirror_columns, side_sign
 from hand_pose_ros.mesh.template import HandTemplate, load_template
-from hand_pose_ros.shapes import check_shape, check_shapes
 
 _STARTS = [max(parent, 0) for parent in hand.PARENTS]
 _ANCHOR_NODE = hand.BONES[hand.ANCHOR_BONE][1]

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds, sine_bound, sine_bound_inverse
-from hand_pose_ros.kinematics.rotations import orthogonalise
 from hand_pose_ros.networks.embeddings import residual_mlp
+from hand_pose_ros.rotations import orthogonalise
 
 _ROTATION: Final = 9
 _OUTPUTS: Final = _ROTATION + hand.NUM_ANGLES + hand.NUM_BONES

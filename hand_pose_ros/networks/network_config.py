@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
-from hand_pose_ros.dataclass_reading import read_dataclass
+from hand_pose_ros.common.dataclass_reading import read_dataclass
 
 Config = TypeVar("Config", bound="NetworkConfig")
 

@@ -12,7 +12,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from hand_pose_ros.atomic_file import atomic_path
+from hand_pose_ros.common.atomic_file import atomic_path
 
 _OPSET: Final = 17
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from hand_pose_ros.atomic_file import atomic_path
+from hand_pose_ros.common.atomic_file import atomic_path
 
 FORMAT_VERSION = 1
 _ENTRY = "hand_pose_ros"

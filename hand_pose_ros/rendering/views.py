@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.kinematics.rotations import rotation_from_angles
+from hand_pose_ros.rotations import rotation_from_angles
 
 # The wrist's dorsal (z) axis in the optical frame for a hand that points upwards (x along -y).
 _DORSAL: Final = {

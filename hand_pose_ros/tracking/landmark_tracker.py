@@ -11,13 +11,13 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.detector import check_image
-from hand_pose_ros.detection.mediapipe_crop import RotatedSquare
-from hand_pose_ros.detection.mediapipe_landmarks import CropLandmarks, LandmarkNetwork
-from hand_pose_ros.detection.mediapipe_models import TfliteNetwork, read_models
-from hand_pose_ros.detection.mediapipe_palms import Palm, PalmDetector
+from hand_pose_ros.detection.mediapipe.crop import RotatedSquare
+from hand_pose_ros.detection.mediapipe.landmarks import CropLandmarks, LandmarkNetwork
+from hand_pose_ros.detection.mediapipe.models import TfliteNetwork, read_models
+from hand_pose_ros.detection.mediapipe.palms import Palm, PalmDetector
+from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
 from hand_pose_ros.pose import Detection
 from hand_pose_ros.tracking.identities import HandIdentities, IdentityConfig
-from hand_pose_ros.tracking.image_follower import ImageFollower
 from hand_pose_ros.tracking.observation import Observation
 from hand_pose_ros.tracking.search_schedule import SearchSchedule
 

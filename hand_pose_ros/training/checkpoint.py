@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from hand_pose_ros.atomic_file import atomic_path
+from hand_pose_ros.common.atomic_file import atomic_path
 
 _FORMAT = 1
 

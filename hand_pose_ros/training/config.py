@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from hand_pose_ros.dataclass_reading import read_dataclass
-from hand_pose_ros.device import DEVICES
-from hand_pose_ros.training.config_reading import differences, read_yaml, with_overrides
+from hand_pose_ros.common.dataclass_reading import read_dataclass
+from hand_pose_ros.common.device import DEVICES
+from hand_pose_ros.training.config_files import differences, read_yaml, with_overrides
 from hand_pose_ros.training.precision import PRECISIONS
 
 _FREE_KEYS = ("device", "threads", "every")

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from tqdm import tqdm
 
-from hand_pose_ros.device import resolve_device
+from hand_pose_ros.common.device import resolve_device
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from hand_pose_ros.training.config import TrainingConfig, check_same_training

@@ -11,14 +11,14 @@ import torch
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.estimator.pipeline import HandPipeline
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
+from hand_pose_ros.pipeline import HandPipeline
 from hand_pose_ros.pose import Detection, HandPose
 from hand_pose_ros.rendering.views import upright_rotation
-from hand_pose_ros.ros.hand_estimator import HandEstimator
-from hand_pose_ros.ros.hand_estimator_parameters import HandEstimatorParameters
-from hand_pose_ros.ros.process import run_node
+from hand_pose_ros.ros.hand_estimator.node import HandEstimator
+from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
+from hand_pose_ros.ros.shared.process import run_node
 
 SLOW_S = 0.3
 ANCHOR_LENGTH_M = 0.09

@@ -20,7 +20,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.ros.camera_messages import camera_info_message, image_message, time_message
+from hand_pose_ros.ros.messages.camera import camera_info_message, image_message, time_message
 
 NAMESPACE = "hand_pose"
 NODE = f"/{NAMESPACE}/hand_estimator"

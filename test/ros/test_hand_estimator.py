@@ -34,8 +34,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import proportion_bounds
-from hand_pose_ros.kinematics.rotations import rotation_from_quaternion
 from hand_pose_ros.pose import HandPose
+from hand_pose_ros.rotations import rotation_from_quaternion
 
 
 @pytest.fixture

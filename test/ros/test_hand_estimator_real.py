@@ -13,10 +13,10 @@ from sensor_msgs_py.point_cloud2 import read_points
 from hand_pose_ros import hand
 from hand_pose_ros.camera.camera_info import camera_from_message
 from hand_pose_ros.kinematics.limits import angle_bounds
-from hand_pose_ros.ros.image_conversion import image_to_bgr
+from hand_pose_ros.ros.messages.images import image_to_bgr
 
 pytest.importorskip("mediapipe")
-from hand_pose_ros.detection.mediapipe_detector import MediaPipeConfig, MediaPipeDetector
+from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 
 HANDS = 20
 TIMEOUT_S = 120.0
@@ -37,7 +37,7 @@ def stamp(message: object) -> tuple[int, int]:
 def test_joints_lie_on_the_detector_s_landmarks(start_node, listener: Listener, shared_data, source):
     folder, settings = SOURCES[source]
     path = next((shared_data / folder).rglob("*.mp4")) if source == "video" else shared_data / folder
-    process = start_node("hand_pose_ros.ros.hand_estimator_node", namespace=NAMESPACE)
+    process = start_node("hand_pose_ros.ros.hand_estimator.process", namespace=NAMESPACE)
     estimator = Estimator(process, listener)
     estimator.activate()
     images = listener.subscribe(Image, f"/{NAMESPACE}/image")
@@ -47,7 +47,7 @@ def test_joints_lie_on_the_detector_s_landmarks(start_node, listener: Listener, 
         side: listener.subscribe(JointState, f"/{NAMESPACE}/{side}/joint_states") for side in hand.SIDES
     }
     player = start_node(
-        "hand_pose_ros.ros.video_player",
+        "hand_pose_ros.ros.video_player.node",
         namespace=NAMESPACE,
         parameters={
             "source": str(path),

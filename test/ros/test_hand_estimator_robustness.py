@@ -32,7 +32,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.ros.camera_messages import camera_info_message
+from hand_pose_ros.ros.messages.camera import camera_info_message
 
 WIDTH, HEIGHT = CAMERA.width, CAMERA.height
 

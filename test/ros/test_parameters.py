@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from rclpy.parameter import Parameter
 
-from hand_pose_ros.ros.parameters import NodeParameters, changed, declare, parameter, table
+from hand_pose_ros.ros.shared.parameters import NodeParameters, changed, declare, parameter, table
 
 
 @dataclass(frozen=True)

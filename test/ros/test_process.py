@@ -11,7 +11,7 @@ import pytest
 NODE = """
     import sys
     from rclpy.node import Node
-    from hand_pose_ros.ros.process import run_node
+    from hand_pose_ros.ros.shared.process import run_node
 
     class Example(Node):
         def __init__(self):

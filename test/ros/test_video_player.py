@@ -16,7 +16,7 @@ from hand_pose_ros.camera.calibration_yaml import save_calibration
 from hand_pose_ros.camera.camera_info import camera_from_message
 from hand_pose_ros.camera.model import CameraModel
 
-PLAYER = "hand_pose_ros.ros.video_player"
+PLAYER = "hand_pose_ros.ros.video_player.node"
 WIDTH, HEIGHT, FRAMES = 64, 48, 20
 
 

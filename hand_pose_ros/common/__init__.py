@@ -1,0 +1,1 @@
+"""Plumbing that knows no hand: files, configurations, devices, ONNX sessions, shapes."""

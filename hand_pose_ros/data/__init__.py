@@ -1,1 +1,0 @@
-"""Data for training and measurement: readers of poses, and what makes poses and images."""

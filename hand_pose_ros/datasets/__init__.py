@@ -1,0 +1,1 @@
+"""Labelled hands and the readers of the files that hold them."""

@@ -1,0 +1,1 @@
+"""The detector that runs MediaPipe's two hand networks."""

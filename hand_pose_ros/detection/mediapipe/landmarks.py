@@ -1,0 +1,41 @@
+"""The 21 landmarks of one hand in a square that we choose, by MediaPipe's landmark network."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hand_pose_ros import hand
+from hand_pose_ros.detection.mediapipe.crop import RotatedSquare
+from hand_pose_ros.detection.mediapipe.models import TfliteNetwork
+
+
+class CropLandmarks(NamedTuple):
+    """What the network says of a square.
+
+    landmarks_px: (21, 2) in the image. world_m: (21, 3), metres in the camera's orientation, around the hand's
+    middle. presence: that there is a hand, in [0, 1]. right: that it is a right one as pictured, in [0, 1].
+    """
+
+    landmarks_px: np.ndarray
+    world_m: np.ndarray
+    presence: float
+    right: float
+
+
+class LandmarkNetwork:
+    """MediaPipe's landmark network. It always answers; ``presence`` tells whether that means anything."""
+
+    def __init__(self, network: TfliteNetwork) -> None:
+        self._network = network
+
+    def find(self, image_bgr: np.ndarray, square: RotatedSquare) -> CropLandmarks:
+        """The hand in a square of an image (H, W, 3) uint8 BGR."""
+        side = self._network.input_side_px
+        screen, presence, right, world = self._network.run(square.cut(image_bgr, side))
+        shares = screen.reshape(hand.NUM_JOINTS, 3)[:, :2].astype(float) / side
+        world_m = world.reshape(hand.NUM_JOINTS, 3).astype(float)
+        return CropLandmarks(
+            square.to_image(shares), square.directions_to_image(world_m), float(presence[0]), float(right[0])
+        )

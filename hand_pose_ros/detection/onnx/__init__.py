@@ -1,0 +1,1 @@
+"""The detector that runs a network from an ONNX file."""

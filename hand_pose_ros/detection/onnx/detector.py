@@ -1,0 +1,192 @@
+"""Any hand detection network in an ONNX file: boxes and scores, and sides and landmarks where it has them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hand_pose_ros import hand
+from hand_pose_ros.common.onnx_session import OnnxUnavailableError, open_session
+from hand_pose_ros.detection.detector import DetectorUnavailableError, check_image
+from hand_pose_ros.detection.onnx.layouts import LAYOUTS, Candidates
+from hand_pose_ros.detection.onnx.letterbox import Letterbox
+from hand_pose_ros.detection.suppression import suppress_duplicates
+from hand_pose_ros.pose import Detection
+
+SideRule = Callable[[np.ndarray, np.ndarray | None, tuple[int, int]], str]
+"""(box_px (4,), landmarks_px (21, 2) or None, (width, height) of the image) -> 'left' or 'right'."""
+
+_MOST_CANDIDATES = 300  # that are compared with each other
+_SCORE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class OnnxDetectorConfig:
+    """What the network takes and gives: one input, (1, 3, height, width) float32, RGB, and one output.
+
+    layout: 'yolo' (1, 4 + classes + 21 k, N) or 'end_to_end' (1, N, 6 + 21 k); see detection/onnx/layouts.py.
+    class_sides: the side of each class, for example ('left', 'right'). ('right',) takes every hand for a right
+        one. None for a class that says nothing of the side: then the detector needs a ``side_of`` rule.
+    landmark_values: k, the numbers for each of the 21 landmarks: 0 (none), 2 (x, y) or 3 (x, y, score). They are
+        in the order of this package, which is MediaPipe's.
+    min_landmark_score: landmarks below it are NaN.
+    input_size: (width, height) of the input, pixels.
+    mean, std: the input is (rgb / 255 - mean) / std.
+    num_threads: of the CPU; 0 leaves it to onnxruntime.
+    device: 'auto' (CUDA where onnxruntime has it), 'cpu' or 'cuda'.
+    """
+
+    model_file: str
+    layout: str = "yolo"
+    class_sides: tuple[str | None, ...] = ("left", "right")
+    landmark_values: int = 0
+    min_landmark_score: float = 0.3
+    input_size: tuple[int, int] = (640, 640)
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    score_threshold: float = 0.4
+    max_hands: int = 2
+    num_threads: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise ValueError(f"unknown layout {self.layout!r}; expected one of {tuple(LAYOUTS)}")
+        if not self.class_sides:
+            raise ValueError("class_sides must name at least one class")
+        for side in self.class_sides:
+            if side is not None:
+                hand.check_side(side)
+        if self.landmark_values not in (0, 2, 3):
+            raise ValueError(f"landmark_values must be 0, 2 or 3, got {self.landmark_values}")
+        for name in ("score_threshold", "min_landmark_score"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+        if len(self.input_size) != 2 or min(self.input_size) < 1:
+            raise ValueError(f"input_size must be a positive width and height, got {self.input_size}")
+        for name in ("mean", "std"):
+            values = getattr(self, name)
+            if len(values) != 3 or not all(math.isfinite(value) for value in values):
+                raise ValueError(f"{name} must be three finite numbers, got {values}")
+        if min(self.std) <= 0:
+            raise ValueError(f"std must be positive, got {self.std}")
+        if self.max_hands < 1:
+            raise ValueError(f"max_hands must be at least 1, got {self.max_hands}")
+        if self.num_threads < 0:
+            raise ValueError(f"num_threads must be at least 0, got {self.num_threads}")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"device must be 'auto', 'cpu' or 'cuda', got {self.device!r}")
+
+
+class OnnxDetector:
+    """A :class:`~hand_pose_ros.detection.detector.HandDetector` that searches each image anew."""
+
+    def __init__(self, config: OnnxDetectorConfig, side_of: SideRule | None = None) -> None:
+        """Load the network and run it once, on a blank image.
+
+        ``side_of`` tells the side of a hand whose class says nothing of it.
+
+        Raises:
+            DetectorUnavailableError: onnxruntime is not installed, or has no CUDA although it was asked for.
+            ValueError: the file is no usable model or does not do what ``config`` says, or a rule is missing.
+        """
+        if side_of is None and None in config.class_sides:
+            raise ValueError(
+                f"class_sides {config.class_sides} has a class without a side: "
+                "name the side, or give a side_of rule"
+            )
+        self._config = config
+        self._side_of = side_of
+        self._session: Any = _open_session(config)
+        self._input_name = self._session.get_inputs()[0].name
+        self.detect(np.zeros((*config.input_size[::-1], 3), np.uint8))
+
+    def detect(self, image_bgr: np.ndarray) -> list[Detection]:
+        """See :class:`~hand_pose_ros.detection.detector.HandDetector`; images of any size.
+
+        Raises:
+            ValueError: not an image, or the network's output is not what the configuration says.
+            RuntimeError: the detector is closed.
+        """
+        image = check_image(image_bgr)
+        letterbox = Letterbox(image.shape[1::-1], self._config.input_size)
+        candidates = self._run(letterbox.apply(image))
+        detections = [
+            self._detection(candidates.take(np.array([index])), letterbox)
+            for index in range(len(candidates.scores))
+        ]
+        return suppress_duplicates(detections, self._config.max_hands)
+
+    def reset(self) -> None:
+        """Nothing: no image depends on the one before."""
+
+    def close(self) -> None:
+        """Free the network; closing again does nothing."""
+        self._session = None
+
+    def _run(self, input_bgr: np.ndarray) -> Candidates:
+        """The credible candidates of an image (h, w, 3) of the input's size, best first."""
+        if self._session is None:
+            raise RuntimeError("the detector is closed")
+        config = self._config
+        rgb = input_bgr[:, :, ::-1].astype(np.float32) / 255
+        blob = (rgb - np.float32(config.mean)) / np.float32(config.std)
+        blob = np.ascontiguousarray(blob.transpose(2, 0, 1)[None])
+        output = np.asarray(self._session.run(None, {self._input_name: blob})[0], dtype=np.float64)
+        found = LAYOUTS[config.layout](output, len(config.class_sides), config.landmark_values)
+        low, high = found.boxes[:, :2], found.boxes[:, 2:]
+        real = np.isfinite(found.boxes).all(axis=1) & (high > low).all(axis=1)
+        found = found.take(real & (found.scores >= config.score_threshold))
+        if (found.scores > 1 + _SCORE_TOLERANCE).any():
+            raise ValueError(
+                f"the model's scores must lie in [0, 1], got {found.scores.max():.4g}: is its sigmoid missing, "
+                f"or the layout not {config.layout!r}?"
+            )
+        return found.take(np.argsort(-found.scores, kind="stable")[:_MOST_CANDIDATES])
+
+    def _detection(self, candidate: Candidates, letterbox: Letterbox) -> Detection:
+        box_px = letterbox.to_image(candidate.boxes.reshape(2, 2)).reshape(4)
+        landmarks_px = scores = None
+        if candidate.landmarks is not None:
+            landmarks_px = letterbox.to_image(candidate.landmarks[0, :, :2])
+            if self._config.landmark_values == 3:
+                scores = candidate.landmarks[0, :, 2].clip(0, 1)
+                landmarks_px[~(scores >= self._config.min_landmark_score)] = np.nan
+        side = self._config.class_sides[candidate.classes[0]]
+        if side is None:
+            side = self._side_of(box_px, landmarks_px, letterbox.image_size)
+        score = min(float(candidate.scores[0]), 1.0)
+        return Detection(side, score, box_px, landmarks_px, landmark_scores=scores)
+
+
+def _open_session(config: OnnxDetectorConfig) -> Any:
+    try:
+        session = open_session(config.model_file, config.device, config.num_threads)
+    except OnnxUnavailableError as error:
+        raise DetectorUnavailableError(str(error)) from error
+    _check_interface(session, config)
+    return session
+
+
+def _check_interface(session: Any, config: OnnxDetectorConfig) -> None:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ValueError(
+            f"{config.model_file} must have one input and one output, got {[one.name for one in inputs]} "
+            f"and {[one.name for one in outputs]}"
+        )
+    expected = (1, 3, config.input_size[1], config.input_size[0])
+    shape = inputs[0].shape  # names stand for dimensions that are free
+    if (
+        inputs[0].type != "tensor(float)"
+        or len(shape) != len(expected)
+        or any(isinstance(size, int) and size != wanted for size, wanted in zip(shape, expected, strict=True))
+    ):
+        raise ValueError(
+            f"{config.model_file} must take float32 of shape {expected}, "
+            f"it takes {inputs[0].type} of shape {shape}"
+        )

@@ -1,0 +1,1 @@
+"""The estimator that samples hands from the diffusion network."""

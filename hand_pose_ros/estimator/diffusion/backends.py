@@ -1,0 +1,95 @@
+"""What can run the diffusion network: PyTorch as it is, PyTorch compiled, or onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, TypeGuard
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hand_pose_ros.common.device import DEVICES, resolve_device
+from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
+from hand_pose_ros.estimator.onnx_cache import cached_export
+from hand_pose_ros.networks.condition import Encoded, KeypointCondition
+from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
+from hand_pose_ros.networks.diffusion.network import HandDiffusion
+from hand_pose_ros.networks.diffusion.onnx import load_denoising_network
+from hand_pose_ros.networks.diffusion.sampling import HandDenoiser, HandImageDenoiser
+from hand_pose_ros.networks.diffusion.unet1d_rows import RowUNet1d
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.image.image_encoder import ImageFeatures
+
+BACKENDS: Final = ("auto", "torch", "compiled", "onnxruntime")
+"""All read a weight file (.safetensors); 'onnxruntime' also a folder of ``hand_export_onnx``. 'auto' is 'torch' on
+CUDA and 'onnxruntime', which is faster there, on a CPU."""
+
+
+def load_denoiser(
+    path: str | Path, backend: str = "auto", device: str = "auto"
+) -> tuple[HandDenoiser, float]:
+    """The network in ``path``, and the factor on its samples' spread; see :func:`sees_pictures`.
+
+    Args:
+        backend: one of ``BACKENDS``.
+        device: 'cpu', 'cuda', or 'auto' for CUDA where the backend has it.
+
+    Raises:
+        ValueError: an unknown backend or device; the file or folder is missing, damaged, or not what the backend
+            reads; or the device is not there.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
+    if device not in DEVICES:
+        raise ValueError(f"device must be one of {DEVICES}, got {device!r}")
+    path = Path(path)
+    if backend == "auto":
+        backend = "torch" if resolve_device(device).type == "cuda" and not path.is_dir() else "onnxruntime"
+    if backend == "onnxruntime":
+        denoiser = OnnxDenoiser(path if path.is_dir() else cached_export(path), device)
+        return denoiser, denoiser.spread_scale
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: the backend {backend!r} needs a weight file (.safetensors)")
+    model = load_denoising_network(path).to(resolve_device(device))
+    spread_scale = float(model.spread_scale)
+    return (CompiledDenoiser(model) if backend == "compiled" else model), spread_scale
+
+
+def sees_pictures(denoiser: HandDenoiser) -> TypeGuard[HandImageDenoiser]:
+    """Whether a network that :func:`load_denoiser` gave can be told of pictures."""
+    return getattr(denoiser, "crops", None) is not None
+
+
+class CompiledDenoiser:
+    """A :class:`~hand_pose_ros.networks.diffusion.sampling.HandDenoiser` whose steps go through ``torch.compile``.
+
+    It compiles in its first steps, which takes up to minutes and, on the CPU, a C++ compiler.
+    """
+
+    def __init__(self, model: HandDiffusion | HandImageDiffusion) -> None:
+        self._model = model
+        self.crops = getattr(model, "crops", None)
+        network = model.diffusion if isinstance(model, HandImageDiffusion) else model
+        self.schedule, self.parametrisation = model.schedule, model.parametrisation
+        self.mean, self.scale = model.mean, model.scale
+        on_cpu = model.mean.device.type == "cpu"
+        unet = RowUNet1d(network.unet, model.schedule.steps) if on_cpu else network.unet
+        # The number of hands changes from frame to frame; a graph for each number would compile in mid-video.
+        self._unet = torch.compile(unet, dynamic=True)
+
+    def see_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """See ``HandImageDenoiser``; not compiled, since it runs once and not in every step."""
+        return self._model.see_crops(crops, half_extent)
+
+    def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
+        """See ``HandDenoiser``."""
+        return self._model.encode(keypoints, image_features)
+
+    def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
+        """See ``HandDenoiser``."""
+        return self._unet(noisy, t, *encoded)
+
+    def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
+        """See ``HandDenoiser``."""
+        return self._model.fit(standardised, encoded)

@@ -1,0 +1,117 @@
+"""What the diffusion network is told of detected hands: their landmarks, their pictures, or both."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hand_pose_ros.camera.hand_crop import hand_crop
+from hand_pose_ros.camera.keypoint_view import KeypointView, view_box, view_keypoints, view_rays
+from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.estimator.diffusion.backends import sees_pictures
+from hand_pose_ros.estimator.keypoint_input import check_view, keypoint_input, mirrored_rays, why_not
+from hand_pose_ros.networks.condition import KeypointCondition, unknown_keypoints
+from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
+from hand_pose_ros.networks.image.image_encoder import ImageFeatures
+from hand_pose_ros.pose import Detection
+
+CONDITIONS: Final = ("auto", "image", "keypoints", "both")
+"""'auto' takes what is there: landmarks, if the detector gives them, and the picture, if the weights see it."""
+
+
+class HandConditions(NamedTuple):
+    """n hands, right ones or mirrored to be.
+
+    view: (n, ...) their views, whose points are what the hands are placed by. keypoints: NaN for hands without.
+    image: (n, image_features), None where no picture is looked at.
+    """
+
+    view: KeypointView
+    keypoints: KeypointCondition
+    image: Tensor | None
+
+
+class ConditionMaker:
+    """Makes conditions for one network; ``condition`` says of what."""
+
+    def __init__(self, denoiser: HandDenoiser, condition: str) -> None:
+        """``condition``: one of :data:`CONDITIONS`.
+
+        Raises:
+            ValueError: an unknown condition, or one that the network cannot be given.
+        """
+        if condition not in CONDITIONS:
+            raise ValueError(f"condition must be one of {CONDITIONS}, got {condition!r}")
+        self._network = denoiser if sees_pictures(denoiser) else None
+        if condition in ("image", "both") and self._network is None:
+            raise ValueError(
+                f"condition {condition!r} needs weights that see pictures (kind 'image_hand_diffusion')"
+            )
+        self._condition = condition
+        self._looks = self._network is not None and condition != "keypoints"
+
+    def view(
+        self, image_bgr: np.ndarray, camera: CameraModel, detection: Detection
+    ) -> tuple[KeypointView, KeypointCondition]:
+        """Where one hand is looked at and what its landmarks say, with a leading dimension of 1.
+
+        Raises:
+            ValueError: it cannot be estimated, and why.
+        """
+        reason = why_not(detection, camera)
+        if not reason:
+            view, keypoints = keypoint_input(camera, detection)
+            return view, unknown_keypoints(view.half_extent) if self._condition == "image" else keypoints
+        if detection.landmarks_px is not None or not self._looks or self._condition == "both":
+            raise ValueError(reason)
+        view = self._view_in_box(image_bgr, camera, detection)
+        return view, unknown_keypoints(view.half_extent)
+
+    def conditions(
+        self,
+        image_bgr: np.ndarray,
+        camera: CameraModel,
+        detections: list[Detection],
+        views: list[tuple[KeypointView, KeypointCondition]],
+    ) -> HandConditions:
+        """Those of hands whose views, as :meth:`view` gives them, are known."""
+        view = KeypointView(*map(torch.cat, zip(*(one for one, _ in views), strict=True)))
+        keypoints = KeypointCondition(*map(torch.cat, zip(*(one for _, one in views), strict=True)))
+        if not self._looks:
+            return HandConditions(view, keypoints, None)
+        seen, image = self._see(image_bgr, camera, [one.side for one in detections], view)
+        without = ~keypoints.points.isfinite().any(-1).any(-1)
+        points = torch.where(without[:, None, None], seen.points.to(view.points), view.points)
+        return HandConditions(view._replace(points=points), keypoints, image)
+
+    def _view_in_box(self, image_bgr: np.ndarray, camera: CameraModel, detection: Detection) -> KeypointView:
+        """The view of a hand without landmarks: the box is looked at first, then the points that it shows."""
+        x0, y0, x1, y1 = detection.box_px.tolist()
+        corners = torch.tensor(((x0, y0), (x1, y0), (x1, y1), (x0, y1)), dtype=torch.float64)
+        view = view_box(mirrored_rays(camera, corners, detection.side)[None])
+        check_view(view.half_extent)
+        seen, _ = self._see(image_bgr, camera, [detection.side], view)
+        view = view_keypoints(view_rays(view, seen.points.double().cpu()))
+        check_view(view.half_extent)
+        return KeypointView(*(value.float() for value in view))
+
+    def _see(
+        self, image_bgr: np.ndarray, camera: CameraModel, sides: list[str], view: KeypointView
+    ) -> tuple[ImageFeatures, Tensor]:
+        network = self._network
+        crops = [
+            hand_crop(
+                image_bgr,
+                camera,
+                rotation,
+                float(half_extent),
+                side,
+                network.crops.size_px,
+                network.crops.margin,
+            )
+            for rotation, half_extent, side in zip(view.rotation, view.half_extent, sides, strict=True)
+        ]
+        return network.see_crops(np.stack(crops), view.half_extent)

@@ -1,0 +1,157 @@
+"""The whole sampling loop as one CUDA graph: all T steps are launched at once, without Python in between.
+
+On a GPU the many small kernels of the U-Net take less time than their launches. A graph is captured for one shape:
+so many hands, samples and steps. Fewer hands are padded; anything else is sampled step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros import hand
+from hand_pose_ros.networks.condition import Encoded
+from hand_pose_ros.networks.denoising.linear_steps import StepWeights, step_weights
+from hand_pose_ros.networks.denoising.samplers import spaced_steps
+from hand_pose_ros.networks.diffusion.sampling import HandDenoiser, sample_joints
+
+Replay = Callable[[], None]
+Capture = Callable[[Callable[[], None]], Replay]
+"""Takes work that only reads and writes tensors that stay where they are; returns what repeats it."""
+
+_WARM_UP_RUNS = 3
+
+
+def capture_cuda_graph(work: Callable[[], None]) -> Replay:
+    """``work`` as a CUDA graph of the current device.
+
+    Raises:
+        RuntimeError: CUDA is not available, or ``work`` does what a graph cannot hold.
+    """
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(
+        stream
+    ):  # libraries make their workspaces in the first runs, which no graph may hold
+        for _ in range(_WARM_UP_RUNS):
+            work()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay
+
+
+class GraphSampler:
+    """Called like :func:`~hand_pose_ros.networks.diffusion.sampling.sample_joints`, and gives the same samples.
+
+    The graph is captured in the first call that fits, on the denoiser's device, and belongs to that denoiser.
+    Not thread-safe.
+    """
+
+    def __init__(
+        self,
+        denoiser: HandDenoiser,
+        hands: int = 2,
+        samples: int = 16,
+        steps: int | None = None,
+        capture: Capture = capture_cuda_graph,
+    ) -> None:
+        """The shape that is captured.
+
+        Args:
+            hands: the most that fit. samples: of each. steps: of DDIM, None for ancestral sampling over all.
+            capture: makes the graph.
+
+        Raises:
+            ValueError: a number is below 1, or there are more steps than the diffusion has.
+        """
+        if hands < 1 or samples < 1:
+            raise ValueError(f"hands and samples must be at least 1, got {hands} and {samples}")
+        total = denoiser.schedule.steps
+        self._walk = tuple(spaced_steps(total, total if steps is None else steps))
+        self._denoiser, self._hands, self._samples, self._steps = denoiser, hands, samples, steps
+        self._capture = capture
+        self._graph: _SamplingGraph | None = None
+
+    def __call__(
+        self,
+        denoiser: HandDenoiser,
+        encoded: Encoded,
+        noise: Tensor,
+        steps: int | None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Standardised joints (n, S, 21, 3); see ``sample_joints`` for the arguments and what is raised."""
+        hands = len(encoded.features)
+        fits = (
+            denoiser is self._denoiser
+            and 0 < hands <= self._hands
+            and noise.shape[-3] == self._samples
+            and steps == self._steps
+            and noise.device == denoiser.mean.device
+            and (steps is not None or generator is not None)
+        )
+        if not fits:
+            return sample_joints(denoiser, encoded, noise, steps, generator)
+        with torch.no_grad():
+            if self._graph is None:
+                weights = step_weights(
+                    denoiser.schedule, self._walk, denoiser.parametrisation, ancestral=steps is None
+                )
+                self._graph = _SamplingGraph(
+                    denoiser,
+                    self._walk,
+                    weights,
+                    (encoded, noise),
+                    self._hands * self._samples,
+                    self._capture,
+                )
+            start = noise.expand(hands, self._samples, hand.NUM_JOINTS, 3).flatten(0, 1)
+            result = self._graph.run(encoded.repeat(self._samples), start, generator)
+        return result.unflatten(0, (hands, self._samples))
+
+
+class _SamplingGraph:
+    """The graph, and the tensors that it reads and writes: hands * samples rows, hand by hand."""
+
+    def __init__(
+        self,
+        denoiser: HandDenoiser,
+        walk: Sequence[int],
+        weights: Sequence[StepWeights],
+        like: tuple[Encoded, Tensor],
+        rows: int,
+        capture: Capture,
+    ) -> None:
+        """``like``: a condition and noise, of any number of hands, whose types and devices the buffers get."""
+        self._denoiser, self._weights = denoiser, weights
+        encoded, noise = like
+        self._encoded = Encoded(*(value.new_zeros(rows, *value.shape[1:]) for value in encoded))
+        self._start = noise.new_zeros(rows, hand.NUM_JOINTS, 3)
+        self._times = [torch.full((rows,), step, device=noise.device) for step in walk]
+        # Drawn before the graph runs, so that the graph needs no generator.
+        self._added = [torch.zeros_like(self._start) if step.of_noise else None for step in weights]
+        self._result = torch.zeros_like(self._start)
+        self._replay = capture(self._work)
+
+    def run(self, encoded: Encoded, start: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Samples (m, 21, 3) from ``start`` (m, 21, 3), m at most the rows; the others stay as they were."""
+        used = len(start)
+        for buffer, value in zip((*self._encoded, self._start), (*encoded, start), strict=True):
+            buffer[:used].copy_(value)
+        for added in self._added:
+            if added is not None:
+                added[:used].normal_(generator=generator)
+        self._replay()
+        return self._result[:used].clone()
+
+    def _work(self) -> None:
+        x = self._start
+        for t, weights, added in zip(self._times, self._weights, self._added, strict=True):
+            x = weights.of_x * x + weights.of_prediction * self._denoiser.denoise(x, t, self._encoded)
+            if added is not None:
+                x = x + weights.of_noise * added
+        self._result.copy_(x)

@@ -1,0 +1,98 @@
+"""From samples of a hand to one valid hand, and to what is not certain about it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros.kinematics.forward import forward_kinematics
+from hand_pose_ros.networks.condition import Encoded
+from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.rotations import orthogonalise
+
+FUSIONS: Final = ("fit", "angles", "medoid")
+"""How samples become one hand: the IK head's fit to their mean joints; the mean of their angles, proportions and
+rotations; or the sample with the least distance to all others."""
+
+
+def fuse_samples(
+    samples: HandParameters, weights: Tensor, method: str, denoiser: HandDenoiser, encoded: Encoded
+) -> HandParameters:
+    """One valid hand out of each S samples.
+
+    Args:
+        samples: fields (n, S, ...). weights: (n, S), summing to 1.
+        method: one of ``FUSIONS``.
+
+    Returns:
+        Fields (n, ...).
+
+    Raises:
+        ValueError: an unknown method.
+    """
+    if method == "fit":
+        mean = (weights[..., None, None] * samples.joints).sum(1)
+        return denoiser.fit((mean - denoiser.mean) / denoiser.scale, encoded)
+    if method == "angles":
+        angles = (weights[..., None] * samples.angles).sum(1)
+        proportions = (weights[..., None] * samples.proportions).sum(1)
+        rotation = _nearest_rotation((weights[..., None, None] * samples.rotation).sum(1))
+        return HandParameters(
+            angles, proportions, rotation, *forward_kinematics(angles, proportions, rotation)
+        )
+    if method == "medoid":
+        distance = (samples.joints[:, :, None] - samples.joints[:, None]).norm(dim=-1).mean(-1)
+        chosen = (distance * weights[:, None]).sum(-1).argmin(1)
+        rows = torch.arange(len(chosen), device=chosen.device)
+        return HandParameters(*(value[rows, chosen] for value in samples))
+    raise ValueError(f"fusion must be one of {FUSIONS}, got {method!r}")
+
+
+def _nearest_rotation(matrix: Tensor) -> Tensor:
+    """As :func:`orthogonalise`, (n, 3, 3); by LAPACK on a CPU, which is faster for a few matrices."""
+    if matrix.device.type != "cpu" or not bool(matrix.isfinite().all()):
+        return orthogonalise(matrix)
+    left, _, right = torch.linalg.svd(matrix)
+    proper = torch.linalg.det(left @ right)[:, None, None]
+    return torch.cat((left[..., :2], left[..., 2:] * proper), dim=-1) @ right
+
+
+def reprojection_weights(residual: Tensor, sigma: float) -> Tensor:
+    """Weights (n, S), summing to 1, of samples whose root mean square reprojection error is ``residual`` (n, S).
+
+    Gaussian in how much worse a sample is than the best of its hand; samples without a position count nothing,
+    unless none has one.
+
+    Args:
+        residual: NaN where there is no position. sigma: in the same unit; infinity weighs all alike.
+    """
+    usable = residual.isfinite()
+    usable = usable | ~usable.any(-1, keepdim=True)
+    squared = torch.where(residual.isfinite(), residual, torch.zeros_like(residual)).square() / sigma**2
+    logits = torch.where(usable, -squared / 2, torch.full_like(squared, -torch.inf))
+    return torch.softmax(logits, dim=-1)
+
+
+def weighted_covariance(deviations: Tensor, weights: Tensor) -> Tensor:
+    """Second moment (..., k, k) of deviations (S, ..., k) from the estimate, with weights (S,)."""
+    shape = (-1, *[1] * (deviations.ndim - 1))
+    return (weights.reshape(shape)[..., None] * deviations[..., None] * deviations[..., None, :]).sum(0)
+
+
+def rotation_vectors(rotations: Tensor, reference: Tensor) -> Tensor:
+    """The rotations (S, 3), rad about fixed axes, that turn ``reference`` (3, 3) into ``rotations`` (S, 3, 3)."""
+    turn = rotations @ reference.transpose(-1, -2)
+    axis = torch.stack(
+        (
+            turn[..., 2, 1] - turn[..., 1, 2],
+            turn[..., 0, 2] - turn[..., 2, 0],
+            turn[..., 1, 0] - turn[..., 0, 1],
+        ),
+        dim=-1,
+    )
+    trace = turn.diagonal(dim1=-2, dim2=-1).sum(-1)
+    angle = torch.atan2(axis.norm(dim=-1), trace - 1)
+    return torch.nn.functional.normalize(axis, dim=-1) * angle[..., None]

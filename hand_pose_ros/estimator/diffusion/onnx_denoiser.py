@@ -1,0 +1,153 @@
+"""The diffusion network run by onnxruntime, from a folder that ``hand_export_onnx`` wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hand_pose_ros import hand
+from hand_pose_ros.common.onnx_session import open_session, run_session
+from hand_pose_ros.networks.condition import Encoded, KeypointCondition, unknown_keypoints
+from hand_pose_ros.networks.denoising.schedule import PARAMETRISATIONS, NoiseSchedule
+from hand_pose_ros.networks.diffusion.onnx import (
+    CONDITION_INPUTS,
+    CROP_INPUTS,
+    FORMAT_VERSION,
+    GRAPHS,
+    IMAGE_GRAPH,
+    IMAGE_INPUT,
+    IMAGE_KIND,
+    KIND,
+    KINDS,
+    METADATA_FILE,
+    graphs_of,
+)
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, ImageFeatures
+from hand_pose_ros.networks.onnx_graph import checksum
+
+
+class OnnxDenoiser:
+    """A :class:`~hand_pose_ros.networks.diffusion.sampling.HandDenoiser`; its tensors are on the CPU.
+
+    schedule, parametrisation, mean, scale: see ``HandDenoiser``. spread_scale: see ``HandDiffusion``.
+    crops: of a network that sees pictures, how crops are cut, so that it is a ``HandImageDenoiser``; else None.
+    """
+
+    def __init__(
+        self, folder: str | Path, device: str = "cpu", threads: int = 1, image_threads: int = 2
+    ) -> None:
+        """Load the graphs.
+
+        Args:
+            device: 'cpu', 'cuda', or 'auto' for CUDA where onnxruntime has it.
+            threads: of each graph on the CPU; 0 for one per core. The products are small: with more than one
+                thread, all wait for the slowest in each of them, which is long where cores are shared.
+            image_threads: of the image encoder, whose products are large.
+
+        Raises:
+            ValueError: the folder is no export, or is damaged, or made by another version; onnxruntime is not
+                installed, or has no CUDA although it was asked for.
+        """
+        folder = Path(folder)
+        metadata = _read_metadata(folder)
+        try:
+            self.schedule = NoiseSchedule(torch.tensor(metadata["betas"], dtype=torch.float64))
+            self.parametrisation: str = metadata["parametrisation"]
+            self.mean = torch.tensor(metadata["mean"], dtype=torch.float32).reshape(hand.NUM_JOINTS, 3)
+            self.scale = torch.tensor(metadata["scale"], dtype=torch.float32).reshape(hand.NUM_JOINTS, 3)
+            self.spread_scale = float(metadata["spread_scale"])
+            self._image_features = int(metadata["config"]["condition"]["image_features"])
+            sees = metadata["kind"] == IMAGE_KIND
+            self.crops = ImageEncoderConfig.from_dict(metadata["crops"]) if sees else None
+            checksums = {name: metadata["sha256"][name] for name in graphs_of(metadata["kind"])}
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"{folder / METADATA_FILE} is not the description of an export: {error!r}"
+            ) from error
+        if self.parametrisation not in PARAMETRISATIONS:
+            raise ValueError(f"{folder / METADATA_FILE} has the parametrisation {self.parametrisation!r}")
+        for name, expected in checksums.items():
+            path = folder / f"{name}.onnx"
+            if not path.is_file():
+                raise ValueError(f"there is no {path}: export the weights anew with hand_export_onnx")
+            if checksum(path) != expected:
+                raise ValueError(
+                    f"{path} is damaged, or of another export: export anew with hand_export_onnx"
+                )
+        sessions = {
+            name: open_session(
+                folder / f"{name}.onnx", device, image_threads if name == IMAGE_GRAPH else threads
+            )
+            for name in checksums
+        }
+        self._encoder, self._denoiser, self._head = (sessions[name] for name in GRAPHS)
+        self._image = sessions.get(IMAGE_GRAPH)
+
+    def see_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """See :class:`~hand_pose_ros.networks.diffusion.sampling.HandImageDenoiser`.
+
+        Raises:
+            ValueError: the network was built without image features.
+        """
+        if self._image is None:
+            raise ValueError("this network was built without image features")
+        inputs = dict(zip(CROP_INPUTS, (torch.as_tensor(crops), half_extent.float()), strict=True))
+        *seen, condition = run_session(self._image, inputs)
+        return ImageFeatures(*seen), condition
+
+    def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
+        """See :meth:`ConditionEncoder.forward <hand_pose_ros.networks.condition.ConditionEncoder.forward>`.
+
+        Raises:
+            ValueError: neither condition is given, or image features that the network was not built for.
+        """
+        if image_features is not None and not self._image_features:
+            raise ValueError("this encoder was built without image features")
+        if keypoints is None:
+            if image_features is None:
+                raise ValueError("give keypoints, image_features, or both")
+            keypoints = unknown_keypoints(torch.ones(len(image_features)))
+        inputs = dict(zip(CONDITION_INPUTS, keypoints, strict=True))
+        if self._image_features:
+            if image_features is None:
+                image_features = torch.full((len(keypoints.points), self._image_features), torch.nan)
+            inputs[IMAGE_INPUT] = image_features
+        return Encoded(*run_session(self._encoder, inputs))
+
+    def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
+        """See ``HandDenoiser``."""
+        if len(t) and bool((t == t[0]).all()):
+            t = t[:1]
+        inputs = {"noisy": noisy, "t": t, "features": encoded.features, "joints": encoded.joints}
+        return run_session(self._denoiser, inputs)[0]
+
+    def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
+        """See ``HandDenoiser``."""
+        inputs = {"standardised": standardised, "features": encoded.features}
+        return HandParameters(*run_session(self._head, inputs))
+
+
+def _read_metadata(folder: Path) -> dict:
+    path = folder / METADATA_FILE
+    if not path.is_file():
+        raise ValueError(
+            f"{folder} holds no {METADATA_FILE}: the backend 'onnxruntime' needs a folder made by "
+            "`hand_export_onnx --weights FILE --output FOLDER`"
+        )
+    try:
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is truncated or something else: {error}") from error
+    if not isinstance(metadata, dict) or metadata.get("kind") not in KINDS:
+        raise ValueError(f"{path} does not describe an export of a {KIND!r} network")
+    if metadata.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format version {metadata.get('format_version')}, this package reads {FORMAT_VERSION}: "
+            "export the weights anew with hand_export_onnx"
+        )
+    return metadata

@@ -1,0 +1,145 @@
+"""The estimator that fits the hand by inverse kinematics to a detector's 2D and 3D landmarks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hand_pose_ros import hand
+from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.kinematics.inverse import MIN_JOINTS, HandFit, fit_hand
+from hand_pose_ros.pose import Detection, HandPose
+
+_MISFIT = 2.0  # standard deviations on average, from which a fit is started anew without the last frame
+
+
+@dataclass(frozen=True)
+class IkEstimatorConfig:
+    """How large the hand is and how far to trust the detector.
+
+    hand_size_m: length of the bone wrist -> index MCP in metres; the mean of adults if None. It sets the scale,
+        and with it the distance: a hand that is 5 % larger than assumed is 5 % farther away than estimated.
+    landmark_noise_m: standard deviation of the detector's 3D landmarks: large, since their depth is a guess.
+    landmark_noise: standard deviation of its 2D landmarks, as a fraction of the hand's extent in the image.
+    """
+
+    hand_size_m: float | None = None
+    landmark_noise_m: float = 0.03
+    landmark_noise: float = 0.02
+
+    def __post_init__(self) -> None:
+        for name in ("hand_size_m", "landmark_noise_m", "landmark_noise"):
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be positive and finite, got {value}")
+
+
+class IkEstimator:
+    """A :class:`~hand_pose_ros.pipeline.PoseEstimator` without a network.
+
+    It needs a detector that gives 3D landmarks, and takes from them the shape of the hand only: the image
+    points and the camera tell where it is, the hand's size how far. A hand that has a track id is fitted
+    starting from its last frame.
+    """
+
+    def __init__(self, config: IkEstimatorConfig | None = None) -> None:
+        self._config = config or IkEstimatorConfig()
+        self._last: dict[tuple[str, int | None], HandFit] = {}
+
+    def estimate(
+        self,
+        image_bgr: np.ndarray,
+        camera: CameraModel,
+        detections: list[Detection],
+        time_s: float | None = None,
+    ) -> list[HandPose]:
+        """One pose for each detection, in the same order; invalid, with a reason, where there is none.
+
+        Tracked hands start from their last fit; ``time_s`` plays no part.
+        """
+        last, self._last = self._last, {}
+        poses = []
+        for detection in detections:
+            if reason := _why_not(detection):
+                poses.append(HandPose.invalid(detection, reason))
+                continue
+            track = (detection.side, detection.track_id)
+            fit = self._fit(camera, detection, last.get(track))
+            poses.append(_pose(fit, detection))
+            if poses[-1].valid and detection.track_id is not None:
+                self._last[track] = fit
+        return poses
+
+    def reset(self) -> None:
+        """Forget the last frame."""
+        self._last = {}
+
+    def _fit(self, camera: CameraModel, detection: Detection, start: HandFit | None) -> HandFit:
+        config = self._config
+        size = config.hand_size_m or hand.MEAN_ANCHOR_LENGTH_M
+        noise_px = config.landmark_noise * _extent_px(detection)
+        fit = partial(
+            fit_hand,
+            _rescaled(torch.from_numpy(detection.landmarks_m).double(), size),
+            side=detection.side,
+            anchor_length_m=size,
+            noise_m=config.landmark_noise_m,
+            image_points_px=torch.from_numpy(detection.landmarks_px).double(),
+            camera=camera,
+            noise_px=noise_px,
+            relative=True,
+        )
+        if start is not None:
+            result = fit(start=start)
+            if bool(result.converged) and float(result.residual_px.nanmean()) < _MISFIT * noise_px:
+                return result
+        return fit()
+
+
+def _why_not(detection: Detection) -> str:
+    """Why a detection cannot be fitted; empty if it can."""
+    if detection.landmarks_px is None or detection.landmarks_m is None:
+        return "the detector gives no 3D landmarks, which the inverse kinematics needs"
+    known = np.isfinite(detection.landmarks_px).all(1) & np.isfinite(detection.landmarks_m).all(1)
+    if known.sum() < MIN_JOINTS:
+        return f"only {known.sum()} of 21 landmarks are known, {MIN_JOINTS} are needed"
+    return ""
+
+
+def _extent_px(detection: Detection) -> float:
+    """The larger side of the landmarks' bounding box."""
+    spread = np.nanmax(detection.landmarks_px, axis=0) - np.nanmin(detection.landmarks_px, axis=0)
+    return max(float(spread.max()), 1.0)
+
+
+def _rescaled(joints: Tensor, size: float) -> Tensor:
+    """Detectors guess a size of their own: scale (..., 21, 3) to palm bones of a hand of ``size``."""
+    palm = [bone for bone, (parent, _) in enumerate(hand.BONES) if parent == hand.WRIST]
+    ends = [hand.BONES[bone][1] for bone in palm]
+    lengths = (joints[..., ends, :] - joints[..., :1, :]).norm(dim=-1)
+    expected = size * joints.new_tensor([hand.PROPORTIONS[bone][1] for bone in palm])
+    return joints * (expected / lengths).nanmedian(-1).values[..., None, None]
+
+
+def _pose(fit: HandFit, detection: Detection) -> HandPose:
+    joints = fit.frames.joints
+    if not bool(joints.isfinite().all()):
+        return HandPose.invalid(detection, "the landmarks do not determine a hand")
+    if not bool((joints[:, 2] > 0).all()):
+        return HandPose.invalid(detection, "the landmarks do not fit a hand in front of the camera")
+    return HandPose(
+        side=detection.side,
+        score=detection.score,
+        joints_m=joints.numpy(),
+        rotations=fit.frames.rotations.numpy(),
+        angles_rad=fit.angles.numpy(),
+        proportions=fit.proportions.numpy(),
+        anchor_length_m=float(fit.anchor_length_m),
+        covariance_m2=np.full((hand.NUM_JOINTS, 3, 3), np.nan),
+        wrist_covariance=np.full((6, 6), np.nan),
+        track_id=detection.track_id,
+    )

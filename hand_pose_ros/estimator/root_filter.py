@@ -1,0 +1,45 @@
+"""Steadies where each hand is, apart from how it is bent: its wrist is filtered, and the joints move with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from hand_pose_ros import hand
+from hand_pose_ros.estimator.wrist_kalman import WristKalman
+from hand_pose_ros.pose import HandPose
+
+_LONGEST_GAP_S: Final = 0.25  # after which the last velocity says nothing any more
+
+
+class RootFilter:
+    """A :class:`~hand_pose_ros.estimator.smoothing.PoseSmoother` that shifts all joints of a hand alike.
+
+    Covariances stay as they are: most of a pose's error is the same in the next frame, and no filter removes that.
+    """
+
+    def __init__(self) -> None:
+        self._filters: dict[tuple[int, str], tuple[WristKalman, float]] = {}
+
+    def smooth(self, hands: list[HandPose], time_s: float) -> list[HandPose]:
+        """See :class:`~hand_pose_ros.estimator.smoothing.PoseSmoother`."""
+        smoothed = [self._smoothed(pose, time_s) for pose in hands]
+        self._filters = {key: one for key, one in self._filters.items() if time_s - one[1] <= _LONGEST_GAP_S}
+        return smoothed
+
+    def reset(self) -> None:
+        """Forget all hands."""
+        self._filters = {}
+
+    def _smoothed(self, pose: HandPose, time_s: float) -> HandPose:
+        if not pose.valid or pose.track_id is None:
+            return pose
+        key = (pose.track_id, pose.side)
+        measured, covariance = pose.joints_m[hand.WRIST], pose.wrist_covariance[:3, :3]
+        wrist, last_s = self._filters.get(key, (None, 0.0))
+        if wrist is None or time_s - last_s > _LONGEST_GAP_S:
+            self._filters[key] = WristKalman(measured, covariance), time_s
+            return pose
+        self._filters[key] = wrist, time_s
+        shift = wrist.update(measured, covariance, time_s - last_s) - measured
+        return replace(pose, joints_m=pose.joints_m + shift)

@@ -1,0 +1,1 @@
+"""The temporal transformer at run time."""

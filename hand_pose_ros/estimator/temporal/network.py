@@ -1,0 +1,77 @@
+"""What runs the temporal transformer: PyTorch or onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros.common.device import resolve_device
+from hand_pose_ros.common.onnx_session import open_session, run_session
+from hand_pose_ros.estimator.diffusion.backends import BACKENDS
+from hand_pose_ros.estimator.onnx_cache import cached_temporal_graph
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.temporal.onnx import GRAPH_INPUTS, hand_parameters, load_temporal
+from hand_pose_ros.networks.temporal.window import HandWindow
+
+
+class TemporalNetwork(Protocol):
+    """What :class:`~hand_pose_ros.networks.temporal.transformer.TemporalTransformer` is at run time.
+
+    window: the most frames that it takes.
+    """
+
+    window: int
+
+    def newest(self, window: HandWindow, proportions: Tensor) -> HandParameters:
+        """The newest frame's hands, fields (n, 1, ...); see ``TemporalTransformer.forward``."""
+
+
+def load_temporal_network(path: str | Path, backend: str = "auto", device: str = "auto") -> TemporalNetwork:
+    """The network in a weight file, ready to run.
+
+    Args:
+        backend: as of :func:`~hand_pose_ros.estimator.diffusion.backends.load_denoiser`; 'compiled' is
+            'torch' here.
+        device: one of :data:`~hand_pose_ros.common.device.DEVICES`.
+
+    Raises:
+        ValueError: no such backend or device, or the file is missing, damaged or of another network.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
+    place = resolve_device(device)
+    if backend == "onnxruntime" or (backend == "auto" and place.type == "cpu"):
+        return OnnxTemporal(cached_temporal_graph(path))
+    return load_temporal(path).to(place)
+
+
+class OnnxTemporal:
+    """A :class:`TemporalNetwork` run by onnxruntime on the CPU."""
+
+    def __init__(self, path: Path) -> None:
+        """``path``: what ``export_temporal`` wrote, for a fixed number of frames.
+
+        Raises:
+            ValueError: onnxruntime is not installed, or cannot use the file.
+        """
+        self._session = open_session(path, "cpu")
+        shapes = {one.name: one.shape for one in self._session.get_inputs()}
+        self.window: int = shapes["valid"][1]
+
+    def newest(self, window: HandWindow, proportions: Tensor) -> HandParameters:
+        """See :class:`TemporalNetwork`."""
+        padded = HandWindow(*(_padded(value, self.window) for value in window))
+        inputs = dict(zip(GRAPH_INPUTS, (*padded, proportions), strict=True))
+        return hand_parameters(run_session(self._session, inputs))
+
+
+def _padded(value: Tensor, frames: int) -> Tensor:
+    """(n, F, ...) with its first frame, or False, repeated before it, so that there are ``frames``."""
+    missing = frames - value.shape[1]
+    if not missing:
+        return value
+    filler = torch.zeros_like(value[:, :1]) if value.dtype == torch.bool else value[:, :1]
+    return torch.cat((filler.expand(-1, missing, *value.shape[2:]), value), dim=1)

@@ -1,0 +1,197 @@
+"""The temporal transformer at run time: the last frames of every track, and the newest one's hand made of them."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros import hand
+from hand_pose_ros.estimator.temporal.network import TemporalNetwork
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.temporal.window import HandWindow, certainty, samples_sigma
+
+LONGEST_GAP_S: Final = 0.3
+"""Time without a hand after which its track begins anew."""
+_FORGOTTEN_S: Final = 10.0  # after which a track's frames are freed
+_SAME_STAMP_S: Final = 1e-6
+_PACKED: Final = ((hand.NUM_JOINTS, 3), (hand.NUM_JOINTS,), (hand.NUM_ANGLES,), (3, 3))
+"""Shapes of the fields of a frame, packed."""
+
+
+class TrackedHands(NamedTuple):
+    """n hands of one moment, right ones or mirrored to be; one track has at most one.
+
+    track_ids: n numbers, None for a hand without a track, which stays as it is. sides: n of 'left' or 'right'.
+    stamps_s: n times.
+    views: (n, 3, 3) R_view_camera of each hand's canonical view.
+    """
+
+    track_ids: Sequence[int | None]
+    sides: Sequence[str]
+    stamps_s: Sequence[float]
+    views: Tensor
+
+
+class _Frame(NamedTuple):
+    """One frame of a track, in the camera's frame; fields as in :class:`HandWindow`.
+
+    packed: joints, sigma, angles and rotation in a row, so that a window is made by one copy.
+    """
+
+    stamp_s: float
+    packed: Tensor
+    proportions: Tensor
+    certainty: float
+
+
+@dataclass
+class _Track:
+    side: str
+    frames: deque[_Frame]
+    earlier_weight: float = 0.0
+    """Of the proportions of all frames but the newest."""
+    earlier_sum: Tensor = field(default_factory=lambda: torch.zeros(hand.NUM_BONES))
+
+    def add(self, frame: _Frame) -> None:
+        """Take in the next frame; one with the stamp of the newest takes its place."""
+        if self.frames:
+            newest = self.frames[-1]
+            if frame.stamp_s - newest.stamp_s <= _SAME_STAMP_S:
+                self.frames.pop()
+            else:
+                self.earlier_weight += newest.certainty
+                self.earlier_sum = self.earlier_sum + newest.certainty * newest.proportions
+        self.frames.append(frame)
+
+    def proportions(self) -> Tensor:
+        """(20,) mean over the track, weighted by certainty."""
+        newest = self.frames[-1]
+        total = self.earlier_weight + newest.certainty
+        return (self.earlier_sum + newest.certainty * newest.proportions) / total
+
+    def continues(self, side: str, stamp_s: float) -> bool:
+        """Whether a hand may be the next frame of this track."""
+        passed = stamp_s - self.frames[-1].stamp_s
+        return side == self.side and -_SAME_STAMP_S <= passed <= LONGEST_GAP_S
+
+
+class TemporalSmoother:
+    """Keeps a window for each track, and gives the newest frame's hand: causal, one call per image.
+
+    A track begins anew after a gap of ``LONGEST_GAP_S``, with another side, and where time runs backwards; two
+    frames of the same stamp count as one, the later one. Call it from one thread at a time.
+    """
+
+    def __init__(self, network: TemporalNetwork, window: int | None = None) -> None:
+        """``window``: frames to look at; those that the network was trained with if None.
+
+        Raises:
+            ValueError: a window that the network was not trained for.
+        """
+        most = network.window
+        window = most if window is None else window
+        if not 1 <= window <= most:
+            raise ValueError(
+                f"window must lie in [1, {most}], what the network was trained with, got {window}"
+            )
+        self._network = network
+        self._window = window
+        self._tracks: dict[int, _Track] = {}
+
+    def reset(self) -> None:
+        """Forget all tracks."""
+        self._tracks = {}
+
+    @torch.inference_mode()
+    def smooth(
+        self,
+        hands: TrackedHands,
+        fused: HandParameters,
+        samples: HandParameters,
+        weights: Tensor | None = None,
+    ) -> tuple[HandParameters, HandParameters]:
+        """The hands, steadied, and their samples, moved along with them.
+
+        Args:
+            fused: the frame's own estimate D*, fields (n, ...), each in its own view.
+            samples: (n, S, ...) what it was made of. weights: (n, S); equal ones if None.
+
+        Returns:
+            The same two in the same views. The samples keep their deviations from the estimate, so covariances
+            made of them stay what they were; the anatomy of a sample is no longer exact.
+        """
+        if weights is None:
+            weights = samples.angles.new_full(samples.angles.shape[:2], 1 / samples.angles.shape[1])
+        joints = (weights[..., None, None] * samples.joints).sum(1)
+        steadied = self.newest(hands, joints, samples_sigma(samples.joints, weights), fused)
+        turn = (steadied.rotation @ fused.rotation.transpose(-1, -2))[:, None]
+        moved = samples._replace(
+            rotation=turn @ samples.rotation,
+            joints=samples.joints + (steadied.joints - fused.joints)[:, None],
+            rotations=turn[:, :, None] @ samples.rotations,
+        )
+        return steadied, moved
+
+    @torch.inference_mode()
+    def newest(
+        self, hands: TrackedHands, joints: Tensor, sigma: Tensor, fused: HandParameters
+    ) -> HandParameters:
+        """The hands, steadied: as :meth:`smooth`, of the samples' mean joints (n, 21, 3) and spread (n, 21).
+
+        ``sigma`` is the spread as the samples have it, without the factor that calibrates it.
+        """
+        turn = hands.views.to(fused.rotation).transpose(-1, -2)
+        seen = (joints @ turn.transpose(-1, -2), sigma, fused.angles, turn @ fused.rotation)
+        packed = torch.cat([value.flatten(1) for value in seen], dim=1)
+        frames = zip(hands.stamps_s, packed, fused.proportions, certainty(sigma).tolist(), strict=True)
+        tracks = []
+        for track_id, side, frame in zip(
+            hands.track_ids, hands.sides, map(_Frame._make, frames), strict=True
+        ):
+            if track_id is not None:
+                tracks.append(self._taken_in(track_id, side, frame))
+        if not tracks:
+            return fused
+        self._forget(max(hands.stamps_s))
+        rows = torch.tensor([i for i, track_id in enumerate(hands.track_ids) if track_id is not None])
+        window = self._batch(tracks).turned(hands.views.to(fused.rotation)[rows])
+        proportions = torch.stack([track.proportions() for track in tracks])
+        steadied = HandParameters(*(value[:, 0] for value in self._network.newest(window, proportions)))
+        if len(tracks) == len(fused.angles):
+            return steadied
+        return HandParameters(
+            *(old.index_copy(0, rows, new) for old, new in zip(fused, steadied, strict=True))
+        )
+
+    def _taken_in(self, track_id: int, side: str, frame: _Frame) -> _Track:
+        track = self._tracks.get(track_id)
+        if track is None or not track.continues(side, frame.stamp_s):
+            track = self._tracks[track_id] = _Track(side, deque(maxlen=self._window))
+        track.add(frame)
+        return track
+
+    def _forget(self, now_s: float) -> None:
+        self._tracks = {
+            key: track
+            for key, track in self._tracks.items()
+            if abs(now_s - track.frames[-1].stamp_s) <= _FORGOTTEN_S
+        }
+
+    def _batch(self, tracks: list[_Track]) -> HandWindow:
+        """Windows of as many frames as the longest has; what others lack comes first and is not valid."""
+        most = max(len(track.frames) for track in tracks)
+        padded = [[track.frames[0]] * (most - len(track.frames)) + list(track.frames) for track in tracks]
+        valid = [[False] * (most - len(track.frames)) + [True] * len(track.frames) for track in tracks]
+        newest = [track.frames[-1].stamp_s for track in tracks]
+        ages = [[one.stamp_s - last for one in frames] for frames, last in zip(padded, newest, strict=True)]
+        packed = torch.stack([frame.packed for frames in padded for frame in frames])
+        packed = packed.unflatten(0, (len(tracks), most))
+        parts = packed.split([math.prod(shape) for shape in _PACKED], dim=-1)
+        fields = (part.unflatten(-1, shape) for part, shape in zip(parts, _PACKED, strict=True))
+        return HandWindow(packed.new_tensor(ages), torch.tensor(valid, device=packed.device), *fields)

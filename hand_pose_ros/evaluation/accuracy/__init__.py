@@ -1,0 +1,1 @@
+"""Accuracy of the estimators on generated hands, recorded poses and photos."""

@@ -1,0 +1,175 @@
+"""The ``hand_evaluate`` command: our estimators beside the detector's own 3D, on photos and keypoint sets."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from hand_pose_ros.common.atomic_file import write_text_atomically
+from hand_pose_ros.datasets.labelled_hand import Observation
+from hand_pose_ros.datasets.photo_folder import read_samples
+from hand_pose_ros.estimator.diffusion.batch import load_network
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.estimator.ik import IkEstimator, IkEstimatorConfig
+from hand_pose_ros.evaluation import report
+from hand_pose_ros.evaluation.accuracy.comparison import Comparison, HandSet, compare, photo_set
+from hand_pose_ros.evaluation.accuracy.keypoint_sets import (
+    generated_hands,
+    observations_of,
+    read_dexycb,
+    recorded_hands,
+)
+from hand_pose_ros.evaluation.accuracy.methods import (
+    Method,
+    Prediction,
+    detector_3d,
+    detector_with_pnp,
+    estimator_method,
+)
+from hand_pose_ros.evaluation.accuracy.network_methods import baseline_method, unet_method
+from hand_pose_ros.evaluation.calibration import errors as calibration
+from hand_pose_ros.networks.diffusion.network import HandDiffusion
+
+ESTIMATE = "D* (diffusion + IK head)"
+"""Name of the estimator that ships, whose uncertainty is measured."""
+_MOST_FOR_KINEMATICS = 500  # hands: with a detector's errors, one takes a quarter of a second
+_KINEMATICS_EVERY = 10
+_DETECTOR_ROWS = {"MediaPipe 3D": detector_3d, "MediaPipe 3D + SQPnP": detector_with_pnp}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    try:
+        text = _evaluate(options)
+        if options.docs is not None:
+            report.replace_between_markers(options.docs, text)
+    except ValueError as error:
+        sys.stderr.write(f"hand_evaluate: {error}\n")
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hand_evaluate", description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="*", type=Path, help="labelled photos with a samples.json")
+    parser.add_argument("--generated", type=int, default=0, metavar="N", help="also on N generated hands")
+    parser.add_argument(
+        "--dexycb", type=Path, metavar="NPZ", help="also on poses of this file, in random views"
+    )
+    parser.add_argument("--poses", type=int, default=2000, help="how many poses of that file")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th photo")
+    parser.add_argument("--weights", type=Path, help="of the diffusion estimator")
+    parser.add_argument("--baseline", type=Path, help="weights of the baseline without diffusion")
+    parser.add_argument("--samples", type=int, default=DiffusionEstimatorConfig.samples)
+    parser.add_argument("--steps", type=int, default=DiffusionEstimatorConfig.steps)
+    parser.add_argument(
+        "--hand-size-m", type=float, help="bone wrist -> index MCP; the mean of adults if not given"
+    )
+    parser.add_argument("--output", type=Path, help="folder for accuracy.json and the plots")
+    parser.add_argument("--docs", type=Path, help="document whose tables to make anew")
+    return parser
+
+
+def _evaluate(options: argparse.Namespace) -> str:
+    """Measure, write what is asked for, and return the tables."""
+    methods, network, config = _methods(options)
+    kinematics = {"inverse kinematics": estimator_method(IkEstimator(IkEstimatorConfig(options.hand_size_m)))}
+    comparisons: list[Comparison] = []
+    errors: dict[str, calibration.AxisErrors] = {}
+    for hands in _sets(options):
+        rows = methods if len(hands.observations) > _MOST_FOR_KINEMATICS else methods | kinematics
+        rows = rows | _DETECTOR_ROWS if hands.has_detector_3d else rows
+        of_set, predictions = compare(hands, rows)
+        for comparison in of_set:
+            sys.stdout.write(report.accuracy_table(comparison.title, comparison.rows) + "\n\n")
+            sys.stdout.flush()
+        comparisons += of_set
+        if network is not None and hands.measures_uncertainty:
+            errors |= _errors(hands, predictions[ESTIMATE], network, config)
+    text = "\n\n".join(report.accuracy_table(one.title, one.rows) for one in comparisons)
+    coverage = {name: calibration.coverage(value) for name, value in errors.items()}
+    if coverage:
+        table = report.coverage_table(coverage)
+        sys.stdout.write(table + "\n")
+        text += f"\n\n**Uncertainty**\n\n{table}"
+    if options.output is not None:
+        _write(options.output, comparisons, coverage, errors)
+    return text
+
+
+def _methods(
+    options: argparse.Namespace,
+) -> tuple[dict[str, Method], HandDiffusion | None, DiffusionEstimatorConfig]:
+    size = options.hand_size_m
+    config = DiffusionEstimatorConfig(samples=options.samples, steps=options.steps, hand_size_m=size)
+    methods, network = {}, None
+    if options.baseline is not None:
+        methods["baseline (no diffusion)"] = baseline_method(
+            load_network(options.baseline, "hand_regressor"), size
+        )
+    if options.weights is not None:
+        network = load_network(options.weights, "hand_diffusion")
+        methods["D (diffusion)"] = unet_method(network, config)
+        estimator = DiffusionEstimator(network, float(network.spread_scale), config)
+        methods[ESTIMATE] = estimator_method(estimator)
+    return methods, network, config
+
+
+def _sets(options: argparse.Namespace) -> Iterator[HandSet]:
+    """The sets of hands, made one after the other."""
+    if options.generated:
+        yield from _keypoint_sets("generated", observations_of(generated_hands(options.generated)))
+    if options.dexycb is not None:
+        poses = read_dexycb(options.dexycb, options.poses)
+        yield from _keypoint_sets("dexycb", observations_of(recorded_hands(poses)))
+    if options.folders:
+        from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
+
+        detector = MediaPipeDetector(MediaPipeConfig(tracking=False, min_detection_confidence=0.3))
+        try:
+            for folder in options.folders:
+                yield photo_set(folder.name, read_samples(folder)[:: options.every], detector)
+        finally:
+            detector.close()
+
+
+def _keypoint_sets(name: str, observations: list[Observation]) -> Iterator[HandSet]:
+    """All hands, and where the inverse kinematics would take too long for these, every tenth hand for it."""
+    yield HandSet(name, observations, len(observations), has_detector_3d=False, measures_uncertainty=True)
+    if len(observations) > _MOST_FOR_KINEMATICS:
+        some = observations[::_KINEMATICS_EVERY]
+        yield HandSet(f"{name}, every tenth", some, len(some), has_detector_3d=False)
+
+
+def _errors(
+    hands: HandSet, prediction: Prediction, network: HandDiffusion, config: DiffusionEstimatorConfig
+) -> dict[str, calibration.AxisErrors]:
+    config = replace(config, hand_size_m=None)
+    shape = calibration.shape_errors(network, hands.observations, config).stated(float(network.spread_scale))
+    absolute = calibration.absolute_errors(prediction, hands.observations)
+    return {f"{hands.name}, shape": shape, f"{hands.name}, absolute": absolute}
+
+
+def _write(
+    output: Path,
+    comparisons: list[Comparison],
+    coverage: dict[str, dict[str, float]],
+    errors: dict[str, calibration.AxisErrors],
+) -> None:
+    results = {"sets": [vars(one) for one in comparisons], "uncertainty": coverage}
+    write_text_atomically(output / "accuracy.json", json.dumps(results, indent=1) + "\n")
+    report.plot_pck({one.name: one.pck for one in comparisons if one.rows}, output / "accuracy.png")
+    if errors:
+        curves = {name: calibration.reliability(value).tolist() for name, value in errors.items()}
+        report.plot_reliability(curves, coverage, output / "reliability.png")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

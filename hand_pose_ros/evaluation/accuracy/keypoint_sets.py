@@ -1,0 +1,174 @@
+"""Fixed sets of keypoints with exact truth: random hands, and real poses, seen by a simulated MediaPipe.
+
+Every hand is given as an estimator gets it at run time: a camera, and a detection with image points and 3D
+landmarks. The landmarks are made such that their relative depth is the simulated one, while across the picture
+they lie as the image points do. Where the simulated depth makes most of the palm longer than it is (one hand in
+twelve, seen along its palm), no landmarks have it: it is made smaller in proportion. Every second hand is shown as
+a left one, in the mirrored picture.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hand_pose_ros import hand
+from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.datasets.labelled_hand import Observation
+from hand_pose_ros.pose import Detection
+from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise
+from hand_pose_ros.synthetic.observed_hands import ObservedHands, observe, sample_hands, wrist_frame_rotation
+from hand_pose_ros.synthetic.poses.sampler import PoseSampler
+from hand_pose_ros.synthetic.views import HandView, random_views
+
+GENERATED_SEED: Final = 40_001
+DEXYCB_SEED: Final = 40_002
+"""Seeds of the sets that are reported; no training, validation or calibration draws from them."""
+LARGER_SIDE_PX: Final = 640
+_PALM: Final = (1, 5, 9, 13, 17)
+_BOX_MARGIN: Final = 0.1
+_LEAST_WIDTH: Final = 1e-3  # in anchor lengths, of landmarks that depth alone would make too long
+
+
+def mediapipe_noise() -> DetectorNoise:
+    """The errors of MediaPipe alone: all keypoints, with depth, without confidence."""
+    return DetectorNoise(variety=NO_VARIETY)
+
+
+def generated_hands(count: int, seed: int = GENERATED_SEED) -> ObservedHands:
+    """Hands of the pose sampler in random views."""
+    generator = torch.Generator().manual_seed(seed)
+    return sample_hands(count, PoseSampler(), mediapipe_noise(), generator).observed
+
+
+def recorded_hands(joints_m: Tensor, seed: int = DEXYCB_SEED) -> ObservedHands:
+    """Real poses in random views, at their real sizes.
+
+    Args:
+        joints_m: (n, 21, 3) right hands, metres, in any frame.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    relative = joints_m - joints_m[:, :1]
+    size = relative[:, hand.JOINT_INDEX["index_mcp"]].norm(dim=-1)
+    joints = (relative @ wrist_frame_rotation(joints_m) / size[:, None, None]).float()
+    placed = random_views(joints, generator)
+    # The same picture of a hand of the real size: it is farther away by as much as it is larger.
+    distance = placed.wrist_m * (size.float() / placed.anchor_length_m)[:, None]
+    placed = placed._replace(wrist_m=distance, anchor_length_m=size.float())
+    return observe(joints, placed, mediapipe_noise(), generator)
+
+
+def read_dexycb(path: str | Path, count: int) -> Tensor:
+    """``count`` poses (count, 21, 3), metres, evenly over the file's sequences, mirrored to right hands.
+
+    Args:
+        path: ``.npz`` with ``xyz_mm`` (N, 21, 3) of left hands, in our joint order, and ``seq`` (N,).
+
+    Raises:
+        ValueError: the file is missing or another one, or holds too few poses.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    with np.load(path) as file:
+        if missing := {"xyz_mm", "seq"} - set(file.files):
+            raise ValueError(f"{path} has no array {', '.join(sorted(missing))}")
+        joints, sequence = file["xyz_mm"], file["seq"]
+    rows = [np.flatnonzero(sequence == number) for number in np.unique(sequence)]
+    shares = [count // len(rows) + (number < count % len(rows)) for number in range(len(rows))]
+    if any(share > len(of_one) for share, of_one in zip(shares, rows, strict=True)):
+        raise ValueError(f"{path} has too few poses in some sequence to take {count} evenly")
+    chosen = [
+        of_one[np.linspace(0, len(of_one) - 1, share).round().astype(int)]
+        for share, of_one in zip(shares, rows, strict=True)
+    ]
+    right = joints[np.concatenate(chosen)].astype(np.float64) * (-1e-3, 1e-3, 1e-3)
+    return torch.from_numpy(right)
+
+
+def observations_of(observed: ObservedHands) -> list[Observation]:
+    """The hands as estimators get them."""
+    hands = ObservedHands(*(_double(field) for field in observed))
+    truth = (hands.joints + hands.wrist[:, None]) @ hands.view.rotation
+    truth = truth * hands.placed.anchor_length_m[:, None, None]
+    landmarks = _landmarks(hands)
+    image = hands.rays[..., :2] / hands.rays[..., 2:] * hands.placed.focal[:, None, None]
+    return [
+        _observation(hands.placed, i, image[i], landmarks[i], truth[i], hands.visible[i], i % 2 == 1)
+        for i in range(len(truth))
+    ]
+
+
+def _landmarks(hands: ObservedHands) -> Tensor:
+    """(n, 21, 3) metres, whose relative depth is that of the condition.
+
+    Its unit is the median over palm bones of their length by their mean proportion, so the median bone must have
+    its mean length: with depth d and width r in the picture, ``k r`` across with ``k^2 r^2 + d^2 = proportion^2``.
+    """
+    flat = hands.rays[..., :2] / hands.rays[..., 2:]
+    across = flat - flat[:, :1]
+    palm = list(_PALM)
+    lengths = across.new_tensor([hand.PROPORTIONS[node - 1][1] for node in _PALM])
+    left = (lengths.square() - hands.condition.depth[:, palm].square()).clamp(min=0).sqrt()
+    width = (left / across[:, palm].norm(dim=-1).clamp(min=1e-9)).median(-1).values.clamp(min=_LEAST_WIDTH)
+    landmarks = torch.cat((across * width[:, None, None], hands.condition.depth[..., None]), dim=-1)
+    return landmarks * hand.MEAN_ANCHOR_LENGTH_M
+
+
+def _observation(
+    placed: HandView,
+    index: int,
+    image: Tensor,
+    landmarks: Tensor,
+    truth: Tensor,
+    visible: Tensor,
+    as_left: bool,
+) -> Observation:
+    half = LARGER_SIDE_PX / 2
+    width, height = (round(float(2 * half * side)) for side in placed.aspect[index])
+    focal = half * float(placed.focal[index])
+    camera = CameraModel.pinhole(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
+    flip = image.new_tensor((-1.0 if as_left else 1.0, 1.0, 1.0))
+    centre = image.new_tensor((camera.cx, camera.cy))
+    truth = truth * flip
+    points_px = camera.project(truth)
+    inside = ((points_px >= -0.5) & (points_px <= 2 * centre + 0.5)).all(-1)
+    landmarks_px = (image * half * flip[:2] + centre).numpy()
+    return Observation(
+        image=partial(_black, height, width),
+        camera=camera,
+        detection=Detection(
+            side="left" if as_left else "right",
+            score=1.0,
+            box_px=_box(landmarks_px),
+            landmarks_px=landmarks_px,
+            landmarks_m=(landmarks * flip).numpy(),
+        ),
+        joints_m=truth.numpy(),
+        points_px=points_px.numpy(),
+        hidden=(~visible & inside).numpy(),
+        outside=~inside.numpy(),
+    )
+
+
+def _box(points: np.ndarray) -> np.ndarray:
+    low, high = points.min(0), points.max(0)
+    margin = _BOX_MARGIN * (high - low).max() + 1.0
+    return np.concatenate((low - margin, high + margin))
+
+
+def _black(height: int, width: int) -> np.ndarray:
+    """These sets have no pictures, so what looks at pictures cannot be measured on them."""
+    return np.zeros((height, width, 3), np.uint8)
+
+
+def _double(value: object) -> object:
+    """Nested named tuples of tensors with their floating-point tensors in 64 bits."""
+    if isinstance(value, Tensor):
+        return value.double() if value.is_floating_point() else value
+    return type(value)(*(_double(part) for part in value))

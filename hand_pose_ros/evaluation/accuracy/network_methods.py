@@ -1,0 +1,85 @@
+"""The networks as methods to compare: the baseline without diffusion, and the diffusion without its IK head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hand_pose_ros.datasets.labelled_hand import Observation
+from hand_pose_ros.estimator.diffusion.batch import NetworkInput, lift, network_input
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
+from hand_pose_ros.estimator.metric_pose import place_hands
+from hand_pose_ros.evaluation.accuracy.methods import Method, Prediction
+from hand_pose_ros.networks.condition import KeypointCondition
+from hand_pose_ros.networks.diffusion.baseline import HandRegressor
+from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
+from hand_pose_ros.networks.hand_head import HandParameters
+
+
+def baseline_method(network: HandRegressor, hand_size_m: float | None = None) -> Method:
+    """One valid hand by regression, given size and place as the estimator does."""
+
+    @torch.inference_mode()
+    def method(observations: Sequence[Observation]) -> Prediction:
+        return _placed(observations, lambda condition: network(condition), hand_size_m)
+
+    return method
+
+
+def unet_method(denoiser: HandDenoiser, config: DiffusionEstimatorConfig) -> Method:
+    """D: the mean of the samples as the U-Net leaves them, given size and place as the estimator does."""
+
+    @torch.inference_mode()
+    def method(observations: Sequence[Observation]) -> Prediction:
+        def mean(condition: KeypointCondition) -> Tensor:
+            return lift(denoiser, condition, config.samples, config.steps, config.seed).unet.mean(1)
+
+        return _placed(observations, mean, config.hand_size_m)
+
+    return method
+
+
+def _placed(
+    observations: Sequence[Observation],
+    network: Callable[[KeypointCondition], HandParameters | Tensor],
+    hand_size_m: float | None,
+) -> Prediction:
+    given = network_input(observations)
+    output = network(given.condition)
+    joints = output if isinstance(output, Tensor) else output.joints
+    placed, size = _in_camera(observations, given, joints, hand_size_m)
+    prediction = Prediction.of_joints(_all(placed, given, observations), _all(size, given, observations))
+    if isinstance(output, Tensor):
+        return prediction
+    return Prediction(
+        prediction.joints_m,
+        prediction.size_m,
+        _all(output.angles, given, observations),
+        _all(output.proportions, given, observations),
+        prediction.covariance_m2,
+    )
+
+
+def _in_camera(
+    observations: Sequence[Observation], given: NetworkInput, joints: Tensor, hand_size_m: float | None
+) -> tuple[Tensor, Tensor]:
+    """Metres in the camera frame (n, 21, 3), and the sizes (n,) of the hands."""
+    in_camera, sizes = [], []
+    for index, row in enumerate(given.rows.tolist()):
+        points, half_extent = given.view.points[index], float(given.view.half_extent[index])
+        placed = place_hands(joints[index], points, half_extent, hand_size_m)
+        turned = placed.joints @ given.view.rotation[index].double()
+        flip = -1.0 if observations[row].detection.side == "left" else 1.0
+        in_camera.append(turned * turned.new_tensor((flip, 1.0, 1.0)))
+        sizes.append(placed.scale)
+    return torch.stack(in_camera), torch.stack(sizes)
+
+
+def _all(values: Tensor, given: NetworkInput, observations: Sequence[Observation]) -> np.ndarray:
+    """(n, ...) spread to all observations, with NaN for those that could not be lifted."""
+    spread = np.full((len(observations), *values.shape[1:]), np.nan)
+    spread[given.rows.numpy()] = values.double().numpy()
+    return spread

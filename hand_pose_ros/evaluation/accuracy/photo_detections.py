@@ -1,0 +1,51 @@
+"""Labelled photos shown to a detector, once, so that every method gets the same detections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from hand_pose_ros.datasets.labelled_hand import Observation
+from hand_pose_ros.datasets.photo_folder import LabelledPhoto
+from hand_pose_ros.detection.detector import HandDetector
+from hand_pose_ros.evaluation import metrics
+from hand_pose_ros.pose import Detection
+
+_MIN_LABELLED = 15
+
+
+def scorable(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
+    """The photos with a camera, a labelled wrist, and at least 15 labelled joints."""
+    return [photo for photo in photos if photo.camera is not None and _is_labelled(photo.joints_m)]
+
+
+def detect_hands(photos: Sequence[LabelledPhoto], detector: HandDetector) -> list[Observation]:
+    """The labelled hand of each photo as the detector sees it, each photo searched anew.
+
+    Photos without a detection of the right side near the labels are left out.
+    """
+    found = []
+    for photo in tqdm(photos, unit="photo", disable=None):
+        detector.reset()
+        detection = _best_match(detector.detect(photo.image()), photo)
+        if detection is not None:
+            found.append(Observation(photo.image, photo.camera, detection, photo.joints_m, photo.points_px))
+    return found
+
+
+def _is_labelled(joints: np.ndarray) -> bool:
+    labelled = ~np.isnan(joints).any(-1)
+    return bool(labelled[0] and labelled.sum() >= _MIN_LABELLED)
+
+
+def _best_match(detections: list[Detection], photo: LabelledPhoto) -> Detection | None:
+    """The detection of the labelled hand's side that lies nearest to its image points, if it lies on that hand."""
+    candidates = [d for d in detections if d.side == photo.side and d.landmarks_px is not None]
+    if not candidates:
+        return None
+    distances = [np.nanmean(metrics.joint_errors(d.landmarks_px, photo.points_px)) for d in candidates]
+    extent = np.nanmax(np.nanmax(photo.points_px, 0) - np.nanmin(photo.points_px, 0))
+    nearest = int(np.argmin(distances))
+    return candidates[nearest] if distances[nearest] < extent / 2 else None

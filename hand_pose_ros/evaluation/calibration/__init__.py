@@ -1,0 +1,1 @@
+"""Whether the published covariance matches the errors."""

@@ -1,0 +1,87 @@
+"""Whether the samples' spread is the size of the errors when hands are read from pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hand_pose_ros import hand
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
+from hand_pose_ros.estimator.metric_pose import COMMON_SPREAD
+from hand_pose_ros.evaluation.calibration.errors import ShapeErrors, shape_and_covariance
+from hand_pose_ros.evaluation.images.estimates import (
+    cut,
+    jittered_views,
+    keypoint_condition,
+    keypoint_views,
+    look,
+)
+from hand_pose_ros.evaluation.images.methods import BOTH, IMAGE, KEYPOINTS
+from hand_pose_ros.hand_images.augmentation.view_jitter import ViewChange
+from hand_pose_ros.hand_images.detections import ImageDetections
+from hand_pose_ros.hand_images.shards import HandImages
+from hand_pose_ros.networks.condition import KeypointCondition, unknown_keypoints
+from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
+
+_SIZE_M = hand.MEAN_ANCHOR_LENGTH_M
+
+
+def errors_of_pictures(
+    network: HandImageDiffusion, images: HandImages, config: DiffusionEstimatorConfig, view_seed: int
+) -> dict[str, ShapeErrors]:
+    """Of n hands of the mean size: ``IMAGE``, and ``KEYPOINTS`` and ``BOTH`` of those with a detection.
+
+    Args:
+        view_seed: of the views that image only looks from.
+    """
+    views = jittered_views(images, view_seed)
+    unknown = unknown_keypoints(torch.from_numpy(views.half_extent.astype(np.float32)))
+    errors = {IMAGE: _errors(network, images, views, unknown, _seen(network, images, views), config)}
+    some = images.rows(np.flatnonzero(images.has_detection))
+    if some.count:
+        views = keypoint_views(some, some.detected[..., :2].astype(np.float64))
+        keypoints = keypoint_condition(some, _as_detections(some), views)
+        seen = _seen(network, some, views)
+        errors[KEYPOINTS] = _errors(network, some, views, keypoints, None, config)
+        errors[BOTH] = _errors(network, some, views, keypoints, seen, config)
+    return errors
+
+
+def pooled(parts: list[ShapeErrors]) -> ShapeErrors:
+    """All hands of several sets."""
+    return ShapeErrors(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _seen(network: HandImageDiffusion, images: HandImages, views: ViewChange) -> Tensor:
+    extent = torch.from_numpy(views.half_extent.astype(np.float32))
+    return look(network, cut(images, views, network.crops), extent)[1]
+
+
+def _as_detections(images: HandImages) -> ImageDetections:
+    """What was stored of a detector's answers; its own 3D was not."""
+    return ImageDetections(
+        images.detected[..., :2].astype(np.float64),
+        images.detected[..., 2].astype(np.float64),
+        np.full(images.joints.shape, np.nan),
+        np.asarray(images.inside),
+        np.ones(images.count, bool),
+    )
+
+
+def _errors(
+    network: HandImageDiffusion,
+    images: HandImages,
+    views: ViewChange,
+    condition: KeypointCondition,
+    seen: Tensor | None,
+    config: DiffusionEstimatorConfig,
+) -> ShapeErrors:
+    """In the frames of the views."""
+    joints, covariance = shape_and_covariance(network, condition, config, seen)
+    truth = images.joints.astype(np.float64) @ views.rotation.transpose(0, 2, 1)
+    error = _SIZE_M * (joints.double().numpy() - truth)
+    spread = _SIZE_M * covariance.double().diagonal(dim1=-2, dim2=-1).sqrt().numpy()
+    common = np.full((images.count, 1, 1), COMMON_SPREAD * _SIZE_M)
+    state = np.where(images.inside, np.where(images.visible, 0, 1), 2)
+    return ShapeErrors(error[:, 1:], spread[:, 1:], common, state[:, 1:])

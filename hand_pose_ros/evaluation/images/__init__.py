@@ -1,0 +1,1 @@
+"""What the image adds to keypoints."""

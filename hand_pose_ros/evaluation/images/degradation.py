@@ -1,0 +1,80 @@
+"""How estimates from images, keypoints and both get worse under blur and occlusion of rising strength."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from hand_pose_ros.evaluation.images.degrade import KINDS, STRENGTHS, degraded
+from hand_pose_ros.evaluation.images.methods import BOTH, IMAGE, KEYPOINTS, SHIPPED, Networks, estimate_set
+from hand_pose_ros.evaluation.images.scores import hand_means, joint_errors, mean
+from hand_pose_ros.hand_images.detections import ImageDetections
+from hand_pose_ros.hand_images.shards import HandImages
+
+DEGRADED_METHODS: Final = (IMAGE, KEYPOINTS, BOTH, SHIPPED)
+_SEED: Final = 5
+
+
+class HandErrors(NamedTuple):
+    """Of n hands at each of S strengths, (S, n) millimetres; NaN where a method gives nothing.
+
+    aligned: PA-MPJPE. relative: root-relative MPJPE.
+    """
+
+    aligned: np.ndarray
+    relative: np.ndarray
+
+
+class Series(NamedTuple):
+    """One kind of degradation: found (S, n), whether the detector finds the hand, and the errors of each method.
+
+    Both conditions are image only where the detector finds nothing.
+    """
+
+    found: np.ndarray
+    errors: dict[str, HandErrors]
+
+
+def degradation_series(
+    networks: Networks, images: HandImages, detect: Callable[[HandImages, str], ImageDetections]
+) -> dict[str, Series]:
+    """A series for each of the ``KINDS``.
+
+    Args:
+        detect: images and a name for them -> the detector's keypoints on these.
+    """
+    series = {}
+    for kind in KINDS:
+        found, rows = [], []
+        for strength in STRENGTHS:
+            worse = degraded(images, kind, strength, _SEED)
+            detections = detect(worse, "undegraded" if strength == 0 else f"{kind}-{strength}")
+            estimates = estimate_set(networks, worse, detections, DEGRADED_METHODS)
+            found.append(detections.found)
+            rows.append({name: joint_errors(one, worse) for name, one in estimates.items()})
+        errors = {
+            name: HandErrors(
+                np.stack([hand_means(row[name].aligned_mm) for row in rows]),
+                np.stack([hand_means(row[name].relative_mm) for row in rows]),
+            )
+            for name in rows[0]
+        }
+        series[kind] = Series(np.stack(found), errors)
+    return series
+
+
+def rise(errors: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """(S,) how much errors (S, n) are larger than at the first strength, mean over hands found at both."""
+    return np.array(
+        [
+            mean(np.where(here & found[0], row - errors[0], np.nan))
+            for row, here in zip(errors, found, strict=True)
+        ]
+    )
+
+
+def over_found(errors: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """(S,) means over the hands that the detector finds at each strength."""
+    return np.array([mean(np.where(here, row, np.nan)) for row, here in zip(errors, found, strict=True)])

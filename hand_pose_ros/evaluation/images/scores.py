@@ -1,0 +1,108 @@
+"""Figures of estimates on stored images of hands, and of predictions on labelled photos, in comparable units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+
+from hand_pose_ros import hand
+from hand_pose_ros.camera.keypoint_view import view_keypoints
+from hand_pose_ros.datasets.labelled_hand import Observation
+from hand_pose_ros.evaluation import metrics
+from hand_pose_ros.evaluation.accuracy.methods import Prediction
+from hand_pose_ros.evaluation.images.estimates import Estimates
+from hand_pose_ros.evaluation.scores import score
+from hand_pose_ros.hand_images.augmentation.augment import CROP_MARGIN, CROP_SIZE_PX
+from hand_pose_ros.hand_images.shards import HandImages
+
+MM: Final = 1e3 * hand.MEAN_ANCHOR_LENGTH_M
+"""Per anchor length: stored images have hands without a size, whose errors are stated for one of the mean size."""
+CROP_PX: Final = CROP_SIZE_PX / (2 * CROP_MARGIN)
+"""Pixels of a 128 px crop per half extent of the labelled hand."""
+
+
+class JointErrors(NamedTuple):
+    """Of n hands, (n, 21) each; NaN where a joint has no label or no estimate.
+
+    aligned_mm: after the best similarity transform. relative_mm: after wrists are superimposed, NaN for the wrist.
+    projected_px: of the estimated hand, points_px: of the image points that it was placed by; of a 128 px crop.
+    """
+
+    aligned_mm: np.ndarray
+    relative_mm: np.ndarray
+    projected_px: np.ndarray
+    points_px: np.ndarray
+
+    def rows(self, index: np.ndarray) -> JointErrors:
+        """Some of the hands."""
+        return JointErrors(*(value[index] for value in self))
+
+
+class Figure(NamedTuple):
+    """Means over hands of the means over all of a hand's joints, and over the joints that are visible and not."""
+
+    all: float
+    visible: float
+    hidden: float
+
+
+def joint_errors(estimates: Estimates, images: HandImages) -> JointErrors:
+    """Errors in the stored view."""
+    truth, points = images.joints.astype(np.float64), images.points.astype(np.float64)
+    relative = metrics.joint_errors(estimates.joints, truth)
+    relative[:, hand.WRIST] = np.nan
+    return JointErrors(
+        MM * metrics.pa_joint_errors(estimates.joints, truth),
+        MM * relative,
+        CROP_PX * metrics.joint_errors(estimates.projected, points),
+        CROP_PX * metrics.joint_errors(estimates.points, points),
+    )
+
+
+def figure(errors: np.ndarray, visible: np.ndarray) -> Figure:
+    """Of errors (n, 21); hands without an error do not count."""
+    parts = (np.ones_like(visible), visible, ~visible)
+    return Figure(*(mean(hand_means(np.where(part, errors, np.nan))) for part in parts))
+
+
+def hand_means(errors: np.ndarray) -> np.ndarray:
+    """(n,) of errors (n, 21); NaN for hands without any."""
+    counts = np.isfinite(errors).sum(-1)
+    return np.nansum(errors, axis=-1) / np.where(counts > 0, counts, np.nan)
+
+
+def mean(values: np.ndarray) -> float:
+    """Of those that are known; NaN if none is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def photo_figures(prediction: Prediction, observations: Sequence[Observation]) -> dict[str, float]:
+    """Those of :func:`~hand_pose_ros.evaluation.scores.score` and 'EPE px of 128', of the estimated hand.
+
+    A method without a place in space, which is a detector, is given the errors of its landmarks instead.
+    """
+    figures = score(prediction, observations)
+    distances = []
+    for joints, one in zip(prediction.joints_m, observations, strict=True):
+        shown = one.detection.landmarks_px
+        if prediction.is_placed:
+            shown = one.camera.project(torch.from_numpy(joints)).numpy()
+        distances.append(crop_distances(one, shown))
+    figures["EPE px of 128"] = CROP_PX * mean(hand_means(np.stack(distances)))
+    return figures
+
+
+def crop_distances(observation: Observation, points_px: np.ndarray) -> np.ndarray:
+    """(21,) distances of image points (21, 2) from their labels, half extents, in the labels' canonical view."""
+    labels, found = (
+        observation.camera.rays(torch.from_numpy(np.asarray(points, np.float64)))
+        for points in (observation.points_px, points_px)
+    )
+    view = view_keypoints(labels[None])
+    turned = found @ view.rotation[0].T
+    in_view = turned[:, :2] / turned[:, 2:] / view.half_extent[0]
+    return (in_view - view.points[0]).norm(dim=-1).numpy()

@@ -1,0 +1,1 @@
+"""Jitter and lag on videos."""

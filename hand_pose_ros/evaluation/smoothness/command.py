@@ -1,0 +1,183 @@
+"""Tables and plots of how steady hands are, frame by frame and with the temporal transformer.
+
+On generated videos, and, where given, on labelled videos and one without labels, beside the detector's own 3D.
+
+    python -m hand_pose_ros.evaluation.smoothness.command --output docs/images --docs docs/temporal.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import torch
+
+from hand_pose_ros import hand
+from hand_pose_ros.common.share import share_folder
+from hand_pose_ros.estimator.diffusion.backends import load_denoiser
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.estimator.temporal.smoother import TemporalSmoother
+from hand_pose_ros.evaluation.report import replace_between_markers
+from hand_pose_ros.evaluation.smoothness.measures import Published, publish, steadiness
+from hand_pose_ros.evaluation.smoothness.videos import (
+    VideoJoints,
+    follow,
+    labelled_table,
+    labelled_videos,
+    plot_labelled,
+    unlabelled_table,
+    unlabelled_video,
+)
+from hand_pose_ros.factory import SHIPPED_MODEL, SHIPPED_TEMPORAL_MODEL
+from hand_pose_ros.networks.diffusion.onnx import load_hand_diffusion
+from hand_pose_ros.networks.temporal.onnx import load_temporal
+from hand_pose_ros.synthetic.motion.frame_stamps import random_stamps
+from hand_pose_ros.synthetic.motion.hand_motion import sample_motion
+from hand_pose_ros.synthetic.motion.video_bank import join
+from hand_pose_ros.synthetic.motion.videos import DiffusionFrames, HandVideos, estimated_videos
+from hand_pose_ros.synthetic.poses.sampler import PoseSampler
+
+_SEED = 40_009
+_FRAMES, _RATE_HZ = 30, 30.0
+_AT_ONCE = 50
+_JOINTS = ("index_tip", "thumb_tip", "little_tip")
+_ROWS = (
+    ("mean joint error, mm", "frame_mm", "mm"),
+    ("jitter: second difference of the error, mm per frame squared", "frame_jitter", "jitter"),
+    ("lag, frames", "frame_lag", "lag"),
+    ("error of the first frame of a track, mm", "first_frame_mm", "first_mm"),
+    ("error with 40 % of the frames dropped, mm", "lost_frame_mm", "lost_mm"),
+)
+_log = logging.getLogger(__name__)
+
+
+def held_out_videos(count: int, frames: DiffusionFrames, regular: bool) -> HandVideos:
+    """``count`` videos that no training saw, at 30 Hz, or with the stamps of all kinds of cameras."""
+    generator = torch.Generator().manual_seed(_SEED + regular)
+    sampler, parts = PoseSampler(), []
+    for start in range(0, count, _AT_ONCE):
+        size = min(_AT_ONCE, count - start)
+        stamps = (torch.arange(_FRAMES) / _RATE_HZ).expand(size, -1)
+        if not regular:
+            stamps = random_stamps(size, _FRAMES, generator)
+        motion = sample_motion(size, _FRAMES, sampler, generator, stamps)
+        parts.append(estimated_videos(motion, frames, generator))
+        _log.info("made %d of %d videos", start + size, count)
+    return join(parts)
+
+
+def table(figures: dict[str, float]) -> str:
+    """The figures of :func:`steadiness` as a Markdown table."""
+    lines = ["| | per frame | temporal | change |", "|---|---|---|---|"]
+    for title, single, temporal in _ROWS:
+        before, after = figures[single], figures[temporal]
+        change = "" if "lag" in single else f"{100 * (after / before - 1):+.1f} %"
+        lines.append(f"| {title} | {before:.2f} | {after:.2f} | {change} |")
+    return "\n".join(lines) + "\n"
+
+
+def plot(path: Path, videos: HandVideos, published: Published, shown: int = 4) -> None:
+    """One coordinate of some joints over time, of the first videos: truth, per frame, temporal."""
+    from matplotlib.figure import Figure  # only here: it takes long to load
+
+    figure = Figure(figsize=(4 * len(_JOINTS), 2.4 * shown), layout="constrained")
+    axes = figure.subplots(shown, len(_JOINTS), squeeze=False)
+    scale = 1000 * hand.MEAN_ANCHOR_LENGTH_M
+    for row, video in zip(axes, range(shown), strict=True):
+        times = videos.window.stamps_s[video]
+        for axis, name in zip(row, _JOINTS, strict=True):
+            joint, coordinate = hand.JOINT_INDEX[name], video % 3
+            for joints, style, label in (
+                (videos.true_joints, "k-", "truth"),
+                (published.single, "C1.-", "per frame"),
+                (published.temporal, "C0.-", "temporal"),
+            ):
+                axis.plot(times, scale * joints[video, :, joint, coordinate], style, label=label, lw=1, ms=3)
+            axis.set_title(f"{name}, {'xyz'[coordinate]} from the wrist, mm", fontsize=8)
+            axis.tick_params(labelsize=7)
+    axes[0, 0].legend(fontsize=7)
+    for axis in axes[-1]:
+        axis.set_xlabel("s", fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def generated(options: argparse.Namespace) -> str:
+    """Tables on generated videos, and the plot of some."""
+    frames = DiffusionFrames(load_hand_diffusion(options.diffusion), options.samples, options.steps)
+    model = load_temporal(options.temporal)
+    texts = []
+    for name, regular in (("at 30 Hz", True), ("with the stamps of all kinds of cameras", False)):
+        videos = held_out_videos(options.videos, frames, regular)
+        figures = steadiness(model, videos, torch.Generator().manual_seed(_SEED))
+        texts.append(f"**{options.videos} generated videos, {name}**\n\n{table(figures)}")
+        if regular:
+            published = publish(model, videos, torch.ones_like(videos.window.valid))
+            plot(options.output / "steadiness.png", videos, published, min(3, options.videos))
+    return "\n".join(texts)
+
+
+def real(options: argparse.Namespace) -> str:
+    """Tables on the videos that were given, and the plot of one; empty if none was."""
+    from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker  # needs MediaPipe
+
+    denoiser, spread = load_denoiser(options.diffusion, "auto", "cpu")
+    smoother = TemporalSmoother(load_temporal(options.temporal))
+    estimator = DiffusionEstimator(denoiser, spread, DiffusionEstimatorConfig(), smoother=smoother)
+    texts = []
+    if options.labelled:
+        videos = {
+            name: follow(frames, LandmarkTracker(), estimator)
+            for name, frames in labelled_videos(options.labelled).items()
+        }
+        texts.append(f"**Labelled videos, {options.labelled.name}**\n\n{labelled_table(videos)}")
+        plot_labelled(options.output / "steadiness_labelled.png", videos)
+    if options.video:
+        frames = unlabelled_video(options.video, options.fov, options.side)
+        joints: VideoJoints = follow(frames, LandmarkTracker(), estimator)
+        texts.append(f"**A video without labels, {options.video.stem}**\n\n{unlabelled_table(joints)}")
+    return "\n".join(texts)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns 0, or 2 for bad input."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--diffusion",
+        type=Path,
+        default=share_folder() / SHIPPED_MODEL,
+        help="weights of the diffusion estimator",
+    )
+    parser.add_argument(
+        "--temporal",
+        type=Path,
+        default=share_folder() / SHIPPED_TEMPORAL_MODEL,
+        help="weights of the transformer",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="folder for the plots")
+    parser.add_argument("--docs", type=Path, help="document whose tables are made anew, between its markers")
+    parser.add_argument("--videos", type=int, default=200, help="generated ones")
+    parser.add_argument("--samples", type=int, default=8, help="of the diffusion, per frame of these")
+    parser.add_argument("--steps", type=int, default=3, help="of DDIM")
+    parser.add_argument("--labelled", type=Path, help="folder of labelled photos, with consecutive ones")
+    parser.add_argument("--video", type=Path, help="video of one hand, without labels")
+    parser.add_argument("--fov", type=float, default=60.0, help="its horizontal field of view, degrees")
+    parser.add_argument("--side", choices=hand.SIDES, default="right", help="of its hand")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    options.output.mkdir(parents=True, exist_ok=True)
+    try:
+        text = generated(options)
+        if options.labelled or options.video:
+            text += "\n" + real(options)
+        if options.docs:
+            replace_between_markers(options.docs, text, "steadiness_report")
+    except (ValueError, FileNotFoundError) as error:
+        parser.exit(2, f"steadiness_report: {error}\n")
+    sys.stdout.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

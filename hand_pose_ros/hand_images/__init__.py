@@ -1,0 +1,1 @@
+"""Stored images of hands with labels, for training."""

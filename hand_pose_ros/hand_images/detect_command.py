@@ -1,0 +1,88 @@
+"""Training images with what a detector really says of them: ``hand_detect_images``.
+
+The errors of a detector come with the picture: where it is smeared, or something is in the way, keypoints are
+worse than elsewhere, all at once and often in the same direction. Noise that is drawn without a look at the
+picture cannot teach when to believe the picture rather than the keypoints. So images are made worse here as a
+camera would, then shown to the detector, and kept with its answer where it finds the hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from hand_pose_ros.detection.detector import HandDetector
+from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, PhotometricConfig, augment
+from hand_pose_ros.hand_images.augmentation.occluders import OccluderConfig
+from hand_pose_ros.hand_images.detections import detect_in_images, open_mediapipe
+from hand_pose_ros.hand_images.shards import (
+    STORED_MARGIN,
+    STORED_SIZE_PX,
+    HandImages,
+    is_shard,
+    load_shard,
+    save_shard,
+    shard_folders,
+)
+
+COMMAND: Final = "hand_detect_images"
+WORSE: Final = AugmentationConfig(
+    view=None,
+    occluders=OccluderConfig(share=0.5),
+    photometric=PhotometricConfig(motion_share=0.4, motion_px=32.0, defocus_share=0.2),
+    fill_share=0.0,
+)
+"""What is done to the images; longer smears and more occluders than in training, where keypoints matter less."""
+
+_log = logging.getLogger(__name__)
+
+
+def detected_hands(images: HandImages, detector: HandDetector, generator: np.random.Generator) -> HandImages:
+    """Images made worse, of the hands that ``detector`` then finds, with its answer."""
+    worse = augment(images, WORSE, generator, STORED_SIZE_PX, STORED_MARGIN).hands
+    found = detect_in_images(worse, detector)
+    detected = np.concatenate((found.points, found.depth[..., None]), axis=-1).astype(np.float32)
+    worse = worse._replace(detected=detected)
+    return worse.rows(np.flatnonzero(worse.has_detection))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=Path, nargs="+", required=True, help="folders of shards")
+    parser.add_argument("--output", type=Path, required=True, help="folder that gets as many smaller shards")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    cv2.setNumThreads(1)
+    try:
+        folders = [shard for folder in options.images for shard in shard_folders(folder)]
+        if not folders:
+            raise ValueError(f"no complete shard in {', '.join(map(str, options.images))}")
+        detector = open_mediapipe()
+        try:
+            for number, folder in enumerate(folders):
+                output = options.output / f"shard-{number:05d}"
+                if not is_shard(output):
+                    images = load_shard(folder)
+                    generator = np.random.default_rng((options.seed, number))
+                    hands = detected_hands(images.rows(np.arange(images.count)), detector, generator)
+                    save_shard(output, hands, options.seed, {"from": str(folder), "worse": asdict(WORSE)})
+                    _log.info("%s: %d of %d hands were found", output.name, hands.count, images.count)
+        finally:
+            detector.close()
+    except (ValueError, ImportError, OSError) as error:
+        sys.stderr.write(f"{COMMAND}: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

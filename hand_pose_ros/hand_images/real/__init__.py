@@ -1,0 +1,1 @@
+"""Hand images cut from real photos."""

@@ -1,0 +1,178 @@
+"""The ``hand_real_images`` command: pseudo-labelled photos -> training images in the canonical view, in shards.
+
+The image points and depths are the detector's; the 3D is not: it is lifted from these points by our own
+diffusion network, whose spread says how far to trust it. Photos of held-back sources go to a folder of their
+own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from torch import Tensor
+
+from hand_pose_ros.common.share import share_file
+from hand_pose_ros.estimator.diffusion.batch import load_network
+from hand_pose_ros.factory import SHIPPED_MODEL
+from hand_pose_ros.hand_images.real.labels import RealHandLabels, read_crops, read_labels
+from hand_pose_ros.hand_images.real.lift import SAMPLES, STEPS, LiftedHands, lift_hands
+from hand_pose_ros.hand_images.real.sources import HELD_BACK, SOURCES, TRAIN, numbers_of_part, source_numbers
+from hand_pose_ros.hand_images.real.views import FOCAL_LENGTH, RealHandViews, real_hand_views, view_image
+from hand_pose_ros.hand_images.shards import HandImages, empty_hand_images, save_shard
+from hand_pose_ros.networks.diffusion.network import HandDiffusion
+
+PARTS: Final = (TRAIN, HELD_BACK)
+_SHARD = 1024  # hands in one
+_TYPICAL_SIGMA = 0.25  # anchor lengths: a hand as uncertain as that counts half
+_TYPICAL_MISFIT = 0.15  # half extents: a third of the weight is left
+
+
+def convert(
+    folder: str | Path, labels: RealHandLabels, network: HandDiffusion, samples: int = SAMPLES, seed: int = 0
+) -> HandImages:
+    """Training images of some crops of a folder of real hands.
+
+    Args:
+        labels: of these crops, from :func:`read_labels`. network: conditioned on keypoints. seed: of its
+        noise.
+
+    Raises:
+        ValueError: a crop is missing, or its source unknown.
+    """
+    views = real_hand_views(labels)
+    lifted = lift_hands(network, views.view, views.condition, samples, STEPS, seed)
+    images = _labelled(labels, views, lifted)
+    to_crop = labels.crop_of_picture
+    for row, crop in enumerate(read_crops(folder, labels.names)):
+        images.image[row] = view_image(
+            crop,
+            views.to_crop[row],
+            views.to_picture[row],
+            float(views.view.half_extent[row]),
+            tuple(labels.sizes[row].tolist()),
+            to_crop[row],
+        )
+    return images
+
+
+def label_weight(weight: np.ndarray, sigma: np.ndarray, misfit: np.ndarray) -> np.ndarray:
+    """(n,) float32 in [0, 1]: how far a label is to be trusted, in 2D and in 3D.
+
+    Landmarks that no hand can have are not met by the lifted hand, which is always a valid one: of fists seen
+    from the knuckles, where the detector guesses, that tells more than anything the detector says itself.
+
+    Args:
+        weight: (n,) the label's own. sigma: (n, 21) of the lifted joints. misfit: (n,) mean distance of the
+            lifted joints' image from the landmarks, half extents; NaN counts as far too large.
+    """
+    certain = 1 / (1 + np.square(sigma).mean(1) / _TYPICAL_SIGMA**2)
+    possible = np.exp(-np.square(np.nan_to_num(misfit, nan=np.inf) / _TYPICAL_MISFIT))
+    return (weight * certain * possible).astype(np.float32)
+
+
+def write_shards(
+    real: str | Path,
+    output: str | Path,
+    network: HandDiffusion,
+    samples: int = SAMPLES,
+    seed: int = 0,
+    exclude: Collection[str] = (),
+) -> dict[str, int]:
+    """Convert a whole folder: ``output/train`` and ``output/held_back``, shards of 1024 hands in random order.
+
+    Args:
+        exclude: repositories that are left out. The two whose videos are measured on always are.
+
+    Returns:
+        Number of hands of each part.
+
+    Raises:
+        ValueError: ``real`` holds no such photos, or an unknown source. FileExistsError: a shard is there
+        already.
+    """
+    labels = read_labels(real)
+    source = source_numbers(labels.repositories)
+    counts = {}
+    for part in PARTS:
+        chosen = np.flatnonzero(np.isin(source, numbers_of_part(part, exclude)))
+        chosen = np.random.default_rng(seed).permutation(chosen)
+        counts[part] = len(chosen)
+        for number, start in enumerate(range(0, len(chosen), _SHARD)):
+            some = labels.rows(chosen[start : start + _SHARD])
+            settings = {
+                "made_by": "hand_real_images",
+                "samples": samples,
+                "steps": STEPS,
+                "focal_length": FOCAL_LENGTH,
+                "sources": [item.repository for item in SOURCES],
+                "names": some.names.tolist(),
+            }
+            shard = Path(output) / part / f"real_{number:03d}"
+            save_shard(shard, convert(real, some, network, samples, seed), seed, settings)
+    return counts
+
+
+def _labelled(labels: RealHandLabels, views: RealHandViews, lifted: LiftedHands) -> HandImages:
+    """All that is known of the hands, with black images."""
+    images = empty_hand_images(labels.count)
+    inside = views.condition.inside
+    values: dict[str, Tensor] = {
+        "points": views.view.points,
+        "depth": views.condition.depth,
+        "inside": inside,
+        "visible": lifted.visible & inside,
+        "half_extent": views.view.half_extent,
+        "joints": lifted.hands.joints,
+        "wrist": lifted.wrist,
+        "angles": lifted.hands.angles,
+        "proportions": lifted.hands.proportions,
+        "rotation": lifted.hands.rotation,
+        "sigma": lifted.sigma,
+    }
+    for name, value in values.items():
+        getattr(images, name)[:] = value.numpy()
+    images.weight[:] = label_weight(labels.weight, images.sigma, _misfit(images))
+    images.source[:] = source_numbers(labels.repositories)
+    return images
+
+
+def _misfit(images: HandImages) -> np.ndarray:
+    """(n,) mean distance of the projected joints from the points, half extents."""
+    joints = images.joints + images.wrist[:, None]
+    projected = joints[..., :2] / joints[..., 2:] / images.half_extent[:, None, None]
+    return np.linalg.norm(projected - images.points, axis=-1).mean(1)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="hand_real_images", description=__doc__.splitlines()[0])
+    parser.add_argument("--real", type=Path, required=True, help="folder of labels.npz and the tar files")
+    parser.add_argument("--output", type=Path, required=True, help="folder that gets train/ and held_back/")
+    parser.add_argument(
+        "--weights", type=Path, help="of the network that lifts; the shipped ones if left out"
+    )
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="of each hand's pose")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--exclude", action="append", default=[], help="source to leave out: owner/name")
+    options = parser.parse_args(arguments)
+    start = time.monotonic()
+    try:
+        network = load_network(options.weights or share_file(SHIPPED_MODEL), "hand_diffusion")
+        counts = write_shards(
+            options.real, options.output, network, options.samples, options.seed, options.exclude
+        )
+    except (ValueError, FileExistsError) as error:
+        parser.exit(2, f"hand_real_images: {error}\n")
+    made = ", ".join(f"{count} in {part}" for part, count in counts.items())
+    sys.stdout.write(f"{made}, in {time.monotonic() - start:.0f} s\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

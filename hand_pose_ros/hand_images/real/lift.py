@@ -1,0 +1,74 @@
+"""3D of hands of which only landmarks are known: samples of our own diffusion network, and their spread."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros.camera.keypoint_view import KeypointView
+from hand_pose_ros.estimator.diffusion.batch import lift
+from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
+from hand_pose_ros.estimator.metric_pose import COMMON_SPREAD, place_hands
+from hand_pose_ros.networks.condition import KeypointCondition
+from hand_pose_ros.networks.diffusion.network import HandDiffusion
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.temporal.window import samples_sigma
+from hand_pose_ros.synthetic.joint_visibility import joints_visible
+
+SAMPLES: Final = 16
+STEPS: Final = 4
+
+
+class LiftedHands(NamedTuple):
+    """n right hands in the frame of their views, lengths in anchor lengths.
+
+    hands: the fused, valid hand of each, fields (n, ...). sigma: (n, 21) standard deviation of its joints per
+    axis: the samples' spread, made true by the factor that the network carries, and what all samples have
+    wrong together. wrist: (n, 3) place before the camera that makes the joints fall onto the keypoints; NaN
+    where there is none. visible: (n, 21) bool, not hidden by the hand itself, as far as the lifted pose
+    tells.
+    """
+
+    hands: HandParameters
+    sigma: Tensor
+    wrist: Tensor
+    visible: Tensor
+
+
+@torch.no_grad()
+def lift_hands(
+    network: HandDiffusion,
+    view: KeypointView,
+    condition: KeypointCondition,
+    samples: int = SAMPLES,
+    steps: int | None = STEPS,
+    seed: int = 0,
+) -> LiftedHands:
+    """Lift n hands with the network that sees their keypoints only.
+
+    Args:
+        view, condition: of the same n hands. samples: for each of them, at least 2. steps: of DDIM.
+
+    Raises:
+        ValueError: fewer than two samples, which have no spread.
+    """
+    if samples < 2:
+        raise ValueError(f"samples must be at least 2, got {samples}")
+    lifted = lift(network, condition, samples, steps, seed)
+    weights = torch.full(lifted.samples.angles.shape[:2], 1 / samples)
+    hands = fuse_samples(lifted.samples, weights, "angles", network, lifted.encoded)
+    spread = samples_sigma(lifted.samples.joints) * network.spread_scale
+    sigma = (spread.square() + COMMON_SPREAD**2).sqrt()
+    wrist = torch.stack(
+        [
+            place_hands(joints, view.points[row], float(view.half_extent[row]), 1.0).root.position
+            for row, joints in enumerate(hands.joints)
+        ]
+    ).float()
+    in_camera = hands.joints + wrist[:, None]
+    placed = wrist.isfinite().all(-1)
+    visible = torch.zeros(in_camera.shape[:2], dtype=torch.bool)
+    visible[placed] = joints_visible(in_camera[placed], torch.ones(int(placed.sum())))
+    return LiftedHands(hands, sigma, wrist, visible)

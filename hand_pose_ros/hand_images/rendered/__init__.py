@@ -1,0 +1,1 @@
+"""Hand images drawn by the renderer."""

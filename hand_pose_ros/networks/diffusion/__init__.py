@@ -1,0 +1,1 @@
+"""The diffusion networks of hands and their regression baselines."""

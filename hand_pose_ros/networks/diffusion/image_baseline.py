@@ -1,0 +1,49 @@
+"""The baseline that sees the picture: image encoder and regression of a valid hand, no diffusion (paper, 2.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from torch import Tensor, nn
+
+from hand_pose_ros.networks.diffusion.baseline import HandRegressor, HandRegressorConfig
+from hand_pose_ros.networks.image.image_encoder import (
+    ImageEncoder,
+    ImageEncoderConfig,
+    ImageFeatures,
+    image_condition,
+)
+from hand_pose_ros.networks.network_config import NetworkConfig
+
+KIND: Final = "image_hand_regressor"
+"""Of the weight file."""
+
+
+@dataclass(frozen=True)
+class HandImageRegressorConfig(NetworkConfig):
+    """Everything that is needed to rebuild both networks; the regressor's condition has room for the encoder's."""
+
+    image: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
+    regressor: HandRegressorConfig = field(default_factory=HandRegressorConfig)
+
+    def __post_init__(self) -> None:
+        condition = replace(
+            self.regressor.condition, image_features=self.image.condition_size, image_joints=True
+        )
+        object.__setattr__(self, "regressor", replace(self.regressor, condition=condition))
+
+
+class HandImageRegressor(nn.Module):
+    """image: the encoder. regressor: the network that it is a condition of."""
+
+    def __init__(self, config: HandImageRegressorConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or HandImageRegressorConfig()
+        self.image = ImageEncoder(config.image)
+        self.regressor = HandRegressor(config.regressor)
+
+    def see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """See ``HandImageDiffusion.see``."""
+        seen = self.image(images)
+        return seen, image_condition(seen, half_extent)

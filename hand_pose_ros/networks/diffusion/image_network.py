@@ -1,0 +1,163 @@
+"""The estimator that also sees the picture: image encoder and diffusion network, trained and stored as one.
+
+Either condition may be absent: keypoints alone, the image alone, or both, as condition dropout has taught it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hand_pose_ros.networks.condition import Encoded, KeypointCondition
+from hand_pose_ros.networks.denoising.schedule import NoiseSchedule
+from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.image.image_encoder import (
+    ImageEncoder,
+    ImageEncoderConfig,
+    ImageFeatures,
+    image_condition,
+    normalised,
+)
+from hand_pose_ros.networks.network_config import NetworkConfig
+from hand_pose_ros.networks.weights import LoadedWeights, load_weights, restore
+
+KIND: Final = "image_hand_diffusion"
+"""Of the weight file."""
+
+
+@dataclass(frozen=True)
+class HandImageDiffusionConfig(NetworkConfig):
+    """Everything that is needed to rebuild both networks; the diffusion's condition has room for the encoder's."""
+
+    image: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
+    diffusion: HandDiffusionConfig = field(default_factory=HandDiffusionConfig)
+
+    def __post_init__(self) -> None:
+        condition = replace(
+            self.diffusion.condition,
+            image_features=self.image.condition_size,
+            image_joints=True,
+        )
+        object.__setattr__(self, "diffusion", replace(self.diffusion, condition=condition))
+
+
+class HandImageDiffusion(nn.Module):
+    """image: the encoder. diffusion: the network that it is a condition of."""
+
+    def __init__(self, config: HandImageDiffusionConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or HandImageDiffusionConfig()
+        self.image = ImageEncoder(config.image)
+        self.diffusion = HandDiffusion(config.diffusion)
+
+    @property
+    def crops(self) -> ImageEncoderConfig:
+        """How crops are to be cut."""
+        return self.config.image
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        """Of the diffusion."""
+        return self.diffusion.schedule
+
+    @property
+    def parametrisation(self) -> str:
+        """What the U-Net predicts."""
+        return self.diffusion.parametrisation
+
+    @property
+    def mean(self) -> Tensor:
+        """See ``HandDiffusion``."""
+        return self.diffusion.mean
+
+    @property
+    def scale(self) -> Tensor:
+        """See ``HandDiffusion``."""
+        return self.diffusion.scale
+
+    @property
+    def spread_scale(self) -> Tensor:
+        """See ``HandDiffusion``."""
+        return self.diffusion.spread_scale
+
+    def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
+        """See ``HandDenoiser``; ``image_features`` as :meth:`see` gives them."""
+        return self.diffusion.encode(keypoints, image_features)
+
+    def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
+        """See ``HandDenoiser``."""
+        return self.diffusion.denoise(noisy, t, encoded)
+
+    def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
+        """See ``HandDenoiser``."""
+        return self.diffusion.fit(standardised, encoded)
+
+    def see_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """See :class:`~hand_pose_ros.networks.diffusion.sampling.HandImageDenoiser`."""
+        device = self.mean.device
+        return self.see(normalised(crops, device), half_extent.to(device))
+
+    def see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """What the encoder sees in crops, and the condition (n, condition_size) that this is to the diffusion.
+
+        Args:
+            images: (n, 3, s, s), see :func:`~hand_pose_ros.networks.image.image_encoder.normalised`.
+            half_extent: (n,) of the crops' views.
+        """
+        seen = self.image(images)
+        return seen, image_condition(seen, half_extent)
+
+
+def load_hand_image_diffusion(path: str | Path) -> HandImageDiffusion:
+    """The networks in a weight file, on the CPU, for inference.
+
+    Raises:
+        ValueError: the file is missing, damaged, or of another network.
+    """
+    loaded = load_weights(path, KIND)
+    model = HandImageDiffusion(HandImageDiffusionConfig.from_dict(loaded.config))
+    restore(model, loaded)
+    return model.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def warm_start(network: nn.Module, loaded: LoadedWeights) -> list[str]:
+    """Start from the weights of a network that knows fewer conditions: tensors of the same name are copied.
+
+    Where a tensor has more columns than the stored one (its second axis), the new ones, which must be the last,
+    are zero: what comes in through them changes nothing until it is trained.
+
+    Returns:
+        The names of the network's tensors that the file does not have and that keep their first values.
+
+    Raises:
+        ValueError: a stored tensor has no counterpart, or one of another shape.
+    """
+    own = network.state_dict()
+    for name, tensor in loaded.tensors.items():
+        target = own.get(name)
+        fits = (
+            target is not None
+            and target.ndim == tensor.ndim
+            and all(
+                a == b or (axis == 1 and a > b)
+                for axis, (a, b) in enumerate(zip(target.shape, tensor.shape, strict=True))
+            )
+        )
+        if not fits:
+            shape = None if target is None else tuple(target.shape)
+            raise ValueError(
+                f"{loaded.path}: {name} {tuple(tensor.shape)} does not fit the network's {shape}"
+            )
+        if target.shape == tensor.shape:
+            target.copy_(tensor)
+        else:
+            target.zero_()
+            target[:, : tensor.shape[1]] = tensor.to(target)
+    return sorted(own.keys() - loaded.tensors.keys())

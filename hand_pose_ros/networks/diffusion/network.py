@@ -1,0 +1,115 @@
+"""The estimator's network: condition encoder, denoising U-Net, and IK head (diffusion + FK paper, 2.5 and 2.6).
+
+The data of the diffusion are the 63 coordinates of a right hand: relative to the wrist, in anchor lengths, in the
+canonical view, standardised. The paper calls the joints as the U-Net leaves them D, and the valid hand that the IK
+head makes of them D*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from hand_pose_ros import hand
+from hand_pose_ros.networks.condition import (
+    ConditionConfig,
+    ConditionEncoder,
+    Encoded,
+    KeypointCondition,
+)
+from hand_pose_ros.networks.denoising.schedule import (
+    PARAMETRISATIONS,
+    NoiseSchedule,
+    cosine_schedule,
+    linear_schedule,
+)
+from hand_pose_ros.networks.diffusion.unet1d import UNet1d
+from hand_pose_ros.networks.hand_head import HandHead, HandParameters
+from hand_pose_ros.networks.network_config import NetworkConfig
+
+SCHEDULES = {"linear": linear_schedule, "cosine": cosine_schedule}
+_MIN_SCALE = 0.05  # anchor lengths: the wrist is always zero and has no spread of its own
+
+
+@dataclass(frozen=True)
+class HandDiffusionConfig(NetworkConfig):
+    """Everything that is needed to rebuild the network.
+
+    steps: T of the diffusion. schedule: 'linear' or 'cosine'. parametrisation: what the U-Net predicts, the noise
+        ('epsilon', eq. 5) or the clean joints ('x0').
+    channels: of the U-Net. head_width, head_blocks: of the IK head.
+    """
+
+    steps: int = 50
+    schedule: str = "cosine"
+    parametrisation: str = "x0"
+    channels: tuple[int, ...] = (32, 48, 96)
+    head_width: int = 512
+    head_blocks: int = 2
+    condition: ConditionConfig = field(default_factory=ConditionConfig)
+
+    def __post_init__(self) -> None:
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule must be one of {tuple(SCHEDULES)}, got {self.schedule!r}")
+        if self.parametrisation not in PARAMETRISATIONS:
+            raise ValueError(
+                f"parametrisation must be one of {PARAMETRISATIONS}, got {self.parametrisation!r}"
+            )
+
+
+class HandDiffusion(nn.Module):
+    """Encoder, U-Net and IK head.
+
+    mean, scale: (21, 3) that standardise the joints. spread_scale: () factor on the samples' spread that makes it
+        the error's on held-out hands. schedule: of the noise.
+    """
+
+    def __init__(self, config: HandDiffusionConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or HandDiffusionConfig()
+        self.encoder = ConditionEncoder(config.condition)
+        self.unet = UNet1d(config.condition.joint_features, config.condition.width, config.channels)
+        self.head = HandHead(
+            3 * hand.NUM_JOINTS + config.condition.width, config.head_width, config.head_blocks
+        )
+        self.register_buffer("mean", torch.zeros(hand.NUM_JOINTS, 3))
+        self.register_buffer("scale", torch.ones(hand.NUM_JOINTS, 3))
+        self.register_buffer("spread_scale", torch.ones(()))
+        self.schedule: NoiseSchedule = SCHEDULES[config.schedule](config.steps)
+
+    @property
+    def parametrisation(self) -> str:
+        """What the U-Net predicts."""
+        return self.config.parametrisation
+
+    def set_statistics(self, joints: Tensor) -> None:
+        """Standardise by the mean and scale of normalised joints (n, 21, 3)."""
+        self.mean.copy_(joints.mean(0))
+        self.scale.copy_(joints.std(0).clamp(min=_MIN_SCALE))
+
+    def standardise(self, joints: Tensor) -> Tensor:
+        """Normalised joints (..., 21, 3) -> what is diffused."""
+        return (joints - self.mean) / self.scale
+
+    def joints(self, standardised: Tensor) -> Tensor:
+        """The inverse of :meth:`standardise`."""
+        return standardised * self.scale + self.mean
+
+    def encode(
+        self,
+        keypoints: KeypointCondition | None,
+        image_features: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Encoded:
+        """See :class:`ConditionEncoder`."""
+        return self.encoder(keypoints, image_features, generator)
+
+    def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
+        """The U-Net's prediction (n, 21, 3) for standardised noisy joints at steps ``t`` (n,)."""
+        return self.unet(noisy, t, *encoded)
+
+    def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
+        """The IK head: the valid hand behind standardised, possibly noisy joints (n, 21, 3)."""
+        return self.head(torch.cat((standardised.flatten(1), encoded.features), dim=-1))

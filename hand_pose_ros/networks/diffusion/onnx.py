@@ -1,0 +1,194 @@
+"""The diffusion network as ONNX graphs in one folder, for onnxruntime.
+
+    hand_export_onnx --weights diffusion.safetensors --output diffusion_onnx
+
+    encoder.onnx    points, depth, confidence, inside, half_extent [, image_features] -> features, joints
+    denoiser.onnx   noisy, t, features, joints -> prediction
+    head.onnx       standardised, features -> angles, proportions, rotation, joint_positions, rotations
+    image.onnx      crops, crop_half_extent -> features, points, depth, sigma, presence, image_features
+                    only of a network that sees pictures; crops (n, s, s, 3) uint8 BGR
+    model.json      everything else that a sampler needs, and the graphs' checksums
+
+The first axis of everything is the hands or samples, any number; ``t`` may also be one step for all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from hand_pose_ros import hand
+from hand_pose_ros.common.atomic_file import write_text_atomically
+from hand_pose_ros.networks.condition import Encoded, KeypointCondition
+from hand_pose_ros.networks.diffusion.image_network import KIND as IMAGE_KIND
+from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion, load_hand_image_diffusion
+from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
+from hand_pose_ros.networks.diffusion.unet1d_rows import RowUNet1d
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.image.image_encoder import ImageFeatures, normalised
+from hand_pose_ros.networks.onnx_graph import checksum, export_graph
+from hand_pose_ros.networks.weights import load_weights, restore
+
+FORMAT_VERSION: Final = 1
+KIND: Final = "hand_diffusion"
+KINDS: Final = (KIND, IMAGE_KIND)
+METADATA_FILE: Final = "model.json"
+GRAPHS: Final = ("encoder", "denoiser", "head")
+CONDITION_INPUTS: Final = KeypointCondition._fields
+IMAGE_INPUT: Final = "image_features"
+IMAGE_GRAPH: Final = "image"
+CROP_INPUTS: Final = ("crops", "crop_half_extent")
+IMAGE_OUTPUTS: Final = (*ImageFeatures._fields, IMAGE_INPUT)
+HEAD_OUTPUTS: Final = ("angles", "proportions", "rotation", "joint_positions", "rotations")
+"""In the order of :class:`~hand_pose_ros.networks.hand_head.HandParameters`."""
+_EXAMPLES: Final = 3  # any number but 1, which the tracer might take for a constant
+
+
+class _Encoder(nn.Module):
+    def __init__(self, model: HandDiffusion) -> None:
+        super().__init__()
+        self.encoder = model.encoder
+
+    def forward(self, *inputs: Tensor) -> Encoded:
+        keypoints, image = inputs[: len(CONDITION_INPUTS)], inputs[len(CONDITION_INPUTS) :]
+        return self.encoder(KeypointCondition(*keypoints), *image)
+
+
+class _Image(nn.Module):
+    def __init__(self, model: HandImageDiffusion) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, crops: Tensor, half_extent: Tensor) -> tuple[Tensor, ...]:
+        seen, condition = self.model.see(normalised(crops), half_extent)
+        return (*seen, condition)
+
+
+class _Head(nn.Module):
+    def __init__(self, model: HandDiffusion) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, standardised: Tensor, features: Tensor) -> HandParameters:
+        return self.model.fit(standardised, Encoded(features, standardised))
+
+
+def graphs_of(kind: str) -> tuple[str, ...]:
+    """The names of the graphs that an export of this kind has."""
+    return (*GRAPHS, IMAGE_GRAPH) if kind == IMAGE_KIND else GRAPHS
+
+
+def export_onnx(network: HandDiffusion | HandImageDiffusion, folder: str | Path) -> None:
+    """Write the graphs and the metadata of ``network`` into ``folder``, which is made if needed.
+
+    The metadata come last: until they are there, or while they do not fit the graphs, the folder is no export.
+
+    Raises:
+        ValueError: ``folder`` is a file.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} must be a folder, it is a file")
+    network = _on_cpu(network)
+    sees = isinstance(network, HandImageDiffusion)
+    model = network.diffusion if sees else network
+    count, width, image = _EXAMPLES, model.config.condition.width, model.config.condition.image_features
+    keypoints = {
+        "points": torch.zeros(count, hand.NUM_JOINTS, 2),
+        "depth": torch.zeros(count, hand.NUM_JOINTS),
+        "confidence": torch.ones(count, hand.NUM_JOINTS),
+        "inside": torch.ones(count, hand.NUM_JOINTS, dtype=torch.bool),
+        "half_extent": torch.full((count,), 0.2),
+    }
+    condition = {**keypoints, IMAGE_INPUT: torch.zeros(count, image)} if image else keypoints
+    joints = torch.zeros(count, hand.NUM_JOINTS, 3)
+    features = torch.zeros(count, width)
+    noisy = {
+        "noisy": joints,
+        "t": torch.zeros(count, dtype=torch.long),
+        "features": features,
+        "joints": torch.zeros(count, hand.NUM_JOINTS, model.config.condition.joint_features),
+    }
+    unet = RowUNet1d(model.unet, model.schedule.steps)
+    export_graph(_Encoder(model), condition, ("features", "joints"), folder / "encoder.onnx")
+    export_graph(unet, noisy, ("prediction",), folder / "denoiser.onnx", {"t": "steps"})
+    fitted = {"standardised": joints, "features": features}
+    export_graph(_Head(model), fitted, HEAD_OUTPUTS, folder / "head.onnx")
+    if sees:
+        size = network.crops.size_px
+        crops = torch.zeros(count, size, size, 3, dtype=torch.uint8)
+        inputs = dict(zip(CROP_INPUTS, (crops, keypoints["half_extent"]), strict=True))
+        export_graph(_Image(network), inputs, IMAGE_OUTPUTS, folder / f"{IMAGE_GRAPH}.onnx")
+    kind = IMAGE_KIND if sees else KIND
+    metadata = {
+        "format_version": FORMAT_VERSION,
+        "kind": kind,
+        "config": model.config.to_dict(),
+        "parametrisation": model.parametrisation,
+        "betas": model.schedule.betas.tolist(),
+        "mean": model.mean.tolist(),
+        "scale": model.scale.tolist(),
+        "spread_scale": model.spread_scale.item(),
+        "sha256": {name: checksum(folder / f"{name}.onnx") for name in graphs_of(kind)},
+    }
+    if sees:
+        metadata["crops"] = network.crops.to_dict()
+    write_text_atomically(folder / METADATA_FILE, json.dumps(metadata, indent=1) + "\n")
+
+
+def load_hand_diffusion(path: str | Path) -> HandDiffusion:
+    """The network in a weight file, on the CPU, for inference.
+
+    Raises:
+        ValueError: the file is missing, damaged, or of another network.
+    """
+    loaded = load_weights(path, KIND)
+    model = HandDiffusion(HandDiffusionConfig.from_dict(loaded.config))
+    restore(model, loaded)
+    return model.eval().requires_grad_(False)
+
+
+def load_denoising_network(path: str | Path) -> HandDiffusion | HandImageDiffusion:
+    """The network in a weight file of either kind, on the CPU, for inference.
+
+    Raises:
+        ValueError: the file is missing, damaged, or of another network.
+    """
+    kind = load_weights(path).kind
+    return load_hand_image_diffusion(path) if kind == IMAGE_KIND else load_hand_diffusion(path)
+
+
+def _on_cpu(model: HandDiffusion | HandImageDiffusion) -> HandDiffusion | HandImageDiffusion:
+    """A copy for inference, so that neither mode nor place of the original change."""
+    copy = type(model)(model.config)
+    copy.load_state_dict(model.state_dict())
+    return copy.eval().requires_grad_(False)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="hand_export_onnx",
+        description="Write the diffusion estimator's network as ONNX graphs, for backend 'onnxruntime'.",
+    )
+    parser.add_argument("--weights", required=True, help="weight file (.safetensors) of either kind")
+    parser.add_argument("--output", required=True, help="folder for the graphs and model.json")
+    arguments = parser.parse_args(argv)
+    try:
+        network = load_denoising_network(arguments.weights)
+        export_onnx(network, arguments.output)
+    except ValueError as error:
+        parser.error(str(error))
+    graphs = graphs_of(IMAGE_KIND if isinstance(network, HandImageDiffusion) else KIND)
+    size = sum(file.stat().st_size for file in Path(arguments.output).glob("*.onnx"))
+    sys.stdout.write(f"{arguments.output}: {', '.join(graphs)}, {size / 1e6:.1f} MB\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

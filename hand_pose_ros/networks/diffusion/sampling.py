@@ -1,0 +1,96 @@
+"""Samples of a hand from the diffusion network, whatever runs it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hand_pose_ros import hand
+from hand_pose_ros.networks.condition import Encoded, KeypointCondition
+from hand_pose_ros.networks.denoising.linear_steps import step_weights
+from hand_pose_ros.networks.denoising.samplers import spaced_steps
+from hand_pose_ros.networks.denoising.schedule import NoiseSchedule
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, ImageFeatures
+
+
+class HandDenoiser(Protocol):
+    """What :class:`~hand_pose_ros.networks.diffusion.network.HandDiffusion` is to a sampler.
+
+    schedule, parametrisation: of the diffusion. mean, scale: (21, 3), see ``HandDiffusion``.
+    """
+
+    schedule: NoiseSchedule
+    parametrisation: str
+    mean: Tensor
+    scale: Tensor
+
+    def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
+        """Once per hand."""
+
+    def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
+        """Standardised noisy joints (n, 21, 3) at steps (n,) -> the prediction (n, 21, 3)."""
+
+    def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
+        """Standardised joints (n, 21, 3) -> valid hands."""
+
+
+class HandImageDenoiser(HandDenoiser, Protocol):
+    """A :class:`HandDenoiser` that can be told of pictures, too.
+
+    crops: how they are cut, see :func:`~hand_pose_ros.camera.hand_crop.hand_crop`.
+    """
+
+    crops: ImageEncoderConfig
+
+    def see_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """What is seen in crops (n, s, s, 3) uint8 BGR of views of ``half_extent`` (n,): as it is, and as the
+        ``image_features`` (n, condition_size) of :meth:`encode`."""
+
+
+def antithetic_noise(samples: int, generator: torch.Generator) -> Tensor:
+    """Standard normal x_T (samples, 21, 3); the second half is the first with its sign changed.
+
+    Each sample alone is as random as ever, while the mean of all has less noise of its own.
+    """
+    half = torch.randn(-(-samples // 2), hand.NUM_JOINTS, 3, generator=generator, device=generator.device)
+    return torch.cat((half, -half))[:samples]
+
+
+@torch.no_grad()
+def sample_joints(
+    denoiser: HandDenoiser,
+    encoded: Encoded,
+    noise: Tensor,
+    steps: int | None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Standardised joints (n, S, 21, 3) of n hands.
+
+    Args:
+        noise: (S, 21, 3) or (n, S, 21, 3) standard normal; the same noise gives the same samples.
+        steps: of DDIM; None for ancestral sampling (eq. 6) over all steps, which needs the generator.
+        generator: on the device of ``noise``.
+
+    Raises:
+        ValueError: more steps than the diffusion has, or no generator where one is needed.
+    """
+    if steps is None and generator is None:
+        raise ValueError("ancestral sampling needs a generator")
+    hands, samples = len(encoded.features), noise.shape[-3]
+    x = noise.expand(hands, samples, hand.NUM_JOINTS, 3).flatten(0, 1)
+    every = encoded.repeat(samples)
+    total = denoiser.schedule.steps
+    walk = tuple(spaced_steps(total, total if steps is None else steps))
+    weights = step_weights(denoiser.schedule, walk, denoiser.parametrisation, ancestral=steps is None)
+    for step, weight in zip(walk, weights, strict=True):
+        t = torch.full((len(x),), step, dtype=torch.long, device=x.device)
+        x = weight.of_x * x + weight.of_prediction * denoiser.denoise(x, t, every)
+        if weight.of_noise:
+            x = x + weight.of_noise * torch.randn(
+                x.shape, generator=generator, dtype=x.dtype, device=x.device
+            )
+    return x.unflatten(0, (hands, samples))

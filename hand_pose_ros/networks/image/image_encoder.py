@@ -1,0 +1,142 @@
+"""The image encoder: a crop of a right hand in the canonical view -> features, 2.5D keypoints, presence.
+
+ResNet features after average pooling and one hidden layer (diffusion + FK paper, 2.1), and beside them the latent
+2.5D heatmaps of :mod:`hand_pose_ros.networks.image.heatmap_head`, which keep the places that pooling loses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hand_pose_ros import hand
+from hand_pose_ros.networks.condition import IMAGE_JOINT_FEATURES, log_field
+from hand_pose_ros.networks.image.heatmap_head import HeatmapHead
+from hand_pose_ros.networks.image.resnet import DEPTHS, STRIDES, ResNet
+from hand_pose_ros.networks.network_config import NetworkConfig
+
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's RGB, in [0, 1]
+
+
+class ImageFeatures(NamedTuple):
+    """What the encoder sees in n crops.
+
+    features: (n, features). points: (n, 21, 2) joints in half extents of the crop's view. depth: (n, 21) relative
+    to the wrist, anchor lengths, positive = away. sigma: (n, 21) mean absolute error that is expected of x and of
+    y, half extents. presence: (n,) logit that the crop shows a right hand about where the view expects one.
+    """
+
+    features: Tensor
+    points: Tensor
+    depth: Tensor
+    sigma: Tensor
+    presence: Tensor
+
+
+class ImageFeaturesAndHeat(NamedTuple):
+    """:class:`ImageFeatures` and what training also looks at.
+
+    log_heat: (n, 21, h, w) logarithms of heatmaps over the crop, each of which sums to 1.
+    """
+
+    features: Tensor
+    points: Tensor
+    depth: Tensor
+    sigma: Tensor
+    presence: Tensor
+    log_heat: Tensor
+
+
+@dataclass(frozen=True)
+class ImageEncoderConfig(NetworkConfig):
+    """Everything that is needed to rebuild the encoder, and to cut its crops.
+
+    depth: of the ResNet. features: width of the hidden layer. head_channels: of the heatmap head.
+    size_px, margin: of the crops, which span +-margin half extents of the view.
+    projection: width of the contrastive loss' own layers, which only training uses; 0 for none.
+    """
+
+    depth: int = 18
+    features: int = 256
+    head_channels: int = 96
+    size_px: int = 128
+    margin: float = 1.5
+    projection: int = 0
+
+    def __post_init__(self) -> None:
+        if self.depth not in DEPTHS:
+            raise ValueError(f"depth must be one of {DEPTHS}, got {self.depth}")
+        if self.projection < 0 or self.projection % 2:
+            raise ValueError(f"projection must be even and not negative, got {self.projection}")
+        if self.features < 1 or self.head_channels < 1 or not self.margin > 0:
+            raise ValueError(f"features, head_channels and margin must be positive, got {self}")
+        if self.size_px < STRIDES[-1] or self.size_px % STRIDES[-1]:
+            raise ValueError(f"size_px must be a multiple of {STRIDES[-1]}, got {self.size_px}")
+
+    @property
+    def condition_size(self) -> int:
+        """Numbers per hand that :func:`image_condition` gives."""
+        return self.features + 1 + IMAGE_JOINT_FEATURES * hand.NUM_JOINTS
+
+
+class ImageEncoder(nn.Module):
+    """Crops -> :class:`ImageFeatures`."""
+
+    def __init__(self, config: ImageEncoderConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or ImageEncoderConfig()
+        self.resnet = ResNet(config.depth)
+        self.heatmaps = HeatmapHead(self.resnet.channels, config.head_channels)
+        self.hidden = nn.Sequential(nn.Linear(self.resnet.channels[-1], config.features), nn.SiLU())
+        self.present = nn.Linear(config.features, 1)
+        if config.projection:
+            self.projection = nn.Sequential(
+                nn.Linear(config.features, config.features),
+                nn.SiLU(),
+                nn.Linear(config.features, config.projection),
+            )
+
+    def forward(self, images: Tensor) -> ImageFeatures:
+        """``images``: (n, 3, s, s) of :func:`normalised`, s a multiple of 32. Results have 32 bits."""
+        return ImageFeatures(*self.with_heat(images)[:-1])
+
+    def with_heat(self, images: Tensor) -> ImageFeaturesAndHeat:
+        """As :meth:`forward`, with the heatmaps that the points were read off."""
+        maps = self.resnet(images)
+        features = self.hidden(maps[-1].mean((-2, -1)))
+        seen = self.heatmaps(maps)
+        margin = self.config.margin
+        return ImageFeaturesAndHeat(
+            features.float(),
+            seen.points * margin,
+            seen.depth - seen.depth[:, :1],
+            seen.log_sigma.exp() * margin,
+            self.present(features).float()[:, 0],
+            seen.log_heat,
+        )
+
+
+def normalised(images: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:
+    """(n, s, s, 3) uint8 BGR -> (n, 3, s, s) float32 RGB as the encoder takes it, its channels last in memory."""
+    images = torch.as_tensor(images).to(device).flip(-1).float()
+    mean, deviation = (255 * images.new_tensor(values) for values in (_MEAN, _DEVIATION))
+    return ((images - mean) / deviation).permute(0, 3, 1, 2)
+
+
+def image_condition(seen: ImageFeatures, half_extent: Tensor) -> Tensor:
+    """What the diffusion network is told of n crops, (n, condition_size).
+
+    The features, the field of view, and for each joint x, y, depth and the logarithm of sigma. The features are
+    trained by what the diffusion makes of them; the joints are not, their own labels being better teachers.
+
+    Args:
+        half_extent: (n,) of the crops' views.
+    """
+    joints = torch.cat((seen.points, seen.depth[..., None], seen.sigma.log()[..., None]), dim=-1).detach()
+    return torch.cat(
+        (seen.features, log_field(half_extent)[:, None].to(seen.features), joints.flatten(1)), dim=-1
+    )

@@ -1,0 +1,71 @@
+"""The temporal transformer as an ONNX graph, for onnxruntime: a window in, the newest frame's hand out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from hand_pose_ros import hand
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.onnx_graph import export_graph
+from hand_pose_ros.networks.temporal.transformer import TemporalConfig, TemporalTransformer
+from hand_pose_ros.networks.temporal.window import HandWindow
+from hand_pose_ros.networks.weights import load_weights, restore
+
+KIND: Final = "temporal"
+"""Of the weight file."""
+GRAPH_FILE: Final = "temporal.onnx"
+GRAPH_VERSION: Final = 1
+GRAPH_INPUTS: Final = (*HandWindow._fields, "proportions")
+"""Fields of a window of as many frames as the network was trained for, and the proportions of the tracks."""
+GRAPH_OUTPUTS: Final = tuple(f"newest_{name}" for name in HandParameters._fields)
+_EXAMPLES: Final = 3  # any number but 1, which the tracer might take for a constant
+
+
+class _Newest(nn.Module):
+    def __init__(self, model: TemporalTransformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        hands = self.model(HandWindow(*inputs[:-1]), inputs[-1], newest_only=True)
+        return tuple(value[:, 0] for value in hands)
+
+
+def export_temporal(model: TemporalTransformer, path: str | Path) -> None:
+    """Write the graph: inputs ``GRAPH_INPUTS``, outputs ``GRAPH_OUTPUTS``, (n, ...)."""
+    copy = TemporalTransformer(model.config)
+    copy.load_state_dict(model.state_dict())
+    copy = copy.eval().requires_grad_(False)
+    count, frames = _EXAMPLES, model.config.window
+    window = HandWindow(
+        stamps_s=torch.linspace(-0.5, 0.0, frames).expand(count, -1).contiguous(),
+        valid=torch.ones(count, frames, dtype=torch.bool),
+        joints=torch.zeros(count, frames, hand.NUM_JOINTS, 3),
+        sigma=torch.full((count, frames, hand.NUM_JOINTS), 0.05),
+        angles=torch.zeros(count, frames, hand.NUM_ANGLES),
+        rotation=torch.eye(3).expand(count, frames, 3, 3).contiguous(),
+    )
+    inputs = window._asdict() | {"proportions": torch.ones(count, hand.NUM_BONES)}
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    export_graph(_Newest(copy), inputs, GRAPH_OUTPUTS, Path(path))
+
+
+def load_temporal(path: str | Path) -> TemporalTransformer:
+    """The network in a weight file, on the CPU, for inference.
+
+    Raises:
+        ValueError: the file is missing, damaged, or holds another network.
+    """
+    loaded = load_weights(path, KIND)
+    model = TemporalTransformer(TemporalConfig.from_dict(loaded.config))
+    restore(model, loaded)
+    return model.eval().requires_grad_(False)
+
+
+def hand_parameters(outputs: list[Tensor]) -> HandParameters:
+    """What the graph gives, (n, ...), as hands of one frame each, (n, 1, ...)."""
+    return HandParameters(*(value[:, None] for value in outputs))

@@ -1,0 +1,1 @@
+"""The demo: plays a source through the nodes and records what they publish."""

@@ -1,0 +1,313 @@
+"""The demo: a video through the real nodes over real DDS, and what they saw as a video, a picture and a bag.
+
+It starts `video_player` and `hand_estimator` as processes on a ROS domain of their own, records all their topics,
+and ends with the source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from lifecycle_msgs.msg import Transition
+
+from hand_pose_ros.camera.calibration_yaml import load_calibration
+from hand_pose_ros.common.share import share_file
+from hand_pose_ros.ros.demo.node import NAMESPACE, DemoNode
+from hand_pose_ros.ros.demo.pace import adapted_rate_hz, sustainable_rate_hz
+from hand_pose_ros.ros.demo.processes import GraphProcess, own_domain
+from hand_pose_ros.ros.demo.recording import RecordingWriter
+from hand_pose_ros.ros.demo.source import DemoSource, inspect_source
+from hand_pose_ros.ros.demo.status_line import StatusLine
+from hand_pose_ros.ros.demo.summary import Outcome, OutputFiles, latency_text, write_outputs
+from hand_pose_ros.ros.shared.process import run_node
+from hand_pose_ros.video.sources import CLIP, SourceError
+
+_DEFAULT_FOV_DEG: Final = 60.0
+_WARM_UP_HZ: Final = 4.0
+_WARM_UP_FRAMES: Final = 8
+_COLD_FRAMES: Final = 2  # the first ones take longer: models are loaded lazily
+_FIRST_FRAME_TIMEOUT_S: Final = 60.0
+_DRAIN_S: Final = 3.0
+_TICK_S: Final = 0.1
+_ADAPT_S: Final = 1.0
+INTERRUPTED: Final = 130
+
+
+class DemoError(RuntimeError):
+    """Something that ends the demo, in words for the user."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Entry point of the process."""
+    options = _parse(args)
+    status = StatusLine(sys.stdout)
+    try:
+        return _run(options, status)
+    except KeyboardInterrupt:
+        status.say("interrupted")
+        return INTERRUPTED
+    except (DemoError, SourceError, OSError, ValueError) as error:
+        status.clear()
+        sys.stderr.write(f"The demo failed: {error}\n")
+        return 1
+
+
+def _parse(args: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument(
+        "--input",
+        default=CLIP,
+        help="'clip' (the package's rendered clip, whose truth is known), a webcam's number, or the path of a "
+        "video, a folder of images or a rosbag2",
+    )
+    parser.add_argument("--output", type=Path, default=Path("out"), help="folder for what it leaves behind")
+    parser.add_argument(
+        "--calibration", default="", help="calibration file of the camera, as camera_calibration's"
+    )
+    parser.add_argument(
+        "--fov", type=float, default=0.0, help="horizontal field of view in degrees, in its place"
+    )
+    parser.add_argument(
+        "--condition",
+        default="",
+        help="what the estimator is told of a hand: its landmarks (keypoints), its picture (image), or both",
+    )
+    parser.add_argument("--domain-id", type=int, help="ROS domain to run on; a free one by default")
+    options = parser.parse_args(args)
+    if options.calibration and options.fov:
+        parser.error("a calibration and a field of view exclude each other")
+    return options
+
+
+def _run(options: argparse.Namespace, status: StatusLine) -> int:
+    source = inspect_source(options.input or CLIP, status.update)
+    camera, note = _camera_parameters(options, source)
+    files = OutputFiles(options.output.resolve())
+    files.prepare()
+    with own_domain(options.domain_id) as domain_id:
+        status.say(
+            f"Playing {source.name} through video_player and hand_estimator, ROS_DOMAIN_ID={domain_id}."
+        )
+        if note:
+            status.say(note)
+        estimate = {"condition": options.condition} if options.condition else {}
+        with _graph(source, camera, estimate, files.folder) as (player, estimator):
+            session = _Session(source, player, estimator, files, status)
+            run_node(DemoNode, session.play, args=[])
+        outcome = session.outcome
+        if outcome is None:  # run_node ends quietly on Ctrl-C
+            raise KeyboardInterrupt
+    status.update("writing the video and the picture ...")
+    text, hand_found = write_outputs(files, source, NAMESPACE, outcome)
+    status.say(text)
+    if not hand_found and source.is_clip and outcome.complete:
+        raise DemoError(
+            f"no hand was found, though each frame shows one; the nodes' logs are in {files.folder}"
+        )
+    return 0
+
+
+def _camera_parameters(options: argparse.Namespace, source: DemoSource) -> tuple[dict[str, Any], str]:
+    """The player's calibration parameters, and what the user has to know about them."""
+    if options.calibration:
+        load_calibration(options.calibration)  # tells now what is wrong with it
+        return {"calibration_file": str(Path(options.calibration).resolve())}, ""
+    if options.fov:
+        return {"horizontal_fov_deg": options.fov}, ""
+    if source.calibrated:
+        return {}, ""
+    return {"horizontal_fov_deg": _DEFAULT_FOV_DEG}, (
+        f"Its camera's calibration is not known: a horizontal field of view of {_DEFAULT_FOV_DEG:.0f} degrees is "
+        "assumed, and distances are as right as that. Better: CALIBRATION=camera.yaml, or FOV=degrees."
+    )
+
+
+@contextmanager
+def _graph(
+    source: DemoSource, camera: dict[str, Any], estimate: dict[str, Any], folder: Path
+) -> Iterator[tuple[GraphProcess, GraphProcess]]:
+    """The two nodes as processes, which are gone afterwards.
+
+    Args:
+        camera, estimate: parameters of the player and of the estimator.
+    """
+    spec = (
+        source.spec
+        if source.is_clip or source.rate_hz is None
+        else str(Path(source.spec).expanduser().resolve())
+    )
+    play = {"source": spec, "wait_for_subscriber": True, **camera}
+    if source.rate_hz is not None:
+        play |= {"rate_hz": min(_WARM_UP_HZ, source.rate_hz), "loop": True}
+    # One hand is looked for where one is known to be: MediaPipe searches anew in every frame for a second one.
+    estimate = estimate | ({"max_hands": 1} if source.is_clip else {})
+    modules = "hand_pose_ros.ros.video_player.node", "hand_pose_ros.ros.hand_estimator.process"
+    processes: list[GraphProcess] = []
+    try:
+        processes.append(GraphProcess(modules[0], NAMESPACE, folder / "video_player.log", play))
+        parameter_file = share_file("config/estimator.yaml")
+        log = folder / "hand_estimator.log"
+        processes.append(GraphProcess(modules[1], NAMESPACE, log, estimate, parameter_file))
+        yield processes[0], processes[1]
+    finally:
+        for process in processes:
+            process.end()
+
+
+class _Session:
+    """One playing, from the nodes' start to the source's end; ``outcome`` is None until then."""
+
+    def __init__(
+        self,
+        source: DemoSource,
+        player: GraphProcess,
+        estimator: GraphProcess,
+        files: OutputFiles,
+        status: StatusLine,
+    ) -> None:
+        self._source = source
+        self._player = player
+        self._estimator = estimator
+        self._files = files
+        self._status = status
+        self._began_s = time.monotonic()
+        self._stopping = False
+        self.outcome: Outcome | None = None
+
+    def play(self, node: DemoNode) -> int:
+        """Bring the graph up, play and record; the exit code is 0."""
+        self._status.update("the nodes start ...")
+        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+            if not node.change_state("hand_estimator", transition, self._preparing):
+                raise DemoError(f"hand_estimator did not get ready:\n{self._estimator.last_words()}")
+        with RecordingWriter(self._files.bag) as writer:
+            rate_hz = self._warm_up(node) if self._source.rate_hz is not None else None
+            try:
+                with self._ended_by_interrupt():
+                    self._begin(node, writer, rate_hz)
+                    complete = self._watch(node, rate_hz)
+            finally:
+                node.record(None)  # before the writer closes
+        seconds = time.monotonic() - self._began_s
+        if self._estimator.end() != 0:
+            raise DemoError(f"hand_estimator did not end well:\n{self._estimator.last_words()}")
+        self.outcome = Outcome(node.latencies, seconds, complete)
+        return 0
+
+    # --- phases ------------------------------------------------------------------------------------------------
+
+    def _warm_up(self, node: DemoNode) -> float:
+        """Play a few frames to see how long one takes; return the rate for the whole."""
+        node.set_parameters_of("video_player", {"loop": True}, self._preparing)  # finds the service
+        node.record(None)
+        deadline_s = time.monotonic() + _FIRST_FRAME_TIMEOUT_S
+        while node.progress.shown < _COLD_FRAMES + _WARM_UP_FRAMES:
+            self._preparing()
+            if node.progress.shown == 0 and time.monotonic() > deadline_s:
+                raise DemoError(
+                    f"hand_estimator processes nothing. It says: {node.estimator_says or 'nothing'}"
+                )
+            time.sleep(_TICK_S)
+        return sustainable_rate_hz(node.progress.busy_s[_COLD_FRAMES:], self._source.rate_hz)
+
+    def _begin(self, node: DemoNode, writer: RecordingWriter, rate_hz: float | None) -> None:
+        """Record from the source's first frame on, right after a frame of the warm-up has been dealt with."""
+        newest_ns, deadline_s = node.progress.last_shown_ns, time.monotonic() + _DRAIN_S
+        while rate_hz is not None and time.monotonic() < deadline_s:
+            if node.progress.idle and node.progress.last_shown_ns != newest_ns:
+                break
+            time.sleep(0.001)
+        node.record(writer)
+        self._began_s = time.monotonic()
+        if rate_hz is not None:
+            values = {"loop": False, "rate_hz": rate_hz, "start_s": 0.0}
+            node.set_parameters_of("video_player", values, self._playing)
+
+    def _watch(self, node: DemoNode, rate_hz: float | None) -> bool:
+        """Wait for the source's end, or Ctrl-C; return whether it was the end."""
+        sustainable_hz = rate_hz
+        adapt_at_s, missed = time.monotonic() + _ADAPT_S, 0
+        while self._playing():
+            self._check(node)
+            self._status.update(self._progress_text(node))
+            if rate_hz is not None and time.monotonic() > adapt_at_s:
+                before_hz = rate_hz
+                rate_hz = adapted_rate_hz(before_hz, sustainable_hz, node.progress.missed > missed)
+                missed = node.progress.missed
+                if rate_hz != before_hz:
+                    node.set_parameters_of("video_player", {"rate_hz": rate_hz}, self._playing)
+                adapt_at_s = time.monotonic() + _ADAPT_S
+            time.sleep(_TICK_S)
+        complete = not self._stopping
+        if complete and self._player.exit_code != 0:
+            raise DemoError(f"video_player stopped:\n{self._player.last_words()}")
+        self._player.end()
+        deadline_s = time.monotonic() + _DRAIN_S
+        while not node.progress.idle and time.monotonic() < deadline_s:
+            self._check(node)
+            time.sleep(_TICK_S)
+        return complete
+
+    # --- what is looked at all the time ------------------------------------------------------------------------
+
+    def _preparing(self) -> bool:
+        self._check()
+        self._status.update(f"the nodes start ... {time.monotonic() - self._began_s:.0f} s")
+        return True
+
+    def _playing(self) -> bool:
+        """Whether the source goes on: it may end at any moment, in the middle of a service call too."""
+        self._check()
+        return self._player.exit_code is None and not self._stopping
+
+    def _check(self, node: DemoNode | None = None) -> None:
+        """Raise if something is broken."""
+        if self._estimator.exit_code is not None:
+            raise DemoError(f"hand_estimator stopped by itself:\n{self._estimator.last_words()}")
+        if self._player.exit_code not in (None, 0):
+            raise DemoError(f"video_player stopped:\n{self._player.last_words()}")
+        if node is not None and node.failure is not None:
+            raise DemoError(f"the recording failed: {node.failure}")
+
+    def _progress_text(self, node: DemoNode) -> str:
+        progress = node.progress
+        of_all = f" of {self._source.frames}" if self._source.frames else ""
+        parts = [
+            f"{time.monotonic() - self._began_s:5.1f} s",
+            f"frame {progress.images}{of_all}",
+            f"{progress.rate_hz:4.1f} fps",
+            latency_text(node.latencies),
+            f"{node.hands} hand{'' if node.hands == 1 else 's'}",
+        ]
+        if progress.missed:
+            parts.append(f"{progress.missed} passed over")
+        if node.estimator_says:
+            parts.append(node.estimator_says)
+        return " | ".join(part for part in parts if part)
+
+    @contextmanager
+    def _ended_by_interrupt(self) -> Iterator[None]:
+        """Ctrl-C ends the playing in order; the second one ends the demo."""
+
+        def stop(number: int, frame: object) -> None:
+            if self._stopping:
+                raise KeyboardInterrupt
+            self._stopping = True
+
+        previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

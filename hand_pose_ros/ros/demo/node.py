@@ -1,0 +1,158 @@
+"""The demo's own node: records all topics, steers the other nodes by their services, watches how they do."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseArray, PoseWithCovarianceStamped
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.client import Client
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
+
+from hand_pose_ros import hand
+from hand_pose_ros.ros.demo.progress import Progress
+from hand_pose_ros.ros.demo.recording import RecordingWriter, header_stamp_ns
+
+NAMESPACE: Final = "/hand_pose"
+_QOS: Final = QoSProfile(depth=100)
+_POLL_S: Final = 0.05
+_MATCHING_S: Final = 0.5  # a response to a client that the service does not know yet would be lost
+_TYPES: Final = {
+    f"{NAMESPACE}/image": Image,
+    f"{NAMESPACE}/camera_info": CameraInfo,
+    f"{NAMESPACE}/hands": PointCloud2,
+    **{
+        f"{NAMESPACE}/{side}/{topic}": kind
+        for side in hand.SIDES
+        for topic, kind in {
+            "joints": PoseArray,
+            "joint_states": JointState,
+            "wrist": PoseWithCovarianceStamped,
+        }.items()
+    },
+    f"{NAMESPACE}/markers": MarkerArray,
+    f"{NAMESPACE}/image_overlay": Image,
+    "/tf": TFMessage,
+    "/diagnostics": DiagnosticArray,
+}
+
+
+class DemoNode(Node):
+    """Subscribes to everything at once; what comes is recorded from :meth:`record` on.
+
+    Callbacks run in an executor's thread, everything else is called from the main thread.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("demo", namespace=NAMESPACE)
+        self.progress = Progress()
+        self.hands = 0
+        """How many are in the newest image."""
+        self.latencies: dict[str, str] = {}
+        """The newest values of the estimator's latency status."""
+        self.estimator_says = ""
+        """The newest messages of its statuses that are not OK."""
+        self.failure: Exception | None = None
+        self._service_clients: dict[str, Client] = {}
+        self._writer: RecordingWriter | None = None
+        self._lock = threading.Lock()
+        for topic, kind in _TYPES.items():
+            self.create_subscription(kind, topic, self._receiver(topic, kind), _QOS, raw=True)
+
+    def record(self, writer: RecordingWriter | None) -> None:
+        """Record from now on, or no more, and count from zero."""
+        with self._lock:
+            self._writer = writer
+            self.progress = Progress()
+
+    def set_parameters_of(self, node: str, values: Mapping[str, Any], alive: Callable[[], bool]) -> None:
+        """Set parameters of another node, all or none; nothing if it is not ``alive`` any more.
+
+        Raises:
+            ValueError: it refused them.
+        """
+        parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+        request = SetParametersAtomically.Request(parameters=parameters)
+        response = self._call(SetParametersAtomically, f"{node}/set_parameters_atomically", request, alive)
+        if response is not None and not response.result.successful:
+            raise ValueError(f"{node} refused {dict(values)}: {response.result.reason}")
+
+    def change_state(self, node: str, transition: int, alive: Callable[[], bool]) -> bool:
+        """Ask a managed node for a transition; return whether it succeeded."""
+        request = ChangeState.Request()
+        request.transition.id = transition
+        response = self._call(ChangeState, f"{node}/change_state", request, alive)
+        return response is not None and response.success
+
+    def _call(self, kind: type, service: str, request: Any, alive: Callable[[], bool]) -> Any | None:
+        """Call a service; None if ``alive`` says meanwhile that there is nothing to wait for any more."""
+        is_new = service not in self._service_clients
+        if is_new:
+            self._service_clients[service] = self.create_client(kind, f"{NAMESPACE}/{service}")
+        client = self._service_clients[service]
+        while not client.service_is_ready():
+            if not alive():
+                return None
+            time.sleep(_POLL_S)
+        if is_new:
+            time.sleep(_MATCHING_S)
+        future = client.call_async(request)
+        while not future.done():
+            if not alive():
+                return None
+            time.sleep(_POLL_S)
+        return future.result()
+
+    # --- callbacks ---------------------------------------------------------------------------------------------
+
+    def _receiver(self, topic: str, kind: type) -> Callable[[bytes], None]:
+        package, _, rest = kind.__module__.partition(".")
+        msgtype = f"{package}/{rest.partition('.')[0]}/{kind.__name__}"
+        watch = {
+            f"{NAMESPACE}/image": self._on_image,
+            f"{NAMESPACE}/image_overlay": self._on_overlay,
+            f"{NAMESPACE}/hands": self._on_hands,
+            "/diagnostics": self._on_diagnostics,
+        }.get(topic)
+
+        def receive(serialised: bytes) -> None:
+            received_ns = time.time_ns()
+            with self._lock:
+                if watch is not None:
+                    watch(serialised)
+                if self._writer is None or self.failure is not None:
+                    return
+                try:
+                    self._writer.write(topic, msgtype, serialised, received_ns)
+                except (OSError, ValueError) as error:  # a full disk, for one; the main thread tells it
+                    self.failure = error
+
+        return receive
+
+    def _on_image(self, serialised: bytes) -> None:
+        self.progress.image(header_stamp_ns(serialised), time.monotonic())
+
+    def _on_hands(self, serialised: bytes) -> None:
+        self.hands = deserialize_message(serialised, PointCloud2).width // hand.NUM_JOINTS
+
+    def _on_overlay(self, serialised: bytes) -> None:
+        self.progress.overlay(header_stamp_ns(serialised), time.monotonic())
+
+    def _on_diagnostics(self, serialised: bytes) -> None:
+        statuses = deserialize_message(serialised, DiagnosticArray).status
+        for status in statuses:
+            if status.name.endswith(": latency"):
+                self.latencies = {item.key: item.value for item in status.values}
+        bad = [status.message for status in statuses if status.level != status.OK]
+        self.estimator_says = "; ".join(bad)

@@ -1,0 +1,215 @@
+"""The camera's side of the hand_estimator: subscriptions, and messages checked and turned into frames."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+
+from hand_pose_ros.camera.camera_info import camera_from_message
+from hand_pose_ros.camera.model import CameraModel, UncalibratedCameraError
+from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
+from hand_pose_ros.ros.hand_estimator.topics import (
+    MESSAGE_TYPES,
+    CameraTopics,
+    is_rectified,
+    resolve_topics,
+    why_nothing_comes,
+)
+from hand_pose_ros.ros.messages.images import CONVERTERS
+from hand_pose_ros.ros.shared.faults import FaultLog
+
+ImageMessage = Image | CompressedImage
+
+_FRAME_FAULTS: Final = ("qos", "image", "camera_info", "calibration", "size")
+_STAMP_FAULTS: Final = ("no_stamp", "repeated_stamp", "stamp_went_back")
+CAMERA_FAULTS: Final = ("no_images", *_FRAME_FAULTS, *_STAMP_FAULTS, "frame_id")
+"""The kinds of fault that belong to the camera."""
+_CAMERA_INFO_GRACE_S: Final = 1.0
+"""For so long after the start, images without camera_info are nothing to talk about."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image that can be estimated from.
+
+    header: of everything that is published about it. image_bgr: (H, W, 3) uint8. camera: its calibration.
+    stamp_ns: of its header; 0 if not set. restarted: its stamp lies before the last one's.
+    """
+
+    header: Header
+    image_bgr: np.ndarray
+    camera: CameraModel
+    stamp_ns: int
+    restarted: bool
+
+
+class CameraInput:
+    """Subscribes to a camera; images go to ``on_image`` as they come, :meth:`frame` makes frames of them.
+
+    Subscriptions call back in the executor's thread; :meth:`frame` may be called from another, but only one.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        parameters: HandEstimatorParameters,
+        faults: FaultLog,
+        on_image: Callable[[ImageMessage], None],
+    ) -> None:
+        self._node = node
+        self._faults = faults
+        self._transport = parameters.image_transport
+        self._frame_id = parameters.frame_id
+        self.topics: CameraTopics = resolve_topics(node.resolve_topic_name, self._transport)
+        self._rectified = parameters.rectified or is_rectified(self.topics)
+        self._info: CameraInfo | None = None
+        self._camera_key: tuple | None = None
+        self._camera: CameraModel | None = None
+        self._last_stamp_ns: int | None = None
+        self._started_s = time.monotonic()
+        # Best effort connects to publishers of either reliability; depth 1, because only the newest frame counts.
+        self._qos = QoSProfile(
+            depth=1, reliability=ReliabilityPolicy.get_from_short_key(parameters.image_reliability)
+        )
+        kind = MESSAGE_TYPES[self._transport]
+        self._subscriptions = [
+            node.create_subscription(
+                kind,
+                self.topics.image,
+                on_image,
+                self._qos,
+                event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos),
+            ),
+            node.create_subscription(CameraInfo, self.topics.camera_info, self._on_info, self._qos),
+        ]
+
+    def close(self) -> None:
+        """End the subscriptions."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    @property
+    def camera(self) -> CameraModel | None:
+        """The calibration in use; None before the first valid one."""
+        return self._camera
+
+    def why_nothing_comes(self) -> str:
+        """The likely reason why no image arrives."""
+        return why_nothing_comes(self._node, self.topics, self._transport, self._qos)
+
+    def frame(self, message: ImageMessage) -> Frame | None:
+        """The frame of an image, or None if it cannot be used; why is in the faults.
+
+        Faults that this image shows to be over are cleared.
+        """
+        try:
+            image_bgr = CONVERTERS[type(message)](message)
+        except ValueError as error:
+            self._faults.report("image", f"an image on {self.topics.image} cannot be read: {error}")
+            return None
+        camera = self._camera_of(image_bgr)
+        if camera is None:
+            return None
+        self._faults.clear(*_FRAME_FAULTS)
+        stamp_ns = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+        header = message.header
+        if self._frame_id:
+            header = Header(stamp=header.stamp, frame_id=self._frame_id)
+        if header.frame_id:
+            self._faults.clear("frame_id")
+        else:
+            self._faults.report(
+                "frame_id",
+                f"the images on {self.topics.image} name no frame: set the parameter frame_id",
+                DiagnosticStatus.WARN,
+            )
+        return Frame(header, image_bgr, camera, stamp_ns, self._has_restarted(stamp_ns))
+
+    def _camera_of(self, image_bgr: np.ndarray) -> CameraModel | None:
+        info = self._info
+        if info is None:
+            if time.monotonic() - self._started_s < _CAMERA_INFO_GRACE_S:
+                return None
+            self._faults.report(
+                "camera_info",
+                f"images come on {self.topics.image}, but no camera_info on {self.topics.camera_info}: "
+                "without a calibration nothing metric can be told",
+                DiagnosticStatus.WARN,
+            )
+            return None
+        key = _calibration_key(info)
+        if key != self._camera_key:
+            self._camera_key, self._camera = key, None
+        if self._camera is None:
+            try:
+                self._camera = camera_from_message(info, self._rectified)
+            except UncalibratedCameraError as error:
+                self._faults.report("calibration", f"{self.topics.camera_info}: {error}")
+                return None
+            except ValueError as error:
+                self._faults.report(
+                    "calibration", f"the calibration on {self.topics.camera_info} is not valid: {error}"
+                )
+                return None
+        height, width = image_bgr.shape[:2]
+        if (width, height) != (self._camera.width, self._camera.height):
+            self._faults.report(
+                "size",
+                f"the image is {width}x{height}, but {self.topics.camera_info} describes "
+                f"{self._camera.width}x{self._camera.height} (with its binning and region of interest)",
+            )
+            return None
+        return self._camera
+
+    def _has_restarted(self, stamp_ns: int) -> bool:
+        last_ns, self._last_stamp_ns = self._last_stamp_ns, stamp_ns
+        kind = ""
+        if stamp_ns == 0:
+            kind, what = "no_stamp", "have no time stamps; what is published has none either"
+        elif last_ns is not None and stamp_ns == last_ns:
+            kind, what = "repeated_stamp", "repeat their stamps"
+        elif last_ns is not None and stamp_ns < last_ns:
+            back_s = (last_ns - stamp_ns) * 1e-9
+            kind, what = "stamp_went_back", f"went back in time by {back_s:.3f} s; all tracks start anew"
+        self._faults.clear(*(other for other in _STAMP_FAULTS if other != kind))
+        if kind:
+            self._faults.report(kind, f"the images on {self.topics.image} {what}", DiagnosticStatus.WARN)
+        return kind == "stamp_went_back"
+
+    def _on_info(self, message: CameraInfo) -> None:
+        self._info = message
+
+    def _on_incompatible_qos(self, event: QoSRequestedIncompatibleQoSInfo) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        self._faults.report(
+            "qos",
+            f"a publisher on {self.topics.image} cannot be connected to, because its {policy} does not suit: "
+            "see the parameter image_reliability",
+        )
+
+
+def _calibration_key(info: CameraInfo) -> tuple:
+    """Everything in a CameraInfo that the camera model depends on."""
+    roi = info.roi
+    return (
+        info.width,
+        info.height,
+        info.distortion_model,
+        info.d.tobytes(),
+        info.k.tobytes(),
+        info.p.tobytes(),
+        info.binning_x,
+        info.binning_y,
+        (roi.x_offset, roi.y_offset, roi.width, roi.height),
+    )

@@ -1,0 +1,258 @@
+"""The hand_estimator node: camera images in, hands out, as a managed (lifecycle) node around a pipeline."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable
+
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
+
+from hand_pose_ros.pipeline import HandPipeline
+from hand_pose_ros.ros.hand_estimator.input import CameraInput, ImageMessage
+from hand_pose_ros.ros.hand_estimator.output import HandPublishers
+from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
+from hand_pose_ros.ros.hand_estimator.status import CameraState, EstimatorStatus
+from hand_pose_ros.ros.hand_estimator.worker import NewestItemWorker
+from hand_pose_ros.ros.shared.diagnostics import diagnostics_message
+from hand_pose_ros.ros.shared.faults import FaultLog
+from hand_pose_ros.ros.shared.parameters import changed, declare
+
+SUCCESS, FAILURE, ERROR = (
+    TransitionCallbackReturn.SUCCESS,
+    TransitionCallbackReturn.FAILURE,
+    TransitionCallbackReturn.ERROR,
+)
+Transition = Callable[["HandEstimator", LifecycleState], TransitionCallbackReturn]
+
+
+def _logged(transition: Transition) -> Transition:
+    """rclpy turns an exception in a transition into an error without a word; this says what it was."""
+
+    @functools.wraps(transition)
+    def run(self: HandEstimator, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(self, state)
+        except Exception as error:
+            self.get_logger().error(f"{transition.__name__} failed: {type(error).__name__}: {error}")
+            return ERROR
+
+    return run
+
+
+class HandEstimator(LifecycleNode):
+    """Models load in configure; subscriptions and the worker thread live while the node is active.
+
+    The executor's thread only takes messages; the worker does everything with the newest image.
+    """
+
+    def __init__(self, create_pipeline: Callable[[HandEstimatorParameters], HandPipeline]) -> None:
+        super().__init__("hand_estimator")
+        self._survive_impossible_transitions()
+        self._create_pipeline = create_pipeline
+        self._settings = declare(self, HandEstimatorParameters)
+        self._faults = FaultLog(self.get_logger())
+        self._status = EstimatorStatus(self._faults)
+        self._lifecycle = "unconfigured"
+        self._pipeline: HandPipeline | None = None
+        self._pipeline_lock = threading.Lock()
+        self._output: HandPublishers | None = None
+        self._worker: NewestItemWorker[ImageMessage] | None = None
+        self._input: CameraInput | None = None
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._steady_clock = Clock(
+            clock_type=ClockType.STEADY_TIME
+        )  # goes on when simulated time stands still
+        self._timer = self.create_timer(
+            self._settings.diagnostics_period_s, self._publish_diagnostics, clock=self._steady_clock
+        )
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+
+    # --- lifecycle ---------------------------------------------------------------------------------------------
+
+    @_logged
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the models; a failure leaves the node unconfigured, so that it can be tried again."""
+        began_s = time.monotonic()
+        try:
+            self._pipeline = self._create_pipeline(self._settings)
+        except Exception as error:  # whatever a library raises for a model that it cannot load
+            self._status.failed("configuration", f"the models cannot be loaded: {error}")
+            return FAILURE
+        self._faults.clear("configuration")
+        self._output = HandPublishers(self)
+        self._lifecycle = "inactive"
+        self.get_logger().info(f"models loaded in {time.monotonic() - began_s:.1f} s")
+        return super().on_configure(state)
+
+    @_logged
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to listen to the camera."""
+        result = super().on_activate(state)
+        self._status.start()
+        self._lifecycle = "active"
+        self._worker = NewestItemWorker(self._process, "worker")
+        self._input = CameraInput(self, self._settings, self._faults, self._on_image)
+        topics = self._input.topics
+        self.get_logger().info(f"images from {topics.image}, calibration from {topics.camera_info}")
+        return result
+
+    @_logged
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop listening, finish the frame in work, clear the displays."""
+        self._stop()
+        self._reset_tracks()
+        return super().on_deactivate(state)
+
+    @_logged
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give the models back."""
+        self._release()
+        return super().on_cleanup(state)
+
+    @_logged
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End everything, from any state."""
+        self._stop()
+        self._release()
+        self._lifecycle = "finalized"
+        return super().on_shutdown(state)
+
+    @_logged
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After a transition that failed: back to unconfigured."""
+        self._stop()
+        self._release()
+        return super().on_error(state)
+
+    def destroy_node(self) -> None:
+        """End the worker before what it uses goes away."""
+        self._stop()
+        self._release()
+        super().destroy_node()
+
+    def _survive_impossible_transitions(self) -> None:
+        """rclpy raises for a transition that the state does not allow, which would end the process."""
+        service = self._service_change_state
+        change_state = service.callback
+
+        def guarded(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+            try:
+                return change_state(request, response)
+            except rclpy_implementation.RCLError as error:
+                self.get_logger().warning(f"there is no such transition from {self._lifecycle}: {error}")
+                response.success = False
+                return response
+
+        service.callback = guarded
+
+    def _stop(self) -> None:
+        if self._input is not None:
+            self._input.close()
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = self._input = None
+            self._output.clear()
+            self._faults.clear_all()
+            self._lifecycle = "inactive"
+
+    def _release(self) -> None:
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+        if self._pipeline is not None:
+            self._pipeline.close()
+            self._pipeline = None
+        self._lifecycle = "unconfigured"
+
+    # --- frames ------------------------------------------------------------------------------------------------
+
+    def _on_image(self, message: ImageMessage) -> None:
+        """In the executor's thread."""
+        if self._worker is not None:  # None for an image that was taken just before the subscription ended
+            self._status.image_arrived(dropped=self._worker.submit(message))
+
+    def _process(self, message: ImageMessage) -> None:
+        """In the worker's thread: everything about one image. Whatever goes wrong costs this frame only."""
+        began_s = time.perf_counter()
+        try:
+            frame = self._input.frame(message)
+            if frame is None:
+                return
+            converted_s = time.perf_counter()
+            with self._pipeline_lock:
+                if frame.restarted:
+                    self._reset_tracks()
+                # No stamp is no time: such images are taken for those of a camera of 30 Hz.
+                stamp_s = frame.stamp_ns * 1e-9 if frame.stamp_ns else None
+                result = self._pipeline.process(frame.image_bgr, frame.camera, stamp_s)
+            estimated_s = time.perf_counter()
+        except Exception as error:  # a detector or estimator may raise anything, and must not end the node
+            self._status.failed("pipeline", f"a frame was lost to {type(error).__name__}: {error}")
+            return
+        try:
+            self._output.publish(result, frame.header, self._settings)
+        except Exception as error:  # a pose that no message can hold costs this frame only
+            self._status.failed("publication", f"a frame was not published: {type(error).__name__}: {error}")
+            return
+        self._faults.clear("pipeline", "publication")
+        published_s = time.perf_counter()
+        seconds = {
+            "convert": converted_s - began_s,
+            **result.stage_seconds,
+            "publish": published_s - estimated_s,
+            "total": published_s - began_s,
+        }
+        if frame.stamp_ns:
+            seconds["stamp to publication"] = (self.get_clock().now().nanoseconds - frame.stamp_ns) * 1e-9
+        kind = getattr(message, "encoding", None) or getattr(message, "format", "")
+        self._status.frame_done(result, seconds, f"{frame.camera.width}x{frame.camera.height} {kind}")
+
+    def _reset_tracks(self) -> None:
+        """Only while the worker waits for the lock, or there is none."""
+        self._pipeline.reset()
+        self._output.reset()
+
+    # --- services, parameters, diagnostics ---------------------------------------------------------------------
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self._pipeline is None:
+            response.message = "the node is not configured"
+            return response
+        with self._pipeline_lock:
+            self._reset_tracks()
+        response.success = True
+        response.message = "all tracks start anew"
+        return response
+
+    def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        try:
+            self._settings = changed(self._settings, changes)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._timer.timer_period_ns = round(self._settings.diagnostics_period_s * 1e9)
+        return SetParametersResult(successful=True)
+
+    def _publish_diagnostics(self) -> None:
+        camera = None
+        if self._input is not None:
+            topics = self._input.topics
+            camera = CameraState(topics, self._input.camera)
+            age_s = self._status.image_age_s
+            if age_s > self._settings.image_timeout_s:
+                self._faults.report(
+                    "no_images",
+                    f"no image on {topics.image} for {age_s:.1f} s: {self._input.why_nothing_comes()}",
+                )
+        name = self.get_fully_qualified_name().lstrip("/")
+        statuses = self._status.statuses(name, self._lifecycle, camera)
+        self._diagnostics.publish(diagnostics_message(statuses, self.get_clock().now().to_msg()))

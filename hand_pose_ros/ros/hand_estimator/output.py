@@ -1,0 +1,107 @@
+"""Everything that the hand_estimator publishes about a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from geometry_msgs.msg import PoseArray, PoseWithCovarianceStamped
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image, JointState, PointCloud2
+from std_msgs.msg import Header
+from tf2_ros import TransformBroadcaster
+from visualization_msgs.msg import MarkerArray
+
+from hand_pose_ros import hand
+from hand_pose_ros.pipeline import FrameResult
+from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
+from hand_pose_ros.ros.hand_estimator.selection import HandSelector, PublishedHand
+from hand_pose_ros.ros.messages.camera import image_message
+from hand_pose_ros.ros.messages.cloud import hands_cloud
+from hand_pose_ros.ros.messages.joints import joint_poses, joint_state, wrist_pose
+from hand_pose_ros.ros.messages.markers import MarkerKey, delete_all, keys, markers
+from hand_pose_ros.ros.messages.overlay import draw_overlay
+from hand_pose_ros.ros.messages.transforms import hand_transforms
+
+# Reliable, so that subscribers of either reliability connect; shallow, because only the newest is of use.
+_QOS: Final = QoSProfile(depth=5)
+_IMAGE_QOS: Final = QoSProfile(depth=2)
+_SIDE_TOPICS: Final = {
+    "joints": (PoseArray, joint_poses),
+    "joint_states": (JointState, joint_state),
+    "wrist": (PoseWithCovarianceStamped, wrist_pose),
+}
+
+
+class HandPublishers:
+    """The publishers of a lifecycle node, and what has to be remembered between frames."""
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._node = node
+        self._of_side = {
+            (side, topic): node.create_lifecycle_publisher(kind, f"{side}/{topic}", _QOS)
+            for side in hand.SIDES
+            for topic, (kind, _) in _SIDE_TOPICS.items()
+        }
+        self._hands = node.create_lifecycle_publisher(PointCloud2, "hands", _QOS)
+        self._markers = node.create_lifecycle_publisher(MarkerArray, "markers", _QOS)
+        self._overlay = node.create_lifecycle_publisher(Image, "image_overlay", _IMAGE_QOS)
+        self._transforms = TransformBroadcaster(node)
+        self._selector = HandSelector()
+        self._shown: list[MarkerKey] = []
+        self._last_header = Header()
+
+    def publish(self, result: FrameResult, header: Header, parameters: HandEstimatorParameters) -> None:
+        """Publish what was found in a frame; a frame without hands is an empty cloud.
+
+        Markers and overlay cost milliseconds and are for people, so they come last, and only for subscribers.
+        """
+        self._last_header = header
+        published = self._selector.select(result.hands)
+        for primary in (item for item in published if item.primary):
+            for topic, (_, build) in _SIDE_TOPICS.items():
+                self._of_side[primary.pose.side, topic].publish(build(primary, header))
+        self._publish_transforms(published, header, parameters.publish_tf)
+        self._hands.publish(hands_cloud([item.pose for item in published], header))
+        self._publish_markers(published, header, parameters.marker_lifetime_s)
+        if self._overlay.get_subscription_count():
+            drawn = draw_overlay(
+                result.image_bgr, result.camera, result.hands, result.detections, parameters.overlay_mesh
+            )
+            self._overlay.publish(image_message(drawn, header))
+
+    def clear(self) -> None:
+        """Remove all markers from displays."""
+        self._markers.publish(delete_all(self._last_header))
+        self._shown = []
+
+    def reset(self) -> None:
+        """Forget which hands were primary."""
+        self._selector.reset()
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        for publisher in self._lifecycle_publishers():
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._node.destroy_publisher(self._transforms.pub_tf)
+
+    def _lifecycle_publishers(self) -> Iterable[LifecyclePublisher]:
+        return (*self._of_side.values(), self._hands, self._markers, self._overlay)
+
+    def _publish_transforms(self, published: list[PublishedHand], header: Header, which: str) -> None:
+        if which == "none" or not published:
+            return
+        joints = which == "all"
+        self._transforms.sendTransform(
+            [transform for item in published for transform in hand_transforms(item, header, joints)]
+        )
+
+    def _publish_markers(self, published: list[PublishedHand], header: Header, lifetime_s: float) -> None:
+        if not self._markers.get_subscription_count():
+            self._shown = []  # the lifetime removes what a display that comes back still shows
+            return
+        message = markers(published, header, lifetime_s, self._shown)
+        self._shown = keys(message.markers)
+        if message.markers:
+            self._markers.publish(message)

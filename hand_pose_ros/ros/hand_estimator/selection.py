@@ -1,0 +1,73 @@
+"""Under which names the hands of a frame are published: who carries its side's topics, and the others' numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hand_pose_ros import hand
+from hand_pose_ros.pose import HandPose
+from hand_pose_ros.ros.messages.geometry import quaternions
+
+
+@dataclass(frozen=True)
+class PublishedHand:
+    """A valid hand and its names.
+
+    number: the track, or the place in the frame where there are no tracks; unique in a frame.
+    primary: it carries the topics and the plain frame names of its side.
+    """
+
+    pose: HandPose
+    number: int
+    primary: bool
+
+    @cached_property
+    def quaternions(self) -> np.ndarray:
+        """(21, 4) xyzw of ``pose.rotations``; several messages need them."""
+        return quaternions(self.pose.rotations)
+
+    def frame_name(self, joint: str) -> str:
+        """TF frame of a joint: ``right_hand_index_mcp``, ``right_hand_7_index_mcp`` for a further right hand."""
+        name = hand.frame_name(joint, self.pose.side)
+        if self.primary:
+            return name
+        return name.removesuffix(joint) + f"{self.number}_{joint}"
+
+
+class HandSelector:
+    """Chooses the primary hand of each side: the one that already was, else the best score.
+
+    Without the memory, two people's right hands would take turns on ``right/joints`` as their scores vary.
+    """
+
+    def __init__(self) -> None:
+        self._primary_tracks: dict[str, int | None] = {}
+
+    def select(self, poses: Sequence[HandPose]) -> list[PublishedHand]:
+        """The valid ones of a frame's hands, best score first.
+
+        A side has no primary hand while the one it had is in view but could not be estimated.
+        """
+        numbered = [
+            (index if pose.track_id is None else pose.track_id, pose) for index, pose in enumerate(poses)
+        ]
+        numbered.sort(key=lambda item: -item[1].score)
+        primaries: dict[str, HandPose] = {}
+        for _, pose in numbered:
+            was_primary = pose.track_id is not None and pose.track_id == self._primary_tracks.get(pose.side)
+            if was_primary or (pose.valid and pose.side not in primaries):
+                primaries[pose.side] = pose
+        self._primary_tracks = {side: pose.track_id for side, pose in primaries.items()}
+        return [
+            PublishedHand(pose, number, primaries[pose.side] is pose)
+            for number, pose in numbered
+            if pose.valid
+        ]
+
+    def reset(self) -> None:
+        """Forget who was primary."""
+        self._primary_tracks = {}

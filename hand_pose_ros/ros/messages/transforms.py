@@ -1,0 +1,45 @@
+"""One hand as a tree of transforms: camera -> wrist -> the joints of each finger, from parent to child."""
+
+from __future__ import annotations
+
+import numpy as np
+from geometry_msgs.msg import TransformStamped
+from std_msgs.msg import Header
+
+from hand_pose_ros import hand
+from hand_pose_ros.ros.hand_estimator.selection import PublishedHand
+from hand_pose_ros.ros.messages.geometry import fill, quaternions
+
+_PARENTS = list(hand.PARENTS[1:])
+
+
+def hand_transforms(published: PublishedHand, header: Header, joints: bool = True) -> list[TransformStamped]:
+    """The wrist in the frame of ``header`` and, with ``joints``, every other joint in the frame of its parent."""
+    pose = published.pose
+    wrist = published.frame_name("wrist")
+    transforms = [
+        _transform(
+            header, header.frame_id, wrist, pose.joints_m[0].tolist(), published.quaternions[0].tolist()
+        )
+    ]
+    if not joints:
+        return transforms
+    # T_parent_child = T_camera_parent^-1 T_camera_child
+    to_parent = np.asarray(pose.rotations, np.float64)[_PARENTS].transpose(0, 2, 1)
+    offsets = pose.joints_m[1:] - pose.joints_m[_PARENTS]
+    positions = (to_parent @ offsets[..., None])[..., 0].tolist()
+    orientations = quaternions(to_parent @ pose.rotations[1:]).tolist()
+    names = [published.frame_name(name) for name in hand.JOINT_NAMES]
+    for (parent, child), xyz, xyzw in zip(hand.BONES, positions, orientations, strict=True):
+        transforms.append(_transform(header, names[parent], names[child], xyz, xyzw))
+    return transforms
+
+
+def _transform(
+    header: Header, parent: str, child: str, xyz: list[float], xyzw: list[float]
+) -> TransformStamped:
+    result = TransformStamped()
+    result.header.stamp, result.header.frame_id = header.stamp, parent
+    result.child_frame_id = child
+    fill(result.transform.translation, result.transform.rotation, xyz, xyzw)
+    return result

@@ -1,0 +1,1 @@
+"""What every node uses: parameters, process, diagnostics."""

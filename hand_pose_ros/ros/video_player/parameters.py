@@ -1,0 +1,65 @@
+"""Every parameter of the video_player node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hand_pose_ros.ros.shared.parameters import NodeParameters, parameter
+from hand_pose_ros.video.sources import CLIP
+
+SOURCE_RATE = -1.0
+"""The value of ``rate_hz`` that stands for the source's own times."""
+
+
+@dataclass(frozen=True)
+class VideoPlayerParameters(NodeParameters):
+    """See the descriptions."""
+
+    source: str = parameter(
+        CLIP,
+        "What to play: 'clip' (the rendered clip of this package), the number of a webcam, or the path of a video "
+        "file, of a folder of images or of a rosbag2.",
+        read_only=True,
+    )
+    image_topic: str = parameter(
+        "", "Which image topic of a rosbag2 to play; empty for its first.", read_only=True
+    )
+    rate_hz: float = parameter(
+        SOURCE_RATE,
+        "Images per second: -1 for the source's own rate, 0 for as fast as possible. A webcam keeps its own.",
+        minimum=SOURCE_RATE,
+        maximum=1000.0,
+    )
+    loop: bool = parameter(False, "Start over at the end, instead of ending the node.")
+    start_s: float = parameter(
+        0.0,
+        "Where to start, and start over, in seconds; setting it while playing goes there.",
+        minimum=0.0,
+    )
+    wait_for_subscriber: bool = parameter(
+        False, "Do not start before something subscribes to the image.", read_only=True
+    )
+    frame_id: str = parameter(
+        "camera_optical_frame", "Frame of the images: x right, y down, z forward (REP 103).", read_only=True
+    )
+    calibration_file: str = parameter(
+        "",
+        "Calibration of the camera, a YAML file as camera_calibration writes it; goes before one in the source.",
+        read_only=True,
+    )
+    horizontal_fov_deg: float = parameter(
+        0.0,
+        "Horizontal field of view in degrees, for a camera without calibration; 0 if unknown.",
+        minimum=0.0,
+        maximum=179.0,
+        read_only=True,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if -1 < self.rate_hz < 0:
+            raise ValueError(f"rate_hz must be -1, 0 or positive, got {self.rate_hz}")
+        if self.calibration_file and self.horizontal_fov_deg:
+            raise ValueError("calibration_file and horizontal_fov_deg exclude each other")
+        if not self.frame_id:
+            raise ValueError("frame_id must not be empty")

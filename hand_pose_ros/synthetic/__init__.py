@@ -1,0 +1,1 @@
+"""Generated hands: poses, views and detector noise."""

@@ -1,0 +1,1 @@
+"""Noise of a landmark detector: its measurement and its model."""

@@ -1,0 +1,123 @@
+"""Videos of hands as the temporal transformer sees them: motion -> detector's noise -> one estimate per frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
+from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
+from hand_pose_ros.networks.condition import KeypointCondition
+from hand_pose_ros.networks.diffusion.network import HandDiffusion
+from hand_pose_ros.networks.diffusion.sampling import antithetic_noise, sample_joints
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.temporal.window import HandWindow, samples_sigma
+from hand_pose_ros.synthetic.detector.noise_over_time import MotionNoise
+from hand_pose_ros.synthetic.motion.hand_motion import HandMotion, sample_motion
+from hand_pose_ros.synthetic.observed_hands import ObservedHands, observe
+from hand_pose_ros.synthetic.poses.sampler import PoseSampler
+
+_HANDS_AT_ONCE = 256
+
+
+class FrameEstimates(NamedTuple):
+    """What is made of n single frames, in each one's canonical view.
+
+    joints: (n, 21, 3) mean of the samples. sigma: (n, 21) their spread. fused: the valid hand D*, fields (n, ...).
+    """
+
+    joints: Tensor
+    sigma: Tensor
+    fused: HandParameters
+
+
+FrameEstimator = Callable[[ObservedHands, torch.Generator], FrameEstimates]
+"""Makes the estimates of single frames; those of one video in a row."""
+
+
+class HandVideos(NamedTuple):
+    """n videos of F frames, right hands, everything in the camera's frame.
+
+    window: the frames' own estimates, all valid. proportions: (n, F, 20) of D*.
+    views: (n, F, 3, 3) R_view_camera of every frame.
+    true_angles: (n, F, 38). true_rotation: (n, F, 3, 3). true_joints: (n, F, 21, 3) relative to the wrist, in
+    anchor lengths.
+    """
+
+    window: HandWindow
+    proportions: Tensor
+    views: Tensor
+    true_angles: Tensor
+    true_rotation: Tensor
+    true_joints: Tensor
+
+    def at(self, videos: Tensor, frames: Tensor) -> HandVideos:
+        """Frames (m, k) of videos (m,)."""
+        rows = videos[:, None]
+        window = HandWindow(*(value[rows, frames] for value in self.window))
+        return HandVideos(window, *(value[rows, frames] for value in self[1:]))
+
+
+def sample_videos(
+    count: int, frames: int, sampler: PoseSampler, estimate: FrameEstimator, generator: torch.Generator
+) -> HandVideos:
+    """``count`` random videos through the whole chain."""
+    return estimated_videos(sample_motion(count, frames, sampler, generator), estimate, generator)
+
+
+@torch.no_grad()
+def estimated_videos(motion: HandMotion, estimate: FrameEstimator, generator: torch.Generator) -> HandVideos:
+    """A motion as a detector sees it, and what the estimator makes of every frame."""
+    shape = tuple(motion.stamps_s.shape)
+    joints = motion.joints()
+    noise = MotionNoise(motion.stamps_s)
+    observed = observe(joints.flatten(0, 1), motion.view(), noise, generator)
+    single = estimate(observed, generator)
+    views = observed.view.rotation
+    to_camera = views.transpose(-1, -2)
+    seen = (single.joints @ views, single.sigma, single.fused.angles, to_camera @ single.fused.rotation)
+    of_frame = (value.unflatten(0, shape) for value in (*seen, single.fused.proportions, views))
+    *seen, proportions, views = of_frame
+    return HandVideos(
+        HandWindow(motion.stamps_s, torch.ones(shape, dtype=torch.bool), *seen),
+        proportions,
+        views,
+        motion.angles,
+        motion.rotation,
+        joints @ motion.rotation.transpose(-1, -2),
+    )
+
+
+class DiffusionFrames:
+    """A :data:`FrameEstimator`: the diffusion network as :class:`DiffusionEstimator` uses it."""
+
+    def __init__(self, network: HandDiffusion, samples: int = 8, steps: int = 4, seed: int = 0) -> None:
+        """``samples``: S of each frame. ``steps``: of DDIM. ``seed``: of the noise, the same for all frames."""
+        self._network = network.eval()
+        self._steps = steps
+        self._noise = antithetic_noise(samples, torch.Generator().manual_seed(seed))
+
+    @torch.no_grad()
+    def __call__(self, observed: ObservedHands, generator: torch.Generator) -> FrameEstimates:
+        """See :data:`FrameEstimator`."""
+        count = len(observed.rays)
+        parts = []
+        for start in range(0, count, _HANDS_AT_ONCE):
+            some = slice(start, start + _HANDS_AT_ONCE)
+            parts.append(self._some(KeypointCondition(*(value[some] for value in observed.condition))))
+        joints, sigma, fused = zip(*parts, strict=True)
+        fused = HandParameters(*map(torch.cat, zip(*fused, strict=True)))
+        return FrameEstimates(torch.cat(joints), torch.cat(sigma), fused)
+
+    def _some(self, condition: KeypointCondition) -> FrameEstimates:
+        network, samples = self._network, len(self._noise)
+        encoded = network.encode(condition)
+        x0 = sample_joints(network, encoded, self._noise, self._steps)
+        fitted = network.fit(x0.flatten(0, 1), encoded.repeat(samples))
+        hands = HandParameters(*(value.unflatten(0, (-1, samples)) for value in fitted))
+        weights = x0.new_full(x0.shape[:2], 1 / samples)
+        fused = fuse_samples(hands, weights, DiffusionEstimatorConfig.fusion, network, encoded)
+        return FrameEstimates(hands.joints.mean(1), samples_sigma(hands.joints), fused)

@@ -1,0 +1,1 @@
+"""Generated hand poses and the prior that they are drawn from."""

@@ -1,0 +1,53 @@
+"""The baseline without diffusion and its image encoder, trained on pictures of hands (paper, 2.2)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros.networks.condition import KeypointCondition
+from hand_pose_ros.networks.diffusion.image_baseline import KIND as REGRESSOR_KIND
+from hand_pose_ros.networks.diffusion.image_baseline import HandImageRegressor, HandImageRegressorConfig
+from hand_pose_ros.networks.diffusion.image_network import KIND, warm_start
+from hand_pose_ros.networks.weights import load_weights
+from hand_pose_ros.training.tasks.hand_losses import Targets, hand_losses
+from hand_pose_ros.training.tasks.images import ImageLifting, ImageLiftingOptions, with_projection
+
+_ENCODER = "image."  # where the encoder is in both networks
+
+
+class ImageRegressionLifting(ImageLifting):
+    """Trains :class:`HandImageRegressor`, the baseline, with the same data and the losses that it shares."""
+
+    def __init__(self, options: ImageLiftingOptions) -> None:
+        """``options.network``: of ``HandImageRegressorConfig``; a warm start brings that of the encoder.
+
+        Raises:
+            ValueError: a warm start from weights that have no image encoder.
+        """
+        super().__init__(options)
+        network, loaded = with_projection(options), None
+        if options.warm_start:
+            loaded = load_weights(options.warm_start)
+            if loaded.kind not in (KIND, REGRESSOR_KIND):
+                raise ValueError(
+                    f"{options.warm_start} holds {loaded.kind!r}, from which the baseline has nothing to take"
+                )
+            network["image"] = loaded.config["image"] | network.get("image", {})
+        self.model = HandImageRegressor(HandImageRegressorConfig.from_dict(network))
+        if loaded is not None:
+            own = {n.removeprefix(_ENCODER): t for n, t in loaded.tensors.items() if n.startswith(_ENCODER)}
+            warm_start(self.model.image, replace(loaded, tensors=own))
+        self._start()
+
+    def _pose_losses(
+        self, keypoints: KeypointCondition, image: Tensor, truth: Targets, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        return hand_losses(self.model.regressor(keypoints, image), truth, self.options.losses)
+
+    def _estimate(
+        self, model: HandImageRegressor, keypoints: KeypointCondition | None, image: Tensor | None
+    ) -> Tensor:
+        return model.regressor(keypoints, image).joints

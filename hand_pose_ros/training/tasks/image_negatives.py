@@ -1,0 +1,70 @@
+"""Crops without a right hand where the view expects one: what a tracker that has lost its hand would see."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, change_picture, fill_outside
+from hand_pose_ros.hand_images.augmentation.view_jitter import (
+    ViewChange,
+    homographies,
+    view_change,
+    warp_image,
+)
+from hand_pose_ros.hand_images.shards import STORED_MARGIN, HandImages
+
+KINDS: Final = {"beside": 0.5, "left": 0.25, "turned": 0.15, "wide": 0.1}
+"""What is wrong, and how often.
+
+beside: a window of 0.4 to 1.1 times the hand's size beside most of the hand. left: a left hand, the picture
+mirrored. turned: the fingers point sideways or down. wide: the hand is half as large as it should be, or smaller.
+"""
+_FARTHEST = 1.5  # half extents: much farther, there is nothing left of the stored picture
+_TRIES = 12  # windows of which the one with the fewest joints is taken
+
+
+def off_the_hand(
+    hands: HandImages,
+    config: AugmentationConfig,
+    generator: np.random.Generator,
+    size_px: int,
+    margin: float,
+) -> np.ndarray:
+    """One crop (n, size_px, size_px, 3) of each of n stored hands that shows something else; see ``KINDS``.
+
+    Only ``config.photometric`` is used: occluders and small changes of the view do not change what is wrong.
+    """
+    kinds = generator.choice(list(KINDS), hands.count, p=list(KINDS.values()))
+    crops = np.empty((hands.count, size_px, size_px, 3), np.uint8)
+    for row, kind in enumerate(kinds):
+        hand = hands.rows(slice(row, row + 1))
+        change = _change(hand, kind, generator)
+        stored = (hand.image.shape[1], STORED_MARGIN)
+        homography = homographies(hand.half_extent, change, stored, (size_px, margin))[0]
+        image = hand.image[0][:, ::-1] if kind == "left" else hand.image[0]
+        image = warp_image(np.ascontiguousarray(image), homography, size_px)
+        image = fill_outside(image, hands, generator)  # black says too easily that the view is off
+        if config.photometric is not None:
+            image = change_picture(image, config.photometric, generator)
+        crops[row] = image
+    return crops
+
+
+def _change(hand: HandImages, kind: str, generator: np.random.Generator) -> ViewChange:
+    """From the stored view (n = 1) to the wrong one."""
+    roll, shift, scale = 0.2 * generator.standard_normal(), 0.12 * generator.standard_normal(2), 1.0
+    if kind == "turned":
+        roll = generator.uniform(0.45, 1.0) * np.pi * generator.choice((-1, 1))
+    elif kind == "wide":
+        scale = generator.uniform(1.9, 3.0)
+    elif kind == "beside":
+        scale = generator.uniform(0.4, 1.1)
+        shifts = generator.uniform(-_FARTHEST, _FARTHEST, (_TRIES, 2))
+        inside = np.abs(hand.points - shifts[:, None]) < scale
+        shift = shifts[np.argmin(inside.all(-1).sum(-1))]
+    else:
+        scale = np.exp(0.15 * generator.standard_normal())
+    extent = hand.half_extent
+    return view_change(extent, np.array([roll]), shift[None], np.array([scale]))

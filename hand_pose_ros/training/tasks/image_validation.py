@@ -1,0 +1,89 @@
+"""Figures on pictures that are not trained on: from the image alone, the keypoints alone, and both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hand_pose_ros import hand
+from hand_pose_ros.evaluation.metrics import pa_mpjpe
+from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig
+from hand_pose_ros.networks.condition import KeypointCondition
+from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, ImageFeatures, normalised
+from hand_pose_ros.synthetic.detector.noise import DetectorNoise
+from hand_pose_ros.training.tasks.hand_losses import moved
+from hand_pose_ros.training.tasks.image_batches import (
+    ImageBatch,
+    ImageDataOptions,
+    ImageSource,
+    observed_batch,
+)
+
+VALIDATION_SEED: Final = 40_001
+_CHUNK = 64  # crops that are encoded at once
+_EPE_SIZE_PX = 128  # the errors of image points are stated for crops of this size
+_MM = 1000 * hand.MEAN_ANCHOR_LENGTH_M  # per anchor length
+
+Estimate = Callable[[nn.Module, KeypointCondition | None, Tensor | None], Tensor]
+"""(model, keypoints, image condition) -> joints (n, 21, 3) in anchor lengths."""
+
+
+class PictureValidation:
+    """Called with a model and how it estimates, gives figures on the same pictures every time.
+
+    They are cut where noisy keypoints say, as at run time, and not augmented. ``*_epe_px``: mean error of the
+    heatmaps' points, of joints inside the crop, in pixels of a 128 px crop. ``*_mm``: PA-MPJPE of the valid hand.
+    """
+
+    def __init__(
+        self,
+        options: ImageDataOptions,
+        encoder: ImageEncoderConfig,
+        source: ImageSource,
+        noise: DetectorNoise,
+    ) -> None:
+        self._options = replace(
+            options, augmentation=AugmentationConfig.none(), detector_views=1.0, pairs=False
+        )
+        self._encoder, self._source, self._noise = encoder, source, noise
+        self._batches: dict[str, ImageBatch] = {}
+
+    @torch.no_grad()
+    def __call__(self, model: nn.Module, estimate: Estimate) -> dict[str, float]:
+        """``model``: in evaluation mode, with ``see`` and ``config.image`` as ``HandImageDiffusion`` has them."""
+        figures, device = {}, next(model.parameters()).device
+        for name, hands in self._source.held_back.items():
+            if name not in self._batches:
+                generator = np.random.default_rng(VALIDATION_SEED)
+                batch = observed_batch(hands, self._options, self._encoder, self._noise, generator)
+                self._batches[name] = moved(batch, device)
+            of_set = self._figures(model, estimate, self._batches[name])
+            figures |= {f"{name}_{what}": value for what, value in of_set.items()}
+        return figures
+
+    def _figures(self, model: nn.Module, estimate: Estimate, batch: ImageBatch) -> dict[str, float]:
+        extent, margin = batch.condition.half_extent, self._encoder.margin
+        chunks = zip(batch.crops.split(_CHUNK), extent.split(_CHUNK), strict=True)
+        parts = [model.see(normalised(crops, extent.device), of_view) for crops, of_view in chunks]
+        seen = ImageFeatures(
+            *(torch.cat(values) for values in zip(*(part[0] for part in parts), strict=True))
+        )
+        condition = torch.cat([part[1] for part in parts])
+        inside = (batch.points.abs() < margin).all(-1)
+        epe = (seen.points - batch.points).norm(dim=-1)[inside].mean() * _EPE_SIZE_PX / (2 * margin)
+        figures = {"epe_px": float(epe)}
+        given = {
+            "image": (None, condition),
+            "keypoints": (batch.condition, None),
+            "both": (batch.condition, condition),
+        }
+        for what, conditions in given.items():
+            joints = estimate(model, *conditions).cpu().double().numpy()
+            errors = pa_mpjpe(joints, batch.joints.cpu().double().numpy())
+            figures[f"{what}_mm"] = float(np.nanmean(errors)) * _MM
+        return figures
