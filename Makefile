@@ -5,10 +5,10 @@
 .PHONY: help setup demo test test-fast lint format benchmarks docs-figures clean distclean
 
 RUN := tools/run
-# The live graphs of test/ros run by themselves, since they measure time; the rest runs in JOBS processes.
+# The live graphs run by themselves, since other load disturbs them; the rest runs in JOBS processes.
 JOBS ?= 2
 PYTEST := $(RUN) python -m pytest --timeout 600 $(PYTEST_ARGS)
-TESTS := -n $(JOBS) --dist loadfile --ignore test/ros
+TESTS := -n $(JOBS) --dist loadfile
 BENCHMARKS ?= forward_kinematics inverse_kinematics root_depth skinning rendering training_images diffusion_estimator graph_latency
 export VENV PYTHON
 
@@ -27,12 +27,12 @@ demo: setup ## play a rendered hand, or INPUT=video, webcam number, folder or ba
 	    $(if $(FOV),--fov "$(FOV)") $(if $(CONDITION),--condition "$(CONDITION)") $(if $(DOMAIN),--domain-id "$(DOMAIN)")
 
 test: setup ## run all tests
-	@$(PYTEST) $(TESTS)
-	@$(PYTEST) test/ros
+	@$(PYTEST) $(TESTS) -m "not live"
+	@$(PYTEST) test/ros -m live
 
 test-fast: setup ## run the tests that take less than ten seconds each
-	@$(PYTEST) $(TESTS) -m "not slow"
-	@$(PYTEST) test/ros -m "not slow"
+	@$(PYTEST) $(TESTS) -m "not live and not slow"
+	@$(PYTEST) test/ros -m "live and not slow"
 
 lint: setup ## check formatting and style
 	@$(RUN) ruff format --check .

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
-from kinematics_helpers import random_hands
+from helpers.hands import random_hands
 
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.forward import forward_kinematics

@@ -1,4 +1,7 @@
-"""Fixtures of the tests that run nodes: an isolated DDS domain, processes, and a listener in this process."""
+"""Fixtures of the tests that run nodes: an isolated DDS domain, processes, and a listener in this process.
+
+Every test that uses the domain is marked ``live``.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,26 @@ import pytest
 
 try:
     import rclpy
-    from ros_harness import Listener, NodeProcess
+    from helpers.ros_harness import Listener, NodeProcess
 except ImportError as error:
     rclpy = None
     _why = f"needs ROS 2, by a sourced installation or `make test`: {error}"
 
 _HIGHEST_DOMAIN_ID = 101  # of those whose ports lie below Linux' ephemeral range
-collect_ignore_glob = [] if rclpy else ["test_*.py"]
+collect_ignore_glob = [] if rclpy else ["*test_*.py"]
 
 
 def pytest_report_header() -> str:
     """Say why the tests of this folder are not there."""
     return "" if rclpy else f"test/ros is left out: {_why}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that talk over DDS, before pytest selects by mark."""
+    for item in items:
+        if "ros_domain" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.live)
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +70,7 @@ def ros_domain(repository: Path) -> Iterator[int]:
 def start_node(ros_domain: int, tmp_path: Path) -> Iterator[Callable[..., "NodeProcess"]]:
     """Start a node as a process: ``start_node('hand_pose_ros.ros.video_player.node', parameters={...})``.
 
-    The arguments are those of :class:`ros_harness.NodeProcess`. What still runs after the test is ended.
+    The arguments are those of :class:`helpers.ros_harness.NodeProcess`. What still runs after the test is ended.
     """
     processes: list[NodeProcess] = []
 

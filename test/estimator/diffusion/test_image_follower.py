@@ -1,0 +1,88 @@
+"""Hands followed by their pictures: points go back to the image exactly, and what is not there is lost."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from helpers.diffusion import CAMERA, detections
+
+from hand_pose_ros import hand
+from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
+from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, ImageFeatures
+from hand_pose_ros.rendering.clip import render_clip
+from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
+
+
+class SpotNetwork:
+    """Takes the brightest spot of a crop for every joint; present if it is bright."""
+
+    crops = ImageEncoderConfig(size_px=128)
+
+    def see_crops(self, crops, half_extent):
+        (crop,) = np.asarray(crops)
+        grey = cv2.GaussianBlur(crop.mean(-1).astype(np.float32), (0, 0), 2.0)
+        row, column = np.unravel_index(grey.argmax(), grey.shape)
+        point = ((np.array((column, row)) + 0.5) / self.crops.size_px * 2 - 1) * self.crops.margin
+        points = torch.tensor(point, dtype=torch.float32).expand(1, hand.NUM_JOINTS, 2)
+        flat = torch.zeros(1, hand.NUM_JOINTS)
+        presence = torch.tensor([5.0 if grey.max() > 60 else -5.0])
+        return ImageFeatures(torch.zeros(1, 1), points, flat, flat + 0.1, presence), torch.zeros(1, 1)
+
+
+def picture(spot_px) -> np.ndarray:
+    image = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
+    cv2.circle(image, [round(value * 16) for value in spot_px], 5 * 16, (255, 255, 255), -1, cv2.LINE_AA, 4)
+    return image
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_what_is_seen_in_the_crop_is_where_it_is_in_the_image(side):
+    (found,) = detections(1)
+    middle = found.landmarks_px.mean(0)
+    for offset in ((0.0, 0.0), (14.0, -9.0), (-20.0, 11.0)):
+        spot = middle + offset
+        seen = ImageFollower(SpotNetwork()).find(picture(spot), CAMERA, found.landmarks_px, side)
+        assert np.abs(seen.landmarks_px - spot).max() < 2.5
+        assert seen.side == side
+        assert seen.score == pytest.approx(1 / (1 + math.exp(-5.0)))
+        assert ((seen.landmark_scores > 0) & (seen.landmark_scores < 1)).all()
+
+
+def test_what_is_not_there_is_lost():
+    (found,) = detections(1)
+    follower = ImageFollower(SpotNetwork())
+    dark = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
+    assert follower.find(dark, CAMERA, found.landmarks_px, "right") is None
+    unknown = np.full_like(found.landmarks_px, np.nan)
+    assert follower.find(dark, CAMERA, unknown, "right") is None
+
+
+class Shadow:
+    """Finds a hand where another tracker found it, as a follower would."""
+
+    def __init__(self, tracker):
+        self._tracker = tracker
+        self.calls = 0
+
+    def find(self, image_bgr, camera, expected_px, side):
+        self.calls += 1
+        found = self._tracker.track(image_bgr, self.calls / 30)
+        return replace(found[0], track_id=None) if found else None
+
+
+def test_the_landmark_network_only_finds_hands_that_a_follower_follows():
+    shadow = Shadow(LandmarkTracker(LandmarkTrackerConfig(threads=1)))
+    tracker = LandmarkTracker(LandmarkTrackerConfig(threads=1), shadow)
+    frames = []
+    for number, frame in zip(range(12), render_clip(), strict=False):
+        frames.append(tracker.track(frame.rendering.image, number / 30, CAMERA))
+    assert shadow.calls == 11
+    assert all(len(found) == 1 for found in frames)
+    assert len({found[0].track_id for found in frames}) == 1
+    with pytest.raises(ValueError, match="the camera must be given"):
+        tracker.track(frame.rendering.image, 1.0)

@@ -1,0 +1,109 @@
+"""How a hand_estimator process starts and ends, and what it says of publishers that it cannot connect to."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from helpers.hand_estimator_harness import ERROR, FAKE, NAMESPACE, OK, Camera, Estimator, fake_environment
+from helpers.ros_harness import BEST_EFFORT
+from lifecycle_msgs.msg import Transition
+from sensor_msgs.msg import PointCloud2
+
+
+def children(pid: int) -> list[str]:
+    """Processes of the session that the node leads."""
+    return [
+        entry
+        for entry in os.listdir("/proc")
+        if entry.isdigit() and int(entry) != pid and os.getsid(int(entry)) == pid
+    ]
+
+
+@pytest.mark.parametrize("state", ["unconfigured", "inactive", "active"])
+def test_interrupt_ends_it_quietly(start_node, listener, repository, state):
+    process = start_node(FAKE, namespace=NAMESPACE, environment=fake_environment(repository))
+    estimator = Estimator(process, listener)
+    assert estimator.state == "unconfigured"
+    camera = Camera(listener)
+    if state != "unconfigured":
+        assert estimator.change_state(Transition.TRANSITION_CONFIGURE)
+    if state == "active":
+        hands = listener.subscribe(PointCloud2, f"/{NAMESPACE}/hands")
+        assert estimator.change_state(Transition.TRANSITION_ACTIVATE)
+        hands.wait_for(3)
+    assert process.interrupt() == 0
+    camera.close()
+    assert not children(process.pid)
+    assert "Traceback" not in process.log
+    assert "rror" not in process.log
+
+
+def test_shutdown_ends_in_finalized(start_node, listener, repository):
+    process = start_node(FAKE, namespace=NAMESPACE, environment=fake_environment(repository))
+    estimator = Estimator(process, listener)
+    estimator.activate()
+    assert estimator.change_state(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert estimator.state == "finalized"
+    assert process.interrupt() == 0
+
+
+def test_a_model_that_cannot_be_loaded_leaves_it_unconfigured(start_node, listener, repository):
+    process = start_node(
+        FAKE,
+        namespace=NAMESPACE,
+        environment=fake_environment(repository),
+        parameters={"detector_model": "absent", "diagnostics_period_s": 0.1},
+    )
+    estimator = Estimator(process, listener)
+    assert not estimator.change_state(Transition.TRANSITION_CONFIGURE)
+    assert estimator.state == "unconfigured"
+    estimator.wait_for_status("estimator", ERROR, "the models cannot be loaded: there is no file 'absent'")
+    assert process.log.count("cannot be loaded") == 1
+    assert process.interrupt() == 0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"max_hands": 0}, "max_hands"),
+        ({"hand_size_m": 0.001}, "hand_size_m must be 0 or at least"),
+        ({"detector": "guess"}, "detector must be one of mediapipe, onnx"),
+        ({"image_transport": "theora"}, "image_transport must be one of raw, compressed"),
+        ({"min_detection_confidence": 1.5}, "min_detection_confidence"),
+    ],
+)
+def test_a_start_with_a_bad_parameter_ends_with_one_line_and_code_1(
+    start_node, repository, parameters, reason
+):
+    process = start_node(FAKE, environment=fake_environment(repository), parameters=parameters)
+    assert process.wait() == 1
+    assert reason in process.log
+    assert "Traceback" not in process.log
+
+
+def test_publishers_that_do_not_suit_are_named(start_node, listener, repository):
+    process = start_node(
+        FAKE,
+        namespace=NAMESPACE,
+        environment=fake_environment(repository),
+        parameters={"diagnostics_period_s": 0.1, "image_timeout_s": 0.5, "image_reliability": "reliable"},
+    )
+    estimator = Estimator(process, listener)
+    estimator.activate()
+    estimator.wait_for_status("camera", ERROR, "nothing publishes it")
+    elsewhere = Camera(listener, "/elsewhere/image_raw")
+    estimator.wait_for_status("camera", ERROR, "there are images on /elsewhere/image_raw")
+    elsewhere.close()
+
+    unreliable = Camera(listener, qos=BEST_EFFORT)
+    estimator.wait_for_status("camera", ERROR, "incompatible QoS")
+    estimator.wait_for_status(
+        "camera", ERROR, "RELIABILITY does not suit: see the parameter image_reliability"
+    )
+    assert process.log.count("does not suit") == 1
+    unreliable.close()
+    camera = Camera(listener)
+    estimator.wait_for_status("camera", OK, "640x480 bgr8")
+    camera.close()
+    assert process.interrupt() == 0
