@@ -66,7 +66,7 @@ def random_hands(depth_m: float, generator: torch.Generator, count: int = COUNT)
 
 def with_anchor_bone_towards_the_camera(hands: Hands, generator: torch.Generator) -> Hands:
     """The same hands, turned until the bone wrist -> index MCP is within 10 degrees of the viewing ray."""
-    bone = hands.joints[:, 5] / hands.joints[:, 5].norm(dim=-1, keepdim=True)
+    bone = hands.joints[:, hand.ANCHOR_JOINT] / hands.joints[:, hand.ANCHOR_JOINT].norm(dim=-1, keepdim=True)
     ray = -hands.root / hands.root.norm(dim=-1, keepdim=True)
     axis = torch.linalg.cross(bone, ray)
     angle = torch.atan2(axis.norm(dim=-1), (bone * ray).sum(-1))

@@ -129,7 +129,7 @@ def _tips_into_flesh(vertices: np.ndarray, weights: np.ndarray, joints: np.ndarr
         start = joints[tip - 1]
         axis = (joints[tip] - start) / np.linalg.norm(joints[tip] - start)
         reach = ((vertices[weights[:, tip] > 0.5] - start) @ axis).max()
-        size = np.linalg.norm(joints[hand.ANCHOR_BONE + 1] - joints[0]) / hand.MEAN_ANCHOR_LENGTH_M
+        size = np.linalg.norm(joints[hand.ANCHOR_JOINT] - joints[0]) / hand.MEAN_ANCHOR_LENGTH_M
         joints[tip] = start + axis * (reach - TIP_OVERHANG_MM * 1e-3 * size)
 
 
@@ -141,7 +141,7 @@ def _with_stump(template: HandTemplate, corner_uv: np.ndarray) -> RiggedHand:
     edges = _wrist_rim(faces, template.vertices.numpy())
     rim, edges = np.unique(edges, return_inverse=True)
     edges = edges.reshape(-1, 2)
-    size = float(template.joints[hand.ANCHOR_BONE + 1].norm()) / hand.MEAN_ANCHOR_LENGTH_M
+    size = float(template.joints[hand.ANCHOR_JOINT].norm()) / hand.MEAN_ANCHOR_LENGTH_M
     start = template.vertices.numpy()[rim]
     end = start.copy()
     end[:, 0] = -STUMP_LENGTH_MM * 1e-3 * size

@@ -19,7 +19,6 @@ from hand_pose_ros.kinematics.mirror import mirror_columns, side_sign
 from hand_pose_ros.mesh.template import HandTemplate, load_template
 
 _STARTS = [max(parent, 0) for parent in hand.PARENTS]
-_ANCHOR_NODE = hand.BONES[hand.ANCHOR_BONE][1]
 
 
 def pose_mesh(
@@ -67,7 +66,7 @@ def skin(
 
     starts = joints[..., _STARTS, :]
     ratio = (joints - starts).norm(dim=-1) * inverse_lengths
-    size = ratio[..., _ANCHOR_NODE, None].expand_as(ratio)
+    size = ratio[..., hand.ANCHOR_JOINT, None].expand_as(ratio)
     along = torch.cat((size[..., :1], ratio[..., 1:]), dim=-1)  # the wrist and its stump only scale
     across = size if thickness is None else size * thickness
     stretch = torch.stack((along, across, across), dim=-1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -14,6 +15,10 @@ from hand_pose_ros import hand
 
 TEMPLATE_PATH = Path(__file__).with_name("template.npz")
 """Written by ``python -m hand_pose_ros.mesh.build_template``."""
+JOINT_DEPTHS_M: Final = (0.020, 0.018, 0.014, 0.012, 0.010) + (0.015, 0.011, 0.010, 0.009) * 4
+"""Depth of each joint in the flesh of a hand of mean size: a joint with no more in front of it is visible."""
+SLANT: Final = 1.5
+"""A slanting ray passes through more flesh, by up to this factor."""
 
 
 @dataclass(frozen=True)

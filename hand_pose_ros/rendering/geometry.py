@@ -20,7 +20,6 @@ from hand_pose_ros.rendering.skin import SKIN_TONES, Skin, linear_from_srgb, ski
 from hand_pose_ros.rendering.surface import render_surface
 
 _CLOTH = -1  # bone number of triangles that are not skin
-_ANCHOR_NODE = hand.BONES[hand.ANCHOR_BONE][1]
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class HandInView:
     @property
     def size(self) -> float:
         """Size relative to the template hand."""
-        anchor = self.frames.joints[_ANCHOR_NODE] - self.frames.joints[hand.WRIST]
+        anchor = self.frames.joints[hand.ANCHOR_JOINT] - self.frames.joints[hand.WRIST]
         return float(anchor.norm()) / hand.MEAN_ANCHOR_LENGTH_M
 
 

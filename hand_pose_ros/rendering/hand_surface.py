@@ -12,9 +12,9 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse
 
-from hand_pose_ros.mesh.adjacency import neighbour_mean
 from hand_pose_ros.mesh.shape import build_frames
 from hand_pose_ros.mesh.skinning import skin as skin_mesh
+from hand_pose_ros.mesh.surface import neighbour_mean
 from hand_pose_ros.mesh.template import HandTemplate, load_template
 from hand_pose_ros.rendering.mesh_part import Texture, face_incidence, vertex_normals
 from hand_pose_ros.rendering.skin import Skin, skin_at

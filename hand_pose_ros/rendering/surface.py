@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 import scipy.sparse
 
-from hand_pose_ros.mesh.adjacency import adjacency, neighbour_mean
 from hand_pose_ros.mesh.skinning import vertex_normals
+from hand_pose_ros.mesh.surface import adjacency, neighbour_mean
 from hand_pose_ros.mesh.template import load_template
 
 

@@ -30,7 +30,6 @@ GENERATED_SEED: Final = 40_001
 DEXYCB_SEED: Final = 40_002
 """Seeds of the sets that are reported; no training, validation or calibration draws from them."""
 LARGER_SIDE_PX: Final = 640
-_PALM: Final = (1, 5, 9, 13, 17)
 _BOX_MARGIN: Final = 0.1
 _LEAST_WIDTH: Final = 1e-3  # in anchor lengths, of landmarks that depth alone would make too long
 
@@ -54,7 +53,7 @@ def recorded_hands(joints_m: Tensor, seed: int = DEXYCB_SEED) -> ObservedHands:
     """
     generator = torch.Generator().manual_seed(seed)
     relative = joints_m - joints_m[:, :1]
-    size = relative[:, hand.JOINT_INDEX["index_mcp"]].norm(dim=-1)
+    size = relative[:, hand.ANCHOR_JOINT].norm(dim=-1)
     joints = (relative @ wrist_frame_rotation(joints_m) / size[:, None, None]).float()
     placed = random_views(joints, generator)
     # The same picture of a hand of the real size: it is farther away by as much as it is larger.
@@ -112,8 +111,7 @@ def _landmarks(hands: ObservedHands) -> Tensor:
     """
     flat = hands.rays[..., :2] / hands.rays[..., 2:]
     across = flat - flat[:, :1]
-    palm = list(_PALM)
-    lengths = across.new_tensor([hand.PROPORTIONS[node - 1][1] for node in _PALM])
+    palm, lengths = hand.LEVELS[0], across.new_tensor(hand.PALM_LENGTHS)
     left = (lengths.square() - hands.condition.depth[:, palm].square()).clamp(min=0).sqrt()
     width = (left / across[:, palm].norm(dim=-1).clamp(min=1e-9)).median(-1).values.clamp(min=_LEAST_WIDTH)
     landmarks = torch.cat((across * width[:, None, None], hands.condition.depth[..., None]), dim=-1)

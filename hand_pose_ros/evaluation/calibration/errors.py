@@ -75,7 +75,7 @@ def shape_errors(
     joints, covariance = shape_and_covariance(denoiser, given.condition, config)
     truth = torch.from_numpy(np.stack([observation.joints_m for observation in observations]))
     truth = truth - truth[:, :1]
-    size = truth[:, hand.JOINT_INDEX["index_mcp"]].norm(dim=-1)
+    size = truth[:, hand.ANCHOR_JOINT].norm(dim=-1)
     turn = given.view.rotation.double()
     sides = [observation.detection.side for observation in observations]
     flip = turn.new_tensor([[-1.0 if side == "left" else 1.0, 1.0, 1.0] for side in sides])

@@ -193,7 +193,9 @@ class _Looks:
             sleeve_start_m=sleeve,
         )
         joints, rotations = self._frames.joints[number].numpy(), self._frames.rotations[number].numpy()
-        size = float(np.linalg.norm(joints[hand.ANCHOR_BONE + 1] - joints[0])) / hand.MEAN_ANCHOR_LENGTH_M
+        size = (
+            float(np.linalg.norm(joints[hand.ANCHOR_JOINT] - joints[hand.WRIST])) / hand.MEAN_ANCHOR_LENGTH_M
+        )
         wrist = Wrist(rotations[0], joints[0], size, self._sides[number])
         gloss = float(generator.uniform(0.3, 2.0))
         texture, tint = skins[generator.integers(len(skins))].dye(generator)

@@ -13,7 +13,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.hand_images.shards import STORED_MARGIN, STORED_SIZE_PX, HandImages
 from hand_pose_ros.kinematics.forward import HandFrames
-from hand_pose_ros.mesh.flesh import JOINT_DEPTHS_M, SLANT
+from hand_pose_ros.mesh.template import JOINT_DEPTHS_M, SLANT
 from hand_pose_ros.rendering.crop import CropView, DrawnCrop, draw_crop, over_background
 from hand_pose_ros.rendering.crop_background import BackgroundStock
 from hand_pose_ros.rendering.lighting import Lighting
