@@ -13,7 +13,7 @@ from torch import Tensor
 from hand_pose_ros import hand
 
 TEMPLATE_PATH = Path(__file__).with_name("template.npz")
-"""Written by ``python -m hand_pose_ros.mesh.build_template``."""
+"""Written by ``hand_pose template``."""
 
 
 @dataclass(frozen=True)

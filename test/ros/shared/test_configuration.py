@@ -44,7 +44,7 @@ def test_the_tables_of_the_documents_are_up_to_date(repository, name):
     if not path.exists():
         pytest.skip(f"there is no {name}")
     text = path.read_text()
-    assert with_tables(text) == text, f"run `python -m hand_pose_ros.ros.shared.parameter_documents {name}`"
+    assert with_tables(text) == text, f"run `hand_pose parameters {name}`"
 
 
 def test_the_node_page_has_a_table_of_each_node(repository):
