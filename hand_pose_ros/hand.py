@@ -45,7 +45,7 @@ LEVELS: Final = tuple(tuple(range(1 + depth, NUM_JOINTS, 4)) for depth in range(
 ANCHOR_BONE: Final = 4
 """Bone wrist -> index MCP, whose length is the scale of the hand (2.6): it ends in node 5."""
 MEAN_ANCHOR_LENGTH_M: Final = 0.089
-"""Mean length of the anchor bone over adults, metres (median of the subjects in docs/limits.md)."""
+"""Mean length of the anchor bone over adults, metres (median of the subjects in docs/how/limits.md)."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Angle:
 
 MOTION_AXES: Final = {"twist": 0, "flexion": 1, "abduction": 2}
 
-# Range of each angle in degrees: (minimum, neutral, maximum). Where they come from is told in docs/limits.md;
+# Range of each angle in degrees: (minimum, neutral, maximum). Where they come from is told in docs/how/limits.md;
 # in short: published ranges of motion of healthy adults, widened where real poses need it.
 _ARTICULATION: Final = {
     "thumb_cmc": {"flexion": (-30, 15, 50), "abduction": (-40, -5, 30), "twist": (-35, -10, 35)},

@@ -1,4 +1,4 @@
-"""The ``hand_pose train`` command: train a network as a YAML file says (docs/training.md)."""
+"""The ``hand_pose train`` command: train a network as a YAML file says (docs/how/training.md)."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Markdown files get their tables between ``<!-- parameters of hand_estimator -->`` and
 ``<!-- end of parameters -->``; a YAML file becomes the estimator's parameter file.
 
-    hand_pose parameters docs/node.md config/estimator.yaml
+    hand_pose parameters docs/use/node.md config/estimator.yaml
 """
 
 from __future__ import annotations

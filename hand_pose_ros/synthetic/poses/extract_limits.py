@@ -1,7 +1,7 @@
 """The ``hand_pose limits`` command: fit the hand to real poses and report the angles and proportions they have.
 
 The paper (diffusion + FK, 3.1) takes its limits from such statistics; ours are in :mod:`hand_pose_ros.hand`, and
-docs/limits.md tells how they follow from published ranges of motion and from what this command prints.
+docs/how/limits.md tells how they follow from published ranges of motion and from what this command prints.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Makes the shipped statistics of hand poses, from free sets of poses and from rules.
 
 ``hand_pose prior-fit FOLDER``, where FOLDER holds ``pose_prior`` and ``real_hands``,
-the sets that docs/pose_prior.md names.
+the sets that docs/how/pose_prior.md names.
 """
 
 from __future__ import annotations
