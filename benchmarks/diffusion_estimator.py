@@ -5,7 +5,7 @@
 Measured is one call of ``DiffusionEstimator.estimate``, from landmarks to the pose with its covariance, on two
 threads. The weights do not matter for the time: without ``--weights`` they are random. Prints Markdown; the
 ratio is to T = 50 steps of ancestral sampling in PyTorch with as many samples. What the steps cost in accuracy is
-in docs/diffusion.md.
+in docs/how/diffusion.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training images with what a detector really says of them: ``hand_detect_images``.
+"""Training images with what a detector really says of them: ``hand_pose detect-images``.
 
 The errors of a detector come with the picture: where it is smeared, or something is in the way, keypoints are
 worse than elsewhere, all at once and often in the same direction. Noise that is drawn without a look at the
@@ -32,7 +32,7 @@ from hand_pose_ros.hand_images.shards import (
     shard_folders,
 )
 
-COMMAND: Final = "hand_detect_images"
+COMMAND: Final = "hand_pose detect-images"
 WORSE: Final = AugmentationConfig(
     view=None,
     occluders=OccluderConfig(share=0.5),
@@ -82,7 +82,3 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"{COMMAND}: {error}\n")
         return 2
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""Builds the template hand from the skeleton: ``python -m hand_pose_ros.mesh.build_template``."""
+"""Builds the template hand from the skeleton: ``hand_pose template``."""
 
 from __future__ import annotations
 
@@ -78,16 +78,12 @@ def _examples() -> tuple[torch.Tensor, torch.Tensor]:
     return low + shares * (high - low), build * (0.75 + 0.6 * lengths)
 
 
-def main() -> None:
-    """Write the template file."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: list[str] | None = None) -> None:
+    """Write the template hand, built from the skeleton."""
+    parser = argparse.ArgumentParser(prog="hand_pose template", description=main.__doc__)
     parser.add_argument("--output", type=Path, default=TEMPLATE_PATH)
-    output = parser.parse_args().output
+    output = parser.parse_args(arguments).output
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     arrays = build_template()
     np.savez_compressed(output, **arrays)
     logger.info("%s: %d vertices, %d triangles", output, len(arrays["vertices"]), len(arrays["faces"]))
-
-
-if __name__ == "__main__":
-    main()

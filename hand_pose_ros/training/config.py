@@ -1,4 +1,4 @@
-"""The configuration of a training run; docs/training.md shows a file of it."""
+"""The configuration of a training run; docs/how/training.md shows a file of it."""
 
 from __future__ import annotations
 

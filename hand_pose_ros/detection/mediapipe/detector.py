@@ -100,7 +100,7 @@ class MediaPipeDetector:
 
     def _detection(self, found: FoundHand, small: tuple[int, ...], full: tuple[int, ...]) -> Detection:
         small_size, full_size = np.array(small[1::-1]), np.array(full[1::-1])
-        # MediaPipe's shares times the size are already pixel centres (docs/detection.md says how that was found).
+        # MediaPipe's fractions times the size are already pixel centres (docs/use/detection.md).
         landmarks_px = (found.landmarks * small_size + 0.5) * (full_size / small_size) - 0.5
         return Detection(
             side=found.side,

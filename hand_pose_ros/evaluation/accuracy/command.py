@@ -1,4 +1,4 @@
-"""The ``hand_evaluate`` command: our estimators beside the detector's own 3D, on photos and keypoint sets."""
+"""The ``hand_pose evaluate`` command: our estimators beside the detector's own 3D, on photos and keypoint sets."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
         if options.docs is not None:
             report.replace_between_markers(options.docs, text)
     except ValueError as error:
-        sys.stderr.write(f"hand_evaluate: {error}\n")
+        sys.stderr.write(f"hand_pose evaluate: {error}\n")
         return 2
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hand_evaluate", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose evaluate", description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="*", type=Path, help="labelled photos with a samples.json")
     parser.add_argument("--generated", type=int, default=0, metavar="N", help="also on N generated hands")
     parser.add_argument(
@@ -169,7 +169,3 @@ def _write(
     if errors:
         curves = {name: calibration.reliability(value).tolist() for name, value in errors.items()}
         report.plot_reliability(curves, coverage, output / "reliability.png")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

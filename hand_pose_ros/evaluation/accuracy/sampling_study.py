@@ -1,6 +1,6 @@
 """How many samples and steps, and which fusion: the error on generated hands for every combination.
 
-python -m hand_pose_ros.evaluation.accuracy.sampling_study --weights weights.safetensors
+hand_pose sampling-study --weights weights.safetensors
 
 Prints the mean distance of the joints from the truth, wrists superimposed and the true size given, in millimetres.
 """
@@ -90,7 +90,7 @@ def _error(joints: Tensor, truth: Tensor, size_mm: Tensor) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="sampling_study", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose sampling-study", description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path, required=True, help="of the diffusion estimator")
     parser.add_argument("--hands", type=int, default=500)
     parser.add_argument("--samples", type=int, nargs="+", default=[1, 4, 16, 32])
@@ -109,9 +109,5 @@ def main(arguments: list[str] | None = None) -> int:
             )
             sys.stdout.flush()
     except ValueError as error:
-        parser.exit(2, f"sampling_study: {error}\n")
+        parser.exit(2, f"hand_pose sampling-study: {error}\n")
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

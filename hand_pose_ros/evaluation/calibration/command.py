@@ -1,4 +1,4 @@
-"""The ``hand_calibrate`` command: the factor on the samples' spread that makes stated sigmas true.
+"""The ``hand_pose calibrate`` command: the factor on the samples' spread that makes stated sigmas true.
 
 It is fitted on hands of known size such that the truth lies within one standard deviation of the shape as often
 as for a normal distribution: on generated hands of its own seed, and for weights that see pictures on renders that
@@ -77,13 +77,13 @@ def calibrate_on_pictures(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="hand_calibrate", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose calibrate", description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path, required=True, help="of the diffusion estimator")
     parser.add_argument("--output", type=Path, required=True, help="the same weights with the fitted factor")
     parser.add_argument("--hands", type=int, default=2000, help="generated hands")
     parser.add_argument(
         "--images", type=Path, nargs="*", default=[],
-        help="folders of unseen training images, for weights that see pictures (see hand_detect_images)",
+        help="folders of unseen training images, for weights that see pictures (see hand_pose detect-images)",
     )  # fmt: skip
     parser.add_argument("--samples", type=int, default=DiffusionEstimatorConfig.samples)
     parser.add_argument("--steps", type=int, default=DiffusionEstimatorConfig.steps)
@@ -104,11 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
         half = any(t.dtype == torch.float16 for t in loaded.tensors.values())
         save_weights(options.output, network, loaded.kind, network.config.to_dict(), half)
     except ValueError as error:
-        parser.exit(2, f"hand_calibrate: {error}\n")
+        parser.exit(2, f"hand_pose calibrate: {error}\n")
     scale = float(network.spread_scale)
     sys.stdout.write(f"spread_scale {scale:.3f}, written to {options.output}\n")
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

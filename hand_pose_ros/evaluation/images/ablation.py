@@ -1,4 +1,4 @@
-"""The ``hand_ablation`` command: runs on pictures that differ in one thing each, measured on the same hands."""
+"""The ``hand_pose ablation`` command: training runs that differ in one option, measured on the same hands."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from hand_pose_ros.networks.diffusion.image_baseline import HandImageRegressor, 
 from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion, load_hand_image_diffusion
 from hand_pose_ros.networks.weights import load_weights, restore
 
-COMMAND: Final = "hand_ablation"
+COMMAND: Final = "hand_pose ablation"
 _FIGURES: Final = (
     "image only, PA-MPJPE mm", "image only, root-relative mm", "keypoints only, PA-MPJPE mm", "both, PA-MPJPE mm",
     "heatmaps, px of 128", "heatmaps on real photos, px",
@@ -62,7 +62,7 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """The run in a folder of ``hand_train``.
+    """The run in a folder of ``hand_pose train``.
 
     Raises:
         ValueError: it is not finished, or of another kind of network.
@@ -144,7 +144,7 @@ def measure(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="+", type=Path, help="folders of hand_train")
+    parser.add_argument("runs", nargs="+", type=Path, help="folders of hand_pose train")
     parser.add_argument("--rendered", type=Path, nargs="+", required=True, help="folders of unseen renders")
     parser.add_argument("--held-back", type=Path, nargs="*", default=[], help="folders of unseen real photos")
     parser.add_argument("--every", type=int, default=1, help="take every n-th hand")
@@ -194,7 +194,3 @@ def _errors(images: HandImages, views: ViewChange, joints: Tensor) -> tuple[floa
     in_stored, truth = joints.double().numpy() @ views.rotation, images.joints.astype(np.float64)
     aligned = mean(metrics.pa_mpjpe(in_stored, truth))
     return MM * aligned, MM * mean(metrics.root_relative_mpjpe(in_stored, truth))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""The ``hand_evaluate_images`` command: what pictures add to keypoints, on renders and on unseen photos."""
+"""The ``hand_pose evaluate-images`` command: what pictures add to keypoints, on renders and on unseen photos."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from hand_pose_ros.hand_images.detections import ImageDetections, cached_detecti
 from hand_pose_ros.hand_images.shards import HandImages
 from hand_pose_ros.networks.diffusion.image_network import load_hand_image_diffusion
 
-COMMAND = "hand_evaluate_images"
+COMMAND = "hand_pose evaluate-images"
 _SHEET, _OWN_SHEET, _SHEET_COLUMNS = 64, 24, 4
 _TILE_PX, _OWN_TILE_PX = 200, 144
 _SHEET_SEED = 3
@@ -182,7 +182,3 @@ def _write_sheet(images: HandImages, count: int, networks: Networks, path: Path,
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), sheet, [cv2.IMWRITE_JPEG_QUALITY, 88]):
         raise ValueError(f"{path} cannot be written as a picture")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -2,7 +2,7 @@
 
 On generated videos, and, where given, on labelled videos and one without labels, beside the detector's own 3D.
 
-    python -m hand_pose_ros.evaluation.smoothness.command --output docs/images --docs docs/temporal.md
+    hand_pose smoothness --output docs/images --docs docs/how/temporal.md
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def real(options: argparse.Namespace) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns 0, or 2 for bad input."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose smoothness", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--diffusion",
         type=Path,
@@ -172,12 +172,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.labelled or options.video:
             text += "\n" + real(options)
         if options.docs:
-            replace_between_markers(options.docs, text, "steadiness_report")
+            replace_between_markers(options.docs, text, "hand_pose smoothness")
     except (ValueError, FileNotFoundError) as error:
-        parser.exit(2, f"steadiness_report: {error}\n")
+        parser.exit(2, f"hand_pose smoothness: {error}\n")
     sys.stdout.write(text)
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

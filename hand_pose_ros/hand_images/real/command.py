@@ -1,4 +1,4 @@
-"""The ``hand_real_images`` command: pseudo-labelled photos -> training images in the canonical view, in shards.
+"""The ``hand_pose real-images`` command: pseudo-labelled photos -> shards of training images, canonical view.
 
 The image points and depths are the detector's; the 3D is not: it is lifted from these points by our own
 diffusion network, whose spread says how far to trust it. Photos of held-back sources go to a folder of their
@@ -106,7 +106,7 @@ def write_shards(
         for number, start in enumerate(range(0, len(chosen), _SHARD)):
             some = labels.rows(chosen[start : start + _SHARD])
             settings = {
-                "made_by": "hand_real_images",
+                "made_by": "hand_pose real-images",
                 "samples": samples,
                 "steps": STEPS,
                 "focal_length": FOCAL_LENGTH,
@@ -151,7 +151,7 @@ def _misfit(images: HandImages) -> np.ndarray:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="hand_real_images", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose real-images", description=__doc__.splitlines()[0])
     parser.add_argument("--real", type=Path, required=True, help="folder of labels.npz and the tar files")
     parser.add_argument("--output", type=Path, required=True, help="folder that gets train/ and held_back/")
     parser.add_argument(
@@ -168,11 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.real, options.output, network, options.samples, options.seed, options.exclude
         )
     except (ValueError, FileExistsError) as error:
-        parser.exit(2, f"hand_real_images: {error}\n")
+        parser.exit(2, f"hand_pose real-images: {error}\n")
     made = ", ".join(f"{count} in {part}" for part, count in counts.items())
     sys.stdout.write(f"{made}, in {time.monotonic() - start:.0f} s\n")
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

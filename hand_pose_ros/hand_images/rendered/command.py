@@ -1,6 +1,6 @@
 """Fills shards with rendered training images.
 
-python -m hand_pose_ros.hand_images.rendered.command --output FOLDER
+hand_pose render --output FOLDER
 
 Every shard is made by one worker from the seed and its own number alone, so any number of workers makes the same
 images. Complete shards are left as they are, so an interrupted run goes on where it was. Each worker holds one
@@ -119,7 +119,7 @@ def fill_shards(jobs: Sequence[ShardJob], workers: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="hand_render", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="hand_pose render", description=__doc__.split("\n\n")[0])
     parser.add_argument("--count", type=int, default=24000, help="number of images (default: %(default)s)")
     parser.add_argument("--output", type=Path, required=True, help="folder that gets the shards")
     parser.add_argument("--workers", type=int, default=2, help="worker processes (default: %(default)s)")
@@ -167,7 +167,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     logger.info("%d shards to make in %s", len(jobs), options.output)
     fill_shards(jobs, options.workers)
-
-
-if __name__ == "__main__":
-    main()

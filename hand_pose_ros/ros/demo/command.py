@@ -60,7 +60,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _parse(args: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="hand_pose demo", description=__doc__)
     parser.add_argument(
         "--input",
         default=CLIP,
@@ -307,7 +307,3 @@ class _Session:
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

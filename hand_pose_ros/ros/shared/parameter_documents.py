@@ -3,7 +3,7 @@
 Markdown files get their tables between ``<!-- parameters of hand_estimator -->`` and
 ``<!-- end of parameters -->``; a YAML file becomes the estimator's parameter file.
 
-    python -m hand_pose_ros.ros.shared.parameter_documents docs/node.md config/estimator.yaml
+    hand_pose parameters docs/use/node.md config/estimator.yaml
 """
 
 from __future__ import annotations
@@ -58,12 +58,8 @@ def with_tables(text: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Bring the named files up to date."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="hand_pose parameters", description=main.__doc__)
     parser.add_argument("files", nargs="+", type=Path)
     for path in parser.parse_args(arguments).files:
         text = parameter_file() if path.suffix == ".yaml" else with_tables(path.read_text(encoding="utf-8"))
         path.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Fits the noise model to a detector's answers on renders.
 
-python -m hand_pose_ros.synthetic.detector.fit_noise
+hand_pose noise-fit
 
 The pictures' answers are kept in a folder, in parts, so that an interrupted study goes on where it stopped.
 """
@@ -290,7 +290,7 @@ def collect(folder: Path, count: int, seed: int) -> Study:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="detector_noise_fit", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose noise-fit", description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=3000, help="hands that are to be found")
     parser.add_argument("--study", type=Path, required=True, help="folder of the answers, old and new")
     parser.add_argument("--seed", type=int, default=1000)
@@ -304,7 +304,3 @@ def main(arguments: list[str] | None = None) -> int:
         f"{study.right_side.sum() / study.found.sum():.1%} of these on their side\n"
     )
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,7 +1,7 @@
 """Makes the shipped statistics of hand poses, from free sets of poses and from rules.
 
-``python -m hand_pose_ros.synthetic.poses.fit_prior FOLDER``, where FOLDER holds ``pose_prior`` and ``real_hands``,
-the sets that docs/pose_prior.md names.
+``hand_pose prior-fit FOLDER``, where FOLDER holds ``pose_prior`` and ``real_hands``,
+the sets that docs/how/pose_prior.md names.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def make_bank(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose prior-fit", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where pose_prior and real_hands are")
     parser.add_argument("--output", type=Path, default=SHIPPED, help="the file to write")
     parser.add_argument("--parts", type=int, default=PARTS, help="normal distributions in the mixture")
@@ -105,7 +105,3 @@ def main(arguments: list[str] | None = None) -> int:
     save_prior(PosePrior(mixture, *bank), options.output)
     log.info("wrote %s, %.0f kB", options.output, options.output.stat().st_size / 1e3)
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

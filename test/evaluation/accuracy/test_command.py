@@ -185,7 +185,7 @@ def test_told_angles_must_be_inside_and_make_the_joints():
 
 def test_the_tables_of_a_document_are_made_anew(tmp_path):
     document = tmp_path / "accuracy.md"
-    begin, end = report.markers("hand_evaluate")
+    begin, end = report.markers("hand_pose evaluate")
     document.write_text(f"# Before\n\n{begin}\nold\n{end}\n\nAfter\n")
     report.replace_between_markers(document, "new")
     report.replace_between_markers(document, "newer\n")

@@ -14,12 +14,12 @@ from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.messages import markers as messages_markers
 from hand_pose_ros.ros.shared.parameter_documents import NODES, parameter_file, with_tables
 
-DOCUMENTS = ("docs/node.md", "README.md")
+DOCUMENTS = ("docs/use/node.md", "README.md")
 
 
 def test_the_parameter_file_is_up_to_date(repository):
     text = (repository / "config" / "estimator.yaml").read_text()
-    assert text == parameter_file(), "run `hand_pose parameters docs/node.md config/estimator.yaml`"
+    assert text == parameter_file(), "run `hand_pose parameters docs/use/node.md config/estimator.yaml`"
 
 
 def test_ros_reads_the_parameter_file_as_the_defaults(repository):
@@ -44,11 +44,11 @@ def test_the_tables_of_the_documents_are_up_to_date(repository, name):
     if not path.exists():
         pytest.skip(f"there is no {name}")
     text = path.read_text()
-    assert with_tables(text) == text, f"run `python -m hand_pose_ros.ros.shared.parameter_documents {name}`"
+    assert with_tables(text) == text, f"run `hand_pose parameters {name}`"
 
 
 def test_the_node_page_has_a_table_of_each_node(repository):
-    text = (repository / "docs" / "node.md").read_text()
+    text = (repository / "docs" / "use" / "node.md").read_text()
     for node, parameters in NODES.items():
         assert f"<!-- parameters of {node} -->\n{table(parameters)}<!-- end" in text
 
