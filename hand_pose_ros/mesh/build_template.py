@@ -14,7 +14,7 @@ from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.mesh.shape import BUILD_POSE_DEG, BUILD_PROPORTIONS, HandShape, build_frames
 from hand_pose_ros.mesh.skinning import skin
 from hand_pose_ros.mesh.surface import mesh_surface
-from hand_pose_ros.mesh.template import TEMPLATE_PATH, HandTemplate
+from hand_pose_ros.mesh.template import SHIPPED_NAME, TEMPLATE_PATH, HandTemplate
 from hand_pose_ros.mesh.weights import MAX_BONES_PER_VERTEX, joint_regressor, skinning_weights
 
 _POSED_EXAMPLES = 400
@@ -48,8 +48,8 @@ def _regressor(vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray) -> 
     """The joint regressor (21, V), fitted to random hands."""
     frames = build_frames()
     template = HandTemplate(
+        SHIPPED_NAME,
         *(torch.from_numpy(np.asarray(a, np.float64)) for a in (vertices, faces, weights)),
-        regressor=torch.empty(0),
         joints=frames.joints,
         rotations=frames.rotations,
     )

@@ -12,10 +12,9 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse
 
-from hand_pose_ros.mesh.shape import build_frames
-from hand_pose_ros.mesh.skinning import skin as skin_mesh
+from hand_pose_ros.mesh.skinning import build_pose_vertices
 from hand_pose_ros.mesh.surface import neighbour_mean
-from hand_pose_ros.mesh.template import HandTemplate, load_template
+from hand_pose_ros.mesh.template import HandTemplate
 from hand_pose_ros.rendering.mesh_part import Texture, face_incidence, vertex_normals
 from hand_pose_ros.rendering.skin import Skin, skin_at
 
@@ -41,10 +40,7 @@ class HandSurface:
     @cached_property
     def rest(self) -> np.ndarray:
         """(V, 3) float32 in the shipped template's build pose (wrist frame, metres, mean size)."""
-        if self.template is load_template():
-            return self.template.vertices.numpy()
-        frames = type(build_frames())(*(part.float() for part in build_frames()))
-        return skin_mesh(frames, "right", self.template).numpy()
+        return build_pose_vertices(self.template).numpy()
 
     @cached_property
     def incidence(self) -> scipy.sparse.csr_matrix:
