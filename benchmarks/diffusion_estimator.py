@@ -28,7 +28,8 @@ from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, Diff
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
-from hand_pose_ros.networks.diffusion.onnx import export_onnx, load_hand_diffusion
+from hand_pose_ros.networks.diffusion.onnx import export_onnx
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.pose import Detection
 
@@ -102,8 +103,8 @@ def prepared(weights: Path | None, folder: Path) -> tuple[Path, Path, int]:
         torch.manual_seed(0)
         model = HandDiffusion().eval()
         weights = folder / "random.safetensors"
-        save_weights(weights, model, "hand_diffusion", model.config.to_dict())
-    model = load_hand_diffusion(weights)
+        save_weights(weights, model, HAND_DIFFUSION, model.config.to_dict())
+    model = load_network(weights, HAND_DIFFUSION).network
     export_onnx(model, folder / "onnx")
     return weights, folder / "onnx", model.schedule.steps
 

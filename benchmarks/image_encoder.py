@@ -24,9 +24,10 @@ from torch import nn
 from benchmarks.timing import median_seconds
 from hand_pose_ros.estimator.diffusion.backends import load_denoiser
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
-from hand_pose_ros.networks.diffusion.image_network import KIND, HandImageDiffusion, HandImageDiffusionConfig
+from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion, HandImageDiffusionConfig
 from hand_pose_ros.networks.diffusion.sampling import HandImageDenoiser, antithetic_noise, sample_joints
 from hand_pose_ros.networks.image.image_encoder import ImageEncoder, ImageEncoderConfig
+from hand_pose_ros.networks.registry import IMAGE_HAND_DIFFUSION
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.training.parallel import ParallelEncoder
 
@@ -117,7 +118,7 @@ def main() -> None:
         if weights is None:
             torch.manual_seed(0)
             weights = Path(folder) / "random.safetensors"
-            save_weights(weights, HandImageDiffusion(config), KIND, config.to_dict())
+            save_weights(weights, HandImageDiffusion(config), IMAGE_HAND_DIFFUSION, config.to_dict())
         print_inference(weights)
     if not arguments.no_training:
         print_training(config.image)

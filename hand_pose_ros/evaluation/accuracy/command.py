@@ -13,7 +13,6 @@ from pathlib import Path
 from hand_pose_ros.common.atomic_file import write_text_atomically
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.datasets.photo_folder import read_samples
-from hand_pose_ros.estimator.diffusion.batch import load_network
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.ik import IkEstimator, IkEstimatorConfig
 from hand_pose_ros.evaluation import report
@@ -34,6 +33,7 @@ from hand_pose_ros.evaluation.accuracy.methods import (
 from hand_pose_ros.evaluation.accuracy.network_methods import baseline_method, unet_method
 from hand_pose_ros.evaluation.calibration import errors as calibration
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, HAND_REGRESSOR, load_network
 
 ESTIMATE = "D* (diffusion + IK head)"
 """Name of the estimator that ships, whose uncertainty is measured."""
@@ -112,12 +112,13 @@ def _methods(
     methods, network = {}, None
     if options.baseline is not None:
         methods["baseline (no diffusion)"] = baseline_method(
-            load_network(options.baseline, "hand_regressor"), size
+            load_network(options.baseline, HAND_REGRESSOR).network, size
         )
     if options.weights is not None:
-        network = load_network(options.weights, "hand_diffusion")
+        loaded = load_network(options.weights, HAND_DIFFUSION)
+        network = loaded.network
         methods["D (diffusion)"] = unet_method(network, config)
-        estimator = DiffusionEstimator(network, float(network.spread_scale), config)
+        estimator = DiffusionEstimator(network, loaded.spread_scale, config)
         methods[ESTIMATE] = estimator_method(estimator)
     return methods, network, config
 

@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.estimator.diffusion.batch import Lifted, lift, load_network
+from hand_pose_ros.estimator.diffusion.batch import Lifted, lift
 from hand_pose_ros.estimator.diffusion.fusion import FUSIONS, fuse_samples, reprojection_weights
 from hand_pose_ros.estimator.metric_pose import place_hands
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network
 from hand_pose_ros.synthetic.observed_hands import ObservedHands
 
 SEED: Final = 30_002
@@ -97,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 8, 0], help="0: ancestral sampling")
     options = parser.parse_args(arguments)
     try:
-        network = load_network(options.weights, "hand_diffusion")
+        network = load_network(options.weights, HAND_DIFFUSION).network
         hands = generated_hands(options.hands, SEED)
         sys.stdout.write(
             "| samples | steps | fusion | reprojection sigma | MPJPE mm |\n|---|---|---|---|---|\n"

@@ -15,19 +15,15 @@ from typing import Final
 import numpy as np
 import torch
 
-from hand_pose_ros.estimator.diffusion.batch import load_network
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands, observations_of
 from hand_pose_ros.evaluation.calibration import errors as calibration
 from hand_pose_ros.evaluation.calibration.images import errors_of_pictures, pooled
 from hand_pose_ros.evaluation.images.methods import BOTH, IMAGE, read_hands
 from hand_pose_ros.hand_images.shards import HandImages
-from hand_pose_ros.networks.diffusion.image_network import (
-    KIND,
-    HandImageDiffusion,
-    load_hand_image_diffusion,
-)
+from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
+from hand_pose_ros.networks.registry import DENOISERS, IMAGE_HAND_DIFFUSION, load_network
 from hand_pose_ros.networks.weights import load_weights, save_weights
 
 SEED: Final = 30_001
@@ -90,19 +86,19 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     config = DiffusionEstimatorConfig(samples=options.samples, steps=options.steps)
     try:
-        loaded = load_weights(options.weights)
-        if loaded.kind == KIND:
+        loaded = load_network(options.weights, *DENOISERS)
+        network = loaded.network
+        if loaded.kind == IMAGE_HAND_DIFFUSION:
             if not options.images:
                 raise ValueError(f"{options.weights} sees pictures: give --images")
-            network = load_hand_image_diffusion(options.weights)
             within = calibrate_on_pictures(network, config, read_hands(options.images))
             for name, share in within.items():
                 sys.stdout.write(f"{name}: {100 * share:.1f} % within one sigma\n")
         else:
-            network = load_network(options.weights, "hand_diffusion")
             calibrate(network, config, options.hands)
-        half = any(t.dtype == torch.float16 for t in loaded.tensors.values())
-        save_weights(options.output, network, loaded.kind, network.config.to_dict(), half)
+        stored = load_weights(options.weights).tensors.values()
+        half = any(tensor.dtype == torch.float16 for tensor in stored)
+        save_weights(options.output, network, loaded.kind, loaded.config.to_dict(), half)
     except ValueError as error:
         parser.exit(2, f"hand_pose calibrate: {error}\n")
     scale = float(network.spread_scale)

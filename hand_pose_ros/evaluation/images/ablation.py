@@ -34,11 +34,9 @@ from hand_pose_ros.hand_images.augmentation.view_jitter import ViewChange
 from hand_pose_ros.hand_images.detections import ImageDetections, cached_detections, open_mediapipe
 from hand_pose_ros.hand_images.shards import HandImages
 from hand_pose_ros.networks.condition import KeypointCondition, unknown_keypoints
-from hand_pose_ros.networks.diffusion import image_baseline as hand_image_regressor
-from hand_pose_ros.networks.diffusion import image_network as hand_image_diffusion
-from hand_pose_ros.networks.diffusion.image_baseline import HandImageRegressor, HandImageRegressorConfig
-from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion, load_hand_image_diffusion
-from hand_pose_ros.networks.weights import load_weights, restore
+from hand_pose_ros.networks.diffusion.image_baseline import HandImageRegressor
+from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
+from hand_pose_ros.networks.registry import IMAGE_HAND_DIFFUSION, IMAGE_HAND_REGRESSOR, load_network
 
 COMMAND: Final = "hand_pose ablation"
 _FIGURES: Final = (
@@ -72,17 +70,8 @@ def read_run(folder: Path) -> Run:
         steps, seconds = int(summary["steps"]), float(summary["seconds"])
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"{folder} holds no finished run: {error}") from error
-    path = folder / "weights.safetensors"
-    loaded = load_weights(path)
-    if loaded.kind == hand_image_diffusion.KIND:
-        network = load_hand_image_diffusion(path)
-    elif loaded.kind == hand_image_regressor.KIND:
-        network = HandImageRegressor(HandImageRegressorConfig.from_dict(loaded.config))
-        restore(network, loaded)
-        network.eval().requires_grad_(False)
-    else:
-        raise ValueError(f"{path} holds {loaded.kind!r}, which sees no pictures")
-    return Run(folder.name, network, steps, seconds / 60)
+    loaded = load_network(folder / "weights.safetensors", IMAGE_HAND_DIFFUSION, IMAGE_HAND_REGRESSOR)
+    return Run(folder.name, loaded.network, steps, seconds / 60)
 
 
 def lifters(run: Run, config: DiffusionEstimatorConfig) -> dict[str, Lifter]:

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 
 from hand_pose_ros.common.share import share_file
-from hand_pose_ros.estimator.diffusion.batch import load_network
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.evaluation import report
 from hand_pose_ros.evaluation.images import report as image_report
@@ -40,7 +39,7 @@ from hand_pose_ros.evaluation.images.sheet import contact_sheet, spread_choice
 from hand_pose_ros.factory import SHIPPED_MODEL
 from hand_pose_ros.hand_images.detections import ImageDetections, cached_detections, open_mediapipe
 from hand_pose_ros.hand_images.shards import HandImages
-from hand_pose_ros.networks.diffusion.image_network import load_hand_image_diffusion
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, IMAGE_HAND_DIFFUSION, load_network
 
 COMMAND = "hand_pose evaluate-images"
 _SHEET, _OWN_SHEET, _SHEET_COLUMNS = 64, 24, 4
@@ -90,8 +89,8 @@ def _parser() -> argparse.ArgumentParser:
 def _evaluate(options: argparse.Namespace) -> str:
     """Measure, write what is asked for, and return the tables."""
     networks = Networks(
-        load_hand_image_diffusion(options.weights),
-        load_network(options.keypoint_weights or share_file(SHIPPED_MODEL), "hand_diffusion"),
+        load_network(options.weights, IMAGE_HAND_DIFFUSION).network,
+        load_network(options.keypoint_weights or share_file(SHIPPED_MODEL), HAND_DIFFUSION).network,
         DiffusionEstimatorConfig(samples=options.samples, steps=options.steps),
     )
     texts = []

@@ -31,8 +31,7 @@ from hand_pose_ros.evaluation.smoothness.videos import (
     unlabelled_video,
 )
 from hand_pose_ros.factory import SHIPPED_MODEL, SHIPPED_TEMPORAL_MODEL
-from hand_pose_ros.networks.diffusion.onnx import load_hand_diffusion
-from hand_pose_ros.networks.temporal.onnx import load_temporal
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, TEMPORAL, load_network
 from hand_pose_ros.synthetic.motion.frame_stamps import random_stamps
 from hand_pose_ros.synthetic.motion.hand_motion import sample_motion
 from hand_pose_ros.synthetic.motion.video_bank import join
@@ -105,8 +104,9 @@ def plot(path: Path, videos: HandVideos, published: Published, shown: int = 4) -
 
 def generated(options: argparse.Namespace) -> str:
     """Tables on generated videos, and the plot of some."""
-    frames = DiffusionFrames(load_hand_diffusion(options.diffusion), options.samples, options.steps)
-    model = load_temporal(options.temporal)
+    diffusion = load_network(options.diffusion, HAND_DIFFUSION).network
+    frames = DiffusionFrames(diffusion, options.samples, options.steps)
+    model = load_network(options.temporal, TEMPORAL).network
     texts = []
     for name, regular in (("at 30 Hz", True), ("with the stamps of all kinds of cameras", False)):
         videos = held_out_videos(options.videos, frames, regular)
@@ -123,7 +123,7 @@ def real(options: argparse.Namespace) -> str:
     from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker  # needs MediaPipe
 
     denoiser, spread = load_denoiser(options.diffusion, "auto", "cpu")
-    smoother = TemporalSmoother(load_temporal(options.temporal))
+    smoother = TemporalSmoother(load_network(options.temporal, TEMPORAL).network)
     estimator = DiffusionEstimator(denoiser, spread, DiffusionEstimatorConfig(), smoother=smoother)
     texts = []
     if options.labelled:

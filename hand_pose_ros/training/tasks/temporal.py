@@ -12,8 +12,8 @@ from torch import Tensor
 
 from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.evaluation.smoothness.measures import steadiness
-from hand_pose_ros.networks.diffusion.onnx import load_hand_diffusion
 from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network
 from hand_pose_ros.networks.temporal.transformer import TemporalConfig, TemporalTransformer
 from hand_pose_ros.networks.temporal.window import HandWindow
 from hand_pose_ros.synthetic.motion.video_bank import (
@@ -96,10 +96,8 @@ class TemporalSmoothing:
             ValueError: an unknown or missing option, or no diffusion weights where they should be.
         """
         options = read_dataclass(TemporalOptions, options)
-        return cls(
-            options,
-            DiffusionFrames(load_hand_diffusion(options.diffusion), options.samples, options.sample_steps),
-        )
+        diffusion = load_network(options.diffusion, HAND_DIFFUSION).network
+        return cls(options, DiffusionFrames(diffusion, options.samples, options.sample_steps))
 
     def metadata(self) -> dict:
         """The network's configuration."""
