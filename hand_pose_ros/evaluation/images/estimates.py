@@ -169,7 +169,10 @@ def no_estimates(count: int) -> Estimates:
 
 
 def detector_estimates(images: HandImages, detections: ImageDetections) -> Estimates:
-    """The detector's own landmarks: in 3D in anchor lengths of their own, in 2D as they are."""
+    """The detector's own landmarks: in 3D in anchor lengths of their own, in 2D as they are.
+
+    The 3D landmarks have the axes of the detector's crop, which are those of the stored view to a degree.
+    """
     relative = detections.landmarks_m - detections.landmarks_m[:, :1]
     parent, child = hand.BONES[hand.ANCHOR_BONE]
     anchor = np.linalg.norm(relative[:, child] - relative[:, parent], axis=-1)
