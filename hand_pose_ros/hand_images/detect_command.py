@@ -18,6 +18,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, PhotometricConfig, augment
 from hand_pose_ros.hand_images.augmentation.occluders import OccluderConfig
@@ -58,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=Path, nargs="+", required=True, help="folders of shards")
     parser.add_argument("--output", type=Path, required=True, help="folder that gets as many smaller shards")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=Seed.TRAINING.value)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     cv2.setNumThreads(1)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.camera.keypoint_view import KeypointView
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.estimator.keypoint_input import keypoint_input, why_not
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
@@ -71,7 +72,7 @@ def lift(
     condition: KeypointCondition,
     samples: int,
     steps: int | None,
-    seed: int = 0,
+    seed: int = Seed.ARBITRARY,
     image_features: Tensor | None = None,
 ) -> Lifted:
     """Draw ``samples`` hands for each condition, as :class:`DiffusionEstimator` does.

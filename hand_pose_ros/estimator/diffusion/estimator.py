@@ -13,6 +13,7 @@ from torch import Tensor
 from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.options import Options, option
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.backends import BACKENDS
 from hand_pose_ros.estimator.diffusion.conditions import CONDITIONS, ConditionMaker, HandConditions
 from hand_pose_ros.estimator.diffusion.fusion import FUSIONS, fuse_samples, reprojection_weights
@@ -74,7 +75,7 @@ class DiffusionEstimatorConfig(Options):
     fusion: str = "angles"
     reprojection_sigma: float = math.inf
     hand_size_m: float | None = None
-    seed: int = 0
+    seed: int = Seed.ARBITRARY.value
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -80,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
 def _evaluate(options: argparse.Namespace) -> str:
     """Measure, write what is asked for, and return the tables."""
     methods, network, config = _methods(options)
-    kinematics = {"inverse kinematics": estimator_method(IkEstimator(IkEstimatorConfig(options.hand_size_m)))}
+    ik = IkEstimator(IkEstimatorConfig(hand_size_m=options.hand_size_m))
+    kinematics = {"inverse kinematics": estimator_method(ik)}
     comparisons: list[Comparison] = []
     errors: dict[str, calibration.AxisErrors] = {}
     for hands in _sets(options):

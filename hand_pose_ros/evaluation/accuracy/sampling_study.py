@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.batch import Lifted, lift
 from hand_pose_ros.estimator.diffusion.fusion import FUSIONS, fuse_samples, reprojection_weights
 from hand_pose_ros.estimator.metric_pose import place_hands
@@ -26,8 +27,6 @@ from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network
 from hand_pose_ros.synthetic.observed_hands import ObservedHands
 
-SEED: Final = 30_002
-"""Of hands that nothing else is measured on: defaults are chosen with them."""
 REPROJECTION_SIGMAS: Final = (math.inf, 0.1, 0.03)
 
 
@@ -99,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         network = load_network(options.weights, HAND_DIFFUSION).network
-        hands = generated_hands(options.hands, SEED)
+        hands = generated_hands(options.hands, Seed.SAMPLING_STUDY)
         sys.stdout.write(
             "| samples | steps | fusion | reprojection sigma | MPJPE mm |\n|---|---|---|---|---|\n"
         )

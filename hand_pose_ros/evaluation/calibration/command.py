@@ -10,11 +10,11 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import torch
 
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands, observations_of
 from hand_pose_ros.evaluation.calibration import errors as calibration
@@ -25,9 +25,6 @@ from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.registry import DENOISERS, IMAGE_HAND_DIFFUSION, load_network
 from hand_pose_ros.networks.weights import load_weights, save_weights
-
-SEED: Final = 30_001
-"""Of the hands that are calibrated on; others than those that are evaluated, validated or trained on."""
 
 
 def fit_spread_scale(errors: calibration.ShapeErrors) -> float:
@@ -46,7 +43,7 @@ def fit_spread_scale(errors: calibration.ShapeErrors) -> float:
 
 
 def calibrate(
-    network: HandDiffusion, config: DiffusionEstimatorConfig, hands: int, seed: int = SEED
+    network: HandDiffusion, config: DiffusionEstimatorConfig, hands: int, seed: int = Seed.CALIBRATION
 ) -> float:
     """Fit the factor and store it in the network; returns it."""
     observations = observations_of(generated_hands(hands, seed))
@@ -57,7 +54,10 @@ def calibrate(
 
 
 def calibrate_on_pictures(
-    network: HandImageDiffusion, config: DiffusionEstimatorConfig, images: HandImages, seed: int = SEED
+    network: HandImageDiffusion,
+    config: DiffusionEstimatorConfig,
+    images: HandImages,
+    seed: int = Seed.CALIBRATION,
 ) -> dict[str, float]:
     """As :func:`calibrate`; one factor for ``IMAGE`` and ``BOTH``.
 

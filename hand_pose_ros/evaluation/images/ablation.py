@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.batch import lift
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
@@ -28,7 +29,7 @@ from hand_pose_ros.evaluation.images.estimates import (
     look,
     points_in_stored_view,
 )
-from hand_pose_ros.evaluation.images.methods import VIEW_SEED, read_hands
+from hand_pose_ros.evaluation.images.methods import read_hands
 from hand_pose_ros.evaluation.images.scores import CROP_PX, MM, hand_means, mean
 from hand_pose_ros.hand_images.augmentation.view_jitter import ViewChange
 from hand_pose_ros.hand_images.detections import ImageDetections, cached_detections, open_mediapipe
@@ -106,7 +107,7 @@ def measure(
     config: DiffusionEstimatorConfig,
 ) -> dict[str, dict[str, float]]:
     """Method -> ``_FIGURES``: image only of all hands, what takes keypoints of those that the detector finds."""
-    views = jittered_views(images, VIEW_SEED)
+    views = jittered_views(images, Seed.IMAGE_VIEWS)
     points, image = _look(run, images, views)
     rows = np.flatnonzero(detections.found)
     found, seen = images.rows(rows), detections.rows(rows)
@@ -116,7 +117,7 @@ def measure(
     heatmaps = _heatmap_error(images, views, points)
     on_photos = float("nan")
     if real is not None:
-        of_real = jittered_views(real, VIEW_SEED)
+        of_real = jittered_views(real, Seed.IMAGE_VIEWS)
         on_photos = _heatmap_error(real, of_real, _look(run, real, of_real)[0])
     table = {}
     for name, lifter in lifters(run, config).items():

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.common.share import share_file
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.evaluation import report
@@ -44,7 +45,6 @@ from hand_pose_ros.networks.registry import HAND_DIFFUSION, IMAGE_HAND_DIFFUSION
 COMMAND = "hand_pose evaluate-images"
 _SHEET, _OWN_SHEET, _SHEET_COLUMNS = 64, 24, 4
 _TILE_PX, _OWN_TILE_PX = 200, 144
-_SHEET_SEED = 3
 
 _log = logging.getLogger(__name__)
 
@@ -171,8 +171,10 @@ def _held_back(images: HandImages, networks: Networks) -> str:
 
 
 def _write_sheet(images: HandImages, count: int, networks: Networks, path: Path, tile_px: int) -> None:
-    some = images.rows(spread_choice(images, count, _SHEET_SEED))
-    estimates = estimate_from_images(networks.image, some, jittered_views(some, _SHEET_SEED), networks.config)
+    some = images.rows(spread_choice(images, count, Seed.EXAMPLE_SHEET))
+    estimates = estimate_from_images(
+        networks.image, some, jittered_views(some, Seed.EXAMPLE_SHEET), networks.config
+    )
     errors: JointErrors = joint_errors(in_stored_view(some, estimates), some)
     captions = [f"{value:.1f} px" for value in hand_means(errors.projected_px)]
     crops = cut(some, estimates.change, networks.image.crops)

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.common.share import share_folder
 from hand_pose_ros.estimator.diffusion.backends import load_denoiser
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
@@ -38,7 +39,6 @@ from hand_pose_ros.synthetic.motion.video_bank import join
 from hand_pose_ros.synthetic.motion.videos import DiffusionFrames, HandVideos, estimated_videos
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 
-_SEED = 40_009
 _FRAMES, _RATE_HZ = 30, 30.0
 _AT_ONCE = 50
 _JOINTS = ("index_tip", "thumb_tip", "little_tip")
@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 
 def held_out_videos(count: int, frames: DiffusionFrames, regular: bool) -> HandVideos:
     """``count`` videos that no training saw, at 30 Hz, or with the stamps of all kinds of cameras."""
-    generator = torch.Generator().manual_seed(_SEED + regular)
+    generator = torch.Generator().manual_seed(Seed.VIDEOS.at(int(regular)))
     sampler, parts = PoseSampler(), []
     for start in range(0, count, _AT_ONCE):
         size = min(_AT_ONCE, count - start)
@@ -110,7 +110,7 @@ def generated(options: argparse.Namespace) -> str:
     texts = []
     for name, regular in (("at 30 Hz", True), ("with the stamps of all kinds of cameras", False)):
         videos = held_out_videos(options.videos, frames, regular)
-        figures = steadiness(model, videos, torch.Generator().manual_seed(_SEED))
+        figures = steadiness(model, videos, torch.Generator().manual_seed(Seed.VIDEOS))
         texts.append(f"**{options.videos} generated videos, {name}**\n\n{table(figures)}")
         if regular:
             published = publish(model, videos, torch.ones_like(videos.window.valid))

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from torch import Tensor
 
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.common.share import share_file
 from hand_pose_ros.factory import SHIPPED_MODEL
 from hand_pose_ros.hand_images.real.labels import RealHandLabels, read_crops, read_labels
@@ -34,7 +35,11 @@ _TYPICAL_MISFIT = 0.15  # half extents: a third of the weight is left
 
 
 def convert(
-    folder: str | Path, labels: RealHandLabels, network: HandDiffusion, samples: int = SAMPLES, seed: int = 0
+    folder: str | Path,
+    labels: RealHandLabels,
+    network: HandDiffusion,
+    samples: int = SAMPLES,
+    seed: int = Seed.ARBITRARY,
 ) -> HandImages:
     """Training images of some crops of a folder of real hands.
 
@@ -81,7 +86,7 @@ def write_shards(
     output: str | Path,
     network: HandDiffusion,
     samples: int = SAMPLES,
-    seed: int = 0,
+    seed: int = Seed.ARBITRARY,
     exclude: Collection[str] = (),
 ) -> dict[str, int]:
     """Convert a whole folder: ``output/train`` and ``output/held_back``, shards of 1024 hands in random order.
@@ -158,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--weights", type=Path, help="of the network that lifts; the shipped ones if left out"
     )
     parser.add_argument("--samples", type=int, default=SAMPLES, help="of each hand's pose")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=Seed.ARBITRARY.value)
     parser.add_argument("--exclude", action="append", default=[], help="source to leave out: owner/name")
     options = parser.parse_args(arguments)
     start = time.monotonic()

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 import torch
 
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.hand_images.rendered.hands import render_hands
 from hand_pose_ros.hand_images.rendered.scene import RenderSettings
 from hand_pose_ros.hand_images.rendered.wardrobe import Wardrobe, hand_surfaces
@@ -124,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder that gets the shards")
     parser.add_argument("--workers", type=int, default=2, help="worker processes (default: %(default)s)")
     parser.add_argument(
-        "--seed", type=int, default=0,
+        "--seed", type=int, default=Seed.TRAINING.value,
         help="another seed gives other hands, skins, materials and backgrounds (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(

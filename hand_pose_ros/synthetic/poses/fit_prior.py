@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds
 from hand_pose_ros.synthetic.poses.clearance import collides
@@ -93,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=SHIPPED, help="the file to write")
     parser.add_argument("--parts", type=int, default=PARTS, help="normal distributions in the mixture")
     parser.add_argument("--bank", type=int, default=BANK, help="poses made by rule")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=Seed.ARBITRARY.value)
     options = parser.parse_args(arguments)
     generator = torch.Generator().manual_seed(options.seed)
     sets = read_sets(options.folder)

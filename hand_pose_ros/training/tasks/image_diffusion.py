@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.diffusion.image_network import (
     HandImageDiffusion,
@@ -22,7 +23,6 @@ from hand_pose_ros.synthetic.observed_hands import sample_hands
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 from hand_pose_ros.training.tasks.encoder_losses import weighted_mean
 from hand_pose_ros.training.tasks.hand_losses import Targets, hand_losses
-from hand_pose_ros.training.tasks.image_validation import VALIDATION_SEED
 from hand_pose_ros.training.tasks.images import ImageLifting, ImageLiftingOptions, with_projection
 
 _STATISTICS_HANDS = 8192
@@ -33,7 +33,7 @@ _OF_IMAGES = ("diffusion.encoder.image.", "diffusion.encoder.fuse.", "diffusion.
 @lru_cache(maxsize=1)
 def _typical_joints() -> Tensor:
     """(n, 21, 3) of hands whose mean and spread the diffusion is given."""
-    generator = torch.Generator().manual_seed(VALIDATION_SEED + 1)
+    generator = torch.Generator().manual_seed(Seed.STATISTICS)
     return sample_hands(_STATISTICS_HANDS, PoseSampler(), DetectorNoise(), generator).observed.joints
 
 
@@ -86,7 +86,7 @@ class ImageDiffusionLifting(ImageLifting):
         """The valid hands (n, 21, 3) of the diffusion's first step, which is the mean of all that fits."""
         diffusion = model.diffusion
         encoded = diffusion.encode(keypoints, image)
-        generator = torch.Generator().manual_seed(VALIDATION_SEED)
+        generator = torch.Generator().manual_seed(Seed.IMAGE_VALIDATION)
         noise = torch.randn(len(encoded.features), hand.NUM_JOINTS, 3, generator=generator).to(
             encoded.features
         )
