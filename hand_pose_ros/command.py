@@ -39,7 +39,7 @@ GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "noise-fit": ("synthetic.detector.fit_noise", "fit the noise model to a detector's errors"),
         "template": ("mesh.build_template", "build the mesh template from the skeleton"),
         "gallery": ("rendering.gallery", "draw poses by views, with the joints"),
-        "parameters": ("ros.shared.parameter_documents", "write the parameter tables of the documentation"),
+        "parameters": ("ros.parameter_documents", "write the parameter tables of the documentation"),
     },
 }
 """Group -> verb -> (module whose ``main`` runs it, what it does)."""

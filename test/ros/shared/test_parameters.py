@@ -12,7 +12,7 @@ from hand_pose_ros.common.option_documents import table
 from hand_pose_ros.common.options import Options, option, section
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
-from hand_pose_ros.ros.shared.parameter_documents import parameter_file
+from hand_pose_ros.ros.parameter_documents import parameter_file
 from hand_pose_ros.ros.shared.parameters import changed, declare
 
 

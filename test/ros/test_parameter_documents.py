@@ -12,7 +12,7 @@ from hand_pose_ros.common.option_documents import table
 from hand_pose_ros.common.options import leaves
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.messages import markers as messages_markers
-from hand_pose_ros.ros.shared.parameter_documents import NODES, parameter_file, with_tables
+from hand_pose_ros.ros.parameter_documents import NODES, parameter_file, with_tables
 
 DOCUMENTS = ("docs/use/node.md", "README.md")
 
