@@ -23,7 +23,7 @@ demo: export INPUT ?= clip
 demo: export OUT ?= out
 demo: export CALIBRATION ?=
 demo: setup ## play a rendered hand, or INPUT=video, webcam number, folder or bag, through the nodes; results in OUT=out
-	@$(RUN) python -m hand_pose_ros.ros.demo.command --input "$$INPUT" --output "$$OUT" --calibration "$$CALIBRATION" \
+	@$(RUN) python -m hand_pose_ros demo --input "$$INPUT" --output "$$OUT" --calibration "$$CALIBRATION" \
 	    $(if $(FOV),--fov "$(FOV)") $(if $(CONDITION),--condition "$(CONDITION)") $(if $(DOMAIN),--domain-id "$(DOMAIN)")
 
 test: setup ## run all tests
@@ -47,7 +47,7 @@ benchmarks: setup ## measure: the quick ones of benchmarks/, or BENCHMARKS=graph
 
 docs-figures: setup ## draw the pictures of docs/ anew that need no data; the others' commands are on their pages
 	@$(RUN) python docs/figures/frames.py --output docs/images/frames.png
-	@$(RUN) python -m hand_pose_ros.rendering.gallery --output docs/images/gallery.png
+	@$(RUN) python -m hand_pose_ros gallery --output docs/images/gallery.png
 	@$(RUN) python docs/figures/training_images.py --output docs/images/training_images.jpg
 
 clean: ## remove what tests, builds and demos leave behind

@@ -5,7 +5,7 @@
 Measured is one call of ``DiffusionEstimator.estimate``, from landmarks to the pose with its covariance, on two
 threads. The weights do not matter for the time: without ``--weights`` they are random. Prints Markdown; the
 ratio is to T = 50 steps of ancestral sampling in PyTorch with as many samples. What the steps cost in accuracy is
-in docs/diffusion.md.
+in docs/how/diffusion.md.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ import torch
 from benchmarks.timing import median_seconds
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.backends import load_denoiser
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
-from hand_pose_ros.networks.diffusion.onnx import export_onnx, load_hand_diffusion
+from hand_pose_ros.networks.diffusion.onnx import export_onnx
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.pose import Detection
 
@@ -99,11 +101,11 @@ def print_table(seconds: dict[str, dict[tuple[int | None, int], float]], total: 
 def prepared(weights: Path | None, folder: Path) -> tuple[Path, Path, int]:
     """A weight file, its export in ``folder``, and T."""
     if weights is None:
-        torch.manual_seed(0)
+        torch.manual_seed(Seed.ARBITRARY)
         model = HandDiffusion().eval()
         weights = folder / "random.safetensors"
-        save_weights(weights, model, "hand_diffusion", model.config.to_dict())
-    model = load_hand_diffusion(weights)
+        save_weights(weights, model, HAND_DIFFUSION, model.config.to_dict())
+    model = load_network(weights, HAND_DIFFUSION).network
     export_onnx(model, folder / "onnx")
     return weights, folder / "onnx", model.schedule.steps
 

@@ -51,7 +51,7 @@ ANCHOR_BONE: Final = 4
 ANCHOR_JOINT: Final = BONES[ANCHOR_BONE][1]
 """The joint that the anchor bone ends in: the index MCP."""
 MEAN_ANCHOR_LENGTH_M: Final = 0.089
-"""Mean length of the anchor bone over adults, metres (median of the subjects in docs/limits.md)."""
+"""Mean length of the anchor bone over adults, metres (median of the subjects in docs/how/limits.md)."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Angle:
 
 MOTION_AXES: Final = {"twist": 0, "flexion": 1, "abduction": 2}
 
-# Range of each angle in degrees: (minimum, neutral, maximum). Where they come from is told in docs/limits.md;
+# Range of each angle in degrees: (minimum, neutral, maximum). Where they come from is told in docs/how/limits.md;
 # in short: published ranges of motion of healthy adults, widened where real poses need it.
 _ARTICULATION: Final = {
     "thumb_cmc": {"flexion": (-30, 15, 50), "abduction": (-40, -5, 30), "twist": (-35, -10, 35)},

@@ -20,8 +20,9 @@ class Detection:
     score: confidence in [0, 1].
     box_px: (4,) x0, y0, x1, y1 of an upright box around the hand, pixels; may reach out of the image.
     landmarks_px: (21, 2) joints in pixels, NaN where not found; None from a detector that gives boxes only.
-    landmarks_m: (21, 3) the detector's own 3D joints, metres in the camera's orientation with an arbitrary
-        origin; None if it has none.
+    landmarks_m: (21, 3) the detector's own 3D joints, metres, with an arbitrary origin and the axes of a camera
+        that looks at the hand: x and y along the image's, z along the ray through the crop's middle. None if
+        the detector has none.
     track_id: number that stays with the hand from frame to frame; None without tracking.
     landmark_scores: (21,) the detector's confidence in each landmark, in [0, 1], NaN where it has none; None from
         a detector that gives none at all.

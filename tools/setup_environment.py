@@ -273,6 +273,12 @@ def register_package():
     os.makedirs(index, exist_ok=True)
     with open(os.path.join(index, "hand_pose_ros"), "w"):
         pass
+    command = os.path.join(VENV, "bin", "hand_pose")
+    with open(command, "w") as file:
+        # As pip does: through sh, because a path in a first line may have no space.
+        file.write(f"""#!/bin/sh\n'''exec' "{VENV_PYTHON}" "$0" "$@"\n' '''\n""")
+        file.write("from hand_pose_ros.command import main\n\nraise SystemExit(main())\n")
+    os.chmod(command, 0o755)
     share = os.path.join(VENV, "share", "hand_pose_ros")
     if not os.path.islink(share):
         os.symlink(CHECKOUT, share)
@@ -302,7 +308,7 @@ def steps_for(python, version):
         ("mediapipe", "MediaPipe", digest("requirements/mediapipe.txt"), install_mediapipe),
         ("ros", "ROS 2 Jazzy: rclpy, Fast DDS, messages", ros, install_ros),
         ("tf2_msgs", "tf2_msgs, built here", digest("overlay/tf2_msgs/**") + ros, build_tf2_msgs),
-        ("package", "hand_pose_ros itself", digest("overlay/python/**/*.py"), register_package),
+        ("package", "hand_pose_ros itself", digest("overlay/python/**/*.py", "tools/*.py"), register_package),
     )
 
 

@@ -1,4 +1,4 @@
-"""Draws docs/images/detector_noise.png and writes the tables of docs/detector_noise.md.
+"""Draws docs/images/detector_noise.png and writes the tables of docs/how/detector_noise.md.
 
 python docs/figures/detector_noise.py --study FOLDER --photos FOLDER --output docs/images/detector_noise.png
 

@@ -8,14 +8,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from hand_pose_ros.networks.diffusion.onnx import (
-    FORMAT_VERSION,
-    METADATA_FILE,
-    export_onnx,
-    load_denoising_network,
-)
+from hand_pose_ros.networks.diffusion.onnx import FORMAT_VERSION, METADATA_FILE, export_onnx
 from hand_pose_ros.networks.onnx_graph import checksum
-from hand_pose_ros.networks.temporal.onnx import GRAPH_FILE, GRAPH_VERSION, export_temporal, load_temporal
+from hand_pose_ros.networks.registry import DENOISERS, TEMPORAL, load_network
+from hand_pose_ros.networks.temporal.onnx import GRAPH_FILE, GRAPH_VERSION, export_temporal
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -35,7 +31,7 @@ def cached_export(weights: str | Path) -> Path:
         Path(weights),
         FORMAT_VERSION,
         METADATA_FILE,
-        lambda: load_denoising_network(weights),
+        lambda: load_network(weights, *DENOISERS).network,
         export_onnx,
     )
 
@@ -50,7 +46,7 @@ def cached_temporal_graph(weights: str | Path) -> Path:
         Path(weights),
         GRAPH_VERSION,
         GRAPH_FILE,
-        lambda: load_temporal(weights),
+        lambda: load_network(weights, TEMPORAL).network,
         lambda model, folder: export_temporal(model, folder / GRAPH_FILE),
     )
     return folder / GRAPH_FILE

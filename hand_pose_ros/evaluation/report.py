@@ -40,7 +40,7 @@ def markers(command: str) -> tuple[str, str]:
     return f"<!-- {command}: begin -->", f"<!-- {command}: end -->"
 
 
-def replace_between_markers(path: Path, text: str, command: str = "hand_evaluate") -> None:
+def replace_between_markers(path: Path, text: str, command: str = "hand_pose evaluate") -> None:
     """Put ``text`` between the :func:`markers` of a document.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Builds the template hand from the skeleton: ``python -m hand_pose_ros.mesh.build_template``."""
+"""Builds the template hand from the skeleton: ``hand_pose template``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.mesh.shape import BUILD_POSE_DEG, BUILD_PROPORTIONS, HandShape, build_frames
 from hand_pose_ros.mesh.skinning import skin
@@ -72,22 +73,18 @@ def _examples() -> tuple[torch.Tensor, torch.Tensor]:
             low, high = [*low, _RANGE_DEG[angle.motion][0]], [*high, _RANGE_DEG[angle.motion][1]]
     low, high = (torch.tensor(values, dtype=torch.float64).deg2rad() for values in (low, high))
     build = torch.tensor([BUILD_PROPORTIONS[name] for name in hand.BONE_NAMES], dtype=torch.float64)
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(Seed.ARBITRARY)
     shares = torch.rand(_POSED_EXAMPLES, hand.NUM_ANGLES, generator=generator, dtype=torch.float64)
     lengths = torch.rand(_POSED_EXAMPLES, hand.NUM_BONES, generator=generator, dtype=torch.float64)
     return low + shares * (high - low), build * (0.75 + 0.6 * lengths)
 
 
-def main() -> None:
-    """Write the template file."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: list[str] | None = None) -> None:
+    """Write the template hand, built from the skeleton."""
+    parser = argparse.ArgumentParser(prog="hand_pose template", description=main.__doc__)
     parser.add_argument("--output", type=Path, default=TEMPLATE_PATH)
-    output = parser.parse_args().output
+    output = parser.parse_args(arguments).output
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     arrays = build_template()
     np.savez_compressed(output, **arrays)
     logger.info("%s: %d vertices, %d triangles", output, len(arrays["vertices"]), len(arrays["faces"]))
-
-
-if __name__ == "__main__":
-    main()

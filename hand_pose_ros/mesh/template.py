@@ -16,7 +16,7 @@ from hand_pose_ros import hand
 SHIPPED_NAME: Final = "hand_pose_ros"
 """Name of the shipped template."""
 TEMPLATE_PATH = Path(__file__).with_name("template.npz")
-"""Written by ``python -m hand_pose_ros.mesh.build_template``."""
+"""Written by ``hand_pose template``."""
 JOINT_DEPTHS_M: Final = (0.020, 0.018, 0.014, 0.012, 0.010) + (0.015, 0.011, 0.010, 0.009) * 4
 """Depth of each joint in the flesh of a hand of mean size: a joint with no more in front of it is visible."""
 SLANT: Final = 1.5

@@ -74,11 +74,11 @@ def save_weights(path: str | Path, model: nn.Module, kind: str, config: Mapping,
         )  # save_file would make it readable by its owner only
 
 
-def load_weights(path: str | Path, kind: str | None = None) -> LoadedWeights:
+def load_weights(path: str | Path, *kinds: str) -> LoadedWeights:
     """Read a file of :func:`save_weights`.
 
     Args:
-        kind: the network that the weights must be of; any if None.
+        kinds: of the networks whose weights are accepted; any if none is given.
 
     Raises:
         ValueError: the file is missing, truncated, or something else; holds no configuration; or is of another
@@ -95,16 +95,18 @@ def load_weights(path: str | Path, kind: str | None = None) -> LoadedWeights:
         raise ValueError(
             f"{path} cannot be read as a safetensors file; {_what_is(path)} ({error})"
         ) from error
-    if entry is None:
+    version = entry.get("format_version")
+    if version not in (None, FORMAT_VERSION):
+        raise ValueError(f"{path} has format version {version}, this package reads {FORMAT_VERSION}")
+    kind, config = entry.get("kind"), entry.get("config")
+    if version is None or not isinstance(kind, str) or not isinstance(config, dict):
         raise ValueError(
             f"{path} holds {len(tensors)} tensors but no configuration: it was not written by hand_pose_ros"
         )
-    version = entry.get("format_version")
-    if version != FORMAT_VERSION:
-        raise ValueError(f"{path} has format version {version}, this package reads {FORMAT_VERSION}")
-    if kind is not None and entry["kind"] != kind:
-        raise ValueError(f"{path} holds weights of {entry['kind']!r}, expected {kind!r}")
-    return LoadedWeights(entry["kind"], entry["config"], tensors, path)
+    if kinds and kind not in kinds:
+        expected = " or ".join(map(repr, kinds))
+        raise ValueError(f"{path} holds weights of {kind!r}, expected {expected}")
+    return LoadedWeights(kind, config, tensors, path)
 
 
 def restore(model: nn.Module, loaded: LoadedWeights) -> None:
@@ -136,12 +138,12 @@ def _what_is(path: Path) -> str:
     return f"it has {path.stat().st_size} bytes and is truncated or something else"
 
 
-def _parse(text: str | None) -> dict | None:
+def _parse(text: str | None) -> dict:
     try:
         entry = json.loads(text or "")
     except ValueError:
-        return None
-    return entry if isinstance(entry, dict) else None
+        return {}
+    return entry if isinstance(entry, dict) else {}
 
 
 def _listed(names: list[str], most: int = 5) -> str:

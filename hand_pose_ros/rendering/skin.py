@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.mesh.shape import FINGER_RADII_MM
 from hand_pose_ros.mesh.template import BONE_STARTS, load_template
 
@@ -172,7 +173,7 @@ def _noise(positions: np.ndarray) -> np.ndarray:
 @cache
 def _noise_waves() -> tuple[np.ndarray, np.ndarray]:
     """Wave vectors and phases (4, fields * waves) of the noise; a fixed draw, part of what the skin looks like."""
-    generator = np.random.default_rng(20)
+    generator = np.random.default_rng(Seed.SKIN)
     waves = []
     for count, wavelength_m in ((4 * _SLOW_WAVES, 0.022), (3 * _QUICK_WAVES, 0.0035)):
         direction = generator.normal(size=(3, count))

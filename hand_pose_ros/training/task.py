@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+
+from hand_pose_ros.common.late_import import import_named
 
 
 class TrainingTask(Protocol):
@@ -60,20 +61,9 @@ def create_task(name: str, options: Mapping, seed: int) -> TrainingTask:
     Raises:
         ValueError: no such task, or it refuses its options.
     """
-    function = _resolve(name)
+    path = TASKS.get(name, name)
+    if ":" not in path:
+        raise ValueError(f"task must be one of {', '.join(TASKS)}, or 'module:function', got {name!r}")
+    function: Callable[[dict], TrainingTask] = import_named(path)
     torch.manual_seed(seed)
     return function(dict(options))
-
-
-def _resolve(name: str) -> Callable[[dict], TrainingTask]:
-    path = TASKS.get(name, name)
-    module, _, attributes = path.partition(":")
-    if not attributes:
-        raise ValueError(f"task must be one of {', '.join(TASKS)}, or 'module:function', got {name!r}")
-    try:
-        found = importlib.import_module(module)
-        for attribute in attributes.split("."):
-            found = getattr(found, attribute)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise ValueError(f"task {name!r} cannot be found: {error}") from error
-    return found

@@ -15,15 +15,15 @@ from hand_pose_ros.estimator.onnx_cache import cached_export
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
-from hand_pose_ros.networks.diffusion.onnx import load_denoising_network
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser, HandImageDenoiser
 from hand_pose_ros.networks.diffusion.unet1d_rows import RowUNet1d
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.image.image_encoder import ImageFeatures
+from hand_pose_ros.networks.registry import DENOISERS, load_network
 
 BACKENDS: Final = ("auto", "torch", "compiled", "onnxruntime")
-"""All read a weight file (.safetensors); 'onnxruntime' also a folder of ``hand_export_onnx``. 'auto' is 'torch' on
-CUDA and 'onnxruntime', which is faster there, on a CPU."""
+"""All read a weight file (.safetensors); 'onnxruntime' also a folder of ``hand_pose export-onnx``. 'auto' is
+'torch' on CUDA and 'onnxruntime', which is faster there, on a CPU."""
 
 
 def load_denoiser(
@@ -51,9 +51,9 @@ def load_denoiser(
         return denoiser, denoiser.spread_scale
     if path.is_dir():
         raise ValueError(f"{path} is a folder: the backend {backend!r} needs a weight file (.safetensors)")
-    model = load_denoising_network(path).to(resolve_device(device))
-    spread_scale = float(model.spread_scale)
-    return (CompiledDenoiser(model) if backend == "compiled" else model), spread_scale
+    loaded = load_network(path, *DENOISERS, device=resolve_device(device))
+    denoiser = CompiledDenoiser(loaded.network) if backend == "compiled" else loaded.network
+    return denoiser, loaded.spread_scale
 
 
 def sees_pictures(denoiser: HandDenoiser) -> TypeGuard[HandImageDenoiser]:

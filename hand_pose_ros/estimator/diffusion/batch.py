@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hand_pose_ros.camera.keypoint_view import KeypointView
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.estimator.keypoint_input import keypoint_input, why_not
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
-from hand_pose_ros.networks.diffusion.baseline import HandRegressor, HandRegressorConfig
-from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser, antithetic_noise, sample_joints
 from hand_pose_ros.networks.hand_head import HandParameters
-from hand_pose_ros.networks.weights import load_weights, restore
 
 _CHUNK = 128  # hands at a time
-_NETWORKS = {
-    "hand_diffusion": (HandDiffusion, HandDiffusionConfig),
-    "hand_regressor": (HandRegressor, HandRegressorConfig),
-}
 
 
 class NetworkInput(NamedTuple):
@@ -47,22 +40,6 @@ class Lifted(NamedTuple):
     encoded: Encoded
     unet: Tensor
     samples: HandParameters
-
-
-def load_network(path: str | Path, kind: str) -> nn.Module:
-    """A network with its weights, ready to be used.
-
-    Args:
-        kind: 'hand_diffusion' or 'hand_regressor'.
-
-    Raises:
-        ValueError: the file is not one of these weights.
-    """
-    network, config = _NETWORKS[kind]
-    loaded = load_weights(path, kind)
-    model = network(config.from_dict(loaded.config))
-    restore(model, loaded)
-    return model.eval()
 
 
 def network_input(observations: Sequence[Observation]) -> NetworkInput:
@@ -95,7 +72,7 @@ def lift(
     condition: KeypointCondition,
     samples: int,
     steps: int | None,
-    seed: int = 0,
+    seed: int = Seed.ARBITRARY,
     image_features: Tensor | None = None,
 ) -> Lifted:
     """Draw ``samples`` hands for each condition, as :class:`DiffusionEstimator` does.

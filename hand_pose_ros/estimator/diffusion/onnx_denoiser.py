@@ -1,4 +1,4 @@
-"""The diffusion network run by onnxruntime, from a folder that ``hand_export_onnx`` wrote."""
+"""The diffusion network run by onnxruntime, from a folder that ``hand_pose export-onnx`` wrote."""
 
 from __future__ import annotations
 
@@ -20,15 +20,13 @@ from hand_pose_ros.networks.diffusion.onnx import (
     GRAPHS,
     IMAGE_GRAPH,
     IMAGE_INPUT,
-    IMAGE_KIND,
-    KIND,
-    KINDS,
     METADATA_FILE,
     graphs_of,
 )
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, ImageFeatures
 from hand_pose_ros.networks.onnx_graph import checksum
+from hand_pose_ros.networks.registry import DENOISERS, HAND_DIFFUSION, IMAGE_HAND_DIFFUSION
 
 
 class OnnxDenoiser:
@@ -62,7 +60,7 @@ class OnnxDenoiser:
             self.scale = torch.tensor(metadata["scale"], dtype=torch.float32).reshape(hand.NUM_JOINTS, 3)
             self.spread_scale = float(metadata["spread_scale"])
             self._image_features = int(metadata["config"]["condition"]["image_features"])
-            sees = metadata["kind"] == IMAGE_KIND
+            sees = metadata["kind"] == IMAGE_HAND_DIFFUSION
             self.crops = ImageEncoderConfig.from_dict(metadata["crops"]) if sees else None
             checksums = {name: metadata["sha256"][name] for name in graphs_of(metadata["kind"])}
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -74,10 +72,10 @@ class OnnxDenoiser:
         for name, expected in checksums.items():
             path = folder / f"{name}.onnx"
             if not path.is_file():
-                raise ValueError(f"there is no {path}: export the weights anew with hand_export_onnx")
+                raise ValueError(f"there is no {path}: export the weights anew with hand_pose export-onnx")
             if checksum(path) != expected:
                 raise ValueError(
-                    f"{path} is damaged, or of another export: export anew with hand_export_onnx"
+                    f"{path} is damaged, or of another export: export anew with hand_pose export-onnx"
                 )
         sessions = {
             name: open_session(
@@ -137,17 +135,17 @@ def _read_metadata(folder: Path) -> dict:
     if not path.is_file():
         raise ValueError(
             f"{folder} holds no {METADATA_FILE}: the backend 'onnxruntime' needs a folder made by "
-            "`hand_export_onnx --weights FILE --output FOLDER`"
+            "`hand_pose export-onnx --weights FILE --output FOLDER`"
         )
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is truncated or something else: {error}") from error
-    if not isinstance(metadata, dict) or metadata.get("kind") not in KINDS:
-        raise ValueError(f"{path} does not describe an export of a {KIND!r} network")
+    if not isinstance(metadata, dict) or metadata.get("kind") not in DENOISERS:
+        raise ValueError(f"{path} does not describe an export of a {HAND_DIFFUSION!r} network")
     if metadata.get("format_version") != FORMAT_VERSION:
         raise ValueError(
             f"{path} has format version {metadata.get('format_version')}, this package reads {FORMAT_VERSION}: "
-            "export the weights anew with hand_export_onnx"
+            "export the weights anew with hand_pose export-onnx"
         )
     return metadata

@@ -13,7 +13,8 @@ from hand_pose_ros.common.onnx_session import open_session, run_session
 from hand_pose_ros.estimator.diffusion.backends import BACKENDS
 from hand_pose_ros.estimator.onnx_cache import cached_temporal_graph
 from hand_pose_ros.networks.hand_head import HandParameters
-from hand_pose_ros.networks.temporal.onnx import GRAPH_INPUTS, hand_parameters, load_temporal
+from hand_pose_ros.networks.registry import TEMPORAL, load_network
+from hand_pose_ros.networks.temporal.onnx import GRAPH_INPUTS, hand_parameters
 from hand_pose_ros.networks.temporal.window import HandWindow
 
 
@@ -45,7 +46,7 @@ def load_temporal_network(path: str | Path, backend: str = "auto", device: str =
     place = resolve_device(device)
     if backend == "onnxruntime" or (backend == "auto" and place.type == "cpu"):
         return OnnxTemporal(cached_temporal_graph(path))
-    return load_temporal(path).to(place)
+    return load_network(path, TEMPORAL, device=place).network
 
 
 class OnnxTemporal:

@@ -1,4 +1,4 @@
-"""The ``hand_evaluate`` command: our estimators beside the detector's own 3D, on photos and keypoint sets."""
+"""The ``hand_pose evaluate`` command: our estimators beside the detector's own 3D, on photos and keypoint sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from hand_pose_ros.common.atomic_file import write_text_atomically
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.datasets.photo_folder import read_samples
-from hand_pose_ros.estimator.diffusion.batch import load_network
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.ik import IkEstimator, IkEstimatorConfig
 from hand_pose_ros.evaluation import report
@@ -34,6 +33,7 @@ from hand_pose_ros.evaluation.accuracy.methods import (
 from hand_pose_ros.evaluation.accuracy.network_methods import baseline_method, unet_method
 from hand_pose_ros.evaluation.calibration import errors as calibration
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, HAND_REGRESSOR, load_network
 
 ESTIMATE = "D* (diffusion + IK head)"
 """Name of the estimator that ships, whose uncertainty is measured."""
@@ -51,13 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
         if options.docs is not None:
             report.replace_between_markers(options.docs, text)
     except ValueError as error:
-        sys.stderr.write(f"hand_evaluate: {error}\n")
+        sys.stderr.write(f"hand_pose evaluate: {error}\n")
         return 2
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hand_evaluate", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose evaluate", description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="*", type=Path, help="labelled photos with a samples.json")
     parser.add_argument("--generated", type=int, default=0, metavar="N", help="also on N generated hands")
     parser.add_argument(
@@ -80,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
 def _evaluate(options: argparse.Namespace) -> str:
     """Measure, write what is asked for, and return the tables."""
     methods, network, config = _methods(options)
-    kinematics = {"inverse kinematics": estimator_method(IkEstimator(IkEstimatorConfig(options.hand_size_m)))}
+    ik = IkEstimator(IkEstimatorConfig(hand_size_m=options.hand_size_m))
+    kinematics = {"inverse kinematics": estimator_method(ik)}
     comparisons: list[Comparison] = []
     errors: dict[str, calibration.AxisErrors] = {}
     for hands in _sets(options):
@@ -112,12 +113,13 @@ def _methods(
     methods, network = {}, None
     if options.baseline is not None:
         methods["baseline (no diffusion)"] = baseline_method(
-            load_network(options.baseline, "hand_regressor"), size
+            load_network(options.baseline, HAND_REGRESSOR).network, size
         )
     if options.weights is not None:
-        network = load_network(options.weights, "hand_diffusion")
+        loaded = load_network(options.weights, HAND_DIFFUSION)
+        network = loaded.network
         methods["D (diffusion)"] = unet_method(network, config)
-        estimator = DiffusionEstimator(network, float(network.spread_scale), config)
+        estimator = DiffusionEstimator(network, loaded.spread_scale, config)
         methods[ESTIMATE] = estimator_method(estimator)
     return methods, network, config
 
@@ -169,7 +171,3 @@ def _write(
     if errors:
         curves = {name: calibration.reliability(value).tolist() for name, value in errors.items()}
         report.plot_reliability(curves, coverage, output / "reliability.png")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

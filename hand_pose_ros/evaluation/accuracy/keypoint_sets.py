@@ -19,6 +19,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.pose import Detection
 from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise
@@ -26,9 +27,6 @@ from hand_pose_ros.synthetic.observed_hands import ObservedHands, observe, sampl
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 from hand_pose_ros.synthetic.views import HandView, random_views
 
-GENERATED_SEED: Final = 40_001
-DEXYCB_SEED: Final = 40_002
-"""Seeds of the sets that are reported; no training, validation or calibration draws from them."""
 LARGER_SIDE_PX: Final = 640
 _BOX_MARGIN: Final = 0.1
 _LEAST_WIDTH: Final = 1e-3  # in anchor lengths, of landmarks that depth alone would make too long
@@ -39,13 +37,13 @@ def mediapipe_noise() -> DetectorNoise:
     return DetectorNoise(variety=NO_VARIETY)
 
 
-def generated_hands(count: int, seed: int = GENERATED_SEED) -> ObservedHands:
+def generated_hands(count: int, seed: int = Seed.GENERATED) -> ObservedHands:
     """Hands of the pose sampler in random views."""
     generator = torch.Generator().manual_seed(seed)
     return sample_hands(count, PoseSampler(), mediapipe_noise(), generator).observed
 
 
-def recorded_hands(joints_m: Tensor, seed: int = DEXYCB_SEED) -> ObservedHands:
+def recorded_hands(joints_m: Tensor, seed: int = Seed.RECORDED) -> ObservedHands:
     """Real poses in random views, at their real sizes.
 
     Args:

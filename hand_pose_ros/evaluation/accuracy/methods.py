@@ -10,8 +10,10 @@ import numpy as np
 import torch
 
 from hand_pose_ros import hand
+from hand_pose_ros.camera.keypoint_view import view_box
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.datasets.labelled_hand import Observation
+from hand_pose_ros.detection.mediapipe.crop import RotatedSquare
 from hand_pose_ros.pipeline import PoseEstimator
 from hand_pose_ros.pose import Detection, HandPose
 
@@ -22,7 +24,7 @@ _MIN_PNP_POINTS = 4
 class Prediction:
     """What a method makes of n hands; NaN where it fails, or does not tell.
 
-    joints_m: (n, 21, 3) in the camera frame, or, if not ``is_placed``, anywhere.
+    joints_m: (n, 21, 3) in the camera frame; if not ``is_placed``, with its axes only.
     size_m: (n,) the anchor length that the method took the hand to have.
     angles_rad: (n, 38). proportions: (n, 20). covariance_m2: (n, 21, 3, 3) of the joints.
     """
@@ -68,9 +70,19 @@ Method = Callable[[Sequence[Observation]], Prediction]
 
 
 def detector_3d(observations: Sequence[Observation]) -> Prediction:
-    """The detector's 3D landmarks as they are, which have a shape and a size but no place."""
-    landmarks = np.stack([observation.detection.landmarks_m for observation in observations])
-    return Prediction.of_joints(landmarks, is_placed=False)
+    """The detector's 3D landmarks, which have a shape, a size and an orientation but no place."""
+    landmarks = [in_camera_axes(one.camera, one.detection) for one in observations]
+    return Prediction.of_joints(np.stack(landmarks), is_placed=False)
+
+
+def in_camera_axes(camera: CameraModel, detection: Detection) -> np.ndarray:
+    """MediaPipe's 3D landmarks (21, 3), metres, turned from its crop's axes to the camera's.
+
+    The crop's z axis is the ray through its middle; the rotation of least angle maps it to the camera's.
+    """
+    centre = RotatedSquare.around_landmarks(detection.landmarks_px).centre_px
+    rotation = view_box(camera.rays(torch.from_numpy(centre)[None])).rotation.numpy()
+    return detection.landmarks_m @ rotation
 
 
 def detector_with_pnp(observations: Sequence[Observation]) -> Prediction:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.datasets.photo_folder import LabelledPhoto, read_samples
 from hand_pose_ros.detection.boxes import box_around
@@ -23,7 +24,6 @@ from hand_pose_ros.evaluation.images.methods import (
     IMAGE,
     KEYPOINTS,
     SHIPPED,
-    VIEW_SEED,
     Networks,
 )
 from hand_pose_ros.evaluation.images.report import photo_table
@@ -58,7 +58,7 @@ def photo_tables(
             seen = [one for one, taken in zip(hands.observations, rows, strict=True) if taken]
             figures = {name: photo_figures(predictions[name].select(rows), seen) for name in comparison.rows}
             yield photo_table(_title(comparison), figures)
-        observations = jittered_observations(scorable(photos), VIEW_SEED)
+        observations = jittered_observations(scorable(photos), Seed.IMAGE_VIEWS)
         if observations:
             figures = {IMAGE: photo_figures(methods[IMAGE](observations), observations)}
             yield photo_table(f"{folder.name}: all {len(observations)}, without the detector", figures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,8 @@ class HandRegressorConfig(NetworkConfig):
 
 class HandRegressor(nn.Module):
     """One valid hand for each condition."""
+
+    config_class: ClassVar = HandRegressorConfig
 
     def __init__(self, config: HandRegressorConfig | None = None) -> None:
         super().__init__()

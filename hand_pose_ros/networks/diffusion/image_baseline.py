@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -15,9 +15,6 @@ from hand_pose_ros.networks.image.image_encoder import (
     image_condition,
 )
 from hand_pose_ros.networks.network_config import NetworkConfig
-
-KIND: Final = "image_hand_regressor"
-"""Of the weight file."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,8 @@ class HandImageRegressorConfig(NetworkConfig):
 
 class HandImageRegressor(nn.Module):
     """image: the encoder. regressor: the network that it is a condition of."""
+
+    config_class: ClassVar = HandImageRegressorConfig
 
     def __init__(self, config: HandImageRegressorConfig | None = None) -> None:
         super().__init__()

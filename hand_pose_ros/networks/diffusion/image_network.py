@@ -6,8 +6,7 @@ Either condition may be absent: keypoints alone, the image alone, or both, as co
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Final
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -25,10 +24,7 @@ from hand_pose_ros.networks.image.image_encoder import (
     normalised,
 )
 from hand_pose_ros.networks.network_config import NetworkConfig
-from hand_pose_ros.networks.weights import LoadedWeights, load_weights, restore
-
-KIND: Final = "image_hand_diffusion"
-"""Of the weight file."""
+from hand_pose_ros.networks.weights import LoadedWeights
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,8 @@ class HandImageDiffusionConfig(NetworkConfig):
 
 class HandImageDiffusion(nn.Module):
     """image: the encoder. diffusion: the network that it is a condition of."""
+
+    config_class: ClassVar = HandImageDiffusionConfig
 
     def __init__(self, config: HandImageDiffusionConfig | None = None) -> None:
         super().__init__()
@@ -112,18 +110,6 @@ class HandImageDiffusion(nn.Module):
         """
         seen = self.image(images)
         return seen, image_condition(seen, half_extent)
-
-
-def load_hand_image_diffusion(path: str | Path) -> HandImageDiffusion:
-    """The networks in a weight file, on the CPU, for inference.
-
-    Raises:
-        ValueError: the file is missing, damaged, or of another network.
-    """
-    loaded = load_weights(path, KIND)
-    model = HandImageDiffusion(HandImageDiffusionConfig.from_dict(loaded.config))
-    restore(model, loaded)
-    return model.eval().requires_grad_(False)
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ head makes of them D*.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +66,8 @@ class HandDiffusion(nn.Module):
     mean, scale: (21, 3) that standardise the joints. spread_scale: () factor on the samples' spread that makes it
         the error's on held-out hands. schedule: of the noise.
     """
+
+    config_class: ClassVar = HandDiffusionConfig
 
     def __init__(self, config: HandDiffusionConfig | None = None) -> None:
         super().__init__()

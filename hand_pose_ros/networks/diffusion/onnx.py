@@ -1,6 +1,6 @@
 """The diffusion network as ONNX graphs in one folder, for onnxruntime.
 
-    hand_export_onnx --weights diffusion.safetensors --output diffusion_onnx
+    hand_pose export-onnx --weights diffusion.safetensors --output diffusion_onnx
 
     encoder.onnx    points, depth, confidence, inside, half_extent [, image_features] -> features, joints
     denoiser.onnx   noisy, t, features, joints -> prediction
@@ -26,18 +26,15 @@ from torch import Tensor, nn
 from hand_pose_ros import hand
 from hand_pose_ros.common.atomic_file import write_text_atomically
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
-from hand_pose_ros.networks.diffusion.image_network import KIND as IMAGE_KIND
-from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion, load_hand_image_diffusion
-from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
+from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
+from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.diffusion.unet1d_rows import RowUNet1d
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.image.image_encoder import ImageFeatures, normalised
 from hand_pose_ros.networks.onnx_graph import checksum, export_graph
-from hand_pose_ros.networks.weights import load_weights, restore
+from hand_pose_ros.networks.registry import DENOISERS, HAND_DIFFUSION, IMAGE_HAND_DIFFUSION, load_network
 
 FORMAT_VERSION: Final = 1
-KIND: Final = "hand_diffusion"
-KINDS: Final = (KIND, IMAGE_KIND)
 METADATA_FILE: Final = "model.json"
 GRAPHS: Final = ("encoder", "denoiser", "head")
 CONDITION_INPUTS: Final = KeypointCondition._fields
@@ -81,7 +78,7 @@ class _Head(nn.Module):
 
 def graphs_of(kind: str) -> tuple[str, ...]:
     """The names of the graphs that an export of this kind has."""
-    return (*GRAPHS, IMAGE_GRAPH) if kind == IMAGE_KIND else GRAPHS
+    return (*GRAPHS, IMAGE_GRAPH) if kind == IMAGE_HAND_DIFFUSION else GRAPHS
 
 
 def export_onnx(network: HandDiffusion | HandImageDiffusion, folder: str | Path) -> None:
@@ -125,7 +122,7 @@ def export_onnx(network: HandDiffusion | HandImageDiffusion, folder: str | Path)
         crops = torch.zeros(count, size, size, 3, dtype=torch.uint8)
         inputs = dict(zip(CROP_INPUTS, (crops, keypoints["half_extent"]), strict=True))
         export_graph(_Image(network), inputs, IMAGE_OUTPUTS, folder / f"{IMAGE_GRAPH}.onnx")
-    kind = IMAGE_KIND if sees else KIND
+    kind = IMAGE_HAND_DIFFUSION if sees else HAND_DIFFUSION
     metadata = {
         "format_version": FORMAT_VERSION,
         "kind": kind,
@@ -142,28 +139,6 @@ def export_onnx(network: HandDiffusion | HandImageDiffusion, folder: str | Path)
     write_text_atomically(folder / METADATA_FILE, json.dumps(metadata, indent=1) + "\n")
 
 
-def load_hand_diffusion(path: str | Path) -> HandDiffusion:
-    """The network in a weight file, on the CPU, for inference.
-
-    Raises:
-        ValueError: the file is missing, damaged, or of another network.
-    """
-    loaded = load_weights(path, KIND)
-    model = HandDiffusion(HandDiffusionConfig.from_dict(loaded.config))
-    restore(model, loaded)
-    return model.eval().requires_grad_(False)
-
-
-def load_denoising_network(path: str | Path) -> HandDiffusion | HandImageDiffusion:
-    """The network in a weight file of either kind, on the CPU, for inference.
-
-    Raises:
-        ValueError: the file is missing, damaged, or of another network.
-    """
-    kind = load_weights(path).kind
-    return load_hand_image_diffusion(path) if kind == IMAGE_KIND else load_hand_diffusion(path)
-
-
 def _on_cpu(model: HandDiffusion | HandImageDiffusion) -> HandDiffusion | HandImageDiffusion:
     """A copy for inference, so that neither mode nor place of the original change."""
     copy = type(model)(model.config)
@@ -173,22 +148,17 @@ def _on_cpu(model: HandDiffusion | HandImageDiffusion) -> HandDiffusion | HandIm
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="hand_export_onnx",
+        prog="hand_pose export-onnx",
         description="Write the diffusion estimator's network as ONNX graphs, for backend 'onnxruntime'.",
     )
     parser.add_argument("--weights", required=True, help="weight file (.safetensors) of either kind")
     parser.add_argument("--output", required=True, help="folder for the graphs and model.json")
     arguments = parser.parse_args(argv)
     try:
-        network = load_denoising_network(arguments.weights)
-        export_onnx(network, arguments.output)
+        loaded = load_network(arguments.weights, *DENOISERS)
+        export_onnx(loaded.network, arguments.output)
     except ValueError as error:
         parser.error(str(error))
-    graphs = graphs_of(IMAGE_KIND if isinstance(network, HandImageDiffusion) else KIND)
     size = sum(file.stat().st_size for file in Path(arguments.output).glob("*.onnx"))
-    sys.stdout.write(f"{arguments.output}: {', '.join(graphs)}, {size / 1e6:.1f} MB\n")
+    sys.stdout.write(f"{arguments.output}: {', '.join(graphs_of(loaded.kind))}, {size / 1e6:.1f} MB\n")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,12 +11,9 @@ from torch import Tensor, nn
 from hand_pose_ros import hand
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.onnx_graph import export_graph
-from hand_pose_ros.networks.temporal.transformer import TemporalConfig, TemporalTransformer
+from hand_pose_ros.networks.temporal.transformer import TemporalTransformer
 from hand_pose_ros.networks.temporal.window import HandWindow
-from hand_pose_ros.networks.weights import load_weights, restore
 
-KIND: Final = "temporal"
-"""Of the weight file."""
 GRAPH_FILE: Final = "temporal.onnx"
 GRAPH_VERSION: Final = 1
 GRAPH_INPUTS: Final = (*HandWindow._fields, "proportions")
@@ -52,18 +49,6 @@ def export_temporal(model: TemporalTransformer, path: str | Path) -> None:
     inputs = window._asdict() | {"proportions": torch.ones(count, hand.NUM_BONES)}
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     export_graph(_Newest(copy), inputs, GRAPH_OUTPUTS, Path(path))
-
-
-def load_temporal(path: str | Path) -> TemporalTransformer:
-    """The network in a weight file, on the CPU, for inference.
-
-    Raises:
-        ValueError: the file is missing, damaged, or holds another network.
-    """
-    loaded = load_weights(path, KIND)
-    model = TemporalTransformer(TemporalConfig.from_dict(loaded.config))
-    restore(model, loaded)
-    return model.eval().requires_grad_(False)
 
 
 def hand_parameters(outputs: list[Tensor]) -> HandParameters:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 from torch import Tensor, nn
@@ -69,6 +69,8 @@ class TemporalConfig(NetworkConfig):
 
 class TemporalTransformer(nn.Module):
     """Frames of a hand -> the same frames, steadier; each sees all valid frames of the window."""
+
+    config_class: ClassVar = TemporalConfig
 
     def __init__(self, config: TemporalConfig | None = None) -> None:
         super().__init__()

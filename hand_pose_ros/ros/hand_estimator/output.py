@@ -19,12 +19,12 @@ from hand_pose_ros.mesh.skinning import hand_mesh
 from hand_pose_ros.pipeline import FrameResult
 from hand_pose_ros.pose import HandPose
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
-from hand_pose_ros.ros.hand_estimator.selection import HandSelector, PublishedHand
 from hand_pose_ros.ros.messages.camera import image_message
 from hand_pose_ros.ros.messages.cloud import hands_cloud
 from hand_pose_ros.ros.messages.joints import joint_poses, joint_state, wrist_pose
 from hand_pose_ros.ros.messages.markers import MarkerKey, delete_all, keys, markers
 from hand_pose_ros.ros.messages.overlay import draw_overlay
+from hand_pose_ros.ros.messages.selection import HandSelector, PublishedHand
 from hand_pose_ros.ros.messages.transforms import hand_transforms
 
 # Reliable, so that subscribers of either reliability connect; shallow, because only the newest is of use.

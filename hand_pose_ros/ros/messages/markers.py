@@ -14,8 +14,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 from hand_pose_ros import hand
 from hand_pose_ros.mesh.skinning import hand_mesh
 from hand_pose_ros.pose import HandPose
-from hand_pose_ros.ros.hand_estimator.selection import PublishedHand
 from hand_pose_ros.ros.messages.geometry import fill, points, quaternions
+from hand_pose_ros.ros.messages.selection import PublishedHand
 
 MarkerKey = tuple[str, int]
 """(namespace, id) of a marker: what RViz knows it by."""

@@ -153,7 +153,7 @@ def _load_calibration(path: str) -> CameraModel | None:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Entry point of the process."""
-    return run_node(VideoPlayer, VideoPlayer.play, args)
+    return run_node(VideoPlayer, VideoPlayer.play, args, parameters=VideoPlayerParameters)
 
 
 if __name__ == "__main__":

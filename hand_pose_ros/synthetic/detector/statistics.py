@@ -13,7 +13,7 @@ from torch import Tensor
 from hand_pose_ros import hand
 
 STATISTICS_PATH: Final = Path(__file__).with_name("statistics.npz")
-"""Written by ``python -m hand_pose_ros.synthetic.detector.fit_noise``."""
+"""Written by ``hand_pose noise-fit``."""
 VISIBLE, HIDDEN, OUTSIDE = range(3)
 """States of a joint: seen, behind another part of the hand, outside the image."""
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.networks.condition import KeypointCondition
-from hand_pose_ros.networks.diffusion.image_baseline import KIND as REGRESSOR_KIND
 from hand_pose_ros.networks.diffusion.image_baseline import HandImageRegressor, HandImageRegressorConfig
-from hand_pose_ros.networks.diffusion.image_network import KIND, warm_start
+from hand_pose_ros.networks.diffusion.image_network import warm_start
+from hand_pose_ros.networks.registry import IMAGE_HAND_DIFFUSION, IMAGE_HAND_REGRESSOR
 from hand_pose_ros.networks.weights import load_weights
 from hand_pose_ros.training.tasks.hand_losses import Targets, hand_losses
 from hand_pose_ros.training.tasks.images import ImageLifting, ImageLiftingOptions, with_projection
@@ -30,11 +30,7 @@ class ImageRegressionLifting(ImageLifting):
         super().__init__(options)
         network, loaded = with_projection(options), None
         if options.warm_start:
-            loaded = load_weights(options.warm_start)
-            if loaded.kind not in (KIND, REGRESSOR_KIND):
-                raise ValueError(
-                    f"{options.warm_start} holds {loaded.kind!r}, from which the baseline has nothing to take"
-                )
+            loaded = load_weights(options.warm_start, IMAGE_HAND_DIFFUSION, IMAGE_HAND_REGRESSOR)
             network["image"] = loaded.config["image"] | network.get("image", {})
         self.model = HandImageRegressor(HandImageRegressorConfig.from_dict(network))
         if loaded is not None:

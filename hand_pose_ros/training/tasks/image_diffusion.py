@@ -8,25 +8,24 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.diffusion.image_network import (
-    KIND,
     HandImageDiffusion,
     HandImageDiffusionConfig,
     warm_start,
 )
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
+from hand_pose_ros.networks.registry import DENOISERS, HAND_DIFFUSION
 from hand_pose_ros.networks.weights import load_weights
 from hand_pose_ros.synthetic.detector.noise import DetectorNoise
 from hand_pose_ros.synthetic.observed_hands import sample_hands
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 from hand_pose_ros.training.tasks.encoder_losses import weighted_mean
 from hand_pose_ros.training.tasks.hand_losses import Targets, hand_losses
-from hand_pose_ros.training.tasks.image_validation import VALIDATION_SEED
 from hand_pose_ros.training.tasks.images import ImageLifting, ImageLiftingOptions, with_projection
 
 _STATISTICS_HANDS = 8192
-_KEYPOINT_KIND = "hand_diffusion"
 _OF_IMAGES = ("diffusion.encoder.image.", "diffusion.encoder.fuse.", "diffusion.encoder.absent_")
 """What the diffusion network has for images only, and learns from nothing."""
 
@@ -34,7 +33,7 @@ _OF_IMAGES = ("diffusion.encoder.image.", "diffusion.encoder.fuse.", "diffusion.
 @lru_cache(maxsize=1)
 def _typical_joints() -> Tensor:
     """(n, 21, 3) of hands whose mean and spread the diffusion is given."""
-    generator = torch.Generator().manual_seed(VALIDATION_SEED + 1)
+    generator = torch.Generator().manual_seed(Seed.STATISTICS)
     return sample_hands(_STATISTICS_HANDS, PoseSampler(), DetectorNoise(), generator).observed.joints
 
 
@@ -44,27 +43,21 @@ class ImageDiffusionLifting(ImageLifting):
     def __init__(self, options: ImageLiftingOptions) -> None:
         """``options.network``: of ``HandImageDiffusionConfig``; a warm start brings that of the diffusion."""
         super().__init__(options)
-        loaded = load_weights(options.warm_start) if options.warm_start else None
-        network = with_projection(options)
-        if loaded is not None and loaded.kind == KIND:
-            network = {part: values | network.get(part, {}) for part, values in loaded.config.items()}
-        elif loaded is not None:
-            if loaded.kind != _KEYPOINT_KIND:
-                raise ValueError(
-                    f"{options.warm_start} holds {loaded.kind!r}, not {_KEYPOINT_KIND!r} or {KIND!r}"
-                )
-            network["diffusion"] = {**loaded.config, **network.get("diffusion", {})}
+        network, loaded = with_projection(options), None
+        if options.warm_start:
+            loaded = load_weights(options.warm_start, *DENOISERS)
+            own = {"diffusion": loaded.config} if loaded.kind == HAND_DIFFUSION else loaded.config
+            network |= {part: values | network.get(part, {}) for part, values in own.items()}
+            self.learning_rates = dict.fromkeys(_OF_IMAGES, 1.0) | {"diffusion.": options.warm_rate}
         self.model = HandImageDiffusion(HandImageDiffusionConfig.from_dict(network))
         diffusion = self.model.diffusion
-        if loaded is not None and loaded.kind == KIND:
-            warm_start(self.model, loaded)
-        elif loaded is not None:
+        if loaded is None:
+            diffusion.set_statistics(_typical_joints())
+        elif loaded.kind == HAND_DIFFUSION:
             warm_start(diffusion, loaded)
             _silence_image(diffusion)
         else:
-            diffusion.set_statistics(_typical_joints())
-        if loaded is not None:
-            self.learning_rates = dict.fromkeys(_OF_IMAGES, 1.0) | {"diffusion.": options.warm_rate}
+            warm_start(self.model, loaded)
         self._schedule = diffusion.schedule
         self._start()
 
@@ -93,7 +86,7 @@ class ImageDiffusionLifting(ImageLifting):
         """The valid hands (n, 21, 3) of the diffusion's first step, which is the mean of all that fits."""
         diffusion = model.diffusion
         encoded = diffusion.encode(keypoints, image)
-        generator = torch.Generator().manual_seed(VALIDATION_SEED)
+        generator = torch.Generator().manual_seed(Seed.IMAGE_VALIDATION)
         noise = torch.randn(len(encoded.features), hand.NUM_JOINTS, 3, generator=generator).to(
             encoded.features
         )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.evaluation.metrics import pa_mpjpe
 from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig
 from hand_pose_ros.networks.condition import KeypointCondition
@@ -24,7 +24,6 @@ from hand_pose_ros.training.tasks.image_batches import (
     observed_batch,
 )
 
-VALIDATION_SEED: Final = 40_001
 _CHUNK = 64  # crops that are encoded at once
 _EPE_SIZE_PX = 128  # the errors of image points are stated for crops of this size
 _MM = 1000 * hand.MEAN_ANCHOR_LENGTH_M  # per anchor length
@@ -59,7 +58,7 @@ class PictureValidation:
         figures, device = {}, next(model.parameters()).device
         for name, hands in self._source.held_back.items():
             if name not in self._batches:
-                generator = np.random.default_rng(VALIDATION_SEED)
+                generator = np.random.default_rng(Seed.IMAGE_VALIDATION)
                 batch = observed_batch(hands, self._options, self._encoder, self._noise, generator)
                 self._batches[name] = moved(batch, device)
             of_set = self._figures(model, estimate, self._batches[name])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.networks.denoising.samplers import sample_ddim, spaced_steps
 from hand_pose_ros.networks.diffusion.baseline import HandRegressor, HandRegressorConfig
 from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
@@ -18,7 +19,6 @@ from hand_pose_ros.synthetic.observed_hands import SampledHands, sample_hands
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 
 _STATISTICS_HANDS = 8192
-_VALIDATION_SEED = 20_001
 _VALIDATION_STEPS = 5
 _MIN_DEPTH = 0.3  # anchor lengths
 _MIN_HALF_EXTENT = 0.03  # of a view: a hand at 3 m
@@ -90,7 +90,7 @@ class _Lifting:
 
     def _validation_batch(self) -> SampledHands:
         if self._validation is None:
-            generator = torch.Generator().manual_seed(_VALIDATION_SEED)
+            generator = torch.Generator().manual_seed(Seed.KEYPOINT_VALIDATION)
             self._validation = self._batch(self.options.validation_hands, generator)
         return self._validation
 
@@ -128,7 +128,7 @@ class DiffusionLifting(_Lifting):
     def __init__(self, options: LiftingOptions, network: HandDiffusionConfig) -> None:
         super().__init__(options)
         self.model = HandDiffusion(network)
-        generator = torch.Generator().manual_seed(_VALIDATION_SEED + 1)
+        generator = torch.Generator().manual_seed(Seed.STATISTICS)
         self.model.set_statistics(self._batch(_STATISTICS_HANDS, generator).observed.joints)
         self._schedule = self.model.schedule
 
@@ -162,7 +162,7 @@ class DiffusionLifting(_Lifting):
         batch = self._validation_batch()
         encoded = model.encode(batch.observed.condition)
         noise = torch.randn(
-            batch.observed.joints.shape, generator=torch.Generator().manual_seed(_VALIDATION_SEED)
+            batch.observed.joints.shape, generator=torch.Generator().manual_seed(Seed.KEYPOINT_VALIDATION)
         ).to(batch.observed.joints)
         x0 = sample_ddim(
             lambda x, t: model.denoise(x, t, encoded),

@@ -9,7 +9,7 @@ from helpers.temporal import TINY, noisy_videos
 from hand_pose_ros.estimator.temporal.smoother import TemporalSmoother, TrackedHands
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.networks.hand_head import HandParameters
-from hand_pose_ros.networks.temporal.onnx import load_temporal
+from hand_pose_ros.networks.registry import TEMPORAL, load_network
 from hand_pose_ros.networks.temporal.transformer import TemporalTransformer
 from hand_pose_ros.networks.temporal.window import HandWindow
 from hand_pose_ros.networks.weights import save_weights
@@ -173,6 +173,6 @@ def test_window_and_weights(model, tmp_path):
         TemporalSmoother(model, 6)
     path = tmp_path / "temporal.safetensors"
     save_weights(path, model, "temporal", model.config.to_dict())
-    loaded = load_temporal(path)
+    loaded = load_network(path, TEMPORAL).network
     assert loaded.config == model.config
     assert torch.equal(loaded.embed.weight, model.embed.weight)

@@ -5,19 +5,19 @@ import pytest
 import torch
 from helpers.image_networks import drawn_hands, small_network
 
-from hand_pose_ros.estimator.diffusion.batch import load_network
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.evaluation import report
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands, observations_of
 from hand_pose_ros.evaluation.accuracy.methods import estimator_method
 from hand_pose_ros.evaluation.calibration import errors as calibration
-from hand_pose_ros.evaluation.calibration.command import SEED, fit_spread_scale, main
+from hand_pose_ros.evaluation.calibration.command import fit_spread_scale, main
 from hand_pose_ros.evaluation.calibration.errors import AxisErrors, ShapeErrors
 from hand_pose_ros.evaluation.calibration.images import errors_of_pictures, pooled
 from hand_pose_ros.hand_images.shards import save_shard
 from hand_pose_ros.networks.condition import ConditionConfig
-from hand_pose_ros.networks.diffusion.image_network import KIND, load_hand_image_diffusion
 from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
+from hand_pose_ros.networks.registry import IMAGE_HAND_DIFFUSION, load_network
 from hand_pose_ros.networks.weights import save_weights
 
 CONFIG = DiffusionEstimatorConfig(samples=4, steps=2)
@@ -123,7 +123,7 @@ def test_the_command_writes_calibrated_weights(network, tmp_path, capsys):
         "2",
     ]
     assert main(options) == 0
-    scale = float(load_network(after, "hand_diffusion").spread_scale)
+    scale = load_network(after, "hand_diffusion").spread_scale
     assert scale != 1.0
     assert f"{scale:.3f}" in capsys.readouterr().out
 
@@ -134,8 +134,8 @@ def test_weights_that_see_pictures_are_calibrated_on_pictures(tmp_path, capsys):
     save_shard(tmp_path / "images/one", images, 0, {})
     before, after = tmp_path / "before.safetensors", tmp_path / "after.safetensors"
     network = small_network()
-    save_weights(before, network, KIND, network.config.to_dict())
-    errors = errors_of_pictures(network, images, CONFIG, SEED)
+    save_weights(before, network, IMAGE_HAND_DIFFUSION, network.config.to_dict())
+    errors = errors_of_pictures(network, images, CONFIG, Seed.CALIBRATION)
     assert {name: len(one.error) for name, one in errors.items()} == {
         "image only": 16, "keypoints only": 6, "both": 6
     }  # fmt: skip
@@ -145,7 +145,7 @@ def test_weights_that_see_pictures_are_calibrated_on_pictures(tmp_path, capsys):
         main(options)
     assert "give --images" in capsys.readouterr().err
     assert main([*options, "--images", str(tmp_path / "images")]) == 0
-    scale = float(load_hand_image_diffusion(after).spread_scale)
+    scale = load_network(after, IMAGE_HAND_DIFFUSION).spread_scale
     assert f"spread_scale {scale:.3f}" in capsys.readouterr().out
     both = pooled([errors["image only"], errors["both"]])
     assert scale == pytest.approx(fit_spread_scale(both), rel=1e-3)

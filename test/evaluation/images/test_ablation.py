@@ -12,9 +12,8 @@ from helpers.image_networks import drawn_hands, small_config, small_network
 from hand_pose_ros.evaluation.images import ablation
 from hand_pose_ros.hand_images.detections import ImageDetections
 from hand_pose_ros.hand_images.shards import save_shard
-from hand_pose_ros.networks.diffusion import image_baseline as hand_image_regressor
-from hand_pose_ros.networks.diffusion import image_network as hand_image_diffusion
 from hand_pose_ros.networks.diffusion.image_baseline import HandImageRegressor, HandImageRegressorConfig
+from hand_pose_ros.networks.registry import IMAGE_HAND_DIFFUSION, IMAGE_HAND_REGRESSOR
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.training.config import read_config
 from hand_pose_ros.training.config_files import differences
@@ -49,8 +48,8 @@ def runs(tmp_path):
     regressor = {"head_width": 32, "condition": {"width": 32, "blocks": 1}}
     config = {"image": small_config().to_dict()["image"], "regressor": regressor}
     baseline = HandImageRegressor(HandImageRegressorConfig.from_dict(config)).eval()
-    write_run(tmp_path / "baseline", hand_image_regressor.KIND, baseline)
-    write_run(tmp_path / "diffusion", hand_image_diffusion.KIND, small_network())
+    write_run(tmp_path / "baseline", IMAGE_HAND_REGRESSOR, baseline)
+    write_run(tmp_path / "diffusion", IMAGE_HAND_DIFFUSION, small_network())
     save_shard(tmp_path / "rendered" / "one", drawn_hands(5), 0, {})
     return tmp_path
 

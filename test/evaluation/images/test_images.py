@@ -61,8 +61,8 @@ from hand_pose_ros.hand_images.detections import (
 )
 from hand_pose_ros.hand_images.shards import STORED_MARGIN, STORED_SIZE_PX, save_shard, view_to_pixels
 from hand_pose_ros.kinematics.forward import forward_kinematics
-from hand_pose_ros.networks.diffusion.image_network import KIND
 from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.registry import IMAGE_HAND_DIFFUSION
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.pose import Detection
 
@@ -368,7 +368,7 @@ def files(tmp_path):
         hands.source[:] = source
         save_shard(tmp_path / name / "one", hands, seed, {})
     network, keypoints = small_network(), random_network()
-    save_weights(tmp_path / "image.safetensors", network, KIND, network.config.to_dict())
+    save_weights(tmp_path / "image.safetensors", network, IMAGE_HAND_DIFFUSION, network.config.to_dict())
     save_weights(tmp_path / "keypoint.safetensors", keypoints, "hand_diffusion", keypoints.config.to_dict())
     begin, end = report.markers(evaluate_images.COMMAND)
     (tmp_path / "page.md").write_text(f"# Page\n\n{begin}\n{end}\n")

@@ -18,13 +18,12 @@ from hand_pose_ros.networks.condition import (
     log_field,
 )
 from hand_pose_ros.networks.diffusion.image_network import (
-    KIND,
     HandImageDiffusion,
     HandImageDiffusionConfig,
-    load_hand_image_diffusion,
     warm_start,
 )
 from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
+from hand_pose_ros.networks.registry import IMAGE_HAND_DIFFUSION, load_network
 from hand_pose_ros.networks.weights import load_weights, restore, save_weights
 
 SHIPPED = Path(__file__).parents[3] / "models/hand_diffusion.safetensors"
@@ -131,8 +130,8 @@ def test_a_warm_start_refuses_what_does_not_fit(tmp_path):
 def test_both_networks_are_one_file(tmp_path):
     model = small_network()
     path = tmp_path / "image.safetensors"
-    save_weights(path, model, KIND, model.config.to_dict())
-    again = load_hand_image_diffusion(path)
+    save_weights(path, model, IMAGE_HAND_DIFFUSION, model.config.to_dict())
+    again = load_network(path, IMAGE_HAND_DIFFUSION).network
     images = torch.randn(2, 3, 64, 64)
     extent = torch.full((2,), 0.2)
     assert torch.equal(again.see(images, extent)[1], model.see(images, extent)[1])

@@ -12,9 +12,9 @@ from helpers.image_networks import small_network
 
 from hand_pose_ros.estimator.diffusion.backends import load_denoiser, sees_pictures
 from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
-from hand_pose_ros.networks.diffusion.image_network import KIND
 from hand_pose_ros.networks.diffusion.onnx import METADATA_FILE, export_onnx, graphs_of, main
 from hand_pose_ros.networks.diffusion.sampling import antithetic_noise, sample_joints
+from hand_pose_ros.networks.registry import IMAGE_HAND_DIFFUSION
 from hand_pose_ros.networks.weights import save_weights
 
 BACKENDS = ("torch", "compiled", "onnxruntime")
@@ -35,7 +35,7 @@ def folder(model, tmp_path_factory):
 @pytest.fixture(scope="module")
 def weights(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "image.safetensors"
-    save_weights(path, model, KIND, model.config.to_dict())
+    save_weights(path, model, IMAGE_HAND_DIFFUSION, model.config.to_dict())
     return path
 
 
@@ -102,8 +102,8 @@ def test_the_command_exports_both_kinds(weights, tmp_path, capsys):
     assert main(["--weights", str(weights), "--output", str(tmp_path / "out")]) == 0
     assert "image" in capsys.readouterr().out
     metadata = json.loads((tmp_path / "out" / METADATA_FILE).read_text())
-    assert metadata["kind"] == KIND
-    assert metadata["sha256"].keys() == set(graphs_of(KIND))
+    assert metadata["kind"] == IMAGE_HAND_DIFFUSION
+    assert metadata["sha256"].keys() == set(graphs_of(IMAGE_HAND_DIFFUSION))
     (tmp_path / "out/image.onnx").write_bytes(b"something else")
     with pytest.raises(ValueError, match="damaged"):
         OnnxDenoiser(tmp_path / "out")

@@ -19,7 +19,6 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.kinematics.forward import HandFrames
 from hand_pose_ros.mesh.skinning import mesh_faces, skin
-from hand_pose_ros.ros.hand_estimator.selection import PublishedHand
 from hand_pose_ros.ros.messages.markers import (
     ELLIPSOID_SIGMAS,
     JOINTS,
@@ -32,6 +31,7 @@ from hand_pose_ros.ros.messages.markers import (
     markers,
 )
 from hand_pose_ros.ros.messages.overlay import draw_overlay
+from hand_pose_ros.ros.messages.selection import PublishedHand
 from hand_pose_ros.rotations import rotation_from_quaternion
 
 HEADER = Header(frame_id="camera")

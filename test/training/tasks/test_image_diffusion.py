@@ -9,7 +9,7 @@ from helpers.image_networks import drawn_hands, small_config, small_network
 
 from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.hand_images.shards import save_shard
-from hand_pose_ros.networks.diffusion.image_network import KIND
+from hand_pose_ros.networks.registry import IMAGE_HAND_DIFFUSION as KIND
 from hand_pose_ros.networks.weights import load_weights, save_weights
 from hand_pose_ros.training.config import TrainingConfig
 from hand_pose_ros.training.optimisation import generator_ahead, make_optimiser, seeded_generator
@@ -138,7 +138,7 @@ def test_warm_starts(folder, tmp_path):
     save_weights(path, keypoints, "something", {})
     with pytest.raises(ValueError, match="'something'"):
         create_task(KIND, options(folder, warm_start=str(path)), 1)
-    with pytest.raises(ValueError, match="the baseline has nothing to take"):
+    with pytest.raises(ValueError, match="expected 'image_hand_diffusion' or 'image_hand_regressor'"):
         create_task("image_hand_regressor", options(folder, "regressor", warm_start=str(path)), 1)
 
 

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
-
 import pytest
 import yaml
 
 pytest.importorskip("rclpy", reason="needs ROS 2, by a sourced installation or `make test`")
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.option_documents import table
+from hand_pose_ros.common.options import leaves
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.messages import markers as messages_markers
-from hand_pose_ros.ros.shared.parameter_table import NODES, with_tables
-from hand_pose_ros.ros.shared.parameters import table
+from hand_pose_ros.ros.parameter_documents import NODES, parameter_file, with_tables
 
-DOCUMENTS = ("docs/node.md", "README.md")
+DOCUMENTS = ("docs/use/node.md", "README.md")
 
 
-def test_the_parameter_file_holds_every_parameter_with_its_default(repository):
+def test_the_parameter_file_is_up_to_date(repository):
+    text = (repository / "config" / "estimator.yaml").read_text()
+    assert text == parameter_file(), "run `hand_pose parameters docs/use/node.md config/estimator.yaml`"
+
+
+def test_ros_reads_the_parameter_file_as_the_defaults(repository):
     document = yaml.safe_load((repository / "config" / "estimator.yaml").read_text())
     assert list(document) == ["/**"], "another key does not match a node in a namespace"
-    given = document["/**"]["ros__parameters"]
-    assert set(given) == {field.name for field in dataclasses.fields(HandEstimatorParameters)}
-    assert HandEstimatorParameters(**given) == HandEstimatorParameters()
-    for field in dataclasses.fields(HandEstimatorParameters):
-        assert type(given[field.name]) is type(field.default), field.name
+    given = dict(flattened(document["/**"]["ros__parameters"]))
+    assert given == {leaf.name: leaf.default for leaf in leaves(HandEstimatorParameters)}
+    assert HandEstimatorParameters.from_flat(given) == HandEstimatorParameters()
 
 
-def test_the_parameter_file_explains_every_parameter(repository):
-    text = (repository / "config" / "estimator.yaml").read_text()
-    for field in dataclasses.fields(HandEstimatorParameters):
-        block = re.search(rf"((?:    #.*\n)+)    {field.name}:", text)
-        assert block, f"{field.name} has no comment"
-        assert ("(start)" in block[1]) == field.metadata["spec"].read_only, field.name
+def flattened(values, prefix=""):
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from flattened(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -43,11 +44,11 @@ def test_the_tables_of_the_documents_are_up_to_date(repository, name):
     if not path.exists():
         pytest.skip(f"there is no {name}")
     text = path.read_text()
-    assert with_tables(text) == text, f"run `python -m hand_pose_ros.ros.shared.parameter_table {name}`"
+    assert with_tables(text) == text, f"run `hand_pose parameters {name}`"
 
 
 def test_the_node_page_has_a_table_of_each_node(repository):
-    text = (repository / "docs" / "node.md").read_text()
+    text = (repository / "docs" / "use" / "node.md").read_text()
     for node, parameters in NODES.items():
         assert f"<!-- parameters of {node} -->\n{table(parameters)}<!-- end" in text
 

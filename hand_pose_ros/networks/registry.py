@@ -1,0 +1,73 @@
+"""The networks by the kind that their weight files state, and the one function that loads any of them.
+
+To add a network, give its class a ``config_class``, the ``NetworkConfig`` that its constructor takes, and its kind
+a line in :data:`NETWORKS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from hand_pose_ros.common.late_import import import_named
+from hand_pose_ros.networks.network_config import NetworkConfig
+from hand_pose_ros.networks.weights import load_weights, restore
+
+HAND_DIFFUSION: Final = "hand_diffusion"
+HAND_REGRESSOR: Final = "hand_regressor"
+IMAGE_HAND_DIFFUSION: Final = "image_hand_diffusion"
+IMAGE_HAND_REGRESSOR: Final = "image_hand_regressor"
+TEMPORAL: Final = "temporal"
+DENOISERS: Final = (HAND_DIFFUSION, IMAGE_HAND_DIFFUSION)
+"""Kinds that are a :class:`~hand_pose_ros.networks.diffusion.sampling.HandDenoiser`."""
+
+NETWORKS: Final[dict[str, str]] = {
+    HAND_DIFFUSION: "hand_pose_ros.networks.diffusion.network:HandDiffusion",
+    HAND_REGRESSOR: "hand_pose_ros.networks.diffusion.baseline:HandRegressor",
+    IMAGE_HAND_DIFFUSION: "hand_pose_ros.networks.diffusion.image_network:HandImageDiffusion",
+    IMAGE_HAND_REGRESSOR: "hand_pose_ros.networks.diffusion.image_baseline:HandImageRegressor",
+    TEMPORAL: "hand_pose_ros.networks.temporal.transformer:TemporalTransformer",
+}
+"""Kind -> 'module:class' of the network; imported when such a file is loaded."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedNetwork:
+    """A network with its weights, in evaluation mode and without gradients.
+
+    network: an instance of the class in ``NETWORKS``. kind, config: what the file states.
+    spread_scale: factor on the spread of a denoiser's samples, None for other networks.
+    """
+
+    network: Any
+    kind: str
+    config: NetworkConfig
+    spread_scale: float | None
+
+
+def load_network(path: str | Path, *kinds: str, device: str | torch.device = "cpu") -> LoadedNetwork:
+    """Load the network in a weight file.
+
+    Args:
+        kinds: those that are accepted; any in ``NETWORKS`` if none is given.
+
+    Raises:
+        ValueError: the file is missing or damaged, its kind is not accepted or not known, or its configuration or
+            its tensors do not fit the network. The message names the file.
+    """
+    loaded = load_weights(path, *kinds)
+    if loaded.kind not in NETWORKS:
+        raise ValueError(f"{path} holds weights of {loaded.kind!r}; known are {', '.join(NETWORKS)}")
+    network_class = import_named(NETWORKS[loaded.kind])
+    try:
+        config = network_class.config_class.from_dict(loaded.config)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    network = network_class(config)
+    restore(network, loaded)
+    network.eval().requires_grad_(False).to(device)
+    scale = getattr(network, "spread_scale", None)
+    return LoadedNetwork(network, loaded.kind, config, None if scale is None else float(scale))
