@@ -11,8 +11,8 @@ from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.rendering.background import room_background
 from hand_pose_ros.rendering.geometry import Geometry
 from hand_pose_ros.rendering.lighting import Lighting
-from hand_pose_ros.rendering.random_hand import random_hand
 from hand_pose_ros.rendering.renderer import render
+from hand_pose_ros.rendering.views import random_hand
 
 _NAIVE_RAYS = 200
 

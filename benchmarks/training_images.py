@@ -20,10 +20,9 @@ from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.hand_images.rendered.hands import render_hands
 from hand_pose_ros.hand_images.rendered.scene import RenderSettings
 from hand_pose_ros.hand_images.rendered.wardrobe import Wardrobe, hand_surfaces
-from hand_pose_ros.rendering.background import room_background
-from hand_pose_ros.rendering.crop_background import BackgroundStock
-from hand_pose_ros.rendering.random_hand import random_hand
+from hand_pose_ros.rendering.background import BackgroundStock, room_background
 from hand_pose_ros.rendering.renderer import render
+from hand_pose_ros.rendering.views import random_hand
 
 _CROPS, _PICTURES, _ROUNDS = 128, 6, 5
 

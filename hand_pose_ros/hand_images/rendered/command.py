@@ -28,7 +28,7 @@ from hand_pose_ros.hand_images.rendered.hands import render_hands
 from hand_pose_ros.hand_images.rendered.scene import RenderSettings
 from hand_pose_ros.hand_images.rendered.wardrobe import Wardrobe, hand_surfaces
 from hand_pose_ros.hand_images.shards import is_shard, save_shard, shard_info
-from hand_pose_ros.rendering.crop_background import BackgroundStock, list_photos
+from hand_pose_ros.rendering.background import BackgroundStock, list_photos
 
 logger = logging.getLogger(__name__)
 

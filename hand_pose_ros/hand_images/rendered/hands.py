@@ -21,10 +21,10 @@ from hand_pose_ros.hand_images.rendered.wardrobe import Wardrobe
 from hand_pose_ros.hand_images.shards import HandImages, empty_hand_images
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.mesh.skinning import skin
-from hand_pose_ros.rendering.crop_background import BackgroundStock
+from hand_pose_ros.rendering.background import BackgroundStock
+from hand_pose_ros.rendering.crop.hand_parts import Wrist, hand_part, sleeve_part, solid_part
+from hand_pose_ros.rendering.crop.mesh_part import MeshPart
 from hand_pose_ros.rendering.forearm import Forearm
-from hand_pose_ros.rendering.hand_parts import Wrist, hand_part, sleeve_part, solid_part
-from hand_pose_ros.rendering.mesh_part import MeshPart
 from hand_pose_ros.rotations import rotation_from_quaternion
 from hand_pose_ros.synthetic.observed_hands import inside_image
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler

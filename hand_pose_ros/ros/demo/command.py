@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from lifecycle_msgs.msg import Transition
 
-from hand_pose_ros.camera.calibration_yaml import load_calibration
+from hand_pose_ros.camera.calibration import load_calibration
 from hand_pose_ros.common.share import share_file
 from hand_pose_ros.ros.demo.node import NAMESPACE, DemoNode
 from hand_pose_ros.ros.demo.pace import adapted_rate_hz, sustainable_rate_hz

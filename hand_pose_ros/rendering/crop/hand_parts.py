@@ -6,10 +6,10 @@ from functools import cache
 
 import numpy as np
 
+from hand_pose_ros.rendering.crop.hand_surface import HandSurface
+from hand_pose_ros.rendering.crop.mesh_part import MeshPart, Texture, face_incidence, vertex_normals
+from hand_pose_ros.rendering.crop.solids import solid
 from hand_pose_ros.rendering.forearm import SLEEVE_AROUND, SLEEVE_RINGS, Forearm, from_wrist
-from hand_pose_ros.rendering.hand_surface import HandSurface
-from hand_pose_ros.rendering.mesh_part import MeshPart, Texture, face_incidence, vertex_normals
-from hand_pose_ros.rendering.solids import solid
 
 
 class Wrist:

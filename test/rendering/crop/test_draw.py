@@ -11,12 +11,12 @@ from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.limits import proportion_bounds
 from hand_pose_ros.mesh.skinning import skin
 from hand_pose_ros.mesh.template import load_template
-from hand_pose_ros.rendering.crop import CropView, draw_crop, over_background
+from hand_pose_ros.rendering.crop.draw import CropView, draw_crop, over_background
+from hand_pose_ros.rendering.crop.hand_parts import Wrist, hand_part, sleeve_part
+from hand_pose_ros.rendering.crop.hand_surface import HandSurface
+from hand_pose_ros.rendering.crop.mesh_part import MeshPart, Texture
 from hand_pose_ros.rendering.forearm import Forearm
-from hand_pose_ros.rendering.hand_parts import Wrist, hand_part, sleeve_part
-from hand_pose_ros.rendering.hand_surface import HandSurface
 from hand_pose_ros.rendering.lighting import Light, Lighting
-from hand_pose_ros.rendering.mesh_part import MeshPart, Texture
 from hand_pose_ros.rendering.renderer import HandInView, render
 from hand_pose_ros.rendering.skin import SKIN_TONES
 from hand_pose_ros.rendering.views import place, upright_rotation

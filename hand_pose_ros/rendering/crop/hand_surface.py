@@ -15,7 +15,7 @@ import scipy.sparse
 from hand_pose_ros.mesh.skinning import build_pose_vertices
 from hand_pose_ros.mesh.surface import neighbour_mean
 from hand_pose_ros.mesh.template import HandTemplate
-from hand_pose_ros.rendering.mesh_part import Texture, face_incidence, vertex_normals
+from hand_pose_ros.rendering.crop.mesh_part import Texture, face_incidence, vertex_normals
 from hand_pose_ros.rendering.skin import Skin, skin_at
 
 _TEXELS = 4  # along each side of a triangle

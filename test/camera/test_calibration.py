@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hand_pose_ros.camera.calibration_yaml import load_calibration, save_calibration
+from hand_pose_ros.camera.calibration import load_calibration, save_calibration
 from hand_pose_ros.camera.model import CameraModel, UncalibratedCameraError
 
 FROM_THE_FIELD = """\

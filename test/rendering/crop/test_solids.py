@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hand_pose_ros.rendering.solids import SOLIDS, solid
+from hand_pose_ros.rendering.crop.solids import SOLIDS, solid
 
 HALF = (0.05, 0.02, 0.03)
 

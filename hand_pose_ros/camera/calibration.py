@@ -1,4 +1,4 @@
-"""Calibration files of camera_info_manager (and camera_calibration): YAML in and out of a CameraModel."""
+"""Calibrations as a CameraModel: YAML files of camera_info_manager and camera_calibration, CameraInfo messages."""
 
 from __future__ import annotations
 
@@ -45,6 +45,34 @@ def save_calibration(path: str | Path, camera: CameraModel, name: str = "camera"
         "projection_matrix": _matrix(3, 4, (*k[0:3], 0, *k[3:6], 0, *k[6:9], 0)),
     }
     Path(path).write_text(yaml.safe_dump(document, sort_keys=False, default_flow_style=None))
+
+
+def camera_from_message(message: Any, rectified: bool = False) -> CameraModel:
+    """The camera of the image that comes with a sensor_msgs/CameraInfo; ``rectified`` for an image_rect topic.
+
+    The message may be rclpy's or that of any library that reads bags: only the names of its fields count.
+
+    Raises:
+        UncalibratedCameraError: K[0] is 0.
+        ValueError: the calibration is not valid.
+    """
+    d, k, p = ([float(value) for value in values] for values in (message.d, message.k, message.p))
+    roi = message.roi
+    return CameraModel.from_camera_info(
+        width=message.width,
+        height=message.height,
+        distortion_model=message.distortion_model,
+        d=d,
+        k=k,
+        p=p,
+        binning_x=message.binning_x,
+        binning_y=message.binning_y,
+        roi_x_offset=roi.x_offset,
+        roi_y_offset=roi.y_offset,
+        roi_width=roi.width,
+        roi_height=roi.height,
+        rectified=rectified,
+    )
 
 
 def _from_document(document: Any) -> tuple[CameraModel, str]:

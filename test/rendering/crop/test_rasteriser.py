@@ -7,7 +7,7 @@ from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.mesh.skinning import pose_mesh
 from hand_pose_ros.mesh.template import load_template
-from hand_pose_ros.rendering.rasteriser import depth_map, rasterise
+from hand_pose_ros.rendering.crop.rasteriser import depth_map, rasterise
 from hand_pose_ros.rendering.rays import RayScene
 from hand_pose_ros.rendering.views import place, upright_rotation
 
