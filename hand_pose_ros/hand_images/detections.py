@@ -14,10 +14,10 @@ import torch
 from tqdm import tqdm
 
 from hand_pose_ros import hand
+from hand_pose_ros.common import named_tensors
 from hand_pose_ros.common.atomic_file import atomic_path
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.detection.relative_depth import relative_depth
-from hand_pose_ros.evaluation import metrics
 from hand_pose_ros.hand_images.shards import HandImages, pixels_to_view, view_to_pixels
 
 ZOOM: Final = 2
@@ -49,7 +49,7 @@ class ImageDetections(NamedTuple):
 
     def rows(self, index: np.ndarray) -> ImageDetections:
         """Of some of the images."""
-        return ImageDetections(*(value[index] for value in self))
+        return named_tensors.rows(self, index)
 
 
 def detect_in_images(images: HandImages, detector: HandDetector, zoom: int = ZOOM) -> ImageDetections:
@@ -68,7 +68,7 @@ def detect_in_images(images: HandImages, detector: HandDetector, zoom: int = ZOO
         best = np.nanmax(np.ptp(labels, axis=0)) / 2
         for one in detector.detect(larger):
             found = pixels_to_view((one.landmarks_px + 0.5) / zoom - 0.5, image.shape[0])
-            error = np.nanmean(metrics.joint_errors(found, labels))
+            error = np.nanmean(np.linalg.norm(found - labels, axis=-1))
             if error < best:
                 best, points[row], side[row] = error, found, one.side == "right"
                 landmarks[row] = unknown[row] if one.landmarks_m is None else one.landmarks_m
@@ -103,7 +103,7 @@ def cached_detections(
     path = cache / f"{name}-{digest.hexdigest()[:16]}.npz" if cache is not None else None
     if path is not None and path.is_file():
         with np.load(path) as stored:
-            return ImageDetections(*(stored[field] for field in ImageDetections._fields))
+            return ImageDetections(**stored)
     _log.info("detector on %d images: %s", images.count, name)
     one = detector()
     try:

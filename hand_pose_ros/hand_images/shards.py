@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from hand_pose_ros import hand
+from hand_pose_ros.common import named_tensors
 
 STORED_SIZE_PX: Final = 160
 STORED_MARGIN: Final = 2.0
@@ -76,7 +77,7 @@ class HandImages(NamedTuple):
 
     def rows(self, index: Any) -> HandImages:
         """The chosen hands: ``index`` is a slice, an array of numbers or a mask."""
-        return HandImages(*(field[index] for field in self))
+        return named_tensors.rows(self, index)
 
 
 _J = hand.NUM_JOINTS
@@ -134,13 +135,6 @@ def pixels_to_view(
 ) -> np.ndarray:
     """Inverse of :func:`view_to_pixels`."""
     return ((pixels + 0.5) * (2 / size_px) - 1) * margin
-
-
-def concatenate(parts: Sequence[HandImages]) -> HandImages:
-    """All hands of the parts, in order, in memory."""
-    if not parts:
-        raise ValueError("there must be at least one part")
-    return HandImages(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
 
 
 def save_shard(folder: str | Path, images: HandImages, seed: int, settings: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.named_tensors import each
 from hand_pose_ros.networks.embeddings import ResidualBlock, residual_mlp
 
 JOINT_FEATURES: Final = 9
@@ -65,7 +66,7 @@ class Encoded(NamedTuple):
 
     def repeat(self, samples: int) -> Encoded:
         """Each hand ``samples`` times in a row: (n * samples, ...)."""
-        return Encoded(*(value.repeat_interleave(samples, 0) for value in self))
+        return each(lambda value: value.repeat_interleave(samples, 0), self)
 
 
 def joint_features(condition: KeypointCondition) -> Tensor:

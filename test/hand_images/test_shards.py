@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from hand_pose_ros.common.named_tensors import cat
 from hand_pose_ros.hand_images.shards import (
     FIELDS,
     HandImages,
     ShardedHandImages,
-    concatenate,
     empty_hand_images,
     is_shard,
     load_shard,
@@ -73,7 +73,7 @@ def test_rows_across_shards(tmp_path):
     parts = [random_images(count, count) for count in (3, 1, 4)]
     for number, part in enumerate(parts):
         save_shard(tmp_path / f"{number}", part, 0, {})
-    table, whole = ShardedHandImages([tmp_path]), concatenate(parts)
+    table, whole = ShardedHandImages([tmp_path]), cat(parts)
     assert len(table) == whole.count == 8
     index = np.array([7, 0, 3, 3, 2, 4])
     assert_equal(table.rows(index), whole.rows(index))

@@ -9,11 +9,17 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.camera.keypoint_view import KeypointView
+from hand_pose_ros.common.named_tensors import cat, rows
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.estimator.keypoint_input import keypoint_input, why_not
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
-from hand_pose_ros.networks.diffusion.sampling import HandDenoiser, antithetic_noise, sample_joints
+from hand_pose_ros.networks.diffusion.sampling import (
+    HandDenoiser,
+    antithetic_noise,
+    fit_samples,
+    sample_joints,
+)
 from hand_pose_ros.networks.hand_head import HandParameters
 
 _CHUNK = 128  # hands at a time
@@ -48,7 +54,7 @@ def network_input(observations: Sequence[Observation]) -> NetworkInput:
     Raises:
         ValueError: none of them can be taken.
     """
-    rows, views, conditions = [], [], []
+    taken, views, conditions = [], [], []
     for row, observation in enumerate(observations):
         try:
             if why_not(observation.detection, observation.camera):
@@ -56,14 +62,12 @@ def network_input(observations: Sequence[Observation]) -> NetworkInput:
             view, condition = keypoint_input(observation.camera, observation.detection)
         except ValueError:
             continue
-        rows.append(row)
+        taken.append(row)
         views.append(view)
         conditions.append(condition)
-    if not rows:
+    if not taken:
         raise ValueError("none of the hands has keypoints that can be lifted")
-    view = KeypointView(*map(torch.cat, zip(*views, strict=True)))
-    condition = KeypointCondition(*map(torch.cat, zip(*conditions, strict=True)))
-    return NetworkInput(torch.tensor(rows), view, condition)
+    return NetworkInput(torch.tensor(taken), cat(views), cat(conditions))
 
 
 @torch.inference_mode()
@@ -84,15 +88,10 @@ def lift(
     noise = antithetic_noise(samples, generator)
     parts = []
     for start in range(0, len(condition.points), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        image = None if image_features is None else image_features[rows]
-        encoded = denoiser.encode(KeypointCondition(*(v[rows] for v in condition)), image)
+        chunk = slice(start, start + _CHUNK)
+        image = None if image_features is None else image_features[chunk]
+        encoded = denoiser.encode(rows(condition, chunk), image)
         x0 = sample_joints(denoiser, encoded, noise, steps, generator)
-        fitted = denoiser.fit(x0.flatten(0, 1), encoded.repeat(samples))
-        fitted = HandParameters(*(value.unflatten(0, (-1, samples)) for value in fitted))
-        parts.append(Lifted(encoded, x0 * denoiser.scale + denoiser.mean, fitted))
-    return Lifted(
-        Encoded(*map(torch.cat, zip(*(part.encoded for part in parts), strict=True))),
-        torch.cat([part.unet for part in parts]),
-        HandParameters(*map(torch.cat, zip(*(part.samples for part in parts), strict=True))),
-    )
+        unet = x0 * denoiser.scale + denoiser.mean
+        parts.append(Lifted(encoded, unet, fit_samples(denoiser, encoded, x0)))
+    return cat(parts)

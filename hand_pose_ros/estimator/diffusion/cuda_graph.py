@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.named_tensors import each
 from hand_pose_ros.networks.condition import Encoded
 from hand_pose_ros.networks.denoising.linear_steps import StepWeights, step_weights
 from hand_pose_ros.networks.denoising.samplers import spaced_steps
@@ -129,7 +130,7 @@ class _SamplingGraph:
         """``like``: a condition and noise, of any number of hands, whose types and devices the buffers get."""
         self._denoiser, self._weights = denoiser, weights
         encoded, noise = like
-        self._encoded = Encoded(*(value.new_zeros(rows, *value.shape[1:]) for value in encoded))
+        self._encoded = each(lambda value: value.new_zeros(rows, *value.shape[1:]), encoded)
         self._start = noise.new_zeros(rows, hand.NUM_JOINTS, 3)
         self._times = [torch.full((rows,), step, device=noise.device) for step in walk]
         # Drawn before the graph runs, so that the graph needs no generator.

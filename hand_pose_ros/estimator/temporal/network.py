@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.common.device import resolve_device
+from hand_pose_ros.common.named_tensors import each
 from hand_pose_ros.common.onnx_session import open_session, run_session
 from hand_pose_ros.estimator.diffusion.backends import BACKENDS
 from hand_pose_ros.estimator.onnx_cache import cached_temporal_graph
@@ -64,7 +65,7 @@ class OnnxTemporal:
 
     def newest(self, window: HandWindow, proportions: Tensor) -> HandParameters:
         """See :class:`TemporalNetwork`."""
-        padded = HandWindow(*(_padded(value, self.window) for value in window))
+        padded = each(lambda value: _padded(value, self.window), window)
         inputs = dict(zip(GRAPH_INPUTS, (*padded, proportions), strict=True))
         return hand_parameters(run_session(self._session, inputs))
 

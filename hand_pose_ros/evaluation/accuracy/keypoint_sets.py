@@ -19,6 +19,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.named_tensors import each
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.pose import Detection
@@ -90,7 +91,7 @@ def read_dexycb(path: str | Path, count: int) -> Tensor:
 
 def observations_of(observed: ObservedHands) -> list[Observation]:
     """The hands as estimators get them."""
-    hands = ObservedHands(*(_double(field) for field in observed))
+    hands = each(_double, observed)
     truth = (hands.joints + hands.wrist[:, None]) @ hands.view.rotation
     truth = truth * hands.placed.anchor_length_m[:, None, None]
     landmarks = _landmarks(hands)
@@ -163,8 +164,5 @@ def _black(height: int, width: int) -> np.ndarray:
     return np.zeros((height, width, 3), np.uint8)
 
 
-def _double(value: object) -> object:
-    """Nested named tuples of tensors with their floating-point tensors in 64 bits."""
-    if isinstance(value, Tensor):
-        return value.double() if value.is_floating_point() else value
-    return type(value)(*(_double(part) for part in value))
+def _double(value: Tensor) -> Tensor:
+    return value.double() if value.is_floating_point() else value

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hand_pose_ros.common.named_tensors import cat
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands, observations_of
 from hand_pose_ros.evaluation.calibration import errors as calibration
-from hand_pose_ros.evaluation.calibration.images import errors_of_pictures, pooled
+from hand_pose_ros.evaluation.calibration.images import errors_of_pictures
 from hand_pose_ros.evaluation.images.methods import BOTH, IMAGE, read_hands
 from hand_pose_ros.hand_images.shards import HandImages
 from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
@@ -65,7 +66,7 @@ def calibrate_on_pictures(
         The share of the truth within one stated sigma, with this factor, of each way to read a hand.
     """
     errors = errors_of_pictures(network, images, config, seed)
-    scale = fit_spread_scale(pooled([errors[name] for name in (IMAGE, BOTH) if name in errors]))
+    scale = fit_spread_scale(cat([errors[name] for name in (IMAGE, BOTH) if name in errors]))
     with torch.no_grad():
         network.diffusion.spread_scale.fill_(scale)
     return {name: calibration.coverage(one.stated(scale))["within 1 sigma"] for name, one in errors.items()}

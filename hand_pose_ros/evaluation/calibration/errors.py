@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common import named_tensors
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.estimator.diffusion.batch import lift, network_input
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
@@ -37,8 +38,9 @@ class AxisErrors(NamedTuple):
 
     def known(self) -> AxisErrors:
         """Without the hands that have no estimate."""
-        rows = np.isfinite(self.sigma).all((1, 2)) & np.isfinite(self.error).all((1, 2))
-        return AxisErrors(*(value[rows] for value in self))
+        return named_tensors.rows(
+            self, np.isfinite(self.sigma).all((1, 2)) & np.isfinite(self.error).all((1, 2))
+        )
 
 
 def absolute_errors(prediction: Prediction, observations: Sequence[Observation]) -> AxisErrors:

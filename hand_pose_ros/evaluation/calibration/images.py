@@ -48,11 +48,6 @@ def errors_of_pictures(
     return errors
 
 
-def pooled(parts: list[ShapeErrors]) -> ShapeErrors:
-    """All hands of several sets."""
-    return ShapeErrors(*map(np.concatenate, zip(*parts, strict=True)))
-
-
 def _seen(network: HandImageDiffusion, images: HandImages, views: ViewChange) -> Tensor:
     extent = torch.from_numpy(views.half_extent.astype(np.float32))
     return look(network, cut(images, views, network.crops), extent)[1]

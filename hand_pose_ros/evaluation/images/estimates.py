@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common import named_tensors
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.batch import lift
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
@@ -47,7 +48,7 @@ class Estimates(NamedTuple):
 
     def rows(self, index: np.ndarray) -> Estimates:
         """Some of the hands."""
-        return Estimates(*(value[index] for value in self))
+        return named_tensors.rows(self, index)
 
 
 class CropEstimates(NamedTuple):

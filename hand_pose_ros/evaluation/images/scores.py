@@ -10,6 +10,7 @@ import torch
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import view_keypoints
+from hand_pose_ros.common import named_tensors
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.evaluation import metrics
 from hand_pose_ros.evaluation.accuracy.methods import Prediction
@@ -38,7 +39,7 @@ class JointErrors(NamedTuple):
 
     def rows(self, index: np.ndarray) -> JointErrors:
         """Some of the hands."""
-        return JointErrors(*(value[index] for value in self))
+        return named_tensors.rows(self, index)
 
 
 class Figure(NamedTuple):

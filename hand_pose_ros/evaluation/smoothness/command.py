@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.named_tensors import cat
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.common.share import share_folder
 from hand_pose_ros.estimator.diffusion.backends import load_denoiser
@@ -35,7 +36,6 @@ from hand_pose_ros.factory import SHIPPED_MODEL, SHIPPED_TEMPORAL_MODEL
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, TEMPORAL, load_network
 from hand_pose_ros.synthetic.motion.frame_stamps import random_stamps
 from hand_pose_ros.synthetic.motion.hand_motion import sample_motion
-from hand_pose_ros.synthetic.motion.video_bank import join
 from hand_pose_ros.synthetic.motion.videos import DiffusionFrames, HandVideos, estimated_videos
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 
@@ -64,7 +64,7 @@ def held_out_videos(count: int, frames: DiffusionFrames, regular: bool) -> HandV
         motion = sample_motion(size, _FRAMES, sampler, generator, stamps)
         parts.append(estimated_videos(motion, frames, generator))
         _log.info("made %d of %d videos", start + size, count)
-    return join(parts)
+    return cat(parts)
 
 
 def table(figures: dict[str, float]) -> str:

@@ -18,6 +18,7 @@ from scipy.signal import savgol_filter
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.named_tensors import stack
 from hand_pose_ros.datasets.photo_folder import read_samples
 from hand_pose_ros.evaluation.accuracy.methods import in_camera_axes
 from hand_pose_ros.evaluation.smoothness.measures import lag_frames
@@ -102,14 +103,14 @@ def follow(frames: Iterable[LabelledFrame], tracker: HandTracker, estimator: Pos
         detections = [one for one in tracker.track(frame.image_bgr, frame.stamp_s) if one.side == frame.side]
         best = sorted(detections, key=lambda one: -one.score)[:1]
         rows.append(
-            (
+            VideoJoints(
                 _from_wrist(frame.truth_m),
                 _from_wrist(in_camera_axes(frame.camera, best[0]) if best else None),
                 _estimate(estimator, frame, best, None),
                 _estimate(estimator, frame, best, frame.stamp_s),
             )
         )
-    return VideoJoints(*(np.stack(column) for column in zip(*rows, strict=True)))
+    return stack(rows)
 
 
 def jitter_mm(joints: np.ndarray) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hand_pose_ros.camera.keypoint_view import KeypointView, view_keypoints
+from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.detection.relative_depth import relative_depth
 from hand_pose_ros.hand_images.augmentation.view_jitter import intrinsics
 from hand_pose_ros.hand_images.real.labels import RealHandLabels
@@ -56,7 +57,7 @@ def real_hand_views(labels: RealHandLabels) -> RealHandViews:
     to_picture = camera @ to_mirror
     limit = np.stack((width, height), 1)[:, None] - 0.5
     inside = torch.from_numpy(((points >= -0.5) & (points <= limit)).all(-1))
-    view = KeypointView(*(value.float() for value in view))
+    view = to(view, torch.float32)
     depth = relative_depth(torch.from_numpy(labels.world.astype(np.float64))).float()
     condition = KeypointCondition(
         view.points, depth, torch.full_like(depth, torch.nan), inside, view.half_extent

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView, view_keypoints
+from hand_pose_ros.common.named_tensors import rows
 from hand_pose_ros.hand_images.rendered.objects import beside, in_grasp
 from hand_pose_ros.hand_images.rendered.scene import (
     HAND_LABEL,
@@ -176,7 +177,7 @@ class _Looks:
             of_surface = np.flatnonzero(self._chosen == number)
             if len(of_surface):
                 index = torch.from_numpy(of_surface)
-                posed = HandFrames(*(part[index] for part in frames))
+                posed = rows(frames, index)
                 meshes = skin(posed, sign[index], surface.template, thickness[index]).numpy()
                 for place, mesh in zip(of_surface, meshes, strict=True):
                     self._vertices[place] = mesh

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView
+from hand_pose_ros.common import named_tensors
 from hand_pose_ros.hand_images.shards import STORED_MARGIN, STORED_SIZE_PX, HandImages
 from hand_pose_ros.kinematics.forward import HandFrames
 from hand_pose_ros.mesh.template import JOINT_DEPTHS_M, SLANT
@@ -74,7 +75,7 @@ class Scene:
     def __init__(self, rows: HandImages, number: int, posed: PosedHands, view: KeypointView) -> None:
         self._rows, self._number = rows, number
         self._joints = posed.frames.joints[number].numpy()
-        self._placed = HandView(*(part[number : number + 1] for part in posed.placed))
+        self._placed = named_tensors.rows(posed.placed, slice(number, number + 1))
         self._rotation = view.rotation[number].numpy()
         self._thickness = posed.thickness[number].numpy()
         tangent = STORED_MARGIN * float(view.half_extent[number])

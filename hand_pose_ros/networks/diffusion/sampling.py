@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.named_tensors import each
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.denoising.linear_steps import step_weights
 from hand_pose_ros.networks.denoising.samplers import spaced_steps
@@ -94,3 +95,10 @@ def sample_joints(
                 x.shape, generator=generator, dtype=x.dtype, device=x.device
             )
     return x.unflatten(0, (hands, samples))
+
+
+def fit_samples(denoiser: HandDenoiser, encoded: Encoded, samples: Tensor) -> HandParameters:
+    """Return the valid hands, fields (n, S, ...), that the IK head makes of standardised joints (n, S, 21, 3)."""
+    hands, count = samples.shape[:2]
+    fitted = denoiser.fit(samples.flatten(0, 1), encoded.repeat(count))
+    return each(lambda value: value.unflatten(0, (hands, count)), fitted)

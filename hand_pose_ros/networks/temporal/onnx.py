@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.named_tensors import rows
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.onnx_graph import export_graph
 from hand_pose_ros.networks.temporal.transformer import TemporalTransformer
@@ -53,4 +54,4 @@ def export_temporal(model: TemporalTransformer, path: str | Path) -> None:
 
 def hand_parameters(outputs: list[Tensor]) -> HandParameters:
     """What the graph gives, (n, ...), as hands of one frame each, (n, 1, ...)."""
-    return HandParameters(*(value[:, None] for value in outputs))
+    return rows(HandParameters(*outputs), (slice(None), None))

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.named_tensors import rows
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.synthetic.detector.finger_confusion import find_confusion, fingers_unseen
 from hand_pose_ros.synthetic.detector.statistics import (
@@ -73,7 +74,7 @@ def fit_noise(viewed: ViewedStudy) -> NoiseStatistics:
     regular = ~confused & ~flipped
 
     definition = _definition_offsets(viewed, regular & (distance < _LOST))
-    hands = _Prepared(*(value[regular] for value in _prepare(viewed, definition)))
+    hands = rows(_prepare(viewed, definition), regular)
     weights, bias, residuals = _systematic(hands)
     sigma, level = _joint_sigma(residuals, hands.state)
     unit = residuals / sigma[hands.state, torch.arange(hand.NUM_JOINTS)][..., (0, 0, 1)]
@@ -298,8 +299,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=STATISTICS_PATH, help="file of the statistics")
     options = parser.parse_args(arguments)
     study = collect(options.study, options.count, options.seed)
-    kept = Study(*(value[study.right_side] for value in study))
-    fit_noise(view_study(kept)).save(options.output)
+    fit_noise(view_study(rows(study, study.right_side))).save(options.output)
     sys.stdout.write(
         f"{len(study.found)} pictures, {study.found.mean():.1%} found, "
         f"{study.right_side.sum() / study.found.sum():.1%} of these on their side\n"

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.common.shapes import check_shape
 from hand_pose_ros.synthetic.detector.finger_confusion import confuse, fingers_unseen, random_sources
 from hand_pose_ros.synthetic.detector.statistics import (
@@ -162,7 +163,7 @@ class DetectorNoise:
     def _statistics(self, like: Tensor) -> NoiseStatistics:
         if self._given is None:
             return load_statistics(dtype=like.dtype, device=like.device)
-        return NoiseStatistics(*(value.to(like) for value in self._given))
+        return to(self._given, like)
 
     def _sigma(
         self, known: NoiseStatistics, joints: Tensor, view_rotation: Tensor, state: Tensor, draw: _Draw

@@ -17,6 +17,7 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import view_keypoints
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.named_tensors import cat, stack
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.detection.relative_depth import relative_depth
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
@@ -81,11 +82,11 @@ def run_study(count: int, detector: HandDetector, seed: int) -> Study:
     views = random_views(forward_kinematics(angles, proportions).joints, generator)
     frames = forward_kinematics(angles, proportions, views.rotation, views.wrist_m, views.anchor_length_m)
     limits = (views.aspect / views.focal[:, None]).numpy()
-    rows = []
+    answers = []
     for index in range(count):
         one = HandFrames(frames.joints[index], frames.rotations[index])
-        rows.append(_show(one, limits[index], detector, random))
-    return Study(*(np.stack(column) for column in zip(*rows, strict=True)))
+        answers.append(_show(one, limits[index], detector, random))
+    return stack(answers)
 
 
 def _show(
@@ -184,8 +185,7 @@ def load_studies(folder: Path) -> Study:
     paths = sorted(folder.glob("study_*.npz"))
     if not paths:
         raise ValueError(f"no study_*.npz in {folder}")
-    loaded = [np.load(path) for path in paths]
-    return Study(*(np.concatenate([one[name] for one in loaded]) for name in Study._fields))
+    return cat([Study(**np.load(path)) for path in paths])
 
 
 def view_study(study: Study) -> ViewedStudy:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.named_tensors import stack
 from hand_pose_ros.datasets.photo_folder import LabelledPhoto
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.kinematics.forward import forward_kinematics
@@ -31,8 +32,7 @@ def photo_study(photos: Sequence[LabelledPhoto], detector: HandDetector) -> Stud
     complete = [photo for photo in photos if photo.camera is not None and np.isfinite(photo.joints_m).all()]
     if not complete:
         raise ValueError(f"none of {len(photos)} photos has a camera and all of its joints labelled in 3D")
-    rows = [_show(photo, detector) for photo in complete]
-    return Study(*(np.stack(column) for column in zip(*rows, strict=True)))
+    return stack([_show(photo, detector) for photo in complete])
 
 
 def _show(photo: LabelledPhoto, detector: HandDetector) -> Study:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.atomic_file import atomic_path
+from hand_pose_ros.common.named_tensors import cat, each
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds
 from hand_pose_ros.networks.temporal.window import HandWindow, newest_view, running_proportions
@@ -49,14 +50,7 @@ def make_videos(count: int, frames: int, estimate: FrameEstimator, generator: to
         parts.append(sample_videos(min(_AT_ONCE, count - start), frames, sampler, estimate, generator))
         if start // _AT_ONCE % 5 == 0:
             _log.info("made %d of %d videos", start + len(parts[-1].views), count)
-    return join(parts)
-
-
-def join(parts: list[HandVideos]) -> HandVideos:
-    """Videos of the same number of frames, one after the other."""
-    windows, *rest = zip(*parts, strict=True)
-    window = HandWindow(*map(torch.cat, zip(*windows, strict=True)))
-    return HandVideos(window, *map(torch.cat, rest))
+    return cat(parts)
 
 
 def save_videos(path: str | Path, videos: HandVideos, made_with: dict) -> None:
@@ -152,7 +146,7 @@ def cut_windows(videos: HandVideos, size: int) -> Windows:
     def cut(value: Tensor) -> Tensor:
         return value.unfold(1, size, 1).movedim(-1, 2).flatten(0, 1)
 
-    window = HandWindow(*map(cut, videos.window))
+    window = each(cut, videos.window)
     proportions = running_proportions(videos.proportions, videos.window.sigma, videos.window.valid)
     view = newest_view(cut(videos.views), window.valid)
     turn = view[:, None]

@@ -8,12 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from hand_pose_ros.common.named_tensors import cat, rows
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
-from hand_pose_ros.networks.diffusion.sampling import antithetic_noise, sample_joints
+from hand_pose_ros.networks.diffusion.sampling import antithetic_noise, fit_samples, sample_joints
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.temporal.window import HandWindow, samples_sigma
 from hand_pose_ros.synthetic.detector.noise_over_time import MotionNoise
@@ -57,9 +58,7 @@ class HandVideos(NamedTuple):
 
     def at(self, videos: Tensor, frames: Tensor) -> HandVideos:
         """Frames (m, k) of videos (m,)."""
-        rows = videos[:, None]
-        window = HandWindow(*(value[rows, frames] for value in self.window))
-        return HandVideos(window, *(value[rows, frames] for value in self[1:]))
+        return rows(self, (videos[:, None], frames))
 
 
 def sample_videos(
@@ -110,17 +109,14 @@ class DiffusionFrames:
         parts = []
         for start in range(0, count, _HANDS_AT_ONCE):
             some = slice(start, start + _HANDS_AT_ONCE)
-            parts.append(self._some(KeypointCondition(*(value[some] for value in observed.condition))))
-        joints, sigma, fused = zip(*parts, strict=True)
-        fused = HandParameters(*map(torch.cat, zip(*fused, strict=True)))
-        return FrameEstimates(torch.cat(joints), torch.cat(sigma), fused)
+            parts.append(self._some(rows(observed.condition, some)))
+        return cat(parts)
 
     def _some(self, condition: KeypointCondition) -> FrameEstimates:
         network, samples = self._network, len(self._noise)
         encoded = network.encode(condition)
         x0 = sample_joints(network, encoded, self._noise, self._steps)
-        fitted = network.fit(x0.flatten(0, 1), encoded.repeat(samples))
-        hands = HandParameters(*(value.unflatten(0, (-1, samples)) for value in fitted))
+        hands = fit_samples(network, encoded, x0)
         weights = x0.new_full(x0.shape[:2], 1 / samples)
         fused = fuse_samples(hands, weights, DiffusionEstimatorConfig.fusion, network, encoded)
         return FrameEstimates(hands.joints.mean(1), samples_sigma(hands.joints), fused)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.named_tensors import cat
 from hand_pose_ros.gestures import GESTURES_DEG
 
 MOST_CONTACTS: Final = 2
@@ -216,4 +217,4 @@ def rule_poses(count: int, generator: torch.Generator) -> RulePoses:
         hands = _Hands(round(share * count), generator)
         rule(hands)
         made.append(hands.finish())
-    return RulePoses(*map(torch.cat, zip(*made, strict=True)))
+    return cat(made)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,8 +15,6 @@ from hand_pose_ros.training.tasks.keypoints import LossWeights
 
 _MIN_DEPTH = 0.3  # anchor lengths
 _MIN_HALF_EXTENT = 0.03  # of a view: a hand at 3 m
-
-Tensors = TypeVar("Tensors", bound=tuple)
 
 
 class Targets(NamedTuple):
@@ -78,15 +76,3 @@ def _reprojection(joints: Tensor, truth: Targets) -> Tensor:
         return placed[..., :2] / placed[..., 2:].clamp(min=_MIN_DEPTH) / extent
 
     return l1_over(project(joints), project(truth.joints), truth.weights * known[:, None])
-
-
-def stacked(one: Tensors, other: Tensors) -> Tensors:
-    """The rows of two named tuples of tensors."""
-    return type(one)(*(torch.cat((a, b.to(a.dtype))) for a, b in zip(one, other, strict=True)))
-
-
-def moved(value: Tensors, device: torch.device) -> Tensors:
-    """Nested named tuples of tensors, moved to a device."""
-    if isinstance(value, Tensor):
-        return value.to(device)
-    return type(value)(*(moved(part, device) for part in value))

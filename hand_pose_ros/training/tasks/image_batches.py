@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hand_pose_ros.common.named_tensors import cat
 from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, augment
 from hand_pose_ros.hand_images.augmentation.view_jitter import change_labels
 from hand_pose_ros.hand_images.keypoints import crop_views, noisy_keypoints
 from hand_pose_ros.hand_images.real.sources import sampling_weights
-from hand_pose_ros.hand_images.shards import HandImages, ShardedHandImages, concatenate
+from hand_pose_ros.hand_images.shards import HandImages, ShardedHandImages
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.synthetic.detector.noise import DetectorNoise
@@ -150,7 +151,7 @@ class ImageSource:
             if number:
                 table, rows, probability = self.sets[name]
                 parts.append(table.rows(generator.choice(rows, number, p=probability)))
-        return concatenate(parts)
+        return cat(parts)
 
 
 class ImageBatches:
@@ -188,7 +189,7 @@ class ImageBatches:
         options, generator = self._options, np.random.default_rng(seed)
         count = options.batch_size
         drawn = self._source.draw(count // 2 if options.pairs else count, generator)
-        hands = concatenate((drawn, drawn)) if options.pairs else drawn
+        hands = cat((drawn, drawn)) if options.pairs else drawn
         negatives = None
         if options.negatives:
             chosen = hands.rows(generator.integers(hands.count, size=options.negatives))

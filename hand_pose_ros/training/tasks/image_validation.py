@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.named_tensors import cat, to
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.evaluation.metrics import pa_mpjpe
 from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig
 from hand_pose_ros.networks.condition import KeypointCondition
-from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, ImageFeatures, normalised
+from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, normalised
 from hand_pose_ros.synthetic.detector.noise import DetectorNoise
-from hand_pose_ros.training.tasks.hand_losses import moved
 from hand_pose_ros.training.tasks.image_batches import (
     ImageBatch,
     ImageDataOptions,
@@ -60,7 +60,7 @@ class PictureValidation:
             if name not in self._batches:
                 generator = np.random.default_rng(Seed.IMAGE_VALIDATION)
                 batch = observed_batch(hands, self._options, self._encoder, self._noise, generator)
-                self._batches[name] = moved(batch, device)
+                self._batches[name] = to(batch, device)
             of_set = self._figures(model, estimate, self._batches[name])
             figures |= {f"{name}_{what}": value for what, value in of_set.items()}
         return figures
@@ -69,10 +69,7 @@ class PictureValidation:
         extent, margin = batch.condition.half_extent, self._encoder.margin
         chunks = zip(batch.crops.split(_CHUNK), extent.split(_CHUNK), strict=True)
         parts = [model.see(normalised(crops, extent.device), of_view) for crops, of_view in chunks]
-        seen = ImageFeatures(
-            *(torch.cat(values) for values in zip(*(part[0] for part in parts), strict=True))
-        )
-        condition = torch.cat([part[1] for part in parts])
+        seen, condition = cat([seen for seen, _ in parts]), cat([condition for _, condition in parts])
         inside = (batch.points.abs() < margin).all(-1)
         epe = (seen.points - batch.points).norm(dim=-1)[inside].mean() * _EPE_SIZE_PX / (2 * margin)
         figures = {"epe_px": float(epe)}

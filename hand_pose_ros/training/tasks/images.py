@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hand_pose_ros.common.dataclass_reading import read_dataclass
+from hand_pose_ros.common.named_tensors import cat, rows, to
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.image.image_encoder import (
     ImageEncoder,
@@ -31,8 +32,6 @@ from hand_pose_ros.training.tasks.encoder_losses import (
 )
 from hand_pose_ros.training.tasks.hand_losses import (
     Targets,
-    moved,
-    stacked,
     targets_of_generated,
     targets_of_pictures,
 )
@@ -125,12 +124,12 @@ class ImageLifting:
         """Weighted loss terms of one fresh batch."""
         device = next(self.model.parameters()).device
         with full_precision():
-            batch = moved(self._batches.next(generator), device)
+            batch = to(self._batches.next(generator), device)
             images = normalised(batch.crops)
             generated = None
             count = self.options.keypoint_hands if self._trains_poses else 0
             if count:
-                generated = moved(sample_hands(count, self._sampler, self._noise, generator), device)
+                generated = to(sample_hands(count, self._sampler, self._noise, generator), device)
         seen, condition = self._see(images, batch.condition.half_extent)
         with full_precision():
             terms = {} if self.options.frozen_encoder else self._encoder_losses(seen, batch)
@@ -139,9 +138,9 @@ class ImageLifting:
             keypoints, shown = self._shown(batch, condition[: batch.count], generator)
             targets = targets_of_pictures(batch)
             if generated is not None:
-                keypoints = stacked(keypoints, generated.observed.condition)
+                keypoints = cat((keypoints, generated.observed.condition))
                 shown = torch.cat((shown, torch.full_like(shown[:1], torch.nan).expand(count, -1)))
-                targets = stacked(targets, targets_of_generated(generated))
+                targets = cat((targets, targets_of_generated(generated)))
             return terms | self._pose_losses(keypoints, shown, targets, generator)
 
     def _see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeaturesAndHeat, Tensor]:
@@ -159,7 +158,7 @@ class ImageLifting:
 
     def _encoder_losses(self, seen: ImageFeaturesAndHeat, batch: ImageBatch) -> dict[str, Tensor]:
         weights, encoder = self.options.image_losses, self.model.image
-        hands, margin = ImageFeaturesAndHeat(*(v[: batch.count] for v in seen)), encoder.config.margin
+        hands, margin = rows(seen, slice(batch.count)), encoder.config.margin
         terms = keypoint_losses(hands, batch.points, batch.depth, batch.weight, margin)
         if weights.heat:
             terms["heat"] = heat_loss(hands.log_heat, batch.points, batch.weight, margin)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.networks.denoising.samplers import sample_ddim, spaced_steps
 from hand_pose_ros.networks.diffusion.baseline import HandRegressor, HandRegressorConfig
@@ -84,7 +85,7 @@ class _Lifting:
 
     def _batch(self, count: int, generator: torch.Generator) -> SampledHands:
         """``count`` hands on the model's device."""
-        return _to(
+        return to(
             sample_hands(count, self._sampler, self._noise, generator), next(self.model.parameters()).device
         )
 
@@ -211,10 +212,3 @@ class RegressionLifting(_Lifting):
 
 def _mean_error_mm(joints: Tensor, truth: Tensor) -> float:
     return float((joints - truth).norm(dim=-1).mean()) * _MM
-
-
-def _to(value: object, device: torch.device) -> object:
-    """Nested named tuples of tensors, moved to a device."""
-    if isinstance(value, Tensor):
-        return value.to(device)
-    return type(value)(*(_to(part, device) for part in value))

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.common.dataclass_reading import read_dataclass
+from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.evaluation.smoothness.measures import steadiness
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network
 from hand_pose_ros.networks.temporal.transformer import TemporalConfig, TemporalTransformer
-from hand_pose_ros.networks.temporal.window import HandWindow
 from hand_pose_ros.synthetic.motion.video_bank import (
     Windows,
     cut_windows,
@@ -113,7 +113,7 @@ class TemporalSmoothing:
         clips = varied(clips, options.bend_rad, options.turn_rad, generator)
         level = torch.exp(_SIGMA_SPREAD * torch.randn(options.batch_size, 1, 1, generator=generator))
         clips = clips._replace(window=clips.window._replace(sigma=level * clips.window.sigma))
-        windows = self._on_device(cut_windows(clips, size))
+        windows = to(cut_windows(clips, size), next(self.model.parameters()).device)
         hands = self.model(windows.window, windows.proportions)
         terms = self._frame_terms(hands, windows) | self._motion_terms(hands, windows)
         return {name: term for name, term in terms.items() if getattr(options.losses, name)}
@@ -170,8 +170,3 @@ class TemporalSmoothing:
             "velocity": losses.velocity * error.diff(dim=1).abs().mean(),
             "acceleration": losses.acceleration * error.diff(n=2, dim=1).abs().mean(),
         }
-
-    def _on_device(self, windows: Windows) -> Windows:
-        device = next(self.model.parameters()).device
-        window = HandWindow(*(value.to(device) for value in windows.window))
-        return Windows(window, *(value.to(device) for value in windows[1:]))

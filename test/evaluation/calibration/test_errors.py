@@ -5,6 +5,7 @@ import pytest
 import torch
 from helpers.image_networks import drawn_hands, small_network
 
+from hand_pose_ros.common.named_tensors import cat
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.evaluation import report
@@ -13,7 +14,7 @@ from hand_pose_ros.evaluation.accuracy.methods import estimator_method
 from hand_pose_ros.evaluation.calibration import errors as calibration
 from hand_pose_ros.evaluation.calibration.command import fit_spread_scale, main
 from hand_pose_ros.evaluation.calibration.errors import AxisErrors, ShapeErrors
-from hand_pose_ros.evaluation.calibration.images import errors_of_pictures, pooled
+from hand_pose_ros.evaluation.calibration.images import errors_of_pictures
 from hand_pose_ros.hand_images.shards import save_shard
 from hand_pose_ros.networks.condition import ConditionConfig
 from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
@@ -147,7 +148,7 @@ def test_weights_that_see_pictures_are_calibrated_on_pictures(tmp_path, capsys):
     assert main([*options, "--images", str(tmp_path / "images")]) == 0
     scale = load_network(after, IMAGE_HAND_DIFFUSION).spread_scale
     assert f"spread_scale {scale:.3f}" in capsys.readouterr().out
-    both = pooled([errors["image only"], errors["both"]])
+    both = cat([errors["image only"], errors["both"]])
     assert scale == pytest.approx(fit_spread_scale(both), rel=1e-3)
     assert calibration.coverage(both.stated(scale))["within 1 sigma"] == pytest.approx(0.6827, abs=0.01)
 
