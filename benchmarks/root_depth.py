@@ -4,7 +4,7 @@
 
 Random in-limit hands before a 640x480 camera with a focal length of 600 px. Every solver gets the same noisy image
 points. The 2.5D solvers also get the depths relative to the wrist and bone proportions, the others the whole
-relative 3D pose; OpenCV's solve for its rotation as well. Prints the tables of docs/how/root_depth.md.
+relative 3D pose; OpenCV's solve for its rotation as well. Prints the tables of docs/results/root_depth.md.
 """
 
 from __future__ import annotations

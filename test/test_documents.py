@@ -6,7 +6,11 @@ import re
 import subprocess
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+
+from hand_pose_ros.rendering.clip import render_clip
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DOCUMENTS = [
@@ -60,3 +64,19 @@ def test_files_that_texts_name_are_there(repository):
             )
         for path in paths:
             assert (repository / path).exists(), f"{name} names {path}"
+
+
+def test_the_quickstart_of_the_readme_gives_joints_in_metres(repository, tmp_path, monkeypatch, capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", (repository / "README.md").read_text(), re.DOTALL)
+    assert len([line for line in code.splitlines() if line]) <= 8
+    truth = next(render_clip())  # its camera has the field of view that the quickstart assumes
+    cv2.imwrite(str(tmp_path / "hand.jpg"), truth.rendering.image)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert capsys.readouterr().out.startswith("right [[")
+    assert names["hand"].joints_m.shape == (21, 3)
+    joints = truth.frames.joints.numpy()
+    # An unknown size is up to a tenth of the distance.
+    error = np.linalg.norm(names["hand"].joints_m - joints, axis=1).mean()
+    assert error < 0.1 * joints[0, 2], f"{1000 * error:.0f} mm"

@@ -14,7 +14,7 @@ from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.messages import markers as messages_markers
 from hand_pose_ros.ros.parameter_documents import NODES, parameter_file, with_tables
 
-DOCUMENTS = ("docs/use/node.md", "README.md")
+DOCUMENTS = ("docs/use/node.md",)
 
 
 def test_the_parameter_file_is_up_to_date(repository):

@@ -2,7 +2,7 @@
 
 On generated videos, and, where given, on labelled videos and one without labels, beside the detector's own 3D.
 
-    hand_pose smoothness --output docs/images --docs docs/how/temporal.md
+    hand_pose smoothness --output docs/images --docs docs/results/temporal.md
 """
 
 from __future__ import annotations
