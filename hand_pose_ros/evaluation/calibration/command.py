@@ -17,8 +17,8 @@ import torch
 from hand_pose_ros.common.named_tensors import cat
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
+from hand_pose_ros.evaluation import reliability
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands, observations_of
-from hand_pose_ros.evaluation.calibration import errors as calibration
 from hand_pose_ros.evaluation.calibration.images import errors_of_pictures
 from hand_pose_ros.evaluation.images.methods import BOTH, IMAGE, read_hands
 from hand_pose_ros.hand_images.shards import HandImages
@@ -28,7 +28,7 @@ from hand_pose_ros.networks.registry import DENOISERS, IMAGE_HAND_DIFFUSION, loa
 from hand_pose_ros.networks.weights import load_weights, save_weights
 
 
-def fit_spread_scale(errors: calibration.ShapeErrors) -> float:
+def fit_spread_scale(errors: reliability.ShapeErrors) -> float:
     """The factor by which the share of the truth within one stated sigma becomes that of a normal distribution.
 
     Raises:
@@ -40,7 +40,7 @@ def fit_spread_scale(errors: calibration.ShapeErrors) -> float:
     factors = factors[np.isfinite(factors)]
     if factors.size == 0:
         raise ValueError("no joint has both an error and a spread")
-    return float(np.quantile(factors, calibration.ONE_SIGMA))
+    return float(np.quantile(factors, reliability.ONE_SIGMA))
 
 
 def calibrate(
@@ -48,7 +48,7 @@ def calibrate(
 ) -> float:
     """Fit the factor and store it in the network; returns it."""
     observations = observations_of(generated_hands(hands, seed))
-    scale = fit_spread_scale(calibration.shape_errors(network, observations, config))
+    scale = fit_spread_scale(reliability.shape_errors(network, observations, config))
     with torch.no_grad():
         network.spread_scale.fill_(scale)
     return scale
@@ -69,7 +69,7 @@ def calibrate_on_pictures(
     scale = fit_spread_scale(cat([errors[name] for name in (IMAGE, BOTH) if name in errors]))
     with torch.no_grad():
         network.diffusion.spread_scale.fill_(scale)
-    return {name: calibration.coverage(one.stated(scale))["within 1 sigma"] for name, one in errors.items()}
+    return {name: reliability.coverage(one.stated(scale))["within 1 sigma"] for name, one in errors.items()}
 
 
 def main(arguments: list[str] | None = None) -> int:

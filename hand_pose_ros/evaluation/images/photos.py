@@ -16,7 +16,6 @@ from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator
 from hand_pose_ros.evaluation.accuracy.comparison import Comparison, compare, photo_set
-from hand_pose_ros.evaluation.accuracy.methods import Method, detector_3d, estimator_method
 from hand_pose_ros.evaluation.accuracy.photo_detections import scorable
 from hand_pose_ros.evaluation.images.methods import (
     BOTH,
@@ -28,6 +27,7 @@ from hand_pose_ros.evaluation.images.methods import (
 )
 from hand_pose_ros.evaluation.images.report import photo_table
 from hand_pose_ros.evaluation.images.scores import photo_figures
+from hand_pose_ros.evaluation.methods import Method, detector_3d, estimator_method
 from hand_pose_ros.hand_images.augmentation.view_jitter import ViewJitterConfig, random_view_change
 from hand_pose_ros.pose import Detection
 

@@ -20,7 +20,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.named_tensors import stack
 from hand_pose_ros.datasets.photo_folder import read_samples
-from hand_pose_ros.evaluation.accuracy.methods import in_camera_axes
+from hand_pose_ros.evaluation.methods import in_camera_axes
 from hand_pose_ros.evaluation.smoothness.measures import lag_frames
 from hand_pose_ros.pipeline import PoseEstimator
 from hand_pose_ros.pose import Detection

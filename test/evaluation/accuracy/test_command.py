@@ -17,14 +17,14 @@ from hand_pose_ros.evaluation import report
 from hand_pose_ros.evaluation.accuracy.command import main
 from hand_pose_ros.evaluation.accuracy.comparison import HandSet, compare, photo_set
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands, observations_of
-from hand_pose_ros.evaluation.accuracy.methods import (
+from hand_pose_ros.evaluation.accuracy.photo_detections import detect_hands, scorable
+from hand_pose_ros.evaluation.methods import (
     Prediction,
     detector_3d,
     detector_with_pnp,
     estimator_method,
     in_camera_axes,
 )
-from hand_pose_ros.evaluation.accuracy.photo_detections import detect_hands, scorable
 from hand_pose_ros.evaluation.scores import DECIMALS, outside_limits
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.pose import Detection

@@ -16,7 +16,7 @@ from hand_pose_ros.estimator.diffusion.batch import lift, network_input
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
 from hand_pose_ros.estimator.metric_pose import COMMON_SPREAD
-from hand_pose_ros.evaluation.accuracy.methods import Prediction
+from hand_pose_ros.evaluation.methods import Prediction
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
 
@@ -141,7 +141,7 @@ def _medians(sigma: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return np.array([np.median(s[c]) if c.any() else np.nan for s, c in columns])
 
 
-def reliability(errors: AxisErrors) -> np.ndarray:
+def reliability_curve(errors: AxisErrors) -> np.ndarray:
     """Observed frequency of the truth within the central interval of each of ``PROBABILITIES``."""
     normal = torch.distributions.Normal(0.0, 1.0)
     bounds = normal.icdf(torch.from_numpy((1 + PROBABILITIES) / 2)).numpy()

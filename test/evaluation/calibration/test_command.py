@@ -8,13 +8,12 @@ from helpers.image_networks import drawn_hands, small_network
 from hand_pose_ros.common.named_tensors import cat
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
-from hand_pose_ros.evaluation import report
+from hand_pose_ros.evaluation import reliability, report
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands, observations_of
-from hand_pose_ros.evaluation.accuracy.methods import estimator_method
-from hand_pose_ros.evaluation.calibration import errors as calibration
 from hand_pose_ros.evaluation.calibration.command import fit_spread_scale, main
-from hand_pose_ros.evaluation.calibration.errors import AxisErrors, ShapeErrors
 from hand_pose_ros.evaluation.calibration.images import errors_of_pictures
+from hand_pose_ros.evaluation.methods import estimator_method
+from hand_pose_ros.evaluation.reliability import AxisErrors, ShapeErrors
 from hand_pose_ros.hand_images.shards import save_shard
 from hand_pose_ros.networks.condition import ConditionConfig
 from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
@@ -48,15 +47,15 @@ def observations():
 
 def test_true_sigmas_are_found_to_be_true():
     errors = normal_errors(1.0)
-    rows = calibration.coverage(errors)
-    assert rows["within 1 sigma"] == pytest.approx(calibration.ONE_SIGMA, abs=0.01)
-    assert rows["within 2 sigma, y"] == pytest.approx(calibration.TWO_SIGMA, abs=0.01)
-    np.testing.assert_allclose(calibration.reliability(errors), calibration.PROBABILITIES, atol=0.01)
+    rows = reliability.coverage(errors)
+    assert rows["within 1 sigma"] == pytest.approx(reliability.ONE_SIGMA, abs=0.01)
+    assert rows["within 2 sigma, y"] == pytest.approx(reliability.TWO_SIGMA, abs=0.01)
+    np.testing.assert_allclose(reliability.reliability_curve(errors), reliability.PROBABILITIES, atol=0.01)
 
 
 def test_too_small_sigmas_show():
-    assert calibration.coverage(normal_errors(0.5))["within 1 sigma"] == pytest.approx(0.383, abs=0.01)
-    assert (calibration.reliability(normal_errors(0.5)) < calibration.PROBABILITIES).all()
+    assert reliability.coverage(normal_errors(0.5))["within 1 sigma"] == pytest.approx(0.383, abs=0.01)
+    assert (reliability.reliability_curve(normal_errors(0.5)) < reliability.PROBABILITIES).all()
 
 
 def test_the_factor_is_what_makes_sigmas_true():
@@ -67,14 +66,14 @@ def test_the_factor_is_what_makes_sigmas_true():
         shape = ShapeErrors(error, errors.sigma, floor, errors.state)
         scale = fit_spread_scale(shape)
         assert scale == pytest.approx(2.0, rel=0.02)
-        rows = calibration.coverage(shape.stated(scale))
-        assert rows["within 1 sigma"] == pytest.approx(calibration.ONE_SIGMA, abs=1e-3)
+        rows = reliability.coverage(shape.stated(scale))
+        assert rows["within 1 sigma"] == pytest.approx(reliability.ONE_SIGMA, abs=1e-3)
     with pytest.raises(ValueError, match="no joint"):
         fit_spread_scale(ShapeErrors(*(np.full((1, 20, 3), np.nan),) * 3, np.zeros((1, 20))))
 
 
 def test_shape_errors_are_those_of_the_estimator_at_the_true_size(network, observations):
-    errors = calibration.shape_errors(network, observations, CONFIG)
+    errors = reliability.shape_errors(network, observations, CONFIG)
     assert errors.error.shape == errors.spread.shape == (10, 20, 3)
     for index, observation in enumerate(observations):
         pose = DiffusionEstimator(network, config=CONFIG).estimate(
@@ -94,7 +93,7 @@ def test_shape_errors_are_those_of_the_estimator_at_the_true_size(network, obser
 def test_absolute_errors_come_with_the_published_covariance(network, observations):
     method = estimator_method(DiffusionEstimator(network, config=CONFIG))
     prediction = method(observations)
-    errors = calibration.absolute_errors(prediction, observations)
+    errors = reliability.absolute_errors(prediction, observations)
     known = np.isfinite(prediction.joints_m).all((1, 2))
     assert len(errors.error) == known.sum()
     variance = prediction.covariance_m2[known][0, 7, 2, 2]
@@ -102,7 +101,7 @@ def test_absolute_errors_come_with_the_published_covariance(network, observation
 
 
 def test_joints_are_visible_hidden_or_outside(observations):
-    state = calibration.joint_state(observations)
+    state = reliability.joint_state(observations)
     assert state.shape == (10, 21)
     assert (state[observations[3].outside.nonzero()[0] * 0 + 3][:, observations[3].outside] == 2).all()
     assert (state == 1).sum() == sum(observation.hidden.sum() for observation in observations)
@@ -150,12 +149,12 @@ def test_weights_that_see_pictures_are_calibrated_on_pictures(tmp_path, capsys):
     assert f"spread_scale {scale:.3f}" in capsys.readouterr().out
     both = cat([errors["image only"], errors["both"]])
     assert scale == pytest.approx(fit_spread_scale(both), rel=1e-3)
-    assert calibration.coverage(both.stated(scale))["within 1 sigma"] == pytest.approx(0.6827, abs=0.01)
+    assert reliability.coverage(both.stated(scale))["within 1 sigma"] == pytest.approx(0.6827, abs=0.01)
 
 
 def test_the_plot_is_drawn(tmp_path):
     errors = {"shape": normal_errors(1.0, 50), "absolute": normal_errors(0.7, 50)}
-    curves = {name: calibration.reliability(value).tolist() for name, value in errors.items()}
-    sigmas = {name: calibration.coverage(value) for name, value in errors.items()}
+    curves = {name: reliability.reliability_curve(value).tolist() for name, value in errors.items()}
+    sigmas = {name: reliability.coverage(value) for name, value in errors.items()}
     report.plot_reliability(curves, sigmas, tmp_path / "plots" / "reliability.png")
     assert (tmp_path / "plots" / "reliability.png").stat().st_size > 10_000
