@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pydoc
 import re
 import subprocess
 from pathlib import Path
@@ -47,6 +48,15 @@ def test_every_page_is_linked_from_another():
         for target in LINK.findall(document.read_text())
     }
     assert set((REPOSITORY / "docs").rglob("*.md")) <= linked
+
+
+def test_the_site_has_every_page_and_its_api_pages_name_what_there_is(repository):
+    site = (repository / "mkdocs.yml").read_text()
+    for page in (repository / "docs").rglob("*.md"):
+        assert f"{page.relative_to(repository / 'docs').as_posix()}\n" in site
+    for page in (repository / "docs" / "api").glob("*.md"):
+        for name in re.findall(r"^::: (.+)$", page.read_text(), re.MULTILINE):
+            assert pydoc.locate(name), f"{page.name} names {name}"
 
 
 def test_files_that_texts_name_are_there(repository):
