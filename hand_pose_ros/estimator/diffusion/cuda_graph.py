@@ -11,11 +11,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import each
 from hand_pose_ros.networks.condition import Encoded
-from hand_pose_ros.networks.denoising.linear_steps import StepWeights, step_weights
-from hand_pose_ros.networks.denoising.samplers import spaced_steps
+from hand_pose_ros.networks.denoising.samplers import SamplingStep, sample, sampling_steps
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser, sample_joints
 
 Replay = Callable[[], None]
@@ -71,8 +69,7 @@ class GraphSampler:
         """
         if hands < 1 or samples < 1:
             raise ValueError(f"hands and samples must be at least 1, got {hands} and {samples}")
-        total = denoiser.schedule.steps
-        self._walk = tuple(spaced_steps(total, total if steps is None else steps))
+        self._walk = sampling_steps(denoiser.schedule, steps, denoiser.parametrisation)
         self._denoiser, self._hands, self._samples, self._steps = denoiser, hands, samples, steps
         self._capture = capture
         self._graph: _SamplingGraph | None = None
@@ -99,18 +96,9 @@ class GraphSampler:
             return sample_joints(denoiser, encoded, noise, steps, generator)
         with torch.no_grad():
             if self._graph is None:
-                weights = step_weights(
-                    denoiser.schedule, self._walk, denoiser.parametrisation, ancestral=steps is None
-                )
-                self._graph = _SamplingGraph(
-                    denoiser,
-                    self._walk,
-                    weights,
-                    (encoded, noise),
-                    self._hands * self._samples,
-                    self._capture,
-                )
-            start = noise.expand(hands, self._samples, hand.NUM_JOINTS, 3).flatten(0, 1)
+                rows = self._hands * self._samples
+                self._graph = _SamplingGraph(denoiser, self._walk, (encoded, noise), rows, self._capture)
+            start = noise.expand(hands, *noise.shape[-3:]).flatten(0, 1)
             result = self._graph.run(encoded.repeat(self._samples), start, generator)
         return result.unflatten(0, (hands, self._samples))
 
@@ -121,38 +109,36 @@ class _SamplingGraph:
     def __init__(
         self,
         denoiser: HandDenoiser,
-        walk: Sequence[int],
-        weights: Sequence[StepWeights],
+        walk: Sequence[SamplingStep],
         like: tuple[Encoded, Tensor],
         rows: int,
         capture: Capture,
     ) -> None:
         """``like``: a condition and noise, of any number of hands, whose types and devices the buffers get."""
-        self._denoiser, self._weights = denoiser, weights
+        self._denoiser, self._walk = denoiser, walk
         encoded, noise = like
         self._encoded = each(lambda value: value.new_zeros(rows, *value.shape[1:]), encoded)
-        self._start = noise.new_zeros(rows, hand.NUM_JOINTS, 3)
-        self._times = [torch.full((rows,), step, device=noise.device) for step in walk]
+        self._start = noise.new_zeros(rows, *noise.shape[-2:])
         # Drawn before the graph runs, so that the graph needs no generator.
-        self._added = [torch.zeros_like(self._start) if step.of_noise else None for step in weights]
+        self._added = [torch.zeros_like(self._start) for step in walk if step.of_noise]
         self._result = torch.zeros_like(self._start)
         self._replay = capture(self._work)
 
     def run(self, encoded: Encoded, start: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Samples (m, 21, 3) from ``start`` (m, 21, 3), m at most the rows; the others stay as they were."""
+        """Samples (m, ...) from ``start`` (m, ...), m at most the rows; the others stay as they were."""
         used = len(start)
         for buffer, value in zip((*self._encoded, self._start), (*encoded, start), strict=True):
             buffer[:used].copy_(value)
         for added in self._added:
-            if added is not None:
-                added[:used].normal_(generator=generator)
+            added[:used].normal_(generator=generator)
         self._replay()
         return self._result[:used].clone()
 
     def _work(self) -> None:
-        x = self._start
-        for t, weights, added in zip(self._times, self._weights, self._added, strict=True):
-            x = weights.of_x * x + weights.of_prediction * self._denoiser.denoise(x, t, self._encoded)
-            if added is not None:
-                x = x + weights.of_noise * added
-        self._result.copy_(x)
+        drawn = sample(
+            lambda x, t: self._denoiser.denoise(x, t, self._encoded),
+            self._start,
+            self._walk,
+            added=self._added,
+        )
+        self._result.copy_(drawn)

@@ -1,13 +1,17 @@
 """From noise to samples: DDPM ancestral sampling (diffusion + FK paper, eq. 6) and DDIM (Song et al. 2021).
 
-A sampler knows nothing of the network but that it maps a noisy sample and its step to a prediction. Every
-random number comes from the generator that the caller passes, and no value is clipped.
+Once the network's prediction is given, every step of both is linear, so a step is three numbers and there is one
+loop. It costs two products and a sum per step and needs only floats beside its tensors, so a CUDA graph can hold
+it. It knows nothing of the network but that it maps a noisy sample and its step to a prediction. Every random
+number comes from the generator that the caller passes, and no value is clipped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +22,16 @@ Denoiser = Callable[[Tensor, Tensor], Tensor]
 """(x_t (B, ...), t (B,) integer steps) -> the noise or the clean sample (B, ...)."""
 
 
-def spaced_steps(total: int, count: int) -> list[int]:
+class SamplingStep(NamedTuple):
+    """The step at time ``t``: ``x = of_x * x + of_prediction * prediction + of_noise * standard normal noise``."""
+
+    t: int
+    of_x: float
+    of_prediction: float
+    of_noise: float
+
+
+def spaced_steps(total: int, count: int) -> tuple[int, ...]:
     """``count`` of the steps 0 .. ``total - 1``, evenly spaced and descending: from ``total - 1`` down to 0.
 
     Both ends are always taken (a single step is the first): a sampler that starts below T - 1 takes for pure
@@ -30,73 +43,103 @@ def spaced_steps(total: int, count: int) -> list[int]:
     if not 1 <= count <= total:
         raise ValueError(f"the number of steps must be between 1 and {total}, got {count}")
     if count == 1:
-        return [total - 1]
-    return [round((total - 1) * (1 - i / (count - 1))) for i in range(count)]
+        return (total - 1,)
+    return tuple(round((total - 1) * (1 - i / (count - 1))) for i in range(count))
 
 
-@torch.no_grad()
-def sample_ddpm(
-    denoise: Denoiser,
-    noise: Tensor,
-    schedule: NoiseSchedule,
-    generator: torch.Generator,
-    parametrisation: str,
-) -> Tensor:
-    """Ancestral sampling over all T steps: the mean of eq. 6 plus noise of variance beta_t, none in the last step.
+def sampling_steps(
+    schedule: NoiseSchedule, count: int | None, parametrisation: str
+) -> tuple[SamplingStep, ...]:
+    """Return ``count`` evenly spaced steps of DDIM, or all steps of ancestral sampling if it is None.
 
     Args:
-        noise: (B, ...) standard normal x_T.
-        generator: of the noise that is added on the way, on ``noise``'s device.
-        parametrisation: what ``denoise`` predicts, 'epsilon' or 'x0'.
-    """
-    x = noise
-    for step in reversed(range(schedule.steps)):
-        t = torch.full((len(x),), step, dtype=torch.long, device=x.device)
-        _, epsilon = schedule.x0_and_epsilon(x, denoise(x, t), t, parametrisation)
-        beta, alpha_bar = schedule.betas[step].item(), schedule.alpha_bars[step].item()
-        x = (x - beta / (1 - alpha_bar) ** 0.5 * epsilon) / (1 - beta) ** 0.5
-        if step > 0:
-            x = x + beta**0.5 * _normal_like(x, generator)
-    return x
-
-
-@torch.no_grad()
-def sample_ddim(
-    denoise: Denoiser,
-    noise: Tensor,
-    schedule: NoiseSchedule,
-    steps: Sequence[int],
-    parametrisation: str,
-    eta: float = 0.0,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """DDIM over the given descending steps, such as :func:`spaced_steps` gives; the first must be T - 1.
-
-    Args:
-        noise: (B, ...) standard normal x_T.
-        eta: 0 for the deterministic map from ``noise``, 1 for as much noise as ancestral sampling adds.
-        generator: of that noise; needed if eta > 0.
+        parametrisation: what the network predicts, 'epsilon' or 'x0'.
 
     Raises:
-        ValueError: the steps do not descend from T - 1, or eta > 0 without a generator.
+        ValueError: there are not so many steps.
     """
-    if not steps or steps[0] != schedule.steps - 1 or any(a <= b for a, b in pairwise(steps)):
-        raise ValueError(f"steps must descend from {schedule.steps - 1}, got {list(steps)}")
-    if eta > 0 and generator is None:
-        raise ValueError("eta > 0 adds noise, which needs a generator")
-    x = noise
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
-        t = torch.full((len(x),), step, dtype=torch.long, device=x.device)
-        x0, epsilon = schedule.x0_and_epsilon(x, denoise(x, t), t, parametrisation)
-        if following is None:
-            return x0
-        here, there = schedule.alpha_bars[step].item(), schedule.alpha_bars[following].item()
+    if count is None:
+        return ancestral_steps(schedule, parametrisation)
+    return ddim_steps(schedule, spaced_steps(schedule.steps, count), parametrisation)
+
+
+@lru_cache(maxsize=32)
+def ancestral_steps(schedule: NoiseSchedule, parametrisation: str) -> tuple[SamplingStep, ...]:
+    """Return all T steps: the mean of eq. 6 plus noise of variance beta_t, none in the last step."""
+    steps = []
+    for t in reversed(range(schedule.steps)):
+        alpha_bar, beta = schedule.alpha_bars[t].item(), schedule.betas[t].item()
+        _, (of_x, of_prediction) = _readings(alpha_bar, parametrisation)
+        pull, growth = beta / (1 - alpha_bar) ** 0.5, (1 - beta) ** -0.5
+        added = beta**0.5 if t else 0.0
+        steps.append(SamplingStep(t, growth * (1 - pull * of_x), -growth * pull * of_prediction, added))
+    return tuple(steps)
+
+
+@lru_cache(maxsize=32)
+def ddim_steps(
+    schedule: NoiseSchedule, walk: tuple[int, ...], parametrisation: str, eta: float = 0.0
+) -> tuple[SamplingStep, ...]:
+    """Return the steps at the descending times ``walk``, such as :func:`spaced_steps` gives, and then to x0.
+
+    Args:
+        eta: 0 for the deterministic map from the noise, 1 for as much noise as ancestral sampling adds.
+
+    Raises:
+        ValueError: the walk does not descend from T - 1.
+    """
+    if not walk or walk[0] != schedule.steps - 1 or any(a <= b for a, b in pairwise(walk)):
+        raise ValueError(f"steps must descend from {schedule.steps - 1}, got {list(walk)}")
+    alpha_bars = [schedule.alpha_bars[t].item() for t in walk]
+    steps = []
+    for t, here, there in zip(walk, alpha_bars, [*alpha_bars[1:], 1.0], strict=True):
         variance = eta**2 * (1 - there) / (1 - here) * (1 - here / there)
-        x = there**0.5 * x0 + (1 - there - variance) ** 0.5 * epsilon
-        if eta > 0:
-            x = x + variance**0.5 * _normal_like(x, generator)
+        of_x, of_prediction = (
+            there**0.5 * x0 + (1 - there - variance) ** 0.5 * epsilon
+            for x0, epsilon in zip(*_readings(here, parametrisation), strict=True)
+        )
+        steps.append(SamplingStep(t, of_x, of_prediction, variance**0.5))
+    return tuple(steps)
+
+
+def _readings(alpha_bar: float, parametrisation: str) -> tuple[tuple[float, float], tuple[float, float]]:
+    """x0 and epsilon as (factor of x_t, factor of the prediction)."""
+    signal, noise = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+    if parametrisation == "epsilon":
+        return (1 / signal, -noise / signal), (0.0, 1.0)
+    return (0.0, 1.0), (1 / noise, -signal / noise)
+
+
+@torch.no_grad()
+def sample(
+    denoise: Denoiser,
+    noise: Tensor,
+    steps: Sequence[SamplingStep],
+    generator: torch.Generator | None = None,
+    added: Iterable[Tensor] | None = None,
+) -> Tensor:
+    """Samples (B, ...) from standard normal ``noise`` (B, ...) of any shape.
+
+    Args:
+        generator: of the noise that steps add, on ``noise``'s device.
+        added: that noise itself, in the steps' order, in place of a generator.
+
+    Raises:
+        ValueError: a step adds noise, and there is neither a generator nor the noise.
+    """
+    if added is None:
+        if generator is None and any(step.of_noise for step in steps):
+            raise ValueError("steps that add noise need a generator")
+        added = _fresh_noise(noise, generator)
+    added, x = iter(added), noise
+    for step in steps:
+        t = torch.full((len(x),), step.t, dtype=torch.long, device=x.device)
+        x = step.of_x * x + step.of_prediction * denoise(x, t)
+        if step.of_noise:
+            x = x + step.of_noise * next(added)
     return x
 
 
-def _normal_like(x: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+def _fresh_noise(like: Tensor, generator: torch.Generator | None) -> Iterator[Tensor]:
+    while True:
+        yield torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)

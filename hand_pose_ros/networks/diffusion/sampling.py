@@ -11,8 +11,7 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import each
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
-from hand_pose_ros.networks.denoising.linear_steps import step_weights
-from hand_pose_ros.networks.denoising.samplers import spaced_steps
+from hand_pose_ros.networks.denoising.samplers import sample, sampling_steps
 from hand_pose_ros.networks.denoising.schedule import NoiseSchedule
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, ImageFeatures
@@ -79,22 +78,12 @@ def sample_joints(
     Raises:
         ValueError: more steps than the diffusion has, or no generator where one is needed.
     """
-    if steps is None and generator is None:
-        raise ValueError("ancestral sampling needs a generator")
     hands, samples = len(encoded.features), noise.shape[-3]
-    x = noise.expand(hands, samples, hand.NUM_JOINTS, 3).flatten(0, 1)
+    start = noise.expand(hands, *noise.shape[-3:]).flatten(0, 1)
     every = encoded.repeat(samples)
-    total = denoiser.schedule.steps
-    walk = tuple(spaced_steps(total, total if steps is None else steps))
-    weights = step_weights(denoiser.schedule, walk, denoiser.parametrisation, ancestral=steps is None)
-    for step, weight in zip(walk, weights, strict=True):
-        t = torch.full((len(x),), step, dtype=torch.long, device=x.device)
-        x = weight.of_x * x + weight.of_prediction * denoiser.denoise(x, t, every)
-        if weight.of_noise:
-            x = x + weight.of_noise * torch.randn(
-                x.shape, generator=generator, dtype=x.dtype, device=x.device
-            )
-    return x.unflatten(0, (hands, samples))
+    walk = sampling_steps(denoiser.schedule, steps, denoiser.parametrisation)
+    drawn = sample(lambda x, t: denoiser.denoise(x, t, every), start, walk, generator)
+    return drawn.unflatten(0, (hands, samples))
 
 
 def fit_samples(denoiser: HandDenoiser, encoded: Encoded, samples: Tensor) -> HandParameters:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.common.seeds import Seed
-from hand_pose_ros.networks.denoising.samplers import sample_ddim, spaced_steps
+from hand_pose_ros.networks.denoising.samplers import sample, sampling_steps
 from hand_pose_ros.networks.diffusion.baseline import HandRegressor, HandRegressorConfig
 from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
 from hand_pose_ros.networks.hand_head import HandParameters
@@ -165,13 +165,9 @@ class DiffusionLifting(_Lifting):
         noise = torch.randn(
             batch.observed.joints.shape, generator=torch.Generator().manual_seed(Seed.KEYPOINT_VALIDATION)
         ).to(batch.observed.joints)
-        x0 = sample_ddim(
-            lambda x, t: model.denoise(x, t, encoded),
-            noise,
-            self._schedule,
-            spaced_steps(self._schedule.steps, min(_VALIDATION_STEPS, self._schedule.steps)),
-            model.config.parametrisation,
-        )
+        count = min(_VALIDATION_STEPS, self._schedule.steps)
+        walk = sampling_steps(self._schedule, count, model.config.parametrisation)
+        x0 = sample(lambda x, t: model.denoise(x, t, encoded), noise, walk)
         first = torch.full((len(noise),), self._schedule.steps - 1, device=noise.device)
         mean, _ = self._schedule.x0_and_epsilon(
             noise, model.denoise(noise, first, encoded), first, model.config.parametrisation

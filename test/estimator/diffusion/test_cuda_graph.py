@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from helpers.diffusion import CAMERA, detections, random_condition, random_network
+from helpers.reference_samplers import sample_ddim, sample_ddpm
 
 from hand_pose_ros.estimator.diffusion.cuda_graph import GraphSampler
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
-from hand_pose_ros.networks.denoising.linear_steps import step_weights
-from hand_pose_ros.networks.denoising.samplers import sample_ddim, sample_ddpm, spaced_steps
+from hand_pose_ros.networks.denoising.samplers import sampling_steps, spaced_steps
 from hand_pose_ros.networks.diffusion.sampling import sample_joints
 
 SAMPLES = 4
@@ -142,9 +142,8 @@ def test_the_work_only_touches_tensors_that_stay(model):
 
 
 def test_the_last_ancestral_step_adds_nothing(model):
-    walk = tuple(spaced_steps(model.schedule.steps, model.schedule.steps))
-    weights = step_weights(model.schedule, walk, model.parametrisation, ancestral=True)
-    assert [step.of_noise > 0 for step in weights] == [True] * (len(walk) - 1) + [False]
+    steps = sampling_steps(model.schedule, None, model.parametrisation)
+    assert [step.of_noise > 0 for step in steps] == [True] * (model.schedule.steps - 1) + [False]
 
 
 def test_the_estimator_samples_through_it(model):

@@ -2,8 +2,15 @@
 
 import pytest
 import torch
+from helpers.reference_samplers import sample_ddim, sample_ddpm
 
-from hand_pose_ros.networks.denoising.samplers import sample_ddim, sample_ddpm, spaced_steps
+from hand_pose_ros.networks.denoising.samplers import (
+    ancestral_steps,
+    ddim_steps,
+    sample,
+    sampling_steps,
+    spaced_steps,
+)
 from hand_pose_ros.networks.denoising.schedule import NoiseSchedule, cosine_schedule, linear_schedule
 
 MEAN = torch.tensor([0.5, -1.0, 0.3], dtype=torch.float64)
@@ -83,9 +90,8 @@ def test_both_parametrisations_say_the_same():
 def test_ancestral_sampling_gives_the_data_distribution(make, parametrisation):
     schedule = make(400)
     generator = torch.Generator().manual_seed(3)
-    samples = sample_ddpm(
-        best_denoiser(schedule, parametrisation), normal(40_000, 0), schedule, generator, parametrisation
-    )
+    denoise, steps = best_denoiser(schedule, parametrisation), ancestral_steps(schedule, parametrisation)
+    samples = sample(denoise, normal(40_000, 0), steps, generator)
     torch.testing.assert_close(samples.mean(0), MEAN, atol=0.015, rtol=0)
     torch.testing.assert_close(samples.T.cov(), COVARIANCE, atol=0.025, rtol=0)
 
@@ -93,10 +99,9 @@ def test_ancestral_sampling_gives_the_data_distribution(make, parametrisation):
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 def test_ddim_gives_the_data_distribution(eta):
     schedule = cosine_schedule(400)
-    samples = sample_ddim(
-        best_denoiser(schedule, "epsilon"), normal(40_000, 0), schedule, spaced_steps(400, 100), "epsilon", eta,
-        torch.Generator().manual_seed(3),
-    )  # fmt: skip
+    steps = ddim_steps(schedule, spaced_steps(400, 100), "epsilon", eta)
+    generator = torch.Generator().manual_seed(3)
+    samples = sample(best_denoiser(schedule, "epsilon"), normal(40_000, 0), steps, generator)
     torch.testing.assert_close(samples.mean(0), MEAN, atol=0.015, rtol=0)
     torch.testing.assert_close(samples.T.cov(), COVARIANCE, atol=0.025, rtol=0)
 
@@ -104,10 +109,32 @@ def test_ddim_gives_the_data_distribution(eta):
 def test_ddim_of_one_point_lands_on_it_in_any_number_of_steps():
     schedule = cosine_schedule(50)
     for count in (1, 2, 7, 50):
-        samples = sample_ddim(
-            lambda x, t: MEAN.expand_as(x), normal(8, 0), schedule, spaced_steps(50, count), "x0"
-        )
+        steps = sampling_steps(schedule, count, "x0")
+        samples = sample(lambda x, t: MEAN.expand_as(x), normal(8, 0), steps)
         torch.testing.assert_close(samples, MEAN.expand(8, 3))
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (2, 5, 7, 3)])
+@pytest.mark.parametrize("parametrisation", ["epsilon", "x0"])
+@pytest.mark.parametrize("eta", [None, 0.0, 0.7])
+def test_linear_steps_are_the_papers_samplers(shape, parametrisation, eta):
+    schedule, generators = cosine_schedule(30), [torch.Generator().manual_seed(3) for _ in range(2)]
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+    def denoise(x, t):
+        return (x + t.reshape(-1, *[1] * (x.ndim - 1)) / 30).sin()
+
+    if eta is None:
+        steps = ancestral_steps(schedule, parametrisation)
+        expected = sample_ddpm(denoise, noise, schedule, generators[0], parametrisation)
+    else:
+        steps = ddim_steps(schedule, (29, 20, 5, 0), parametrisation, eta)
+        expected = sample_ddim(denoise, noise, schedule, (29, 20, 5, 0), parametrisation, eta, generators[0])
+    torch.testing.assert_close(sample(denoise, noise, steps, generators[1]), expected)
+    draws = torch.Generator().manual_seed(5)
+    added = [torch.randn(shape, generator=draws, dtype=noise.dtype) for step in steps if step.of_noise]
+    drawn = sample(denoise, noise, steps, torch.Generator().manual_seed(5))
+    assert torch.equal(sample(denoise, noise, steps, added=added), drawn)
 
 
 def test_the_generator_decides_every_random_number():
@@ -115,7 +142,8 @@ def test_the_generator_decides_every_random_number():
     denoise = best_denoiser(schedule, "x0")
 
     def ancestral(seed):
-        return sample_ddpm(denoise, normal(4, 0), schedule, torch.Generator().manual_seed(seed), "x0")
+        steps = sampling_steps(schedule, None, "x0")
+        return sample(denoise, normal(4, 0), steps, torch.Generator().manual_seed(seed))
 
     torch.manual_seed(0)
     first = ancestral(1)
@@ -125,9 +153,9 @@ def test_the_generator_decides_every_random_number():
 
 
 def test_steps_are_spaced_from_the_last_to_the_first():
-    assert spaced_steps(50, 5) == [49, 37, 24, 12, 0]
-    assert spaced_steps(50, 1) == [49]
-    assert spaced_steps(50, 50) == list(range(49, -1, -1))
+    assert spaced_steps(50, 5) == (49, 37, 24, 12, 0)
+    assert spaced_steps(50, 1) == (49,)
+    assert spaced_steps(50, 50) == tuple(range(49, -1, -1))
     for count in range(1, 51):
         steps = spaced_steps(50, count)
         assert len(set(steps)) == count
@@ -148,8 +176,8 @@ def test_bad_schedules_and_steps_are_refused():
         NoiseSchedule(torch.tensor([0.1, 1.5]))
     with pytest.raises(ValueError, match="shape"):
         NoiseSchedule(torch.zeros(0))
-    for steps in ([], [5, 0], [9, 9]):
+    for steps in ((), (5, 0), (9, 9)):
         with pytest.raises(ValueError, match="must descend from 9"):
-            sample_ddim(lambda x, t: x, normal(1, 0), schedule, steps, "x0")
-    with pytest.raises(ValueError, match="needs a generator"):
-        sample_ddim(lambda x, t: x, normal(1, 0), schedule, [9, 0], "x0", eta=1.0)
+            ddim_steps(schedule, steps, "x0")
+    with pytest.raises(ValueError, match="need a generator"):
+        sample(lambda x, t: x, normal(1, 0), ddim_steps(schedule, (9, 0), "x0", eta=1.0))
