@@ -30,9 +30,10 @@ from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.diffusion.onnx import export_onnx, load_hand_diffusion
 from hand_pose_ros.networks.weights import save_weights
-from hand_pose_ros.pose import Detection
+from hand_pose_ros.pose import Detection, Frame
 
 CAMERA = CameraModel.from_fov(640, 480, 1.2)
+FRAME = Frame(np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8), CAMERA)
 DEFAULT = DiffusionEstimatorConfig()
 FULL: int | None = None  # ancestral sampling over all T steps
 STEPS = (1, 2, 3, 4, 5, 8, 10, 25, FULL)
@@ -73,10 +74,10 @@ def measure(path: Path, backend: str) -> tuple[dict[tuple[int | None, int], floa
         estimator = DiffusionEstimator(
             denoiser, spread_scale, DiffusionEstimatorConfig(samples=samples, steps=steps)
         )
-        if not estimator.estimate(None, CAMERA, detections)[0].valid:
+        if not estimator.estimate(FRAME, detections)[0].valid:
             raise RuntimeError("the hand of the benchmark was not estimated")
         seconds[steps, samples] = median_seconds(
-            lambda e=estimator: e.estimate(None, CAMERA, detections), REPEATS if steps else 3, warm_up=1
+            lambda e=estimator: e.estimate(FRAME, detections), REPEATS if steps else 3, warm_up=1
         )
     return seconds, loaded
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-import numpy as np
-
-from hand_pose_ros.camera.mirroring import mirrored_camera, mirrored_image
-from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.estimator.smoothing import PoseSmoother
-from hand_pose_ros.pose import Detection, HandPose
+from hand_pose_ros.pose import Detection, Frame, HandPose
 from hand_pose_ros.tracking.frame_clock import FrameClock
 from hand_pose_ros.tracking.tracker import HandTracker, NumberedDetector
 
@@ -21,17 +17,10 @@ from hand_pose_ros.tracking.tracker import HandTracker, NumberedDetector
 class PoseEstimator(Protocol):
     """Turns detected hands into poses in the camera frame."""
 
-    def estimate(
-        self,
-        image_bgr: np.ndarray,
-        camera: CameraModel,
-        detections: list[Detection],
-        time_s: float | None = None,
-    ) -> list[HandPose]:
+    def estimate(self, frame: Frame, detections: list[Detection]) -> list[HandPose]:
         """One pose for each detection, in the same order; invalid, with a reason, where it cannot be told.
 
-        ``time_s``: of the frame in a video, which does not fall from call to call; None for an image of its own,
-        of which nothing is kept.
+        The frame's time does not fall from call to call; nothing is kept of a frame without one.
         """
 
     def reset(self) -> None:
@@ -43,15 +32,14 @@ class FrameResult:
     """What one frame gave.
 
     hands: one pose for each of ``detections``.
-    image_bgr, camera: what all pixels refer to, so what an overlay is drawn on and projected with: those of the
-        call, flipped back if the camera is mirrored.
+    frame: what all pixels refer to, so what an overlay is drawn on and projected with: the one of the call,
+        flipped back if the camera is mirrored, with the time of the pipeline's clock.
     stage_seconds: wall time of 'detect', 'estimate' and 'smooth'.
     """
 
     hands: list[HandPose]
     detections: list[Detection]
-    image_bgr: np.ndarray
-    camera: CameraModel
+    frame: Frame
     stage_seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -78,37 +66,23 @@ class HandPipeline:
         self._clock = FrameClock()
         self._mirrored = mirrored
 
-    def process(
-        self, image_bgr: np.ndarray, camera: CameraModel, stamp_s: float | None = None
-    ) -> FrameResult:
-        """Find and estimate the hands of one image.
+    def process(self, frame: Frame) -> FrameResult:
+        """Find and estimate the hands of one frame.
 
         Args:
-            image_bgr: (H, W, 3) uint8, of the size that ``camera`` describes.
-            camera: of the image as it is, mirrored or not.
-            stamp_s: when the image was taken, seconds from any origin; None if not known, which is taken for a
-                thirtieth of a second after the last one. Stamps that repeat or run backwards are survived.
+            frame: as the camera gives it, mirrored or not. Without a time it is taken to be a thirtieth of a
+                second later than the last one; times that repeat or run backwards are survived.
 
         Returns:
             Poses in the frame of the camera, or, for a mirrored one, of the lens that looks at the scene
             unmirrored.
-
-        Raises:
-            ValueError: the image has another type, shape or size, or the stamp is not finite.
         """
-        expected = (camera.height, camera.width, 3)
-        if image_bgr.dtype != np.uint8 or image_bgr.shape != expected:
-            raise ValueError(
-                f"the image must be uint8 of shape {expected}, as its camera says, "
-                f"got {image_bgr.dtype} of shape {image_bgr.shape}"
-            )
         start = time.perf_counter()
-        time_s = self._clock.advance(stamp_s)
-        if self._mirrored:
-            image_bgr, camera = mirrored_image(image_bgr), mirrored_camera(camera)
-        detections = self._tracker.track(image_bgr, time_s, camera)
+        time_s = self._clock.advance(frame.time_s)
+        frame = replace(frame.mirrored() if self._mirrored else frame, time_s=time_s)
+        detections = self._tracker.track(frame)
         detected = time.perf_counter()
-        hands = self._estimator.estimate(image_bgr, camera, detections, time_s)
+        hands = self._estimator.estimate(frame, detections)
         estimated = time.perf_counter()
         for smoother in self._smoothers:
             hands = smoother.smooth(hands, time_s)
@@ -117,7 +91,7 @@ class HandPipeline:
             "estimate": estimated - detected,
             "smooth": time.perf_counter() - estimated,
         }
-        return FrameResult(hands, detections, image_bgr, camera, seconds)
+        return FrameResult(hands, detections, frame, seconds)
 
     def reset(self) -> None:
         """Forget all tracks."""

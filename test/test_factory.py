@@ -10,6 +10,7 @@ from hand_pose_ros import factory
 from hand_pose_ros.common.share import share_file
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeDetector
 from hand_pose_ros.factory import PipelineConfig, create_pipeline
+from hand_pose_ros.pose import Frame
 from hand_pose_ros.rendering.clip import CLIP_CAMERA, render_clip
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker
 
@@ -66,7 +67,7 @@ def test_the_shipped_weights_that_see_pictures_follow_the_clip_s_hand(condition)
     pipeline = create_pipeline(PipelineConfig(max_hands=1, condition=condition))
     errors = []
     for number, frame in zip(range(12), render_clip(), strict=False):
-        (pose,) = pipeline.process(frame.rendering.image, CLIP_CAMERA, number / 30).hands
+        (pose,) = pipeline.process(Frame(frame.rendering.image, CLIP_CAMERA, number / 30)).hands
         assert pose.valid
         truth = frame.rendering.hands[0]
         found_px = CLIP_CAMERA.project(torch.from_numpy(pose.joints_m)).numpy()
@@ -85,7 +86,7 @@ def test_the_default_pipeline_follows_the_clip_s_hand_steadily():
         pipeline = create_pipeline(config)
         errors, numbers = [], set()
         for number, frame in enumerate(frames):
-            (pose,) = pipeline.process(frame.rendering.image, CLIP_CAMERA, number / 30).hands
+            (pose,) = pipeline.process(Frame(frame.rendering.image, CLIP_CAMERA, number / 30)).hands
             assert pose.valid
             errors.append(pose.joints_m - frame.rendering.hands[0].joints_m)
             numbers.add(pose.track_id)

@@ -12,7 +12,7 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.kinematics.inverse import MIN_JOINTS, HandFit, fit_hand
-from hand_pose_ros.pose import Detection, HandPose
+from hand_pose_ros.pose import Detection, Frame, HandPose
 
 _MISFIT = 2.0  # standard deviations on average, from which a fit is started anew without the last frame
 
@@ -50,16 +50,10 @@ class IkEstimator:
         self._config = config or IkEstimatorConfig()
         self._last: dict[tuple[str, int | None], HandFit] = {}
 
-    def estimate(
-        self,
-        image_bgr: np.ndarray,
-        camera: CameraModel,
-        detections: list[Detection],
-        time_s: float | None = None,
-    ) -> list[HandPose]:
+    def estimate(self, frame: Frame, detections: list[Detection]) -> list[HandPose]:
         """One pose for each detection, in the same order; invalid, with a reason, where there is none.
 
-        Tracked hands start from their last fit; ``time_s`` plays no part.
+        Tracked hands start from their last fit, whenever that was.
         """
         last, self._last = self._last, {}
         poses = []
@@ -68,7 +62,7 @@ class IkEstimator:
                 poses.append(HandPose.invalid(detection, reason))
                 continue
             track = (detection.side, detection.track_id)
-            fit = self._fit(camera, detection, last.get(track))
+            fit = self._fit(frame.camera, detection, last.get(track))
             poses.append(_pose(fit, detection))
             if poses[-1].valid and detection.track_id is not None:
                 self._last[track] = fit

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 
 from hand_pose_ros import hand
-from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.pipeline import HandPipeline
-from hand_pose_ros.pose import Detection, HandPose
+from hand_pose_ros.pose import Detection, Frame, HandPose
 from hand_pose_ros.rendering.views import upright_rotation
 from hand_pose_ros.ros.hand_estimator.node import HandEstimator
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
@@ -63,14 +62,8 @@ class FakeDetector:
 class FakeEstimator:
     """Puts a neutral hand at the place of each detection; with a covariance for right hands."""
 
-    def estimate(
-        self,
-        image_bgr: np.ndarray,
-        camera: CameraModel,
-        detections: list[Detection],
-        time_s: float | None = None,
-    ) -> list[HandPose]:
-        if abs(int(image_bgr[0, 0, 0]) - Command.NOT_ESTIMATED) < 10:
+    def estimate(self, frame: Frame, detections: list[Detection]) -> list[HandPose]:
+        if abs(int(frame.image_bgr[0, 0, 0]) - Command.NOT_ESTIMATED) < 10:
             return [HandPose.invalid(detection, "it hides behind a cup") for detection in detections]
         return [self._pose(detection) for detection in detections]
 

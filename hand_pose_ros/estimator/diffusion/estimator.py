@@ -6,12 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hand_pose_ros.camera.keypoint_view import KeypointView
-from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.estimator.diffusion.conditions import CONDITIONS, ConditionMaker, HandConditions
 from hand_pose_ros.estimator.diffusion.fusion import FUSIONS, fuse_samples, reprojection_weights
 from hand_pose_ros.estimator.metric_pose import PlacedHand, metric_pose, place_hands
@@ -19,7 +17,7 @@ from hand_pose_ros.estimator.temporal.smoother import TemporalSmoother, TrackedH
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser, antithetic_noise, sample_joints
 from hand_pose_ros.networks.hand_head import HandParameters
-from hand_pose_ros.pose import Detection, HandPose
+from hand_pose_ros.pose import Detection, Frame, HandPose
 
 Sampler = Callable[[HandDenoiser, Encoded, Tensor, int | None, torch.Generator | None], Tensor]
 """As :func:`~hand_pose_ros.networks.diffusion.sampling.sample_joints`, which is the one that fits every case."""
@@ -98,28 +96,22 @@ class DiffusionEstimator:
         self._noise = antithetic_noise(self._config.samples, generator).to(denoiser.mean)
         self._generator = torch.Generator(denoiser.mean.device).manual_seed(self._config.seed)
 
-    def estimate(
-        self,
-        image_bgr: np.ndarray,
-        camera: CameraModel,
-        detections: list[Detection],
-        time_s: float | None = None,
-    ) -> list[HandPose]:
+    def estimate(self, frame: Frame, detections: list[Detection]) -> list[HandPose]:
         """One pose for each detection, in the same order; invalid, with a reason, where there is none.
 
-        ``time_s``: of the frame, for the smoother; None for an image of its own, which is not smoothed.
+        A frame without a time is an image of its own, which is not smoothed.
         """
         poses: list[HandPose | None] = [None] * len(detections)
         views: dict[int, tuple[KeypointView, KeypointCondition]] = {}
         for index, detection in enumerate(detections):
             try:
-                views[index] = self._conditions.view(image_bgr, camera, detection)
+                views[index] = self._conditions.view(frame, detection)
             except ValueError as error:
                 poses[index] = HandPose.invalid(detection, str(error))
         if views:
             usable = [detections[index] for index in views]
-            conditions = self._conditions.conditions(image_bgr, camera, usable, list(views.values()))
-            for index, pose in zip(views, self._poses(conditions, usable, time_s), strict=True):
+            conditions = self._conditions.conditions(frame, usable, list(views.values()))
+            for index, pose in zip(views, self._poses(conditions, usable, frame.time_s), strict=True):
                 poses[index] = pose
         return poses
 

@@ -13,7 +13,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.pipeline import PoseEstimator
-from hand_pose_ros.pose import Detection, HandPose
+from hand_pose_ros.pose import Detection, Frame, HandPose
 
 _MIN_PNP_POINTS = 4
 
@@ -85,7 +85,8 @@ def estimator_method(estimator: PoseEstimator) -> Method:
         poses = []
         for observation in observations:
             estimator.reset()
-            poses += estimator.estimate(observation.image(), observation.camera, [observation.detection])
+            frame = Frame(observation.image(), observation.camera)
+            poses += estimator.estimate(frame, [observation.detection])
         return Prediction.of_poses(poses)
 
     return method

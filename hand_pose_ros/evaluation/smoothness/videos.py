@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,7 @@ from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.datasets.photo_folder import read_samples
 from hand_pose_ros.evaluation.smoothness.measures import lag_frames
 from hand_pose_ros.pipeline import PoseEstimator
-from hand_pose_ros.pose import Detection
+from hand_pose_ros.pose import Detection, Frame
 from hand_pose_ros.tracking.tracker import HandTracker
 from hand_pose_ros.video.sources import open_source
 
@@ -31,11 +32,9 @@ _SMOOTHED_FRAMES = 9
 
 
 class LabelledFrame(NamedTuple):
-    """image_bgr: (H, W, 3). side: of the labelled hand. truth_m: (21, 3) camera frame, NaN where unknown."""
+    """side: of the labelled hand. truth_m: (21, 3) camera frame, NaN where unknown."""
 
-    image_bgr: np.ndarray
-    camera: CameraModel
-    stamp_s: float
+    frame: Frame
     side: str
     truth_m: np.ndarray
 
@@ -66,7 +65,7 @@ def labelled_videos(folder: str | Path) -> dict[str, list[LabelledFrame]]:
         if len(numbers) < _LEAST_FRAMES or np.any(np.diff(numbers) != 1):
             continue
         videos[parent.name] = [
-            LabelledFrame(photo.image(), photo.camera, number / _RATE_HZ, photo.side, photo.joints_m)
+            LabelledFrame(Frame(photo.image(), photo.camera, number / _RATE_HZ), photo.side, photo.joints_m)
             for photo, number in zip(of_camera, numbers, strict=True)
         ]
     return videos
@@ -81,10 +80,10 @@ def unlabelled_video(path: str | Path, horizontal_fov_deg: float, side: str) -> 
     unknown = np.full((hand.NUM_JOINTS, 3), np.nan)
     source = open_source(str(path))
     try:
-        while (frame := source.read()) is not None:
-            height, width = frame.image.shape[:2]
-            camera = frame.camera or CameraModel.from_fov(width, height, math.radians(horizontal_fov_deg))
-            yield LabelledFrame(frame.image, camera, frame.time_s, side, unknown)
+        while (read := source.read()) is not None:
+            height, width = read.image.shape[:2]
+            camera = read.camera or CameraModel.from_fov(width, height, math.radians(horizontal_fov_deg))
+            yield LabelledFrame(Frame(read.image, camera, read.time_s), side, unknown)
     finally:
         source.close()
 
@@ -97,15 +96,15 @@ def follow(frames: Iterable[LabelledFrame], tracker: HandTracker, estimator: Pos
     tracker.reset()
     estimator.reset()
     rows = []
-    for frame in frames:
-        detections = [one for one in tracker.track(frame.image_bgr, frame.stamp_s) if one.side == frame.side]
+    for frame, side, truth_m in frames:
+        detections = [one for one in tracker.track(frame) if one.side == side]
         best = sorted(detections, key=lambda one: -one.score)[:1]
         rows.append(
             (
-                _from_wrist(frame.truth_m),
+                _from_wrist(truth_m),
                 _from_wrist(best[0].landmarks_m if best else None),
-                _estimate(estimator, frame, best, None),
-                _estimate(estimator, frame, best, frame.stamp_s),
+                _estimate(estimator, replace(frame, time_s=None), best),
+                _estimate(estimator, frame, best),
             )
         )
     return VideoJoints(*(np.stack(column) for column in zip(*rows, strict=True)))
@@ -199,10 +198,8 @@ def plot_labelled(path: Path, videos: Mapping[str, VideoJoints]) -> None:
     figure.savefig(path, dpi=100)
 
 
-def _estimate(
-    estimator: PoseEstimator, frame: LabelledFrame, best: list[Detection], time_s: float | None
-) -> np.ndarray:
-    poses = estimator.estimate(frame.image_bgr, frame.camera, best, time_s)
+def _estimate(estimator: PoseEstimator, frame: Frame, best: list[Detection]) -> np.ndarray:
+    poses = estimator.estimate(frame, best)
     return _from_wrist(poses[0].joints_m if poses and poses[0].valid else None)
 
 

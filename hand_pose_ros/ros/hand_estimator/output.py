@@ -67,7 +67,11 @@ class HandPublishers:
         self._publish_markers(published, header, parameters.marker_lifetime_s)
         if self._overlay.get_subscription_count():
             drawn = draw_overlay(
-                result.image_bgr, result.camera, result.hands, result.detections, parameters.overlay_mesh
+                result.frame.image_bgr,
+                result.frame.camera,
+                result.hands,
+                result.detections,
+                parameters.overlay_mesh,
             )
             self._overlay.publish(image_message(drawn, header))
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.diffusion import CAMERA, detections, random_network
+from helpers.frames import blank_frame, poses
 from helpers.temporal import TINY
 
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
@@ -55,8 +56,10 @@ def trembling(poses):
 def test_tracked_hands_are_steadier_and_still_there(estimator, network):
     hands = frames(10)
     alone = DiffusionEstimator(network, 1.3, CONFIG)
-    single = [alone.estimate(None, CAMERA, [one])[0] for one in hands]
-    steady = [estimator.estimate(None, CAMERA, [one], index * FRAME_S)[0] for index, one in enumerate(hands)]
+    single = [poses(alone, blank_frame(CAMERA), [one])[0] for one in hands]
+    steady = [
+        poses(estimator, blank_frame(CAMERA, index * FRAME_S), [one])[0] for index, one in enumerate(hands)
+    ]
     assert all(pose.valid and np.isfinite(pose.covariance_m2).all() for pose in steady)
     assert trembling(steady) < 0.7 * trembling(single)
     assert [pose.track_id for pose in steady] == [3] * 10
@@ -64,8 +67,8 @@ def test_tracked_hands_are_steadier_and_still_there(estimator, network):
 
 def test_the_first_frame_is_as_without(estimator, network):
     (found,) = frames(1)
-    expected = DiffusionEstimator(network, 1.3, CONFIG).estimate(None, CAMERA, [found])[0]
-    pose = estimator.estimate(None, CAMERA, [found], 7.0)[0]
+    expected = poses(DiffusionEstimator(network, 1.3, CONFIG), blank_frame(CAMERA), [found])[0]
+    pose = poses(estimator, blank_frame(CAMERA, 7.0), [found])[0]
     for name in ("joints_m", "angles_rad", "covariance_m2", "wrist_covariance"):
         np.testing.assert_allclose(getattr(pose, name), getattr(expected, name), atol=2e-4)
 
@@ -74,7 +77,7 @@ def test_the_first_frame_is_as_without(estimator, network):
 def test_where_there_is_no_past_the_frame_stands_alone(estimator, network, without):
     *before, last = frames(6)
     for index, one in enumerate(before):
-        estimator.estimate(None, CAMERA, [one], index * FRAME_S)
+        poses(estimator, blank_frame(CAMERA, index * FRAME_S), [one])
     time_s = len(before) * FRAME_S
     if without == "time":
         time_s = None
@@ -86,6 +89,6 @@ def test_where_there_is_no_past_the_frame_stands_alone(estimator, network, witho
         time_s += 0.5
     else:
         last = replace(last, side="left" if last.side == "right" else "right")
-    pose = estimator.estimate(None, CAMERA, [last], time_s)[0]
-    expected = DiffusionEstimator(network, 1.3, CONFIG).estimate(None, CAMERA, [last])[0]
+    pose = poses(estimator, blank_frame(CAMERA, time_s), [last])[0]
+    expected = poses(DiffusionEstimator(network, 1.3, CONFIG), blank_frame(CAMERA), [last])[0]
     np.testing.assert_allclose(pose.joints_m, expected.joints_m, atol=2e-4)

@@ -34,7 +34,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import proportion_bounds
-from hand_pose_ros.pose import HandPose
+from hand_pose_ros.pose import Frame, HandPose
 from hand_pose_ros.rotations import rotation_from_quaternion
 
 
@@ -62,7 +62,7 @@ def camera(listener) -> Iterator[Camera]:
 
 def expected_poses(command: Command = Command.BOTH_HANDS) -> list[HandPose]:
     image = np.full((480, 640, 3), int(command), np.uint8)
-    return FakeEstimator().estimate(image, CAMERA, FakeDetector().detect(image))
+    return FakeEstimator().estimate(Frame(image, CAMERA), FakeDetector().detect(image))
 
 
 def stamp_ns(message: object) -> int:
