@@ -106,9 +106,13 @@ def create_pipeline(config: PipelineConfig) -> HandPipeline:
         estimator, follower = IkEstimator(IkEstimatorConfig(hand_size_m=config.hand_size_m)), None
     else:
         estimator, follower = _create_diffusion_estimator(config)
-    smoothers = (RootFilter(),) if config.root_filter else ()
-    tracker = _create_tracker(config, follower)
-    return HandPipeline(tracker, estimator, mirrored=config.mirrored, smoothers=smoothers)
+    return HandPipeline(
+        _create_tracker(config, follower),
+        estimator,
+        smoothers=(_create_smoother(config),) if config.temporal else (),
+        pose_smoothers=(RootFilter(),) if config.root_filter else (),
+        mirrored=config.mirrored,
+    )
 
 
 def _create_tracker(config: PipelineConfig, follower: ImageFollower | None) -> HandTracker | HandDetector:
@@ -161,14 +165,12 @@ def _create_diffusion_estimator(
         hand_size_m=config.hand_size_m,
         condition=config.condition,
     )
-    estimator = DiffusionEstimator(denoiser, spread_scale, settings, smoother=_create_smoother(config))
+    estimator = DiffusionEstimator(denoiser, spread_scale, settings)
     follows = config.condition == "image" and sees_pictures(denoiser)
     return estimator, ImageFollower(denoiser, config.min_tracking_confidence) if follows else None
 
 
-def _create_smoother(config: PipelineConfig) -> TemporalSmoother | None:
-    if not config.temporal:
-        return None
+def _create_smoother(config: PipelineConfig) -> TemporalSmoother:
     model = config.temporal_model or share_file(SHIPPED_TEMPORAL_MODEL)
     network = load_temporal_network(model, config.estimator_backend, config.device)
     return TemporalSmoother(network, config.temporal_window)

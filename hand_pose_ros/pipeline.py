@@ -1,30 +1,18 @@
-"""One frame through the package: find and number the hands, estimate, steady; and how long each stage took."""
+"""One frame through the package: find and number the hands, estimate, smooth, place; and how long it took."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from hand_pose_ros.detection.detector import HandDetector
-from hand_pose_ros.estimator.smoothing import PoseSmoother
+from hand_pose_ros.estimator.estimate import PoseEstimator
+from hand_pose_ros.estimator.placement import place
+from hand_pose_ros.estimator.smoothing import EstimateSmoother, PoseSmoother
 from hand_pose_ros.pose import Detection, Frame, HandPose
 from hand_pose_ros.tracking.frame_clock import FrameClock
 from hand_pose_ros.tracking.tracker import HandTracker, NumberedDetector
-
-
-class PoseEstimator(Protocol):
-    """Turns detected hands into poses in the camera frame."""
-
-    def estimate(self, frame: Frame, detections: list[Detection]) -> list[HandPose]:
-        """One pose for each detection, in the same order; invalid, with a reason, where it cannot be told.
-
-        The frame's time does not fall from call to call; nothing is kept of a frame without one.
-        """
-
-    def reset(self) -> None:
-        """Forget what was learned from earlier frames."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +22,7 @@ class FrameResult:
     hands: one pose for each of ``detections``.
     frame: what all pixels refer to, so what an overlay is drawn on and projected with: the one of the call,
         flipped back if the camera is mirrored, with the time of the pipeline's clock.
-    stage_seconds: wall time of 'detect', 'estimate' and 'smooth'.
+    stage_seconds: wall time of 'detect', 'estimate', 'smooth' and 'place'.
     """
 
     hands: list[HandPose]
@@ -44,25 +32,28 @@ class FrameResult:
 
 
 class HandPipeline:
-    """Tracker, estimator and smoothers, one after the other. Not thread-safe: one thread at a time."""
+    """Tracker, estimator, smoothers and placement in one chain. Not thread-safe: one thread at a time."""
 
     def __init__(
         self,
         detector: HandDetector | HandTracker,
         estimator: PoseEstimator,
+        smoothers: Sequence[EstimateSmoother] = (),
+        pose_smoothers: Sequence[PoseSmoother] = (),
         mirrored: bool = False,
-        smoothers: Sequence[PoseSmoother] = (),
     ) -> None:
         """Make a pipeline of its parts.
 
         Args:
             detector: runs on every frame, and its hands are numbered; or a tracker, which does that itself.
+            smoothers: what estimates pass through before they are placed, in this order.
+            pose_smoothers: what placed poses pass through, in this order.
             mirrored: images come flipped left to right; the results are of the scene as it is all the same.
-            smoothers: what the estimated poses pass through, in this order.
         """
         self._tracker = detector if isinstance(detector, HandTracker) else NumberedDetector(detector)
         self._estimator = estimator
         self._smoothers = tuple(smoothers)
+        self._pose_smoothers = tuple(pose_smoothers)
         self._clock = FrameClock()
         self._mirrored = mirrored
 
@@ -82,20 +73,26 @@ class HandPipeline:
         frame = replace(frame.mirrored() if self._mirrored else frame, time_s=time_s)
         detections = self._tracker.track(frame)
         detected = time.perf_counter()
-        hands = self._estimator.estimate(frame, detections)
+        estimate = self._estimator.estimate(frame, detections)
         estimated = time.perf_counter()
         for smoother in self._smoothers:
+            estimate = smoother.smooth(estimate, time_s)
+        smoothed = time.perf_counter()
+        hands = place(estimate)
+        placed = time.perf_counter()
+        for smoother in self._pose_smoothers:
             hands = smoother.smooth(hands, time_s)
         seconds = {
             "detect": detected - start,
             "estimate": estimated - detected,
-            "smooth": time.perf_counter() - estimated,
+            "smooth": smoothed - estimated + time.perf_counter() - placed,
+            "place": placed - smoothed,
         }
         return FrameResult(hands, detections, frame, seconds)
 
     def reset(self) -> None:
         """Forget all tracks."""
-        for part in (self._tracker, self._estimator, *self._smoothers, self._clock):
+        for part in (self._tracker, self._estimator, *self._smoothers, *self._pose_smoothers, self._clock):
             part.reset()
 
     def close(self) -> None:

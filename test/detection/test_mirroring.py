@@ -10,8 +10,9 @@ from helpers.frames import blank_frame
 
 from hand_pose_ros.camera.mirroring import mirrored_camera, mirrored_image
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.pipeline import HandPipeline
-from hand_pose_ros.pose import Frame, HandPose
+from hand_pose_ros.pose import Frame
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ class NoEstimate:
 
     def estimate(self, frame, detections):
         self.frame = frame
-        return [HandPose.invalid(one, "not estimated") for one in detections]
+        return EstimatedHands(detections, reasons={row: "not estimated" for row in range(len(detections))})
 
     def reset(self):
         pass

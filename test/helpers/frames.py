@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.pipeline import PoseEstimator
+from hand_pose_ros.estimator.estimate import PoseEstimator
+from hand_pose_ros.estimator.placement import place
 from hand_pose_ros.pose import Detection, Frame, HandPose
 
 
@@ -15,5 +16,5 @@ def blank_frame(camera: CameraModel, time_s: float | None = None) -> Frame:
 
 
 def poses(estimator: PoseEstimator, frame: Frame, found: list[Detection]) -> list[HandPose]:
-    """What an estimator makes of a frame's detections."""
-    return estimator.estimate(frame, found)
+    """What an estimator makes of a frame's detections, placed."""
+    return place(estimator.estimate(frame, found))

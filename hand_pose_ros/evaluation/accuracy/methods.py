@@ -12,7 +12,8 @@ import torch
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.datasets.labelled_hand import Observation
-from hand_pose_ros.pipeline import PoseEstimator
+from hand_pose_ros.estimator.estimate import PoseEstimator
+from hand_pose_ros.estimator.placement import place
 from hand_pose_ros.pose import Detection, Frame, HandPose
 
 _MIN_PNP_POINTS = 4
@@ -86,7 +87,7 @@ def estimator_method(estimator: PoseEstimator) -> Method:
         for observation in observations:
             estimator.reset()
             frame = Frame(observation.image(), observation.camera)
-            poses += estimator.estimate(frame, [observation.detection])
+            poses += place(estimator.estimate(frame, [observation.detection]))
         return Prediction.of_poses(poses)
 
     return method

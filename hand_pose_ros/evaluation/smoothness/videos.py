@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +19,11 @@ from scipy.signal import savgol_filter
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.datasets.photo_folder import read_samples
+from hand_pose_ros.estimator.estimate import EstimatedHands, PoseEstimator
+from hand_pose_ros.estimator.placement import place
+from hand_pose_ros.estimator.smoothing import EstimateSmoother
 from hand_pose_ros.evaluation.smoothness.measures import lag_frames
-from hand_pose_ros.pipeline import PoseEstimator
-from hand_pose_ros.pose import Detection, Frame
+from hand_pose_ros.pose import Frame
 from hand_pose_ros.tracking.tracker import HandTracker
 from hand_pose_ros.video.sources import open_source
 
@@ -88,23 +89,29 @@ def unlabelled_video(path: str | Path, horizontal_fov_deg: float, side: str) -> 
         source.close()
 
 
-def follow(frames: Iterable[LabelledFrame], tracker: HandTracker, estimator: PoseEstimator) -> VideoJoints:
+def follow(
+    frames: Iterable[LabelledFrame],
+    tracker: HandTracker,
+    estimator: PoseEstimator,
+    smoother: EstimateSmoother,
+) -> VideoJoints:
     """What becomes of the hand in each frame; of several of its side, the one with the best score counts.
 
-    Both are reset first. ``estimator``: one that smooths what has a time.
+    All parts are reset first.
     """
-    tracker.reset()
-    estimator.reset()
+    for part in (tracker, estimator, smoother):
+        part.reset()
     rows = []
     for frame, side, truth_m in frames:
         detections = [one for one in tracker.track(frame) if one.side == side]
         best = sorted(detections, key=lambda one: -one.score)[:1]
+        estimate = estimator.estimate(frame, best)
         rows.append(
             (
                 _from_wrist(truth_m),
                 _from_wrist(best[0].landmarks_m if best else None),
-                _estimate(estimator, replace(frame, time_s=None), best),
-                _estimate(estimator, frame, best),
+                _placed(estimate),
+                _placed(smoother.smooth(estimate, frame.time_s)),
             )
         )
     return VideoJoints(*(np.stack(column) for column in zip(*rows, strict=True)))
@@ -198,8 +205,8 @@ def plot_labelled(path: Path, videos: Mapping[str, VideoJoints]) -> None:
     figure.savefig(path, dpi=100)
 
 
-def _estimate(estimator: PoseEstimator, frame: Frame, best: list[Detection]) -> np.ndarray:
-    poses = estimator.estimate(frame, best)
+def _placed(estimate: EstimatedHands) -> np.ndarray:
+    poses = place(estimate)
     return _from_wrist(poses[0].joints_m if poses and poses[0].valid else None)
 
 
