@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, TypeGuard
+from typing import TypeGuard
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hand_pose_ros.common.device import DEVICES, resolve_device
+from hand_pose_ros.common.device import BACKENDS, DEVICES, resolve_device
 from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.estimator.onnx_cache import cached_export
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
@@ -20,10 +20,6 @@ from hand_pose_ros.networks.diffusion.unet1d_rows import RowUNet1d
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.image.image_encoder import ImageFeatures
 from hand_pose_ros.networks.registry import DENOISERS, load_network
-
-BACKENDS: Final = ("auto", "torch", "compiled", "onnxruntime")
-"""All read a weight file (.safetensors); 'onnxruntime' also a folder of ``hand_pose export-onnx``. 'auto' is
-'torch' on CUDA and 'onnxruntime', which is faster there, on a CPU."""
 
 
 def load_denoiser(

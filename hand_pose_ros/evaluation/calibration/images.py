@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
-from hand_pose_ros.estimator.metric_pose import COMMON_SPREAD
+from hand_pose_ros.estimator.placement import COMMON_SPREAD
 from hand_pose_ros.evaluation.images.estimates import (
     cut,
     jittered_views,

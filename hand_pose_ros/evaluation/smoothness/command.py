@@ -124,18 +124,18 @@ def real(options: argparse.Namespace) -> str:
 
     denoiser, spread = load_denoiser(options.diffusion, "auto", "cpu")
     smoother = TemporalSmoother(load_network(options.temporal, TEMPORAL).network)
-    estimator = DiffusionEstimator(denoiser, spread, DiffusionEstimatorConfig(), smoother=smoother)
+    estimator = DiffusionEstimator(denoiser, spread, DiffusionEstimatorConfig())
     texts = []
     if options.labelled:
         videos = {
-            name: follow(frames, LandmarkTracker(), estimator)
+            name: follow(frames, LandmarkTracker(), estimator, smoother)
             for name, frames in labelled_videos(options.labelled).items()
         }
         texts.append(f"**Labelled videos, {options.labelled.name}**\n\n{labelled_table(videos)}")
         plot_labelled(options.output / "steadiness_labelled.png", videos)
     if options.video:
         frames = unlabelled_video(options.video, options.fov, options.side)
-        joints: VideoJoints = follow(frames, LandmarkTracker(), estimator)
+        joints: VideoJoints = follow(frames, LandmarkTracker(), estimator, smoother)
         texts.append(f"**A video without labels, {options.video.stem}**\n\n{unlabelled_table(joints)}")
     return "\n".join(texts)
 

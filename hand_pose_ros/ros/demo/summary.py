@@ -13,7 +13,7 @@ from hand_pose_ros.ros.demo.recording import Recording, read_recording
 from hand_pose_ros.ros.demo.source import DemoSource
 
 _CLIP_SIDE: Final = "right"
-_STAGES: Final = ("detect", "estimate", "publish")
+_STAGES: Final = ("detect", "estimate", "smooth", "place", "publish")
 _STAMP_TO_PUBLICATION: Final = "stamp to publication"
 
 

@@ -270,9 +270,13 @@ def test_the_status_is_rewritten_on_a_terminal_and_rare_elsewhere():
 
 def test_the_latency_text_is_empty_until_all_is_known():
     values = {
-        f"{name} median (ms)": "12.3" for name in ("detect", "estimate", "publish", "stamp to publication")
+        f"{name} median (ms)": "12.3"
+        for name in ("detect", "estimate", "smooth", "place", "publish", "stamp to publication")
     }
-    assert latency_text(values) == "detect 12 + estimate 12 + publish 12 ms, stamp to publication 12 ms"
+    assert (
+        latency_text(values)
+        == "detect 12 + estimate 12 + smooth 12 + place 12 + publish 12 ms, stamp to publication 12 ms"
+    )
     assert latency_text({"detect median (ms)": "1"}) == ""
 
 
