@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.networks.condition import KeypointCondition
+from hand_pose_ros.networks.denoising.samplers import sample, sampling_steps
 from hand_pose_ros.networks.diffusion.image_network import (
     HandImageDiffusion,
     HandImageDiffusionConfig,
@@ -20,8 +21,7 @@ from hand_pose_ros.networks.weights import load_weights
 from hand_pose_ros.synthetic.detector.noise import DetectorNoise
 from hand_pose_ros.synthetic.observed_hands import sample_hands
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
-from hand_pose_ros.training.tasks.encoder_losses import weighted_mean
-from hand_pose_ros.training.tasks.hand_losses import Targets, hand_losses
+from hand_pose_ros.training.tasks.hand_losses import Targets, diffusion_losses
 from hand_pose_ros.training.tasks.image_validation import VALIDATION_SEED
 from hand_pose_ros.training.tasks.images import ImageLifting, ImageLiftingOptions, with_projection
 
@@ -58,27 +58,13 @@ class ImageDiffusionLifting(ImageLifting):
             _silence_image(diffusion)
         else:
             warm_start(self.model, loaded)
-        self._schedule = diffusion.schedule
         self._start()
 
     def _pose_losses(
         self, keypoints: KeypointCondition, image: Tensor, truth: Targets, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        model, schedule = self.model.diffusion, self._schedule
-        encoded = model.encode(keypoints, image)
-        known = truth.weights > 0
-        x0 = model.standardise(truth.joints.masked_fill(~known[..., None], 0.0))
-        t = torch.randint(schedule.steps, (len(x0),), generator=generator).to(x0.device)
-        noise = torch.randn(x0.shape, generator=generator).to(x0)
-        noisy = schedule.add_noise(x0, noise, t)
-        prediction = model.denoise(noisy, t, encoded).float()
-        target = x0 if model.parametrisation == "x0" else noise
-        estimate, _ = schedule.x0_and_epsilon(noisy, prediction.detach(), t, model.parametrisation)
-        error = (prediction - target).square().mean(-1)
-        return {
-            "diffusion": self.options.losses.diffusion * weighted_mean(error, truth.weights),
-            **hand_losses(model.fit(estimate, encoded), truth, self.options.losses),
-        }
+        model = self.model.diffusion
+        return diffusion_losses(model, model.encode(keypoints, image), truth, self.options.losses, generator)
 
     def _estimate(
         self, model: HandImageDiffusion, keypoints: KeypointCondition | None, image: Tensor | None
@@ -90,9 +76,8 @@ class ImageDiffusionLifting(ImageLifting):
         noise = torch.randn(len(encoded.features), hand.NUM_JOINTS, 3, generator=generator).to(
             encoded.features
         )
-        first = torch.full((len(noise),), self._schedule.steps - 1, device=noise.device)
-        prediction = diffusion.denoise(noise, first, encoded)
-        mean, _ = self._schedule.x0_and_epsilon(noise, prediction, first, diffusion.parametrisation)
+        first = sampling_steps(diffusion.schedule, 1, diffusion.parametrisation)
+        mean = sample(lambda x, t: diffusion.denoise(x, t, encoded), noise, first)
         return diffusion.fit(mean, encoded).joints
 
 
