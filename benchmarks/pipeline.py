@@ -22,7 +22,7 @@ from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPip
 from hand_pose_ros.estimator.temporal.network import load_temporal_network
 from hand_pose_ros.factory import SHIPPED_TEMPORAL_MODEL, PipelineConfig, create_pipeline
 from hand_pose_ros.networks.temporal.window import HandWindow
-from hand_pose_ros.video.sources import open_source
+from hand_pose_ros.video.open import open_source
 
 _SIZE = (640, 480)
 _FRAMES, _WARM_UP = 200, 20
