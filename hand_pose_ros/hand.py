@@ -46,6 +46,8 @@ ANCHOR_BONE: Final = 4
 """Bone wrist -> index MCP, whose length is the scale of the hand (2.6): it ends in node 5."""
 MEAN_ANCHOR_LENGTH_M: Final = 0.089
 """Mean length of the anchor bone over adults, metres (median of the subjects in docs/limits.md)."""
+MEAN_ANCHOR_LENGTH_MM: Final = 1000 * MEAN_ANCHOR_LENGTH_M
+"""Millimetres per anchor length, for errors of stored images, whose hands have no size of their own."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ from hand_pose_ros.training.tasks.hand_losses import (
 _STATISTICS_HANDS = 8192
 _VALIDATION_SEED = 20_001
 _VALIDATION_STEPS = 5
-_MM = 1000 * hand.MEAN_ANCHOR_LENGTH_M  # per anchor length
 
 
 @dataclass(frozen=True)
@@ -138,4 +137,4 @@ class RegressionLifting(_Lifting):
 
 
 def _mean_error_mm(joints: Tensor, truth: Tensor) -> float:
-    return float((joints - truth).norm(dim=-1).mean()) * _MM
+    return float((joints - truth).norm(dim=-1).mean()) * hand.MEAN_ANCHOR_LENGTH_MM
