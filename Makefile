@@ -2,7 +2,7 @@
 # With ROS 2 installed use colcon instead (README). Variables: PYTHON, VENV, PYTEST_ARGS, JOBS, BENCHMARKS,
 # and of the demo: INPUT, OUT, CALIBRATION, FOV, CONDITION, DOMAIN.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format benchmarks docs-figures clean distclean
+.PHONY: help setup demo test test-fast lint format docs benchmarks docs-figures clean distclean
 
 RUN := tools/run
 # The live graphs run by themselves, since other load disturbs them; the rest runs in JOBS processes.
@@ -23,7 +23,7 @@ demo: export INPUT ?= clip
 demo: export OUT ?= out
 demo: export CALIBRATION ?=
 demo: setup ## play a rendered hand, or INPUT=video, webcam number, folder or bag, through the nodes; results in OUT=out
-	@$(RUN) python -m hand_pose_ros.ros.demo.command --input "$$INPUT" --output "$$OUT" --calibration "$$CALIBRATION" \
+	@$(RUN) python -m hand_pose_ros demo --input "$$INPUT" --output "$$OUT" --calibration "$$CALIBRATION" \
 	    $(if $(FOV),--fov "$(FOV)") $(if $(CONDITION),--condition "$(CONDITION)") $(if $(DOMAIN),--domain-id "$(DOMAIN)")
 
 test: setup ## run all tests
@@ -42,12 +42,16 @@ format: setup ## format the code
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
 
+docs: setup ## build the documentation as a site, in build/site
+	@python3 tools/setup_environment.py docs
+	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict
+
 benchmarks: setup ## measure: the quick ones of benchmarks/, or BENCHMARKS=graph_endurance
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(RUN) python -m benchmarks.$$name; done
 
-docs-figures: setup ## draw the pictures of docs/ anew that need no data; the others' commands are on their pages
+docs-figures: setup ## redraw the figures of docs/ that need no data; the others' commands are on their pages
 	@$(RUN) python docs/figures/frames.py --output docs/images/frames.png
-	@$(RUN) python -m hand_pose_ros.rendering.gallery --output docs/images/gallery.png
+	@$(RUN) python -m hand_pose_ros gallery --output docs/images/gallery.png
 	@$(RUN) python docs/figures/training_images.py --output docs/images/training_images.jpg
 
 clean: ## remove what tests, builds and demos leave behind

@@ -42,17 +42,7 @@ setup(
     extras_require={"test": ["pytest"]},
     entry_points={
         "console_scripts": [
-            f"hand_evaluate = {NAME}.evaluation.accuracy.command:main",
-            f"hand_evaluate_images = {NAME}.evaluation.images.command:main",
-            f"hand_ablation = {NAME}.evaluation.images.ablation:main",
-            f"hand_calibrate = {NAME}.evaluation.calibration.command:main",
-            f"hand_train = {NAME}.training.train:main",
-            f"hand_export_onnx = {NAME}.networks.diffusion.onnx:main",
-            f"hand_render = {NAME}.hand_images.rendered.command:main",
-            f"hand_detect_images = {NAME}.hand_images.detect_command:main",
-            f"hand_limits = {NAME}.synthetic.poses.extract_limits:main",
-            f"hand_real_images = {NAME}.hand_images.real.command:main",
-            f"hand_urdf = {NAME}.urdf:main",
+            f"hand_pose = {NAME}.command:main",
             f"hand_estimator = {NAME}.ros.hand_estimator.process:main",
             f"video_player = {NAME}.ros.video_player.node:main",
         ],

@@ -5,7 +5,7 @@
 Measured is one call of ``DiffusionEstimator.estimate``, from landmarks to the pose with its covariance, on two
 threads. The weights do not matter for the time: without ``--weights`` they are random. Prints Markdown; the
 ratio is to T = 50 steps of ancestral sampling in PyTorch with as many samples. What the steps cost in accuracy is
-in docs/diffusion.md.
+in docs/how/diffusion.md.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import torch
 from benchmarks.timing import median_seconds
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.backends import load_denoiser
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.kinematics.forward import forward_kinematics
@@ -100,7 +101,7 @@ def print_table(seconds: dict[str, dict[tuple[int | None, int], float]], total: 
 def prepared(weights: Path | None, folder: Path) -> tuple[Path, Path, int]:
     """A weight file, its export in ``folder``, and T."""
     if weights is None:
-        torch.manual_seed(0)
+        torch.manual_seed(Seed.ARBITRARY)
         model = HandDiffusion().eval()
         weights = folder / "random.safetensors"
         save_weights(weights, model, HAND_DIFFUSION, model.config.to_dict())

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from benchmarks.timing import median_seconds, print_header, print_row
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds, sine_bound
 from hand_pose_ros.rotations import orthogonalise
@@ -57,7 +58,7 @@ def _about(axis: int, angle: Tensor) -> Tensor:
 
 def main() -> None:
     torch.set_num_threads(2)
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(Seed.ARBITRARY)
     many = max(COUNTS)
     angles = sine_bound(torch.randn(many, hand.NUM_ANGLES, generator=generator), angle_bounds())
     proportions = sine_bound(torch.randn(many, hand.NUM_BONES, generator=generator), proportion_bounds())

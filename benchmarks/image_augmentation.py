@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from benchmarks.timing import median_seconds
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, augment
 from hand_pose_ros.hand_images.shards import FIELDS, HandImages
 
@@ -17,7 +18,7 @@ _ROW = "{:<40} {:>12}"
 
 def stored_hands(count: int) -> HandImages:
     """Smooth pictures with points in them: what takes time does not depend on what they show."""
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(Seed.ARBITRARY)
     fields = {name: np.ones((count, *shape), kind) for name, (shape, kind) in FIELDS.items()}
     coarse = generator.integers(0, 256, (count, 20, 20, 3), np.uint8)
     size = fields["image"].shape[1:3]
@@ -39,7 +40,7 @@ def main() -> None:
     }
     print(_ROW.format("", "crops / s"))
     for name, config in configs.items():
-        generator = np.random.default_rng(1)
+        generator = np.random.default_rng(Seed.ARBITRARY)
         seconds = median_seconds(lambda c=config, g=generator: augment(hands, c, g), 10)
         print(_ROW.format(name, f"{_BATCH / seconds:.0f}"))
 

@@ -63,7 +63,7 @@ def live_graph(
             "hand_pose_ros.ros.hand_estimator.process",
             log_path=logs / "estimator.log",
             namespace=NAMESPACE,
-            parameters={"max_hands": max_hands},
+            parameters={"tracker.max_hands": max_hands},
         )
         stack.callback(estimator.end)
         handle = Estimator(estimator, listener)

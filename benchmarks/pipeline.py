@@ -22,6 +22,7 @@ from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPip
 from hand_pose_ros.estimator.temporal.network import load_temporal_network
 from hand_pose_ros.factory import SHIPPED_TEMPORAL_MODEL, PipelineConfig, create_pipeline
 from hand_pose_ros.networks.temporal.window import HandWindow
+from hand_pose_ros.tracking.tracker import TrackerConfig
 from hand_pose_ros.video.open import open_source
 
 _SIZE = (640, 480)
@@ -64,7 +65,7 @@ def main() -> None:
     torch.set_num_threads(1)
     frames = images(sys.argv[1] if len(sys.argv) > 1 else "clip")
     max_hands = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    pipeline = create_pipeline(PipelineConfig(max_hands=max_hands))
+    pipeline = create_pipeline(PipelineConfig(tracker=TrackerConfig(max_hands=max_hands)))
     mediapipe = MediaPipeDetector(MediaPipeConfig(max_hands=max_hands))
     rows: dict[str, list[float]] = {}
     found = 0

@@ -7,11 +7,12 @@ import torch
 
 from benchmarks.timing import median_seconds, print_header, print_row
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.rendering.background import room_background
 from hand_pose_ros.rendering.geometry import Geometry
 from hand_pose_ros.rendering.lighting import Lighting
-from hand_pose_ros.rendering.random_hand import random_hand
 from hand_pose_ros.rendering.renderer import render
+from hand_pose_ros.rendering.views import random_hand
 
 _NAIVE_RAYS = 200
 
@@ -37,8 +38,8 @@ def naive_first_hits(triangles: np.ndarray, rays: np.ndarray) -> np.ndarray:
 def main() -> None:
     torch.set_num_threads(2)
     camera = CameraModel.from_fov(640, 480, float(np.deg2rad(60)))
-    background = room_background(640, 480, seed=0)
-    generator = torch.Generator().manual_seed(0)
+    background = room_background(640, 480, seed=Seed.ARBITRARY)
+    generator = torch.Generator().manual_seed(Seed.ARBITRARY)
     hands = [random_hand(camera, generator) for _ in range(8)]
 
     geometry = Geometry(hands[:1], Lighting())

@@ -7,6 +7,7 @@ import torch
 
 from benchmarks.timing import median_seconds, print_header, print_row
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.mesh.skinning import skin, vertex_normals
@@ -34,7 +35,7 @@ def naive_skin(joints: np.ndarray, rotations: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     torch.set_num_threads(2)
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(Seed.ARBITRARY)
     bounds = angle_bounds()
     angles = bounds.minimum + torch.rand(2, hand.NUM_ANGLES, generator=generator) * (
         bounds.maximum - bounds.minimum

@@ -18,6 +18,7 @@ import torch
 
 from benchmarks.timing import print_header, print_row
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 from hand_pose_ros.estimator.root_filter import RootFilter
@@ -33,7 +34,7 @@ _INTERVAL_S = 1 / 30
 
 def identities_and_filter(frames: int = 600) -> tuple[float, float]:
     """Median CPU seconds per frame of the identities and of the root filter, for two hands."""
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(Seed.ARBITRARY)
     identities, root_filter = HandIdentities(), RootFilter()
     shape = generator.uniform(0, 150, (2, hand.NUM_JOINTS, 2)) + np.array(((50, 50), (350, 50)))[:, None]
     poses = [_pose(side) for side in hand.SIDES]
@@ -55,7 +56,7 @@ def identities_and_filter(frames: int = 600) -> tuple[float, float]:
 
 
 def _pose(side: str) -> HandPose:
-    joints = np.random.default_rng(1).uniform(0.3, 0.5, (hand.NUM_JOINTS, 3))
+    joints = np.random.default_rng(Seed.ARBITRARY).uniform(0.3, 0.5, (hand.NUM_JOINTS, 3))
     return HandPose(
         side=side,
         score=1.0,

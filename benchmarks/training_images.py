@@ -16,13 +16,13 @@ import numpy as np
 import torch
 
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.hand_images.rendered.hands import render_hands
 from hand_pose_ros.hand_images.rendered.scene import RenderSettings
 from hand_pose_ros.hand_images.rendered.wardrobe import Wardrobe, hand_surfaces
-from hand_pose_ros.rendering.background import room_background
-from hand_pose_ros.rendering.crop_background import BackgroundStock
-from hand_pose_ros.rendering.random_hand import random_hand
+from hand_pose_ros.rendering.background import BackgroundStock, room_background
 from hand_pose_ros.rendering.renderer import render
+from hand_pose_ros.rendering.views import random_hand
 
 _CROPS, _PICTURES, _ROUNDS = 128, 6, 5
 
@@ -34,10 +34,10 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     camera = CameraModel.from_fov(640, 480, float(np.deg2rad(60)))
-    background = room_background(640, 480, seed=0)
-    draws = torch.Generator().manual_seed(0)
+    background = room_background(640, 480, seed=Seed.ARBITRARY)
+    draws = torch.Generator().manual_seed(Seed.ARBITRARY)
     hands = [random_hand(camera, draws) for _ in range(_PICTURES)]
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(Seed.ARBITRARY)
     start = time.process_time()
     wardrobe = Wardrobe(hand_surfaces(options.rigged), generator)
     stock = BackgroundStock(generator, 96)
@@ -46,7 +46,7 @@ def main() -> None:
     plain = RenderSettings(grasped=0, in_front=0, behind=0, second_hand=0, sleeve=0, cast=0)
     full, crop, bare = [], [], []
     for number in range(_ROUNDS + 1):
-        seed = np.random.SeedSequence(number)
+        seed = np.random.SeedSequence((Seed.ARBITRARY, number))
         full.append(_seconds(lambda: [render([one], camera, background) for one in hands]) / _PICTURES)
         crop.append(
             _seconds(lambda s=seed: render_hands(_CROPS, wardrobe, stock, RenderSettings(), s)) / _CROPS

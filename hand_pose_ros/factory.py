@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from hand_pose_ros.common.device import DEVICES
+from hand_pose_ros.common.options import Options, one_of, option, section
 from hand_pose_ros.common.share import share_file
 from hand_pose_ros.detection.detector import HandDetector
-from hand_pose_ros.estimator.diffusion.backends import BACKENDS, load_denoiser, sees_pictures
-from hand_pose_ros.estimator.diffusion.conditions import CONDITIONS
+from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
+from hand_pose_ros.detection.onnx.detector import OnnxDetector, OnnxDetectorConfig
+from hand_pose_ros.estimator.diffusion.backends import load_denoiser, sees_pictures
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
 from hand_pose_ros.estimator.ik import IkEstimator, IkEstimatorConfig
 from hand_pose_ros.estimator.root_filter import RootFilter
 from hand_pose_ros.estimator.temporal.network import load_temporal_network
-from hand_pose_ros.estimator.temporal.smoother import TemporalSmoother
+from hand_pose_ros.estimator.temporal.smoother import TemporalConfig, TemporalSmoother
 from hand_pose_ros.pipeline import HandPipeline
 from hand_pose_ros.tracking.identities import IdentityConfig
-from hand_pose_ros.tracking.tracker import HandTracker
+from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
+from hand_pose_ros.tracking.tracker import HandTracker, TrackerConfig
 
-DETECTORS = ("mediapipe", "onnx")
-TRACKERS = ("auto", "landmarks", "detector")
-"""How hands are followed: each in a crop of its own by MediaPipe's landmark network, or by running the detector on
-every frame. 'auto' is 'landmarks' for the detector 'mediapipe', 'detector' for others."""
-ESTIMATORS = ("diffusion", "ik")
+DETECTORS: Final = {"mediapipe": MediaPipeConfig, "onnx": OnnxDetectorConfig}
+ESTIMATORS: Final = {"diffusion": DiffusionEstimatorConfig, "ik": IkEstimatorConfig}
 SHIPPED_MODEL = "models/hand_diffusion.safetensors"
 """The diffusion estimator's weights, in the package's share folder: those that are told of landmarks alone."""
 SHIPPED_IMAGE_MODEL = "models/hand_image_diffusion.safetensors"
@@ -32,67 +33,55 @@ SHIPPED_TEMPORAL_MODEL = "models/temporal.safetensors"
 """The temporal transformer's."""
 
 
-@dataclass(frozen=True)
-class PipelineConfig:
-    """What the pipeline is made of.
+_SMALLEST_HAND_M: Final = 0.03
 
-    detector: one of ``DETECTORS``. detector_model: the detector's model file; empty for the one that MediaPipe
-        brings. tracker: one of ``TRACKERS``.
-    mirrored: the camera's image is mirrored, as a selfie view is; it is turned back before anything else.
-    estimator: one of ``ESTIMATORS``. hand_size_m: the user's bone wrist -> index MCP in metres, None if unknown.
-    estimator_model: weights of the diffusion estimator, or folder of its ONNX export; empty for the shipped ones,
-        which see pictures where ``condition`` is 'image' or 'both'.
-    estimator_backend: what runs it, one of ``BACKENDS``.
-    condition: what it is told of a hand, one of ``CONDITIONS``; with 'image' the tracker follows hands by their
-        pictures, too. samples, steps: see ``DiffusionEstimatorConfig``.
-    temporal: steady the diffusion estimator's hands over time. temporal_model: weights of the transformer that
-        does it; empty for the shipped ones. temporal_window: frames that it sees; None for all that it can.
-    root_filter: filter the wrist's position over time, with any estimator.
-    device: where networks run, one of ``DEVICES``.
+
+@dataclass(frozen=True)
+class PipelineConfig(Options):
+    """The parts of the pipeline and their options.
+
+    hand_size_m: None if unknown.
     """
 
-    detector: str = "mediapipe"
-    detector_model: str = ""
-    tracker: str = "auto"
-    max_hands: int = 2
-    min_detection_confidence: float = 0.5
-    min_tracking_confidence: float = 0.5
-    mirrored: bool = False
-    estimator: str = "diffusion"
-    estimator_model: str = ""
-    estimator_backend: str = "auto"
-    condition: str = DiffusionEstimatorConfig.condition
-    samples: int = DiffusionEstimatorConfig.samples
-    steps: int | None = DiffusionEstimatorConfig.steps
-    temporal: bool = True
-    temporal_model: str = ""
-    temporal_window: int | None = None
-    root_filter: bool = True
-    hand_size_m: float | None = None
-    device: str = "auto"
+    detector: MediaPipeConfig | OnnxDetectorConfig = one_of(
+        DETECTORS, "mediapipe", "Hand detector: MediaPipe's, or a network of your own (`onnx`)."
+    )
+    tracker: TrackerConfig = section(TrackerConfig, "tracker")
+    mirrored: bool = option(
+        False, "The images are mirrored, as selfie cameras show them: left and right hands change places."
+    )
+    estimator: DiffusionEstimatorConfig | IkEstimatorConfig = one_of(
+        ESTIMATORS,
+        "diffusion",
+        "Pose estimator: `diffusion` samples poses from a network and states its uncertainty; `ik` fits the "
+        "skeleton to the detector's 3D landmarks, without an uncertainty.",
+    )
+    temporal: TemporalConfig = section(TemporalConfig, "temporal")
+    root_filter: bool = option(
+        True, "Smooth the wrist's position by a Kalman filter with the covariance that the estimator states."
+    )
+    hand_size_m: float | None = option(
+        None,
+        "Length of the bone wrist -> index MCP (knuckle of the index finger) of the user's hand in metres. "
+        "It sets the scale: a value 5 % too small makes hand and distance 5 % too small. 0 if unknown: the "
+        "mean of adults.",
+        minimum=_SMALLEST_HAND_M,
+        maximum=0.2,
+        unset=0.0,
+    )
+    device: str = option("auto", "Where networks run; `auto` is CUDA where it is available.", choices=DEVICES)
 
     def __post_init__(self) -> None:
-        allowed = {
-            "detector": DETECTORS,
-            "tracker": TRACKERS,
-            "estimator": ESTIMATORS,
-            "estimator_backend": BACKENDS,
-            "condition": CONDITIONS,
-            "device": DEVICES,
-        }
-        for name, choices in allowed.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
-        if self.tracker == "landmarks" and self.detector != "mediapipe":
+        super().__post_init__()
+        if self.tracker.method == "landmarks" and not isinstance(self.detector, MediaPipeConfig):
             raise ValueError(
-                f"the tracker 'landmarks' runs MediaPipe's networks: it needs the detector 'mediapipe', not "
-                f"{self.detector!r}"
+                "tracker.method 'landmarks' runs MediaPipe's networks: it needs the detector 'mediapipe'"
             )
 
     @property
     def follows_landmarks(self) -> bool:
-        """Whether the tracker is 'landmarks'."""
-        return self.tracker == "landmarks" or (self.tracker == "auto" and self.detector == "mediapipe")
+        """Whether each hand is tracked in a crop of its own by the landmark network."""
+        return self.tracker.method != "detector" and isinstance(self.detector, MediaPipeConfig)
 
 
 def create_pipeline(config: PipelineConfig) -> HandPipeline:
@@ -102,73 +91,63 @@ def create_pipeline(config: PipelineConfig) -> HandPipeline:
         ValueError: a value is out of range, or a model file is missing or not usable.
         ImportError: a library that the detector needs is not installed; the message says which.
     """
-    if config.estimator == "ik":
-        estimator, follower = IkEstimator(IkEstimatorConfig(hand_size_m=config.hand_size_m)), None
+    if isinstance(config.estimator, IkEstimatorConfig):
+        estimator, follower = IkEstimator(replace(config.estimator, hand_size_m=config.hand_size_m)), None
     else:
-        estimator, follower = _create_diffusion_estimator(config)
+        estimator, follower = _create_diffusion_estimator(config, config.estimator)
     smoothers = (RootFilter(),) if config.root_filter else ()
     tracker = _create_tracker(config, follower)
     return HandPipeline(tracker, estimator, mirrored=config.mirrored, smoothers=smoothers)
 
 
 def _create_tracker(config: PipelineConfig, follower: ImageFollower | None) -> HandTracker | HandDetector:
-    # Imported here so that only the chosen detector's library has to be installed.
+    tracker = config.tracker
+    if isinstance(config.detector, OnnxDetectorConfig):
+        return OnnxDetector(
+            replace(
+                config.detector,
+                max_hands=tracker.max_hands,
+                score_threshold=tracker.min_detection_confidence,
+                device=config.device,
+            )
+        )
     if config.follows_landmarks:
-        from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
-
         return LandmarkTracker(
             LandmarkTrackerConfig(
-                model_file=config.detector_model,
-                min_detection_confidence=config.min_detection_confidence,
-                min_tracking_confidence=config.min_tracking_confidence,
-                identity=IdentityConfig(max_hands=config.max_hands),
+                model_file=config.detector.model_file,
+                model_complexity=config.detector.model_complexity,
+                min_detection_confidence=tracker.min_detection_confidence,
+                min_tracking_confidence=tracker.min_tracking_confidence,
+                identity=IdentityConfig(max_hands=tracker.max_hands),
             ),
             follower,
         )
-    if config.detector == "mediapipe":
-        from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
-
-        return MediaPipeDetector(
-            MediaPipeConfig(
-                model_file=config.detector_model,
-                max_hands=config.max_hands,
-                min_detection_confidence=config.min_detection_confidence,
-                min_tracking_confidence=config.min_tracking_confidence,
-            )
-        )
-    from hand_pose_ros.detection.onnx.detector import OnnxDetector, OnnxDetectorConfig
-
-    return OnnxDetector(
-        OnnxDetectorConfig(
-            model_file=config.detector_model,
-            max_hands=config.max_hands,
-            score_threshold=config.min_detection_confidence,
-            device=config.device,
+    return MediaPipeDetector(
+        replace(
+            config.detector,
+            max_hands=tracker.max_hands,
+            min_detection_confidence=tracker.min_detection_confidence,
+            min_tracking_confidence=tracker.min_tracking_confidence,
         )
     )
 
 
 def _create_diffusion_estimator(
-    config: PipelineConfig,
+    config: PipelineConfig, settings: DiffusionEstimatorConfig
 ) -> tuple[DiffusionEstimator, ImageFollower | None]:
-    """The estimator, and what follows hands where it is told of their pictures only."""
-    looks = config.condition in ("image", "both")
-    model = config.estimator_model or share_file(SHIPPED_IMAGE_MODEL if looks else SHIPPED_MODEL)
-    denoiser, spread_scale = load_denoiser(model, config.estimator_backend, config.device)
-    settings = DiffusionEstimatorConfig(
-        samples=config.samples,
-        steps=config.steps,
-        hand_size_m=config.hand_size_m,
-        condition=config.condition,
-    )
-    estimator = DiffusionEstimator(denoiser, spread_scale, settings, smoother=_create_smoother(config))
-    follows = config.condition == "image" and sees_pictures(denoiser)
-    return estimator, ImageFollower(denoiser, config.min_tracking_confidence) if follows else None
+    """The estimator, and the follower of hands if the image is its only input."""
+    takes_image = settings.condition in ("image", "both")
+    model = settings.model_file or share_file(SHIPPED_IMAGE_MODEL if takes_image else SHIPPED_MODEL)
+    denoiser, spread_scale = load_denoiser(model, settings.backend, config.device)
+    settings = replace(settings, hand_size_m=config.hand_size_m)
+    smoother = _create_smoother(config.temporal, settings.backend, config.device)
+    estimator = DiffusionEstimator(denoiser, spread_scale, settings, smoother=smoother)
+    follows = settings.condition == "image" and sees_pictures(denoiser)
+    return estimator, ImageFollower(denoiser, config.tracker.min_tracking_confidence) if follows else None
 
 
-def _create_smoother(config: PipelineConfig) -> TemporalSmoother | None:
-    if not config.temporal:
+def _create_smoother(config: TemporalConfig, backend: str, device: str) -> TemporalSmoother | None:
+    if not config.enabled:
         return None
-    model = config.temporal_model or share_file(SHIPPED_TEMPORAL_MODEL)
-    network = load_temporal_network(model, config.estimator_backend, config.device)
-    return TemporalSmoother(network, config.temporal_window)
+    network = load_temporal_network(config.model_file or share_file(SHIPPED_TEMPORAL_MODEL), backend, device)
+    return TemporalSmoother(network, config.window)

@@ -42,10 +42,16 @@ BONES: Final = tuple((PARENTS[i], i) for i in range(1, NUM_JOINTS))
 NUM_BONES: Final = len(BONES)
 LEVELS: Final = tuple(tuple(range(1 + depth, NUM_JOINTS, 4)) for depth in range(4))
 """Nodes by depth below the wrist, five fingers each: the breadth-first order of eq. 7."""
+KNUCKLES: Final = LEVELS[0][1:]
+"""The MCPs of the four fingers."""
+PALM_JOINTS: Final = (WRIST, *LEVELS[0])
+"""The wrist and the first joint of each finger: nearly rigid."""
 ANCHOR_BONE: Final = 4
-"""Bone wrist -> index MCP, whose length is the scale of the hand (2.6): it ends in node 5."""
+"""Bone wrist -> index MCP, whose length is the scale of the hand (2.6)."""
+ANCHOR_JOINT: Final = BONES[ANCHOR_BONE][1]
+"""The joint that the anchor bone ends in: the index MCP."""
 MEAN_ANCHOR_LENGTH_M: Final = 0.089
-"""Mean length of the anchor bone over adults, metres (median of the subjects in docs/limits.md)."""
+"""Mean length of the anchor bone over adults, metres (median of the subjects in docs/how/limits.md)."""
 MEAN_ANCHOR_LENGTH_MM: Final = 1000 * MEAN_ANCHOR_LENGTH_M
 """Millimetres per anchor length, for errors of stored images, whose hands have no size of their own."""
 
@@ -69,7 +75,7 @@ class Angle:
 
 MOTION_AXES: Final = {"twist": 0, "flexion": 1, "abduction": 2}
 
-# Range of each angle in degrees: (minimum, neutral, maximum). Where they come from is told in docs/limits.md;
+# Range of each angle in degrees: (minimum, neutral, maximum). Where they come from is told in docs/how/limits.md;
 # in short: published ranges of motion of healthy adults, widened where real poses need it.
 _ARTICULATION: Final = {
     "thumb_cmc": {"flexion": (-30, 15, 50), "abduction": (-40, -5, 30), "twist": (-35, -10, 35)},
@@ -148,6 +154,8 @@ BONE_NAMES: Final = tuple(JOINT_NAMES[child] for _, child in BONES)
 """A bone is named after the joint that it ends in."""
 PROPORTIONS: Final = tuple(tuple(map(float, _PROPORTIONS[name])) for name in BONE_NAMES)
 """(minimum, mean, maximum) length of each bone relative to the anchor bone."""
+PALM_LENGTHS: Final = tuple(PROPORTIONS[node - 1][1] for node in LEVELS[0])
+"""Mean length of the five bones that leave the wrist, relative to the anchor bone."""
 
 _FRAME_PREFIX: Final = "{side}_hand_"
 

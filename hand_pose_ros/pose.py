@@ -5,7 +5,7 @@ Both are frozen and hold NumPy arrays that nobody writes to. Missing is NaN, nev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,8 +20,9 @@ class Detection:
     score: confidence in [0, 1].
     box_px: (4,) x0, y0, x1, y1 of an upright box around the hand, pixels; may reach out of the image.
     landmarks_px: (21, 2) joints in pixels, NaN where not found; None from a detector that gives boxes only.
-    landmarks_m: (21, 3) the detector's own 3D joints, metres in the camera's orientation with an arbitrary
-        origin; None if it has none.
+    landmarks_m: (21, 3) the detector's own 3D joints, metres, with an arbitrary origin and the axes of a camera
+        that looks at the hand: x and y along the image's, z along the ray through the crop's middle. None if
+        the detector has none.
     track_id: number that stays with the hand from frame to frame; None without tracking.
     landmark_scores: (21,) the detector's confidence in each landmark, in [0, 1], NaN where it has none; None from
         a detector that gives none at all.
@@ -49,6 +50,32 @@ class Detection:
 
 
 @dataclass(frozen=True)
+class HandMesh:
+    """The surface of one hand in the camera's optical frame, metres.
+
+    vertices_m: (V, 3). faces: (F, 3) integers, counter-clockwise seen from outside, on a left hand too.
+    template: name of the mesh that was posed; meshes of one template have the same vertices in the same order.
+    """
+
+    vertices_m: np.ndarray
+    faces: np.ndarray
+    template: str
+
+    def __post_init__(self) -> None:
+        for name, kind in (("vertices_m", np.floating), ("faces", np.integer)):
+            array = getattr(self, name)
+            _check_array(name, array, (*np.shape(array)[:1], 3))
+            if not np.issubdtype(array.dtype, kind):
+                raise ValueError(f"{name} must be of {kind.__name__} numbers, got {array.dtype}")
+        if not np.isfinite(self.vertices_m).all():
+            raise ValueError("vertices_m must be finite: a hand that is not known has no mesh")
+        if self.faces.size and not 0 <= self.faces.min() <= self.faces.max() < len(self.vertices_m):
+            raise ValueError(f"faces must be indices of the {len(self.vertices_m)} vertices")
+        if not self.template:
+            raise ValueError("a mesh must name its template")
+
+
+@dataclass(frozen=True)
 class HandPose:
     """One estimated hand in the camera's optical frame (x right, y down, z forward), metres.
 
@@ -59,6 +86,7 @@ class HandPose:
     covariance_m2: (21, 3, 3) of each joint; NaN where not known.
     wrist_covariance: (6, 6) of the wrist's position (m) and small rotation (rad) about the camera's axes; NaN
         where not known.
+    mesh: the surface, from an estimator that gives one; None has the joints' template shown instead.
     """
 
     side: str
@@ -73,6 +101,7 @@ class HandPose:
     valid: bool = True
     reason: str = ""
     track_id: int | None = None
+    mesh: HandMesh | None = None
 
     def __post_init__(self) -> None:
         hand.check_side(self.side)
@@ -82,11 +111,18 @@ class HandPose:
             raise ValueError("a valid HandPose must have finite joints_m")
         if not self.valid and not self.reason:
             raise ValueError("an invalid HandPose must give a reason")
+        if not self.valid and self.mesh is not None:
+            raise ValueError("an invalid HandPose has no mesh")
 
     @property
     def joint_sigma_m(self) -> np.ndarray:
         """(21,) standard deviation of each joint, as the root of the mean variance of its axes; NaN if unknown."""
         return np.sqrt(np.trace(self.covariance_m2, axis1=1, axis2=2) / 3)
+
+    def moved(self, shift_m: np.ndarray) -> HandPose:
+        """The hand, with its mesh, moved by ``shift_m`` (3,)."""
+        mesh = self.mesh and replace(self.mesh, vertices_m=self.mesh.vertices_m + shift_m)
+        return replace(self, joints_m=self.joints_m + shift_m, mesh=mesh)
 
     @classmethod
     def invalid(cls, detection: Detection, reason: str) -> HandPose:

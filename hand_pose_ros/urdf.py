@@ -8,7 +8,7 @@ the link that is named after the TF frame at its end. That link has the position
 
 The links have shapes to look at and no inertia: neither display nor kinematics needs one.
 
-    python -m hand_pose_ros.urdf --side left --anchor-length 0.085 --output left_hand.urdf
+    hand_pose urdf --side left --anchor-length 0.085 --output left_hand.urdf
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _numbers(values: Sequence[float]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the URDF of a hand to a file, or to standard output."""
-    parser = argparse.ArgumentParser(prog="hand_urdf", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="hand_pose urdf", description=main.__doc__)
     parser.add_argument("--side", choices=hand.SIDES, default="right")
     parser.add_argument(
         "--anchor-length",
@@ -182,7 +182,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.write(document)
     else:
         options.output.write_text(document, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -165,7 +165,7 @@ def _display(given: dict[str, str], clock: dict[str, bool]) -> list[LaunchDescri
         )
     ]
     for side in SIDES:
-        urdf = Command([ExecutableInPackage("hand_urdf", PACKAGE), " --side ", side])
+        urdf = Command([ExecutableInPackage("hand_pose", PACKAGE), " urdf --side ", side])
         entities += [
             Node(
                 package="robot_state_publisher",

@@ -9,61 +9,75 @@ import torch
 from hand_pose_ros import factory
 from hand_pose_ros.common.share import share_file
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeDetector
+from hand_pose_ros.estimator.temporal.smoother import TemporalConfig
 from hand_pose_ros.factory import PipelineConfig, create_pipeline
 from hand_pose_ros.rendering.clip import CLIP_CAMERA, render_clip
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker
+from hand_pose_ros.tracking.tracker import TrackerConfig
+
+ONE_HAND = TrackerConfig(max_hands=1)
 
 
 @pytest.mark.parametrize(
     ("options", "follows"),
     [
         ({}, True),
-        ({"tracker": "detector"}, False),
+        ({"tracker.method": "detector"}, False),
         ({"detector": "onnx"}, False),
-        ({"tracker": "landmarks"}, True),
+        ({"tracker.method": "landmarks"}, True),
     ],
 )
 def test_mediapipe_is_followed_by_landmarks_unless_told_otherwise(options, follows):
-    assert PipelineConfig(**options).follows_landmarks == follows
+    assert PipelineConfig.from_flat(options).follows_landmarks == follows
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tracker": "landmarks", "detector": "onnx"}, "needs the detector 'mediapipe'"),
-        ({"tracker": "eyes"}, "tracker must be one of"),
-        ({"condition": "sound"}, "condition must be one of"),
-        ({"estimator_backend": "tpu"}, "estimator_backend must be one of"),
+        ({"tracker.method": "landmarks", "detector": "onnx"}, "needs the detector 'mediapipe'"),
+        ({"tracker.method": "eyes"}, "tracker.method must be one of"),
+        ({"diffusion.condition": "sound"}, "diffusion.condition must be one of"),
+        ({"diffusion.backend": "tpu"}, "diffusion.backend must be one of"),
+        ({"estimator": "guess"}, "estimator must be one of diffusion, ik"),
+        ({"diffusion.sample": 8}, "unknown option: diffusion.sample"),
     ],
 )
 def test_impossible_configurations_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        PipelineConfig(**options)
+        PipelineConfig.from_flat(options)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"temporal_model": "/nowhere/temporal.safetensors"}, "there is no weight file /nowhere/temporal"),
-        ({"temporal_window": 65}, "window must lie in"),
-        ({"condition": "image", "estimator_model": str(share_file(factory.SHIPPED_MODEL))}, "see pictures"),
+        (
+            {"temporal.model_file": "/nowhere/temporal.safetensors"},
+            "there is no weight file /nowhere/temporal",
+        ),
+        ({"temporal.window": 64}, "window must lie in"),
+        (
+            {"diffusion.condition": "image", "diffusion.model_file": str(share_file(factory.SHIPPED_MODEL))},
+            "see pictures",
+        ),
     ],
 )
 def test_what_does_not_fit_the_weights_is_named(options, message):
     with pytest.raises(ValueError, match=message):
-        create_pipeline(PipelineConfig(**options))
+        create_pipeline(PipelineConfig.from_flat(options))
 
 
 @pytest.mark.parametrize(("tracker", "kind"), [("auto", LandmarkTracker), ("detector", MediaPipeDetector)])
 def test_the_tracker_is_the_one_asked_for(tracker, kind):
-    part = factory._create_tracker(PipelineConfig(tracker=tracker), None)
+    part = factory._create_tracker(PipelineConfig(tracker=TrackerConfig(tracker)), None)
     assert isinstance(part, kind)
     part.close()
 
 
 @pytest.mark.parametrize("condition", ["image", "both"])
 def test_the_shipped_weights_that_see_pictures_follow_the_clip_s_hand(condition):
-    pipeline = create_pipeline(PipelineConfig(max_hands=1, condition=condition))
+    pipeline = create_pipeline(
+        PipelineConfig.from_flat({"tracker.max_hands": 1, "diffusion.condition": condition})
+    )
     errors = []
     for number, frame in zip(range(12), render_clip(), strict=False):
         (pose,) = pipeline.process(frame.rendering.image, CLIP_CAMERA, number / 30).hands
@@ -77,8 +91,8 @@ def test_the_shipped_weights_that_see_pictures_follow_the_clip_s_hand(condition)
 
 
 def test_the_default_pipeline_follows_the_clip_s_hand_steadily():
-    plain = PipelineConfig(max_hands=1, temporal=False, root_filter=False)
-    steady = PipelineConfig(max_hands=1)
+    plain = PipelineConfig(tracker=ONE_HAND, temporal=TemporalConfig(enabled=False), root_filter=False)
+    steady = PipelineConfig(tracker=ONE_HAND)
     frames = [frame for frame, _ in zip(render_clip(), range(25), strict=False)]
     trembling = {}
     for name, config in (("plain", plain), ("steady", steady)):

@@ -22,7 +22,11 @@ def test_tree_of_21_nodes_and_20_bones():
         expected = f"{finger}_{names[position - 1]}" if position else "wrist"
         assert hand.JOINT_NAMES[start] == expected
     assert all(hand.JOINT_NAMES[tip].endswith("_tip") for tip in hand.FINGERTIPS)
-    assert hand.BONES[hand.ANCHOR_BONE] == (hand.WRIST, hand.JOINT_INDEX["index_mcp"])
+    assert hand.BONES[hand.ANCHOR_BONE] == (hand.WRIST, hand.ANCHOR_JOINT)
+    assert hand.JOINT_NAMES[hand.ANCHOR_JOINT] == "index_mcp"
+    assert hand.KNUCKLES == (5, 9, 13, 17)
+    assert hand.PALM_JOINTS == (0, 1, 5, 9, 13, 17)
+    assert hand.PALM_LENGTHS == (0.41, 1.0, 1.02, 0.95, 0.89)
 
 
 def test_levels_are_the_breadth_first_order():

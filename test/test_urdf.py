@@ -138,7 +138,7 @@ def test_command(tmp_path, capsys):
 
 def test_command_as_a_module(repository):
     run = subprocess.run(
-        [sys.executable, "-m", "hand_pose_ros.urdf"],
+        [sys.executable, "-m", "hand_pose_ros", "urdf"],
         cwd=repository,
         capture_output=True,
         text=True,

@@ -226,6 +226,10 @@ def install_ros():
     pip_install(*requirements("ros"))
 
 
+def install_docs():
+    pip_install(*requirements("docs"))
+
+
 def build_tf2_msgs():
     """Build overlay/tf2_msgs into the environment; the ROS wheels have everything else that it takes."""
     correct_exported_paths()
@@ -273,6 +277,12 @@ def register_package():
     os.makedirs(index, exist_ok=True)
     with open(os.path.join(index, "hand_pose_ros"), "w"):
         pass
+    command = os.path.join(VENV, "bin", "hand_pose")
+    with open(command, "w") as file:
+        # As pip does: through sh, because a path in a first line may have no space.
+        file.write(f"""#!/bin/sh\n'''exec' "{VENV_PYTHON}" "$0" "$@"\n' '''\n""")
+        file.write("from hand_pose_ros.command import main\n\nraise SystemExit(main())\n")
+    os.chmod(command, 0o755)
     share = os.path.join(VENV, "share", "hand_pose_ros")
     if not os.path.islink(share):
         os.symlink(CHECKOUT, share)
@@ -292,18 +302,26 @@ def digest(*patterns):
 
 
 def steps_for(python, version):
-    """(name, what the user is told, stamp, action) of every step, in order."""
+    """(name, what the user is told, stamp, action) of every step, in order; the argument ``docs`` adds one."""
     pins = "requirements/constraints.txt"
     core = digest(pins, *("requirements/" + name + ".txt" for name in ("core", "mediapipe_needs", "test")))
     ros = digest(pins, "requirements/ros.txt")
-    return (
+    docs = digest(pins, "requirements/docs.txt")
+    optional = [("docs", "the builder of the documentation's site", docs, install_docs)]
+    return [
         ("venv", "a virtual environment", f"{version} {VENV}", lambda: make_venv(python)),
         ("core", "PyTorch, OpenCV and the rest (the long step: minutes on a slow line)", core, install_core),
         ("mediapipe", "MediaPipe", digest("requirements/mediapipe.txt"), install_mediapipe),
         ("ros", "ROS 2 Jazzy: rclpy, Fast DDS, messages", ros, install_ros),
         ("tf2_msgs", "tf2_msgs, built here", digest("overlay/tf2_msgs/**") + ros, build_tf2_msgs),
-        ("package", "hand_pose_ros itself", digest("overlay/python/**/*.py"), register_package),
-    )
+        (
+            "package",
+            "hand_pose_ros itself",
+            digest("overlay/python/**/*.py", "tools/setup_environment.py"),
+            register_package,
+        ),
+        *(optional if "docs" in sys.argv[1:] else []),
+    ]
 
 
 def main():

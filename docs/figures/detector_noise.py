@@ -1,4 +1,4 @@
-"""Draws docs/images/detector_noise.png and writes the tables of docs/detector_noise.md.
+"""Draws docs/images/detector_noise.png and writes the tables of docs/how/detector_noise.md.
 
 python docs/figures/detector_noise.py --study FOLDER --photos FOLDER --output docs/images/detector_noise.png
 
@@ -37,8 +37,8 @@ PHOTO_SETS = {
     "calibrated_left24": "photos of a posed hand",
 }
 GROUPS = {
-    "wrist": [0], "thumb CMC, MCP": [1, 2], "thumb IP, tip": [3, 4], "MCP": [5, 9, 13, 17], "PIP": [6, 10, 14, 18],
-    "DIP": [7, 11, 15, 19], "tip": [8, 12, 16, 20],
+    "wrist": [0], "thumb CMC, MCP": [1, 2], "thumb IP, tip": [3, 4], "MCP": list(hand.KNUCKLES),
+    "PIP": [6, 10, 14, 18], "DIP": [7, 11, 15, 19], "tip": [8, 12, 16, 20],
 }  # fmt: skip
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 FACING = ((-1, -0.6, "back"), (-0.6, -0.2, "oblique back"), (-0.2, 0.2, "edge"), (0.2, 0.6, "oblique palm"),

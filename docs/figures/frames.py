@@ -77,7 +77,7 @@ def draw_flesh(ax: Axes, points: np.ndarray, colour: str = SKIN) -> None:
         depth = (end - 1) % 4
         discs = (points[start] + radii[max(depth - 1, 0)] * outline, points[end] + radii[depth] * outline)
         ax.add_patch(Polygon(convex_hull(np.concatenate(discs)), color=colour, lw=0, zorder=0))
-    ax.add_patch(Polygon(points[[0, 1, 5, 9, 13, 17]], color=colour, lw=0, zorder=0))
+    ax.add_patch(Polygon(points[list(hand.PALM_JOINTS)], color=colour, lw=0, zorder=0))
 
 
 def convex_hull(points: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 python docs/figures/pose_prior.py ../shared/data --output docs/images/pose_prior.png
 
-The folder holds the sets that docs/pose_prior.md names. DexYCB is shown as a check; nothing is fitted to it.
+The folder holds the sets that docs/how/pose_prior.md names. DexYCB is shown as a check; nothing is fitted to it.
 """
 
 from __future__ import annotations

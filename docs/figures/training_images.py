@@ -18,7 +18,7 @@ from hand_pose_ros.hand_images.rendered.hands import render_hands
 from hand_pose_ros.hand_images.rendered.scene import RenderSettings
 from hand_pose_ros.hand_images.rendered.wardrobe import Wardrobe, hand_surfaces
 from hand_pose_ros.hand_images.shards import view_to_pixels
-from hand_pose_ros.rendering.crop_background import BackgroundStock
+from hand_pose_ros.rendering.background import BackgroundStock
 
 _ROWS, _COLUMNS, _LABELLED = 5, 9, 9
 _FINGER_BGR = ((60, 60, 230), (50, 160, 250), (60, 220, 230), (80, 200, 80), (230, 140, 60))

@@ -16,7 +16,6 @@ from torch.linalg import vector_norm
 from hand_pose_ros import hand
 from hand_pose_ros.common.shapes import check_shape
 
-_PALM: Final = (5, 9, 13, 17)
 _CENTRING_STEPS: Final = 3
 _MIN_EXTENT: Final = 1e-4
 _TINY: Final = 1e-12
@@ -111,7 +110,7 @@ def _box(points: Tensor) -> tuple[Tensor, Tensor]:
 
 def _palm_up(points: Tensor) -> Tensor:
     """Rotation (..., 3, 3) about z that turns wrist -> mean of the MCPs onto the picture's up, which is -y."""
-    up = points[..., _PALM, :].nanmean(-2) - points[..., hand.WRIST, :]
+    up = points[..., hand.KNUCKLES, :].nanmean(-2) - points[..., hand.WRIST, :]
     up = torch.where(up.isfinite().all(-1, keepdim=True), up, torch.zeros_like(up))
     length = vector_norm(up, dim=-1)
     degenerate = length < _MIN_EXTENT

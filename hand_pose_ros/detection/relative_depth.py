@@ -10,8 +10,6 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.common.shapes import check_shape
 
-_PALM_NODES: Final = (1, 5, 9, 13, 17)
-_PALM_LENGTHS: Final = tuple(hand.PROPORTIONS[node - 1][1] for node in _PALM_NODES)
 _SHORTEST: Final = 1e-6
 
 
@@ -30,7 +28,7 @@ def relative_depth(landmarks: Tensor) -> Tensor:
     """
     check_shape("landmarks", landmarks, (hand.NUM_JOINTS, 3))
     from_wrist = landmarks - landmarks[..., hand.WRIST : hand.WRIST + 1, :]
-    lengths = from_wrist[..., _PALM_NODES, :].norm(dim=-1)
-    anchor = (lengths / lengths.new_tensor(_PALM_LENGTHS)).nanmedian(dim=-1).values
+    lengths = from_wrist[..., hand.LEVELS[0], :].norm(dim=-1)
+    anchor = (lengths / lengths.new_tensor(hand.PALM_LENGTHS)).nanmedian(dim=-1).values
     anchor = torch.where(anchor > _SHORTEST, anchor, torch.full_like(anchor, torch.nan))
     return from_wrist[..., 2] / anchor[..., None]

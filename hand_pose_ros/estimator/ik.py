@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.kinematics.inverse import MIN_JOINTS, HandFit, fit_hand
 from hand_pose_ros.pose import Detection, HandPose
 
@@ -18,24 +19,31 @@ _MISFIT = 2.0  # standard deviations on average, from which a fit is started ane
 
 
 @dataclass(frozen=True)
-class IkEstimatorConfig:
-    """How large the hand is and how far to trust the detector.
+class IkEstimatorConfig(Options):
+    """Options of :class:`IkEstimator`.
 
     hand_size_m: length of the bone wrist -> index MCP in metres; the mean of adults if None. It sets the scale,
         and with it the distance: a hand that is 5 % larger than assumed is 5 % farther away than estimated.
-    landmark_noise_m: standard deviation of the detector's 3D landmarks: large, since their depth is a guess.
-    landmark_noise: standard deviation of its 2D landmarks, as a fraction of the hand's extent in the image.
     """
 
+    landmark_noise_m: float = option(
+        0.03,
+        "Standard deviation of the detector's 3D landmarks in metres: large, since it guesses their depth.",
+        minimum=0.0001,
+        maximum=10.0,
+    )
+    landmark_noise: float = option(
+        0.02,
+        "Standard deviation of the detector's 2D landmarks, as a fraction of the hand's extent in the image.",
+        minimum=0.0001,
+        maximum=10.0,
+    )
     hand_size_m: float | None = None
-    landmark_noise_m: float = 0.03
-    landmark_noise: float = 0.02
 
     def __post_init__(self) -> None:
-        for name in ("hand_size_m", "landmark_noise_m", "landmark_noise"):
-            value = getattr(self, name)
-            if value is not None and not (np.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be positive and finite, got {value}")
+        super().__post_init__()
+        if self.hand_size_m is not None and not 0 < self.hand_size_m < np.inf:
+            raise ValueError(f"hand_size_m must be positive and finite, got {self.hand_size_m}")
 
 
 class IkEstimator:

@@ -20,7 +20,7 @@ POPULATION_SPREAD: Final = 0.065
 """Standard deviation of adults' hand size, as a share of the mean."""
 COMMON_SPREAD: Final = 0.035
 """Standard deviation, in anchor lengths, of what the samples do not show because all of them share it: errors of
-the detector that the network takes for the truth. Measured on generated hands (docs/accuracy.md)."""
+the detector that the network takes for the truth. Measured on generated hands (docs/results/accuracy.md)."""
 MISFIT_SPREAD: Final = 0.5
 """Standard deviation of the relative depth, as a multiple of what the misfit of the image points, were it noise of
 their own, would make of it: errors that neighbouring points share count more, real noise counts less."""

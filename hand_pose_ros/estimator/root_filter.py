@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from hand_pose_ros import hand
@@ -42,4 +41,4 @@ class RootFilter:
             return pose
         self._filters[key] = wrist, time_s
         shift = wrist.update(measured, covariance, time_s - last_s) - measured
-        return replace(pose, joints_m=pose.joints_m + shift)
+        return pose.moved(shift)

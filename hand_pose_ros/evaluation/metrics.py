@@ -1,4 +1,4 @@
-"""Metrics of 3D and 2D joints, each with its exact definition.
+"""Metrics of 3D and 2D joints, and of meshes, each with its exact definition.
 
 All take NumPy arrays, predictions first. Joints are (..., J, 3) metres in the camera frame unless stated. A joint
 whose label is NaN does not count; a missing prediction of a labelled joint gives NaN, so that a failure cannot
@@ -13,6 +13,7 @@ from scipy.integrate import trapezoid
 
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
+from hand_pose_ros.pose import HandMesh
 
 
 def joint_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -70,6 +71,18 @@ def mrrpe(
     """Error (...) of the left wrist's position relative to the right wrist (InterHand2.6M)."""
     predicted = predicted_left[..., hand.WRIST, :] - predicted_right[..., hand.WRIST, :]
     return np.linalg.norm(predicted - (left - right)[..., hand.WRIST, :], axis=-1)
+
+
+def mpvpe(predicted: HandMesh, truth: HandMesh) -> float:
+    """Mean distance over the vertices, metres: the absolute MPVPE, since meshes are in the camera frame.
+
+    Raises:
+        ValueError: the meshes are of different templates, so that their vertices do not correspond.
+    """
+    kinds = [(mesh.template, len(mesh.vertices_m)) for mesh in (predicted, truth)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(f"meshes must be of one template, with its vertices, got {kinds}")
+    return float(joint_errors(predicted.vertices_m, truth.vertices_m).mean())
 
 
 def pck_auc(errors: np.ndarray, lowest: float, highest: float, steps: int = 100) -> float:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hand_pose_ros.common.atomic_file import write_text_atomically
-from hand_pose_ros.evaluation.calibration.errors import PROBABILITIES
+from hand_pose_ros.evaluation.reliability import PROBABILITIES
 from hand_pose_ros.evaluation.scores import DECIMALS, THRESHOLDS_MM
 
 COLOURS: Final = ("#1f5fd6", "#d62728", "#2ca02c", "#9467bd", "#8c8c8c", "#b5651d")
@@ -40,7 +40,7 @@ def markers(command: str) -> tuple[str, str]:
     return f"<!-- {command}: begin -->", f"<!-- {command}: end -->"
 
 
-def replace_between_markers(path: Path, text: str, command: str = "hand_evaluate") -> None:
+def replace_between_markers(path: Path, text: str, command: str = "hand_pose evaluate") -> None:
     """Put ``text`` between the :func:`markers` of a document.
 
     Raises:

@@ -11,7 +11,7 @@ import torch
 from hand_pose_ros import hand
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.evaluation import metrics
-from hand_pose_ros.evaluation.accuracy.methods import Prediction
+from hand_pose_ros.evaluation.methods import Prediction
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.inverse import fit_hand
 

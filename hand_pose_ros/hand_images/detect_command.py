@@ -1,4 +1,4 @@
-"""Training images with what a detector really says of them: ``hand_detect_images``.
+"""Training images with what a detector really says of them: ``hand_pose detect-images``.
 
 The errors of a detector come with the picture: where it is smeared, or something is in the way, keypoints are
 worse than elsewhere, all at once and often in the same direction. Noise that is drawn without a look at the
@@ -18,6 +18,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, PhotometricConfig, augment
 from hand_pose_ros.hand_images.augmentation.occluders import OccluderConfig
@@ -32,7 +33,7 @@ from hand_pose_ros.hand_images.shards import (
     shard_folders,
 )
 
-COMMAND: Final = "hand_detect_images"
+COMMAND: Final = "hand_pose detect-images"
 WORSE: Final = AugmentationConfig(
     view=None,
     occluders=OccluderConfig(share=0.5),
@@ -58,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=Path, nargs="+", required=True, help="folders of shards")
     parser.add_argument("--output", type=Path, required=True, help="folder that gets as many smaller shards")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=Seed.TRAINING.value)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     cv2.setNumThreads(1)
@@ -82,7 +83,3 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"{COMMAND}: {error}\n")
         return 2
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

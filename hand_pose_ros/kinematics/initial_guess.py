@@ -12,8 +12,6 @@ from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.rotations import orthogonalise
 
-PALM = (0, 1, 5, 9, 13, 17)
-"""The wrist and the first joint of each finger: nearly rigid."""
 _MIN_PALM_JOINTS = 3
 _ANCHOR_RANGE_M = (0.01, 0.5)
 _TWISTS_TRIED = (0.1, 0.3, 0.5, 0.7, 0.9)  # fractions of the range
@@ -67,7 +65,7 @@ def initial_guess(joints: Tensor, weights: Tensor, rank: int = 0) -> HandState:
     known = (weights > 0).to(weights)
     # With too little of the palm in sight, every known joint has its say.
     palm = torch.zeros_like(known)
-    palm[:, PALM] = known[:, PALM]
+    palm[:, hand.PALM_JOINTS] = known[:, hand.PALM_JOINTS]
     enough = palm.sum(-1, keepdim=True) >= _MIN_PALM_JOINTS
     rotation, scale, translation = rigid_fit(
         template.expand_as(joints), joints, torch.where(enough, palm, known)

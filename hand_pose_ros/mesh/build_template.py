@@ -1,4 +1,4 @@
-"""Builds the template hand from the skeleton: ``python -m hand_pose_ros.mesh.build_template``."""
+"""Builds the template hand from the skeleton: ``hand_pose template``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.mesh.shape import BUILD_POSE_DEG, BUILD_PROPORTIONS, HandShape, build_frames
 from hand_pose_ros.mesh.skinning import skin
 from hand_pose_ros.mesh.surface import mesh_surface
-from hand_pose_ros.mesh.template import TEMPLATE_PATH, HandTemplate
+from hand_pose_ros.mesh.template import SHIPPED_NAME, TEMPLATE_PATH, HandTemplate
 from hand_pose_ros.mesh.weights import MAX_BONES_PER_VERTEX, joint_regressor, skinning_weights
 
 _POSED_EXAMPLES = 400
@@ -48,8 +49,8 @@ def _regressor(vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray) -> 
     """The joint regressor (21, V), fitted to random hands."""
     frames = build_frames()
     template = HandTemplate(
+        SHIPPED_NAME,
         *(torch.from_numpy(np.asarray(a, np.float64)) for a in (vertices, faces, weights)),
-        regressor=torch.empty(0),
         joints=frames.joints,
         rotations=frames.rotations,
     )
@@ -72,22 +73,18 @@ def _examples() -> tuple[torch.Tensor, torch.Tensor]:
             low, high = [*low, _RANGE_DEG[angle.motion][0]], [*high, _RANGE_DEG[angle.motion][1]]
     low, high = (torch.tensor(values, dtype=torch.float64).deg2rad() for values in (low, high))
     build = torch.tensor([BUILD_PROPORTIONS[name] for name in hand.BONE_NAMES], dtype=torch.float64)
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(Seed.ARBITRARY)
     shares = torch.rand(_POSED_EXAMPLES, hand.NUM_ANGLES, generator=generator, dtype=torch.float64)
     lengths = torch.rand(_POSED_EXAMPLES, hand.NUM_BONES, generator=generator, dtype=torch.float64)
     return low + shares * (high - low), build * (0.75 + 0.6 * lengths)
 
 
-def main() -> None:
-    """Write the template file."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: list[str] | None = None) -> None:
+    """Write the template hand, built from the skeleton."""
+    parser = argparse.ArgumentParser(prog="hand_pose template", description=main.__doc__)
     parser.add_argument("--output", type=Path, default=TEMPLATE_PATH)
-    output = parser.parse_args().output
+    output = parser.parse_args(arguments).output
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     arrays = build_template()
     np.savez_compressed(output, **arrays)
     logger.info("%s: %d vertices, %d triangles", output, len(arrays["vertices"]), len(arrays["faces"]))
-
-
-if __name__ == "__main__":
-    main()

@@ -108,7 +108,7 @@ def _load(path: Path) -> RiggedHand:
     corner_uv = uv[faces].astype(np.float32)
     vertices, faces, weights = _weld(vertices, faces, weights)
     _tips_into_flesh(vertices, weights, joints)
-    template = _in_wrist_frame(vertices, faces, weights, joints)
+    template = _in_wrist_frame(path.stem, vertices, faces, weights, joints)
     return _with_stump(template, corner_uv)
 
 
@@ -129,7 +129,7 @@ def _tips_into_flesh(vertices: np.ndarray, weights: np.ndarray, joints: np.ndarr
         start = joints[tip - 1]
         axis = (joints[tip] - start) / np.linalg.norm(joints[tip] - start)
         reach = ((vertices[weights[:, tip] > 0.5] - start) @ axis).max()
-        size = np.linalg.norm(joints[hand.ANCHOR_BONE + 1] - joints[0]) / hand.MEAN_ANCHOR_LENGTH_M
+        size = np.linalg.norm(joints[hand.ANCHOR_JOINT] - joints[0]) / hand.MEAN_ANCHOR_LENGTH_M
         joints[tip] = start + axis * (reach - TIP_OVERHANG_MM * 1e-3 * size)
 
 
@@ -141,7 +141,7 @@ def _with_stump(template: HandTemplate, corner_uv: np.ndarray) -> RiggedHand:
     edges = _wrist_rim(faces, template.vertices.numpy())
     rim, edges = np.unique(edges, return_inverse=True)
     edges = edges.reshape(-1, 2)
-    size = float(template.joints[hand.ANCHOR_BONE + 1].norm()) / hand.MEAN_ANCHOR_LENGTH_M
+    size = float(template.joints[hand.ANCHOR_JOINT].norm()) / hand.MEAN_ANCHOR_LENGTH_M
     start = template.vertices.numpy()[rim]
     end = start.copy()
     end[:, 0] = -STUMP_LENGTH_MM * 1e-3 * size
@@ -165,7 +165,6 @@ def _with_stump(template: HandTemplate, corner_uv: np.ndarray) -> RiggedHand:
         vertices=torch.cat((template.vertices, torch.from_numpy(rings))),
         faces=torch.from_numpy(np.concatenate((faces, added))),
         weights=torch.cat((template.weights, wrist)),
-        regressor=torch.zeros(hand.NUM_JOINTS, count + len(rings)),
     )
     return RiggedHand(extended, np.concatenate((corner_uv, rim_uv[added])))
 
@@ -228,7 +227,7 @@ def _our_place(name: str) -> tuple[int | None, int]:
 
 
 def _in_wrist_frame(
-    vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray, joints: np.ndarray
+    name: str, vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray, joints: np.ndarray
 ) -> HandTemplate:
     """The template, with frames that follow our skeleton's conventions and lie exactly along the rig's bones."""
     fit = fit_hand(torch.from_numpy(joints), side="right")
@@ -244,10 +243,10 @@ def _in_wrist_frame(
     turned = wrist.transpose(-1, -2)
     origin = torch.from_numpy(joints[0])
     return HandTemplate(
+        name=name,
         vertices=((torch.from_numpy(vertices.astype(np.float64)) - origin) @ wrist).float(),
         faces=torch.from_numpy(faces.astype(np.int64)),
         weights=torch.from_numpy(weights).float(),
-        regressor=torch.zeros(hand.NUM_JOINTS, len(vertices)),
         joints=((torch.from_numpy(joints) - origin) @ wrist).float(),
         rotations=(turned @ rotations).float(),
     )

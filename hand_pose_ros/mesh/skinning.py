@@ -1,4 +1,4 @@
-"""Linear blend skinning: the template's surface on a posed skeleton, and its normals.
+"""Linear blend skinning: a template's surface on a posed skeleton, its normals, and the mesh of an estimated hand.
 
 Every bone carries its vertices with the rotation of the FK layer, stretched along the bone by the ratio of its
 length to the template's; thickness follows the size of the hand. Mesh and joints come from the same
@@ -7,8 +7,6 @@ frames, so they always agree.
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 from torch import Tensor
 
@@ -16,10 +14,8 @@ from hand_pose_ros import hand
 from hand_pose_ros.common.shapes import check_shape, check_shapes
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.mirror import mirror_columns, side_sign
-from hand_pose_ros.mesh.template import HandTemplate, load_template
-
-_STARTS = [max(parent, 0) for parent in hand.PARENTS]
-_ANCHOR_NODE = hand.BONES[hand.ANCHOR_BONE][1]
+from hand_pose_ros.mesh.template import BONE_STARTS, HandTemplate, load_template
+from hand_pose_ros.pose import HandMesh, HandPose
 
 
 def pose_mesh(
@@ -29,10 +25,11 @@ def pose_mesh(
     root_position: Tensor | None = None,
     anchor_length: float | Tensor = hand.MEAN_ANCHOR_LENGTH_M,
     side: str | Tensor = "right",
+    template: HandTemplate | None = None,
 ) -> Tensor:
     """Vertices (..., V, 3) of a hand, by :func:`forward_kinematics` (same arguments) and :func:`skin`."""
     frames = forward_kinematics(angles, proportions, root_rotation, root_position, anchor_length, side)
-    return skin(frames, side)
+    return skin(frames, side, template)
 
 
 def skin(
@@ -46,7 +43,7 @@ def skin(
     Args:
         frames: joints (..., 21, 3) and rotations (..., 21, 3, 3), as :func:`forward_kinematics` returns them.
         side: 'left', 'right', or a tensor (...) of +1 (right) and -1 (left): the side the frames are of.
-        template: the hand to pose; the shipped one if None.
+        template: the hand to pose, of the joints' dtype and device; the shipped one if None.
         thickness: (..., 21) by which factor each bone's flesh is thicker than the template's; 1 if None.
 
     Raises:
@@ -59,15 +56,13 @@ def skin(
         ("side", side, ()),
         ("thickness", thickness, (hand.NUM_JOINTS,)),
     )
-    if template is None:
-        basis, to_bone, inverse_lengths = _shipped_basis(joints.dtype, joints.device)
-    else:
-        basis, to_bone, inverse_lengths = _skinning_basis(template)
+    template = template or load_template(joints.dtype, joints.device)
+    basis, to_bone, inverse_lengths = template.skinning_basis
     sign = side_sign(side, like=joints)
 
-    starts = joints[..., _STARTS, :]
+    starts = joints[..., BONE_STARTS, :]
     ratio = (joints - starts).norm(dim=-1) * inverse_lengths
-    size = ratio[..., _ANCHOR_NODE, None].expand_as(ratio)
+    size = ratio[..., hand.ANCHOR_JOINT, None].expand_as(ratio)
     along = torch.cat((size[..., :1], ratio[..., 1:]), dim=-1)  # the wrist and its stump only scale
     across = size if thickness is None else size * thickness
     stretch = torch.stack((along, across, across), dim=-1)
@@ -78,40 +73,46 @@ def skin(
     return basis @ transforms.flatten(-3, -2)
 
 
-@cache
-def _shipped_basis(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    return _skinning_basis(load_template(dtype, device))
+def hand_mesh(pose: HandPose, template: HandTemplate | None = None) -> HandMesh:
+    """The mesh of a valid hand: its own if it carries one, else ``template`` (the shipped one if None), skinned.
 
-
-def _skinning_basis(template: HandTemplate) -> tuple[Tensor, Tensor, Tensor]:
-    """The constants of :func:`skin`.
-
-    Basis (V, 84): each vertex's homogeneous template position times its weight of each bone.
-    to_bone (21, 4, 3): T_bone_template of every bone, transposed, for row vectors.
-    inverse_lengths (21,): 1 / length of each template bone; the wrist's entry is 0.
+    Raises:
+        ValueError: the hand is not valid.
     """
-    with torch.inference_mode(False):
-        homogeneous = torch.cat((template.vertices, torch.ones_like(template.vertices[:, :1])), dim=-1)
-        basis = (template.weights[:, :, None] * homogeneous[:, None, :]).flatten(1)
-        starts = template.joints[_STARTS]
-        offset = -(starts[:, None, :] @ template.rotations)
-        lengths = (template.joints - starts).norm(dim=-1)
-        inverse_lengths = torch.where(lengths > 0, 1 / lengths.clamp(min=1e-9), torch.zeros_like(lengths))
-        to_bone = torch.cat((template.rotations, offset), dim=-2)
-    return basis, to_bone, inverse_lengths
+    if pose.mesh is not None:
+        return pose.mesh
+    if not pose.valid:
+        raise ValueError(f"a hand that is not known has no mesh: {pose.reason}")
+    template = template or load_template()
+    joints, rotations = (
+        torch.from_numpy(part).to(template.vertices) for part in (pose.joints_m, pose.rotations)
+    )
+    vertices = skin(HandFrames(joints, rotations), pose.side, template)
+    return HandMesh(vertices.cpu().numpy(), mesh_faces(pose.side, template).cpu().numpy(), template.name)
 
 
-def mesh_faces(side: str = "right", device: torch.device | str = "cpu") -> Tensor:
+def build_pose_vertices(template: HandTemplate) -> Tensor:
+    """Vertices (V, 3) in the shipped template's build pose: wrist frame, metres, mean size."""
+    shipped = load_template(template.vertices.dtype, template.vertices.device)
+    if template is shipped:
+        return shipped.vertices
+    return skin(HandFrames(shipped.joints, shipped.rotations), "right", template)
+
+
+def mesh_faces(side: str = "right", template: HandTemplate | None = None) -> Tensor:
     """Triangles (F, 3) that are counter-clockwise seen from outside: a left hand's are the right's flipped."""
-    faces = load_template(device=device).faces
+    faces = (template or load_template()).faces
     return faces if hand.check_side(side) == "right" else faces.flip(-1)
 
 
-def vertex_normals(vertices: Tensor, side: str | Tensor = "right") -> Tensor:
+def vertex_normals(
+    vertices: Tensor, side: str | Tensor = "right", template: HandTemplate | None = None
+) -> Tensor:
     """Outward unit normals (..., V, 3) of posed vertices (..., V, 3): area-weighted over the triangles around."""
-    template_faces, incident = _incidence(vertices.device)
+    template = template or load_template(device=vertices.device)
+    incident = template.incident_faces
     check_shapes(("vertices", vertices, (len(incident), 3)), ("side", side, ()))
-    corners = vertices[..., template_faces, :]
+    corners = vertices[..., template.faces, :]
     origin, first, second = corners.unbind(-2)
     face_normals = torch.linalg.cross(first - origin, second - origin)
     padded = torch.cat((face_normals, torch.zeros_like(face_normals[..., :1, :])), dim=-2)
@@ -119,23 +120,14 @@ def vertex_normals(vertices: Tensor, side: str | Tensor = "right") -> Tensor:
     return normals / normals.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(vertices.dtype).tiny)
 
 
-@cache
-def _incidence(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Triangles (F, 3), and for each vertex the triangles around it (V, most), padded with F."""
-    template = load_template(device=device)
-    with torch.inference_mode(False):
-        num_vertices, num_faces = len(template.vertices), len(template.faces)
-        corner_vertex = template.faces.flatten()
-        order = corner_vertex.argsort(stable=True)
-        counts = corner_vertex.bincount(minlength=num_vertices)
-        rank = torch.arange(len(order), device=device) - (counts.cumsum(0) - counts)[corner_vertex[order]]
-        incident = torch.full((num_vertices, int(counts.max())), num_faces, device=device)
-        incident[corner_vertex[order], rank] = order // 3
-    return template.faces, incident
+def regress_joints(vertices: Tensor, template: HandTemplate | None = None) -> Tensor:
+    """The 21 joints (..., 21, 3) read off posed vertices (..., V, 3).
 
-
-def regress_joints(vertices: Tensor) -> Tensor:
-    """The 21 joints (..., 21, 3) read off posed vertices (..., V, 3)."""
-    regressor = load_template(vertices.dtype, vertices.device).regressor
-    check_shape("vertices", vertices, (regressor.shape[-1], 3))
-    return regressor @ vertices
+    Raises:
+        ValueError: a wrong shape, or a template without a regressor.
+    """
+    template = template or load_template(vertices.dtype, vertices.device)
+    if template.regressor is None:
+        raise ValueError(f"the template {template.name!r} has no joint regressor")
+    check_shape("vertices", vertices, (template.regressor.shape[-1], 3))
+    return template.regressor @ vertices

@@ -1,11 +1,10 @@
-"""From an implicit surface to an even triangle mesh: marching cubes, then relaxation on the surface."""
+"""Triangle meshes: from an implicit surface, by marching cubes and relaxation; which vertices are neighbours."""
 
 from __future__ import annotations
 
 import numpy as np
-from skimage.measure import marching_cubes
+import scipy.sparse
 
-from hand_pose_ros.mesh.adjacency import neighbour_mean
 from hand_pose_ros.mesh.shape import STUMP_LENGTH_MM, HandShape
 
 _SPACING_MM = 4.3  # chosen for about 2,500 vertices
@@ -15,6 +14,8 @@ _RELAXATIONS = 25
 
 def mesh_surface(shape: HandShape) -> tuple[np.ndarray, np.ndarray]:
     """Vertices (V, 3) in millimetres and outward triangles (F, 3) of the shape's zero level."""
+    from skimage.measure import marching_cubes  # only building the template needs it
+
     low, high = shape.bounds_mm
     forearm = np.arange(-STUMP_LENGTH_MM - 2 * _STUMP_SPACING_MM, -8.0, _STUMP_SPACING_MM)
     axes = [np.arange(low[k], high[k], _SPACING_MM) for k in range(3)]
@@ -79,3 +80,19 @@ def _collapse_short_edges(
     kept = np.array([ordered[number] for number, face in enumerate(triangles) if face])
     used, faces = np.unique(kept, return_inverse=True)
     return vertices[used], faces.reshape(-1, 3)
+
+
+def adjacency(num_vertices: int, faces: np.ndarray) -> scipy.sparse.csr_matrix:
+    """Symmetric 0/1 matrix (V, V) of vertices joined by an edge."""
+    rows = np.concatenate((faces, faces[:, [1, 2, 0]]), axis=1).ravel()
+    columns = np.concatenate((faces[:, [1, 2, 0]], faces), axis=1).ravel()
+    ones = np.ones(len(rows))
+    matrix = scipy.sparse.csr_matrix((ones, (rows, columns)), shape=(num_vertices, num_vertices))
+    matrix.data[:] = 1.0
+    return matrix
+
+
+def neighbour_mean(num_vertices: int, faces: np.ndarray) -> scipy.sparse.csr_matrix:
+    """Matrix (V, V) that averages each vertex's neighbours."""
+    matrix = adjacency(num_vertices, faces)
+    return scipy.sparse.diags(1.0 / np.asarray(matrix.sum(axis=1)).ravel()) @ matrix

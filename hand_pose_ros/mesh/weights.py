@@ -8,8 +8,8 @@ import scipy.sparse.linalg
 
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.forward import HandFrames
-from hand_pose_ros.mesh.adjacency import neighbour_mean
 from hand_pose_ros.mesh.shape import FINGER_RADII_MM, STUMP_LENGTH_MM
+from hand_pose_ros.mesh.surface import neighbour_mean
 
 MAX_BONES_PER_VERTEX = 4
 _STIFFNESS = 3.0  # a transition between two bones is as long as the flesh is thick / sqrt(this)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.gestures import gesture_angles
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
@@ -64,7 +65,7 @@ class ClipFrame:
 def render_clip(
     camera: CameraModel = CLIP_CAMERA,
     side: str = "right",
-    seed: int = 0,
+    seed: int = Seed.ARBITRARY,
     frame_rate_hz: float = FRAME_RATE_HZ,
     duration_s: float = CLIP_DURATION_S,
 ) -> Iterator[ClipFrame]:
@@ -82,7 +83,7 @@ def render_clip(
 
 def clip_joints(
     side: str = "right",
-    seed: int = 0,
+    seed: int = Seed.ARBITRARY,
     frame_rate_hz: float = FRAME_RATE_HZ,
     duration_s: float = CLIP_DURATION_S,
 ) -> Tensor:

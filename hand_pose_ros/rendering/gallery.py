@@ -1,4 +1,4 @@
-"""The gallery, poses by views with joints: ``python -m hand_pose_ros.rendering.gallery --output FILE``."""
+"""The gallery, poses by views with joints: ``hand_pose gallery --output FILE``."""
 
 from __future__ import annotations
 
@@ -69,16 +69,12 @@ def gallery() -> np.ndarray:
     return np.vstack(rows)
 
 
-def main() -> None:
-    """Write the gallery."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: list[str] | None = None) -> None:
+    """Draw poses by views, with the joints."""
+    parser = argparse.ArgumentParser(prog="hand_pose gallery", description=main.__doc__)
     parser.add_argument("--output", type=Path, default=Path("gallery.png"))
-    output = parser.parse_args().output
+    output = parser.parse_args(arguments).output
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if not cv2.imwrite(str(output), gallery(), [cv2.IMWRITE_PNG_COMPRESSION, 9]):
         raise OSError(f"could not write {output}")
     logger.info("wrote %s", output)
-
-
-if __name__ == "__main__":
-    main()

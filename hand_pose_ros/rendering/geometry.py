@@ -12,7 +12,7 @@ import torch
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.forward import HandFrames
 from hand_pose_ros.mesh.skinning import skin, vertex_normals
-from hand_pose_ros.mesh.template import load_template
+from hand_pose_ros.mesh.template import HandTemplate, load_template
 from hand_pose_ros.rendering.forearm import Forearm, from_wrist
 from hand_pose_ros.rendering.lighting import Lighting, shade, vertex_visibility
 from hand_pose_ros.rendering.rays import RayScene
@@ -20,17 +20,20 @@ from hand_pose_ros.rendering.skin import SKIN_TONES, Skin, linear_from_srgb, ski
 from hand_pose_ros.rendering.surface import render_surface
 
 _CLOTH = -1  # bone number of triangles that are not skin
-_ANCHOR_NODE = hand.BONES[hand.ANCHOR_BONE][1]
 
 
 @dataclass(frozen=True)
 class HandInView:
-    """A hand to draw: the posed skeleton in the camera's optical frame (metres), its side and its looks."""
+    """A hand to draw: the posed skeleton in the camera's optical frame (metres), its side and its looks.
+
+    template: float32, on the CPU. Its stump is drawn out to the forearm; without one the arm ends at the wrist.
+    """
 
     frames: HandFrames
     side: str = "right"
     skin: Skin = SKIN_TONES[1]
     forearm: Forearm = field(default_factory=Forearm)
+    template: HandTemplate = field(default_factory=load_template)
 
     def __post_init__(self) -> None:
         hand.check_side(self.side)
@@ -44,7 +47,7 @@ class HandInView:
     @property
     def size(self) -> float:
         """Size relative to the template hand."""
-        anchor = self.frames.joints[_ANCHOR_NODE] - self.frames.joints[hand.WRIST]
+        anchor = self.frames.joints[hand.ANCHOR_JOINT] - self.frames.joints[hand.WRIST]
         return float(anchor.norm()) / hand.MEAN_ANCHOR_LENGTH_M
 
 
@@ -118,10 +121,10 @@ class Geometry:
 
 def _parts(one: HandInView, owner: int) -> list[_Part]:
     """What is drawn of one hand."""
-    surface = render_surface()
+    surface = render_surface(one.template)
     frames = HandFrames(*(part.detach().to("cpu", torch.float32) for part in one.frames))
-    vertices = skin(frames, one.side).numpy()
-    rest = load_template().vertices.numpy().copy()
+    vertices = skin(frames, one.side, one.template).numpy()
+    rest = surface.rest.copy()
     drawn_out, behind = one.forearm.draw_out(rest)
     vertices[behind] = _from_wrist(one, drawn_out)
     rest[behind] = drawn_out
@@ -129,7 +132,7 @@ def _parts(one: HandInView, owner: int) -> list[_Part]:
     parts = [
         _Part(
             vertices=vertices,
-            normals=vertex_normals(torch.from_numpy(vertices), one.side).numpy(),
+            normals=vertex_normals(torch.from_numpy(vertices), one.side, one.template).numpy(),
             smoothing=surface.smoothing,
             refine=surface.subdivision,
             faces=surface.faces[:, ::winding],

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.mesh.flesh import JOINT_DEPTHS_M, SLANT
+from hand_pose_ros.mesh.template import JOINT_DEPTHS_M, SLANT
 from hand_pose_ros.rendering.geometry import Geometry, HandInView
 from hand_pose_ros.rendering.lighting import Lighting
 from hand_pose_ros.rendering.rays import Hits

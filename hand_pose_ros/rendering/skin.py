@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.mesh.shape import FINGER_RADII_MM
-from hand_pose_ros.mesh.template import load_template
+from hand_pose_ros.mesh.template import BONE_STARTS, load_template
 
 _DISTAL = np.array([node % 4 == 0 and node > 0 for node in range(hand.NUM_JOINTS)])
 _PHALANX = np.array([node > 0 and (node - 1) % 4 > 0 for node in range(hand.NUM_JOINTS)])
@@ -172,7 +173,7 @@ def _noise(positions: np.ndarray) -> np.ndarray:
 @cache
 def _noise_waves() -> tuple[np.ndarray, np.ndarray]:
     """Wave vectors and phases (4, fields * waves) of the noise; a fixed draw, part of what the skin looks like."""
-    generator = np.random.default_rng(20)
+    generator = np.random.default_rng(Seed.SKIN)
     waves = []
     for count, wavelength_m in ((4 * _SLOW_WAVES, 0.022), (3 * _QUICK_WAVES, 0.0035)):
         direction = generator.normal(size=(3, count))
@@ -187,7 +188,7 @@ def _bone_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Per bone: start (21, 3), rotation (21, 3, 3), length (21,) and half the breadth of its far end (21,)."""
     template = load_template()
     joints, rotations = template.joints.numpy(), template.rotations.numpy()
-    starts = joints[[max(parent, 0) for parent in hand.PARENTS]]
+    starts = joints[list(BONE_STARTS)]
     lengths = np.linalg.norm(joints - starts, axis=1).clip(min=1e-3)
     radii = np.full(hand.NUM_JOINTS, 0.012)
     for index, finger in enumerate(hand.FINGERS):

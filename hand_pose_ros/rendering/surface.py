@@ -1,27 +1,29 @@
-"""The surface that is drawn: the template subdivided once, with what its shading needs in the build pose."""
+"""The surface that is drawn: a template subdivided once, with what its shading needs in the build pose."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 import scipy.sparse
 
-from hand_pose_ros.mesh.adjacency import adjacency, neighbour_mean
-from hand_pose_ros.mesh.skinning import vertex_normals
-from hand_pose_ros.mesh.template import load_template
+from hand_pose_ros.mesh.skinning import build_pose_vertices, vertex_normals
+from hand_pose_ros.mesh.surface import adjacency, neighbour_mean
+from hand_pose_ros.mesh.template import HandTemplate
 
 
 @dataclass(frozen=True)
 class RenderSurface:
-    """One subdivided hand (right, build pose, wrist frame, metres).
+    """One subdivided hand (right, the shipped template's build pose, wrist frame, metres).
 
+    rest: (V, 3), before the subdivision.
     subdivision: (V', V) sparse; posed template vertices -> drawn vertices (Loop's rule).
     smoothing: (V, V) sparse; one step of diffusion over the template's vertices.
     faces: (F', 3), outward. normals: (V', 3). face_bones: (F',) bone that moves each triangle.
     """
 
+    rest: np.ndarray
     subdivision: scipy.sparse.csr_matrix
     smoothing: scipy.sparse.csr_matrix
     faces: np.ndarray
@@ -29,19 +31,20 @@ class RenderSurface:
     face_bones: np.ndarray
 
 
-@cache
-def render_surface() -> RenderSurface:
-    """The subdivided template, computed once."""
-    template = load_template()
+@lru_cache(maxsize=4)
+def render_surface(template: HandTemplate) -> RenderSurface:
+    """The subdivided template (float32, on the CPU), computed once."""
+    rest = build_pose_vertices(template)
     faces = template.faces.numpy()
     subdivision, fine_faces = _loop_subdivision(len(template.vertices), faces)
     bones = (subdivision @ template.weights.numpy())[fine_faces].sum(axis=1).argmax(axis=1)
     half = 0.5 * scipy.sparse.identity(len(template.vertices))
     return RenderSurface(
+        rest=rest.numpy(),
         subdivision=subdivision,
         smoothing=(half + 0.5 * neighbour_mean(len(template.vertices), faces)).tocsr().astype(np.float32),
         faces=fine_faces.astype(np.int32),
-        normals=subdivision @ vertex_normals(template.vertices).numpy(),
+        normals=subdivision @ vertex_normals(rest, "right", template).numpy(),
         face_bones=bones,
     )
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.shapes import check_shape
-from hand_pose_ros.mesh.flesh import JOINT_DEPTHS_M, SLANT
 from hand_pose_ros.mesh.shape import FINGER_RADII_MM
+from hand_pose_ros.mesh.template import JOINT_DEPTHS_M, SLANT
 
 _MM: Final = 1e-3 / hand.MEAN_ANCHOR_LENGTH_M  # in anchor lengths
 _FLESH_MM: Final = tuple(1e3 * SLANT * depth for depth in JOINT_DEPTHS_M)

@@ -23,7 +23,7 @@ from hand_pose_ros.tracking.search_schedule import SearchSchedule
 
 _LEAST_IN_IMAGE = 0.35  # share of the landmarks that the image must hold
 _LARGEST_GROWTH = 2.0  # of a hand from where it was expected, either way
-_PALM_JOINTS = (0, 5, 9, 13, 17)
+_PALM_JOINTS = (hand.WRIST, *hand.KNUCKLES)
 _SAME_PALM = 0.5  # of the palm's box, from the middle of a hand that is seen already
 
 

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.pose import Detection
 from hand_pose_ros.tracking.identities import HandIdentities, IdentityConfig
 from hand_pose_ros.tracking.observation import Observation
+
+
+@dataclass(frozen=True)
+class TrackerConfig(Options):
+    """Which hands are found and followed, and how."""
+
+    method: str = option(
+        "auto",
+        "`landmarks` looks for each hand where it is expected, with the landmark network, and searches the "
+        "image only for new hands (needs ai-edge-litert); `detector` runs the detector on every image; "
+        "`auto` is `landmarks` for the detector mediapipe, else `detector`.",
+        choices=("auto", "landmarks", "detector"),
+    )
+    max_hands: int = option(2, "Maximum number of hands. Fewer are faster.", minimum=1, maximum=10)
+    min_detection_confidence: float = option(
+        0.5,
+        "Minimum detection score. A higher one gives fewer false hands and more missed ones.",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    min_tracking_confidence: float = option(
+        0.5, "Search for a tracked hand again if its score falls below this.", minimum=0.0, maximum=1.0
+    )
 
 
 @runtime_checkable

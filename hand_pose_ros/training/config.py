@@ -1,4 +1,4 @@
-"""The configuration of a training run; docs/training.md shows a file of it."""
+"""The configuration of a training run; docs/how/training.md shows a file of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.common.device import DEVICES
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.training.config_files import differences, read_yaml, with_overrides
 from hand_pose_ros.training.precision import PRECISIONS
 
@@ -78,7 +79,7 @@ class TrainingConfig:
     options: Mapping = field(default_factory=dict)
     steps: int | None = None
     minutes: float | None = None
-    seed: int = 0
+    seed: int = Seed.TRAINING.value
     device: str = "auto"
     precision: str = "auto"
     threads: int | None = None

@@ -1,4 +1,4 @@
-"""The ``hand_train`` command: train a network as a YAML file says (docs/training.md)."""
+"""The ``hand_pose train`` command: train a network as a YAML file says (docs/how/training.md)."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def stop_signals() -> Iterator[list[int]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns 0 at the end of the budget, 1 after a NaN, 2 for bad input, 128 + n on signal n."""
-    parser = argparse.ArgumentParser(prog="hand_train", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose train", description=__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, help="YAML file; that of the run itself if it is resumed")
     parser.add_argument("--output", type=Path, help="folder of the run; runs/<name of the file> if not given")
     parser.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
@@ -97,21 +97,19 @@ def main(arguments: list[str] | None = None) -> int:
         config = read_config(options.config or output / CONFIG, options.overrides)
         trainer = prepare(config, output, options.resume)
     except ValueError as error:
-        parser.exit(2, f"hand_train: {error}\n")
+        parser.exit(2, f"hand_pose train: {error}\n")
     _log.info("%s on %s, from step %d, in %s", config.task, trainer.device, trainer.step, output)
     try:
         with stop_signals() as signals:
             finished = trainer.run(lambda: bool(signals))
     except NonFiniteError as error:
-        parser.exit(1, f"hand_train: {error}\n")
-    command = ["hand_train", *(sys.argv[1:] if arguments is None else arguments)]
+        parser.exit(1, f"hand_pose train: {error}\n")
+    command = ["hand_pose", "train", *(sys.argv[1:] if arguments is None else arguments)]
     write_text_atomically(output / SUMMARY, json.dumps(summary(trainer, command, finished), indent=1) + "\n")
     if not finished:
-        _log.info("stopped after step %d; go on with: hand_train --resume --output %s", trainer.step, output)
+        _log.info(
+            "stopped after step %d; go on with: hand_pose train --resume --output %s", trainer.step, output
+        )
         return 128 + signals[0]
     _log.info("finished after step %d: %s", trainer.step, output)
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

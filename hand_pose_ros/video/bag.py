@@ -13,7 +13,7 @@ from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
-from hand_pose_ros.camera.camera_info import camera_from_message
+from hand_pose_ros.camera.calibration import camera_from_message
 from hand_pose_ros.camera.model import CameraModel, UncalibratedCameraError
 from hand_pose_ros.video.sources import DEFAULT_RATE_HZ, SourceError, VideoFrame
 

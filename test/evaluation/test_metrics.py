@@ -1,13 +1,18 @@
 """The metrics, on cases whose value is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from helpers.hand_poses import random_pose
+from helpers.meshes import tetrahedron
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from hand_pose_ros.evaluation import metrics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
+from hand_pose_ros.mesh.skinning import hand_mesh
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.normal(0, 0.05, (4, 21, 3)) + [0, 0, 0.5]
@@ -82,6 +87,22 @@ def test_root_errors():
         metrics.root_error(predicted, TRUTH), 0.1 * np.linalg.norm(TRUTH[:, 0], axis=-1)
     )
     np.testing.assert_allclose(metrics.mrrpe(TRUTH + [0, 0, 0.02], TRUTH, TRUTH, TRUTH), 0.02)
+
+
+def test_mesh_error_is_the_mean_over_corresponding_vertices():
+    truth = tetrahedron(np.array((0.0, 0.0, 0.5)))
+    shift = np.zeros((4, 3))
+    shift[0] = (0.003, 0.004, 0)
+    predicted = replace(truth, vertices_m=truth.vertices_m + shift)
+    assert metrics.mpvpe(predicted, truth) == pytest.approx(0.005 / 4)
+    assert metrics.mpvpe(truth, truth) == 0
+    shorter = replace(truth, vertices_m=truth.vertices_m[:3], faces=truth.faces[:1])
+    for other in (replace(truth, template="other"), shorter, hand_mesh(random_pose())):
+        with pytest.raises(ValueError, match="one template"):
+            metrics.mpvpe(predicted, other)
+    pose = random_pose("left")
+    moved = pose.moved(np.array((0.0, 0.0, 0.01), np.float32))
+    assert metrics.mpvpe(hand_mesh(moved), hand_mesh(pose)) == pytest.approx(0.01, abs=1e-6)
 
 
 def test_area_under_the_curve_of_correct_keypoints():

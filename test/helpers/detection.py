@@ -11,8 +11,8 @@ from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.pose import Detection
 from hand_pose_ros.rendering.background import room_background
-from hand_pose_ros.rendering.random_hand import random_hand
 from hand_pose_ros.rendering.renderer import Rendering, render
+from hand_pose_ros.rendering.views import random_hand
 
 CAMERA = CameraModel.from_fov(640, 480, float(np.deg2rad(60)))
 

@@ -99,9 +99,9 @@ class FakeEstimator:
 
 def create(parameters: HandEstimatorParameters) -> HandPipeline:
     """The fake pipeline; a model file named 'absent' cannot be loaded."""
-    if parameters.detector_model == "absent":
+    if parameters.pipeline.detector.model_file == "absent":
         raise OSError("there is no file 'absent'")
-    return HandPipeline(FakeDetector(), FakeEstimator(), mirrored=parameters.mirrored)
+    return HandPipeline(FakeDetector(), FakeEstimator(), mirrored=parameters.pipeline.mirrored)
 
 
 if __name__ == "__main__":

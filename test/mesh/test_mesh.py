@@ -1,9 +1,13 @@
-"""The shipped template and its skinning: watertight, agrees with the joints, mirrors, and follows proportions."""
+"""Templates and their skinning: watertight, agree with the joints, mirror, follow proportions; a hand's mesh."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import trimesh
+from helpers.hand_poses import invalid_pose, random_pose
+from helpers.meshes import reversed_template, tetrahedron, tetrahedron_template
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,9 +15,17 @@ from hand_pose_ros import hand
 from hand_pose_ros.gestures import GESTURES_DEG, gesture_angles
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
-from hand_pose_ros.mesh import skinning
+from hand_pose_ros.mesh import template as templates
 from hand_pose_ros.mesh.shape import build_frames
-from hand_pose_ros.mesh.skinning import mesh_faces, pose_mesh, regress_joints, skin, vertex_normals
+from hand_pose_ros.mesh.skinning import (
+    build_pose_vertices,
+    hand_mesh,
+    mesh_faces,
+    pose_mesh,
+    regress_joints,
+    skin,
+    vertex_normals,
+)
 from hand_pose_ros.mesh.template import TEMPLATE_PATH, load_template
 from hand_pose_ros.rotations import rotation_from_vector
 
@@ -193,8 +205,7 @@ def test_skin_gradient():
 
 
 def test_constants_first_made_in_inference_mode_still_train():
-    for cached in (load_template, skinning._shipped_basis, skinning._incidence):
-        cached.cache_clear()
+    templates._shipped.cache_clear()
     angles, proportions = angle_bounds().neutral.clone(), proportion_bounds().neutral
     with torch.inference_mode():
         vertex_normals(pose_mesh(angles, proportions))
@@ -203,6 +214,60 @@ def test_constants_first_made_in_inference_mode_still_train():
     (vertex_normals(vertices)[:, 0].sum() + regress_joints(vertices).sum()).backward()
     assert angles.grad.isfinite().all()
     assert angles.grad.abs().max() > 0
+
+
+def test_a_template_is_read_once_and_keeps_its_constants():
+    template = load_template()
+    assert template is load_template(torch.float32) is load_template(device=torch.device("cpu"))
+    assert template.skinning_basis is template.skinning_basis
+    assert template.incident_faces is template.incident_faces
+    assert template != replace(template)  # arrays have no truth value: a template is equal to itself only
+
+
+@pytest.mark.parametrize("side", hand.SIDES)
+def test_another_template_is_posed_with_its_own_faces_and_normals(side):
+    template = tetrahedron_template(DOUBLE)
+    angles, proportions, rotation, position = (value[0] for value in random_hands(1, seed=7))
+    vertices = pose_mesh(angles, proportions, rotation, position, 2 * ANCHOR_M, side, template)
+    frames = forward_kinematics(angles, proportions, rotation, position, 2 * ANCHOR_M, side)
+    mirrored = template.vertices * vertices.new_tensor((1.0, 1.0 if side == "right" else -1.0, 1.0))
+    torch.testing.assert_close(vertices, 2 * mirrored @ frames.rotations[0].T + frames.joints[0])
+    faces = mesh_faces(side, template)
+    solid = trimesh.Trimesh(vertices.numpy(), faces.numpy(), process=False)
+    assert solid.volume == pytest.approx(8 * 0.04**3 / 6)  # positive: the faces look outwards
+    outwards = vertices - vertices.mean(dim=0)
+    assert ((vertex_normals(vertices, side, template) * outwards).sum(dim=-1) > 0).all()
+    with pytest.raises(ValueError, match="'tetrahedron' has no joint regressor"):
+        regress_joints(vertices, template)
+    torch.testing.assert_close(build_pose_vertices(template), template.vertices)
+
+
+def test_a_template_in_another_order_gives_the_same_hand_in_that_order():
+    other = reversed_template(DOUBLE)
+    angles, proportions, *_ = (value[0] for value in random_hands(1, seed=8))
+    mesh, same = pose_mesh(angles, proportions), pose_mesh(angles, proportions, template=other)
+    torch.testing.assert_close(same, mesh.flip(0))
+    torch.testing.assert_close(regress_joints(same, other), regress_joints(mesh))
+    torch.testing.assert_close(vertex_normals(same, template=other), vertex_normals(mesh).flip(0))
+
+
+@pytest.mark.parametrize("side", hand.SIDES)
+def test_a_hands_mesh_is_its_own_or_a_templates(side):
+    pose = random_pose(side, seed=1)
+    mesh = hand_mesh(pose)
+    frames = HandFrames(*map(torch.from_numpy, (pose.joints_m, pose.rotations)))
+    np.testing.assert_array_equal(mesh.vertices_m, skin(frames, side).numpy())
+    assert mesh.template == load_template().name
+    assert trimesh.Trimesh(mesh.vertices_m, mesh.faces, process=False).volume > 200e-6
+
+    foreign = hand_mesh(pose, tetrahedron_template())
+    assert foreign.template == "tetrahedron"
+    assert trimesh.Trimesh(foreign.vertices_m, foreign.faces, process=False).volume > 0
+    own = tetrahedron(pose.joints_m[hand.WRIST])
+    for template in (None, tetrahedron_template()):
+        assert hand_mesh(replace(pose, mesh=own), template) is own
+    with pytest.raises(ValueError, match="no mesh: its palm is seen edge-on"):
+        hand_mesh(invalid_pose(side))
 
 
 def test_empty_batch_and_wrong_input():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from helpers.meshes import reversed_template
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
@@ -11,6 +12,7 @@ from hand_pose_ros.gestures import gesture_angles
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.limits import proportion_bounds
 from hand_pose_ros.mesh.skinning import mesh_faces, skin
+from hand_pose_ros.mesh.template import load_template
 from hand_pose_ros.rendering.background import room_background
 from hand_pose_ros.rendering.forearm import Forearm
 from hand_pose_ros.rendering.renderer import HandInView, render
@@ -187,12 +189,28 @@ def test_sleeve_and_forearm():
 
 
 def test_subdivision_is_closed_and_near_the_template():
-    surface = render_surface()
+    surface = render_surface(load_template())
     posed = surface.subdivision @ skin(hand_in_view().frames).numpy()
     mesh = trimesh.Trimesh(posed, surface.faces, process=False)
     assert mesh.is_watertight
     assert mesh.volume > 0
     np.testing.assert_allclose(np.asarray(surface.subdivision.sum(axis=1)), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", hand.SIDES)
+def test_any_template_is_drawn(side):
+    """The same surface with its vertices in another order gives the same image, to rounding."""
+    first, second = (
+        render([hand_in_view("pinch", side=side, template=template)], CAMERA, GREY)
+        for template in (load_template(), reversed_template())
+    )
+    assert (first.mask != second.mask).mean() < 1e-3
+    both = (first.mask > 0) & (second.mask > 0)
+    np.testing.assert_allclose(first.depth_m[both], second.depth_m[both], atol=1e-4)
+    np.testing.assert_array_equal(first.hands[0].visible, second.hands[0].visible)
+    difference = np.abs(first.image.astype(int) - second.image.astype(int))
+    assert difference.mean() < 0.05
+    assert (first.image != GREY).any(axis=2).sum() > 5000
 
 
 def test_no_hands_and_wrong_input():

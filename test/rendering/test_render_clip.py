@@ -13,7 +13,7 @@ from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.rendering.clip import CLIP_DURATION_S, ClipFrame, clip_joints, render_clip
 from hand_pose_ros.rendering.gallery import draw_joints
-from hand_pose_ros.rendering.random_hand import random_hand
+from hand_pose_ros.rendering.views import random_hand
 
 CAMERA = CameraModel.from_fov(160, 120, np.deg2rad(60))
 

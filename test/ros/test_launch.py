@@ -113,7 +113,7 @@ def test_only_what_the_user_set_is_forwarded(repository):
 
 def test_the_user_s_arguments_arrive(repository, tmp_path):
     file = tmp_path / "mine.yaml"
-    file.write_text("/**: {ros__parameters: {max_hands: 1}}\n")
+    file.write_text("/**: {ros__parameters: {tracker: {max_hands: 1}}}\n")
     entities, context = launched(
         repository,
         "estimator.launch.py",

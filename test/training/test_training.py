@@ -193,7 +193,7 @@ def test_resuming_needs_a_checkpoint_of_the_same_configuration(tmp_path):
     with pytest.raises(ValueError, match="there is no checkpoint"):
         prepare(training_config(), tmp_path, resume=True)
     run(training_config(), tmp_path)
-    with pytest.raises(ValueError, match="seed was 0, is 3"):
+    with pytest.raises(ValueError, match="seed was 1, is 3"):
         prepare(training_config(seed=3), tmp_path, resume=True)
     checkpoint = tmp_path / "checkpoint.pt"
     for content in (checkpoint.read_bytes()[:1000], b"", b"<html>"):
@@ -261,7 +261,8 @@ def test_the_command_trains_and_sums_up(config_file, tmp_path, monkeypatch, capl
     output = tmp_path / "runs" / "small"
     result = json.loads((output / "summary.json").read_text())
     assert result["command"] == [
-        "hand_train",
+        "hand_pose",
+        "train",
         "--config",
         str(config_file),
         "--set",
@@ -317,7 +318,7 @@ def test_the_command_reports_a_nan(config_file, tmp_path, capsys):
             ]
         )
     assert caught.value.code == 1
-    assert "hand_train: stopped in step 10" in capsys.readouterr().err
+    assert "hand_pose train: stopped in step 10" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -339,7 +340,7 @@ def test_a_signal_saves_and_the_run_goes_on_bit_identically(
     with monkeypatch.context() as patch:
         patch.setattr(SineRegression, "losses", losses)
         assert main([*arguments, "--output", str(output)]) == 128 + number
-    assert f"go on with: hand_train --resume --output {output}" in caplog.text
+    assert f"go on with: hand_pose train --resume --output {output}" in caplog.text
     assert load_checkpoint(output / "checkpoint.pt", CPU).step == 8, "the step that was under way is finished"
     assert json.loads((output / "summary.json").read_text())["finished"] is False
     assert main(["--resume", "--output", str(output)]) == 0
@@ -349,7 +350,7 @@ def test_a_signal_saves_and_the_run_goes_on_bit_identically(
 @pytest.mark.slow
 def test_a_process_that_is_told_to_stop_ends_cleanly(config_file, tmp_path):
     output = tmp_path / "run"
-    command = [sys.executable, "-m", "hand_pose_ros.training.train", "--config", str(config_file)]
+    command = [sys.executable, "-m", "hand_pose_ros", "train", "--config", str(config_file)]
     command += [
         "--output",
         str(output),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.detector import check_image
 from hand_pose_ros.detection.mediapipe.graph import Backend, FoundHand, SolutionsBackend, TasksBackend
@@ -16,34 +17,35 @@ from hand_pose_ros.pose import Detection
 
 
 @dataclass(frozen=True)
-class MediaPipeConfig:
+class MediaPipeConfig(Options):
     """Options of :class:`MediaPipeDetector`.
 
-    model_file: path of a ``hand_landmarker.task``; empty for the model in MediaPipe's wheel (up to 0.10.21).
     max_hands: largest number of hands. While fewer are in view MediaPipe looks for more in every frame, which
         costs more than following those that it has.
     tracking: follow hands from frame to frame (a video), instead of searching each image anew (photos).
-    model_complexity: 0 (lite) or 1 (full) of the model in the wheel; a model file has its own.
     min_detection_confidence: of the palm, for a new hand. min_tracking_confidence: of the hand's presence, to go
         on following it.
     box_margin: added on each side of the landmarks' box, as a share of its larger side.
     max_image_side_px: larger images are scaled down before detection; results are for the image as given.
     """
 
-    model_file: str = ""
+    model_file: str = option(
+        "", "Path of a hand_landmarker.task; empty for the model in MediaPipe's wheel (up to 0.10.21)."
+    )
+    model_complexity: int = option(
+        1, "Lite (0) or full (1) model of the wheel; a model file has its own.", minimum=0, maximum=1
+    )
     max_hands: int = 2
     tracking: bool = True
-    model_complexity: int = 1
     min_detection_confidence: float = 0.5
     min_tracking_confidence: float = 0.5
     box_margin: float = 0.1
     max_image_side_px: int = 1920
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.max_hands < 1:
             raise ValueError(f"max_hands must be at least 1, got {self.max_hands}")
-        if self.model_complexity not in (0, 1):
-            raise ValueError(f"model_complexity must be 0 or 1, got {self.model_complexity}")
         for name in ("min_detection_confidence", "min_tracking_confidence"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
@@ -98,7 +100,7 @@ class MediaPipeDetector:
 
     def _detection(self, found: FoundHand, small: tuple[int, ...], full: tuple[int, ...]) -> Detection:
         small_size, full_size = np.array(small[1::-1]), np.array(full[1::-1])
-        # MediaPipe's shares times the size are already pixel centres (docs/detection.md says how that was found).
+        # MediaPipe's fractions times the size are already pixel centres (docs/use/detection.md).
         landmarks_px = (found.landmarks * small_size + 0.5) * (full_size / small_size) - 0.5
         return Detection(
             side=found.side,

@@ -28,7 +28,7 @@ class FoundHand:
     """A hand as MediaPipe reports it.
 
     side: as pictured. score: confidence in the side. landmarks: (21, 2), as shares of the image's width and
-    height. world_m: (21, 3), metres in the camera's orientation.
+    height. world_m: (21, 3), metres, with the axes of ``Detection.landmarks_m``.
     """
 
     side: str

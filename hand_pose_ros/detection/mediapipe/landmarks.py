@@ -14,8 +14,9 @@ from hand_pose_ros.detection.mediapipe.models import TfliteNetwork
 class CropLandmarks(NamedTuple):
     """What the network says of a square.
 
-    landmarks_px: (21, 2) in the image. world_m: (21, 3), metres in the camera's orientation, around the hand's
-    middle. presence: that there is a hand, in [0, 1]. right: that it is a right one as pictured, in [0, 1].
+    landmarks_px: (21, 2) in the image. world_m: (21, 3), metres, around the hand's middle, with the axes of
+    ``Detection.landmarks_m``. presence: that there is a hand, in [0, 1]. right: that it is a right one as
+    pictured, in [0, 1].
     """
 
     landmarks_px: np.ndarray

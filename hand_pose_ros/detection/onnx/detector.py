@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from hand_pose_ros import hand
+from hand_pose_ros.common.device import DEVICES
 from hand_pose_ros.common.onnx_session import OnnxUnavailableError, open_session
+from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.detection.detector import DetectorUnavailableError, check_image
 from hand_pose_ros.detection.onnx.layouts import LAYOUTS, Candidates
 from hand_pose_ros.detection.onnx.letterbox import Letterbox
@@ -20,66 +20,62 @@ from hand_pose_ros.pose import Detection
 SideRule = Callable[[np.ndarray, np.ndarray | None, tuple[int, int]], str]
 """(box_px (4,), landmarks_px (21, 2) or None, (width, height) of the image) -> 'left' or 'right'."""
 
+NO_SIDE: Final = "none"
+"""The side of a class that says nothing of it: then the detector needs a rule ``side_of``."""
 _MOST_CANDIDATES = 300  # that are compared with each other
 _SCORE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class OnnxDetectorConfig:
+class OnnxDetectorConfig(Options):
     """What the network takes and gives: one input, (1, 3, height, width) float32, RGB, and one output.
 
-    layout: 'yolo' (1, 4 + classes + 21 k, N) or 'end_to_end' (1, N, 6 + 21 k); see detection/onnx/layouts.py.
-    class_sides: the side of each class, for example ('left', 'right'). ('right',) takes every hand for a right
-        one. None for a class that says nothing of the side: then the detector needs a ``side_of`` rule.
-    landmark_values: k, the numbers for each of the 21 landmarks: 0 (none), 2 (x, y) or 3 (x, y, score). They are
-        in the order of this package, which is MediaPipe's.
-    min_landmark_score: landmarks below it are NaN.
-    input_size: (width, height) of the input, pixels.
-    mean, std: the input is (rgb / 255 - mean) / std.
-    num_threads: of the CPU; 0 leaves it to onnxruntime.
-    device: 'auto' (CUDA where onnxruntime has it), 'cpu' or 'cuda'.
+    The output is (1, 4 + classes + 21 k, N) of the layout 'yolo' or (1, N, 6 + 21 k) of 'end_to_end'; see
+    detection/onnx/layouts.py. k is ``landmark_values``; landmarks are in the order of this package, which is
+    MediaPipe's. Landmarks below ``min_landmark_score`` are NaN. The input is (rgb / 255 - mean) / std.
+
+    score_threshold: least score of a hand. max_hands: largest number of hands.
+    device: one of :data:`~hand_pose_ros.common.device.DEVICES`.
     """
 
-    model_file: str
-    layout: str = "yolo"
-    class_sides: tuple[str | None, ...] = ("left", "right")
-    landmark_values: int = 0
-    min_landmark_score: float = 0.3
-    input_size: tuple[int, int] = (640, 640)
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    model_file: str = option("", "Path of the ONNX file.")
+    layout: str = option("yolo", "Layout of the network's output.", choices=tuple(LAYOUTS))
+    class_sides: tuple[str, ...] = option(
+        ("left", "right"),
+        "Side of each class. [right] takes every hand for a right one.",
+        choices=("left", "right", NO_SIDE),
+    )
+    landmark_values: int = option(
+        0,
+        "Numbers for each of the 21 landmarks: 0 (none), 2 (x, y) or 3 (x, y, score).",
+        minimum=0,
+        maximum=3,
+    )
+    min_landmark_score: float = option(
+        0.3, "Landmarks with a lower score count as unknown.", minimum=0.0, maximum=1.0
+    )
+    input_size: tuple[int, int] = option((640, 640), "Width and height of the input, pixels.", minimum=1)
+    mean: tuple[float, float, float] = option((0.0, 0.0, 0.0), "Subtracted from RGB in [0, 1].")
+    std: tuple[float, float, float] = option((1.0, 1.0, 1.0), "Divisor of RGB after the mean; positive.")
+    num_threads: int = option(0, "CPU threads; 0 leaves it to onnxruntime.", minimum=0)
     score_threshold: float = 0.4
     max_hands: int = 2
-    num_threads: int = 0
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.layout not in LAYOUTS:
-            raise ValueError(f"unknown layout {self.layout!r}; expected one of {tuple(LAYOUTS)}")
+        super().__post_init__()
         if not self.class_sides:
             raise ValueError("class_sides must name at least one class")
-        for side in self.class_sides:
-            if side is not None:
-                hand.check_side(side)
-        if self.landmark_values not in (0, 2, 3):
-            raise ValueError(f"landmark_values must be 0, 2 or 3, got {self.landmark_values}")
-        for name in ("score_threshold", "min_landmark_score"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
-        if len(self.input_size) != 2 or min(self.input_size) < 1:
-            raise ValueError(f"input_size must be a positive width and height, got {self.input_size}")
-        for name in ("mean", "std"):
-            values = getattr(self, name)
-            if len(values) != 3 or not all(math.isfinite(value) for value in values):
-                raise ValueError(f"{name} must be three finite numbers, got {values}")
+        if self.landmark_values == 1:
+            raise ValueError("landmark_values must be 0, 2 or 3, got 1")
+        if not 0 <= self.score_threshold <= 1:
+            raise ValueError(f"score_threshold must lie in [0, 1], got {self.score_threshold}")
         if min(self.std) <= 0:
             raise ValueError(f"std must be positive, got {self.std}")
         if self.max_hands < 1:
             raise ValueError(f"max_hands must be at least 1, got {self.max_hands}")
-        if self.num_threads < 0:
-            raise ValueError(f"num_threads must be at least 0, got {self.num_threads}")
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise ValueError(f"device must be 'auto', 'cpu' or 'cuda', got {self.device!r}")
+        if self.device not in DEVICES:
+            raise ValueError(f"device must be one of {DEVICES}, got {self.device!r}")
 
 
 class OnnxDetector:
@@ -94,7 +90,7 @@ class OnnxDetector:
             DetectorUnavailableError: onnxruntime is not installed, or has no CUDA although it was asked for.
             ValueError: the file is no usable model or does not do what ``config`` says, or a rule is missing.
         """
-        if side_of is None and None in config.class_sides:
+        if side_of is None and NO_SIDE in config.class_sides:
             raise ValueError(
                 f"class_sides {config.class_sides} has a class without a side: "
                 "name the side, or give a side_of rule"
@@ -157,7 +153,7 @@ class OnnxDetector:
                 scores = candidate.landmarks[0, :, 2].clip(0, 1)
                 landmarks_px[~(scores >= self._config.min_landmark_score)] = np.nan
         side = self._config.class_sides[candidate.classes[0]]
-        if side is None:
+        if side == NO_SIDE:
             side = self._side_of(box_px, landmarks_px, letterbox.image_size)
         score = min(float(candidate.scores[0]), 1.0)
         return Detection(side, score, box_px, landmarks_px, landmark_scores=scores)

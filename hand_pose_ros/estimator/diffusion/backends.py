@@ -22,8 +22,8 @@ from hand_pose_ros.networks.image.image_encoder import ImageFeatures
 from hand_pose_ros.networks.registry import DENOISERS, load_network
 
 BACKENDS: Final = ("auto", "torch", "compiled", "onnxruntime")
-"""All read a weight file (.safetensors); 'onnxruntime' also a folder of ``hand_export_onnx``. 'auto' is 'torch' on
-CUDA and 'onnxruntime', which is faster there, on a CPU."""
+"""All read a weight file (.safetensors); 'onnxruntime' also a folder of ``hand_pose export-onnx``. 'auto' is
+'torch' on CUDA and 'onnxruntime', which is faster there, on a CPU."""
 
 
 def load_denoiser(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.common.named_tensors import cat, rows
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.diffusion.sampling import (
     HandDenoiser,
@@ -38,7 +39,7 @@ def lift(
     condition: KeypointCondition,
     samples: int,
     steps: int | None,
-    seed: int = 0,
+    seed: int = Seed.ARBITRARY,
     image_features: Tensor | None = None,
 ) -> Lifted:
     """Draw ``samples`` hands for each condition, as :class:`DiffusionEstimator` does.

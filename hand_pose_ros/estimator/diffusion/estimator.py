@@ -12,6 +12,9 @@ from torch import Tensor
 
 from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.options import Options, option
+from hand_pose_ros.common.seeds import Seed
+from hand_pose_ros.estimator.diffusion.backends import BACKENDS
 from hand_pose_ros.estimator.diffusion.conditions import CONDITIONS, ConditionMaker, HandConditions
 from hand_pose_ros.estimator.diffusion.fusion import FUSIONS, fuse_samples, reprojection_weights
 from hand_pose_ros.estimator.metric_pose import PlacedHand, metric_pose, place_hands
@@ -26,39 +29,62 @@ Sampler = Callable[[HandDenoiser, Encoded, Tensor, int | None, torch.Generator |
 
 
 @dataclass(frozen=True)
-class DiffusionEstimatorConfig:
-    """How to sample and what is known of the hand.
+class DiffusionEstimatorConfig(Options):
+    """Options of :class:`DiffusionEstimator`.
 
-    samples: hands drawn for each detection. steps: of DDIM; None for ancestral sampling over all steps.
-    fusion: how the samples become one hand. reprojection_sigma: how far, in half extents of the hand, a sample's
-        reprojection may be worse than another's before it counts less; infinite to weigh all alike.
+    steps: of DDIM; None for ancestral sampling over all steps.
+    fusion: how the samples become one hand, one of ``FUSIONS``.
+    reprojection_sigma: how far, in half extents of the hand, a sample's reprojection may be worse than another's
+        before it counts less; infinite to weigh all alike.
     hand_size_m: length of the bone wrist -> index MCP; None to let the mean lengths of adults decide, which is off
         by some 6 percent of the distance, and is stated so in the covariance.
-    condition: what the network is told of a hand, one of ``CONDITIONS``.
     seed: of the noise, which is drawn once: frames of a video differ by what is seen, not by chance.
     """
 
-    samples: int = 8
-    steps: int | None = 3
+    model_file: str = option(
+        "",
+        "Weights (.safetensors), or the folder of an ONNX export; empty for the shipped weights: those with "
+        "an image encoder if `condition` is `image` or `both`, else faster ones.",
+    )
+    backend: str = option(
+        "auto",
+        "Runs the network: `onnxruntime`, `torch`, `compiled` (torch.compile, which takes minutes to "
+        "start), or `auto`: torch on CUDA and onnxruntime, the fastest there, on a CPU.",
+        choices=BACKENDS,
+    )
+    condition: str = option(
+        "auto",
+        "Input of the diffusion estimator: the detector's landmarks (`keypoints`), the image, by which the "
+        "hand is then also tracked (`image`), or `both`; `auto` uses what the detector gives and the "
+        "weights take.",
+        choices=CONDITIONS,
+    )
+    samples: int = option(
+        8,
+        "Poses sampled for each hand. More samples give a smoother result and take longer.",
+        minimum=1,
+        maximum=1024,
+    )
+    steps: int | None = option(
+        3,
+        "DDIM sampling steps; 0 for ancestral sampling over all 50 steps, which is slower and no better.",
+        minimum=1,
+        maximum=1000,
+        unset=0,
+    )
     fusion: str = "angles"
     reprojection_sigma: float = math.inf
     hand_size_m: float | None = None
-    condition: str = "auto"
-    seed: int = 0
+    seed: int = Seed.ARBITRARY.value
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise ValueError(f"samples must be at least 1, got {self.samples}")
-        if self.steps is not None and self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        super().__post_init__()
         if self.fusion not in FUSIONS:
             raise ValueError(f"fusion must be one of {FUSIONS}, got {self.fusion!r}")
         if not self.reprojection_sigma > 0:
             raise ValueError(f"reprojection_sigma must be positive, got {self.reprojection_sigma}")
         if self.hand_size_m is not None and not 0 < self.hand_size_m < math.inf:
             raise ValueError(f"hand_size_m must be positive and finite, got {self.hand_size_m}")
-        if self.condition not in CONDITIONS:
-            raise ValueError(f"condition must be one of {CONDITIONS}, got {self.condition!r}")
 
 
 class DiffusionEstimator:

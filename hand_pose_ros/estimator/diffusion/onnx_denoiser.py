@@ -1,4 +1,4 @@
-"""The diffusion network run by onnxruntime, from a folder that ``hand_export_onnx`` wrote."""
+"""The diffusion network run by onnxruntime, from a folder that ``hand_pose export-onnx`` wrote."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ class OnnxDenoiser:
         for name, expected in checksums.items():
             path = folder / f"{name}.onnx"
             if not path.is_file():
-                raise ValueError(f"there is no {path}: export the weights anew with hand_export_onnx")
+                raise ValueError(f"there is no {path}: export the weights anew with hand_pose export-onnx")
             if checksum(path) != expected:
                 raise ValueError(
-                    f"{path} is damaged, or of another export: export anew with hand_export_onnx"
+                    f"{path} is damaged, or of another export: export anew with hand_pose export-onnx"
                 )
         sessions = {
             name: open_session(
@@ -135,7 +135,7 @@ def _read_metadata(folder: Path) -> dict:
     if not path.is_file():
         raise ValueError(
             f"{folder} holds no {METADATA_FILE}: the backend 'onnxruntime' needs a folder made by "
-            "`hand_export_onnx --weights FILE --output FOLDER`"
+            "`hand_pose export-onnx --weights FILE --output FOLDER`"
         )
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))
@@ -146,6 +146,6 @@ def _read_metadata(folder: Path) -> dict:
     if metadata.get("format_version") != FORMAT_VERSION:
         raise ValueError(
             f"{path} has format version {metadata.get('format_version')}, this package reads {FORMAT_VERSION}: "
-            "export the weights anew with hand_export_onnx"
+            "export the weights anew with hand_pose export-onnx"
         )
     return metadata

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.estimator.temporal.network import TemporalNetwork
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.temporal.window import HandWindow, certainty, samples_sigma
@@ -22,6 +23,24 @@ _FORGOTTEN_S: Final = 10.0  # after which a track's frames are freed
 _SAME_STAMP_S: Final = 1e-6
 _PACKED: Final = ((hand.NUM_JOINTS, 3), (hand.NUM_JOINTS,), (hand.NUM_ANGLES,), (3, 3))
 """Shapes of the fields of a frame, packed."""
+
+
+@dataclass(frozen=True)
+class TemporalConfig(Options):
+    """Options of the temporal transformer.
+
+    window: None for as many frames as the network was trained with.
+    """
+
+    enabled: bool = option(True, "Smooth the diffusion estimator's hands by the temporal transformer.")
+    model_file: str = option("", "Weights (.safetensors); empty for the shipped weights.")
+    window: int | None = option(
+        None,
+        "Frames of each hand that it sees; 0 for all that it was trained with.",
+        minimum=1,
+        maximum=64,
+        unset=0,
+    )
 
 
 class TrackedHands(NamedTuple):

@@ -1,4 +1,4 @@
-"""The ``hand_evaluate`` command: our estimators beside the detector's own 3D, on photos and keypoint sets."""
+"""The ``hand_pose evaluate`` command: our estimators beside the detector's own 3D, on photos and keypoint sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.datasets.photo_folder import read_samples
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.ik import IkEstimator, IkEstimatorConfig
-from hand_pose_ros.evaluation import report
+from hand_pose_ros.evaluation import reliability, report
 from hand_pose_ros.evaluation.accuracy.comparison import Comparison, HandSet, compare, photo_set
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import (
     generated_hands,
@@ -23,15 +23,14 @@ from hand_pose_ros.evaluation.accuracy.keypoint_sets import (
     read_dexycb,
     recorded_hands,
 )
-from hand_pose_ros.evaluation.accuracy.methods import (
+from hand_pose_ros.evaluation.accuracy.network_methods import baseline_method, unet_method
+from hand_pose_ros.evaluation.methods import (
     Method,
     Prediction,
     detector_3d,
     detector_with_pnp,
     estimator_method,
 )
-from hand_pose_ros.evaluation.accuracy.network_methods import baseline_method, unet_method
-from hand_pose_ros.evaluation.calibration import errors as calibration
 from hand_pose_ros.hand_images.detections import open_mediapipe
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, HAND_REGRESSOR, load_network
@@ -52,13 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
         if options.docs is not None:
             report.replace_between_markers(options.docs, text)
     except ValueError as error:
-        sys.stderr.write(f"hand_evaluate: {error}\n")
+        sys.stderr.write(f"hand_pose evaluate: {error}\n")
         return 2
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hand_evaluate", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose evaluate", description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="*", type=Path, help="labelled photos with a samples.json")
     parser.add_argument("--generated", type=int, default=0, metavar="N", help="also on N generated hands")
     parser.add_argument(
@@ -81,9 +80,10 @@ def _parser() -> argparse.ArgumentParser:
 def _evaluate(options: argparse.Namespace) -> str:
     """Measure, write what is asked for, and return the tables."""
     methods, network, config = _methods(options)
-    kinematics = {"inverse kinematics": estimator_method(IkEstimator(IkEstimatorConfig(options.hand_size_m)))}
+    ik = IkEstimator(IkEstimatorConfig(hand_size_m=options.hand_size_m))
+    kinematics = {"inverse kinematics": estimator_method(ik)}
     comparisons: list[Comparison] = []
-    errors: dict[str, calibration.AxisErrors] = {}
+    errors: dict[str, reliability.AxisErrors] = {}
     for hands in _sets(options):
         rows = methods if len(hands.observations) > _MOST_FOR_KINEMATICS else methods | kinematics
         rows = rows | _DETECTOR_ROWS if hands.has_detector_3d else rows
@@ -95,7 +95,7 @@ def _evaluate(options: argparse.Namespace) -> str:
         if network is not None and hands.measures_uncertainty:
             errors |= _errors(hands, predictions[ESTIMATE], network, config)
     text = "\n\n".join(report.accuracy_table(one.title, one.rows) for one in comparisons)
-    coverage = {name: calibration.coverage(value) for name, value in errors.items()}
+    coverage = {name: reliability.coverage(value) for name, value in errors.items()}
     if coverage:
         table = report.coverage_table(coverage)
         sys.stdout.write(table + "\n")
@@ -150,10 +150,10 @@ def _keypoint_sets(name: str, observations: list[Observation]) -> Iterator[HandS
 
 def _errors(
     hands: HandSet, prediction: Prediction, network: HandDiffusion, config: DiffusionEstimatorConfig
-) -> dict[str, calibration.AxisErrors]:
+) -> dict[str, reliability.AxisErrors]:
     config = replace(config, hand_size_m=None)
-    shape = calibration.shape_errors(network, hands.observations, config).stated(float(network.spread_scale))
-    absolute = calibration.absolute_errors(prediction, hands.observations)
+    shape = reliability.shape_errors(network, hands.observations, config).stated(float(network.spread_scale))
+    absolute = reliability.absolute_errors(prediction, hands.observations)
     return {f"{hands.name}, shape": shape, f"{hands.name}, absolute": absolute}
 
 
@@ -161,15 +161,11 @@ def _write(
     output: Path,
     comparisons: list[Comparison],
     coverage: dict[str, dict[str, float]],
-    errors: dict[str, calibration.AxisErrors],
+    errors: dict[str, reliability.AxisErrors],
 ) -> None:
     results = {"sets": [vars(one) for one in comparisons], "uncertainty": coverage}
     write_text_atomically(output / "accuracy.json", json.dumps(results, indent=1) + "\n")
     report.plot_pck({one.name: one.pck for one in comparisons if one.rows}, output / "accuracy.png")
     if errors:
-        curves = {name: calibration.reliability(value).tolist() for name, value in errors.items()}
+        curves = {name: reliability.reliability_curve(value).tolist() for name, value in errors.items()}
         report.plot_reliability(curves, coverage, output / "reliability.png")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -12,8 +12,8 @@ from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.datasets.photo_folder import LabelledPhoto
 from hand_pose_ros.detection.detector import HandDetector
-from hand_pose_ros.evaluation.accuracy.methods import Method, Prediction
 from hand_pose_ros.evaluation.accuracy.photo_detections import detect_hands, scorable
+from hand_pose_ros.evaluation.methods import Method, Prediction
 from hand_pose_ros.evaluation.scores import pck, score
 
 _log = logging.getLogger(__name__)

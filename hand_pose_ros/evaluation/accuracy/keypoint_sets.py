@@ -20,6 +20,7 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.named_tensors import each
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.pose import Detection
 from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise
@@ -27,11 +28,7 @@ from hand_pose_ros.synthetic.observed_hands import ObservedHands, observe, sampl
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 from hand_pose_ros.synthetic.views import HandView, random_views
 
-GENERATED_SEED: Final = 40_001
-DEXYCB_SEED: Final = 40_002
-"""Seeds of the sets that are reported; no training, validation or calibration draws from them."""
 LARGER_SIDE_PX: Final = 640
-_PALM: Final = (1, 5, 9, 13, 17)
 _BOX_MARGIN: Final = 0.1
 _LEAST_WIDTH: Final = 1e-3  # in anchor lengths, of landmarks that depth alone would make too long
 
@@ -41,13 +38,13 @@ def mediapipe_noise() -> DetectorNoise:
     return DetectorNoise(variety=NO_VARIETY)
 
 
-def generated_hands(count: int, seed: int = GENERATED_SEED) -> ObservedHands:
+def generated_hands(count: int, seed: int = Seed.GENERATED) -> ObservedHands:
     """Hands of the pose sampler in random views."""
     generator = torch.Generator().manual_seed(seed)
     return sample_hands(count, PoseSampler(), mediapipe_noise(), generator).observed
 
 
-def recorded_hands(joints_m: Tensor, seed: int = DEXYCB_SEED) -> ObservedHands:
+def recorded_hands(joints_m: Tensor, seed: int = Seed.RECORDED) -> ObservedHands:
     """Real poses in random views, at their real sizes.
 
     Args:
@@ -55,7 +52,7 @@ def recorded_hands(joints_m: Tensor, seed: int = DEXYCB_SEED) -> ObservedHands:
     """
     generator = torch.Generator().manual_seed(seed)
     relative = joints_m - joints_m[:, :1]
-    size = relative[:, hand.JOINT_INDEX["index_mcp"]].norm(dim=-1)
+    size = relative[:, hand.ANCHOR_JOINT].norm(dim=-1)
     joints = (relative @ wrist_frame_rotation(joints_m) / size[:, None, None]).float()
     placed = random_views(joints, generator)
     # The same picture of a hand of the real size: it is farther away by as much as it is larger.
@@ -113,8 +110,7 @@ def _landmarks(hands: ObservedHands) -> Tensor:
     """
     flat = hands.rays[..., :2] / hands.rays[..., 2:]
     across = flat - flat[:, :1]
-    palm = list(_PALM)
-    lengths = across.new_tensor([hand.PROPORTIONS[node - 1][1] for node in _PALM])
+    palm, lengths = hand.LEVELS[0], across.new_tensor(hand.PALM_LENGTHS)
     left = (lengths.square() - hands.condition.depth[:, palm].square()).clamp(min=0).sqrt()
     width = (left / across[:, palm].norm(dim=-1).clamp(min=1e-9)).median(-1).values.clamp(min=_LEAST_WIDTH)
     landmarks = torch.cat((across * width[:, None, None], hands.condition.depth[..., None]), dim=-1)

@@ -1,6 +1,6 @@
 """How many samples and steps, and which fusion: the error on generated hands for every combination.
 
-python -m hand_pose_ros.evaluation.accuracy.sampling_study --weights weights.safetensors
+hand_pose sampling-study --weights weights.safetensors
 
 Prints the mean distance of the joints from the truth, wrists superimposed and the true size given, in millimetres.
 """
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.batch import Lifted, lift
 from hand_pose_ros.estimator.diffusion.fusion import FUSIONS, fuse_samples, reprojection_weights
 from hand_pose_ros.estimator.metric_pose import place_hands
@@ -26,8 +27,6 @@ from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network
 from hand_pose_ros.synthetic.observed_hands import ObservedHands
 
-SEED: Final = 30_002
-"""Of hands that nothing else is measured on: defaults are chosen with them."""
 REPROJECTION_SIGMAS: Final = (math.inf, 0.1, 0.03)
 
 
@@ -91,7 +90,7 @@ def _error(joints: Tensor, truth: Tensor, size_mm: Tensor) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="sampling_study", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose sampling-study", description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path, required=True, help="of the diffusion estimator")
     parser.add_argument("--hands", type=int, default=500)
     parser.add_argument("--samples", type=int, nargs="+", default=[1, 4, 16, 32])
@@ -99,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         network = load_network(options.weights, HAND_DIFFUSION).network
-        hands = generated_hands(options.hands, SEED)
+        hands = generated_hands(options.hands, Seed.SAMPLING_STUDY)
         sys.stdout.write(
             "| samples | steps | fusion | reprojection sigma | MPJPE mm |\n|---|---|---|---|---|\n"
         )
@@ -110,9 +109,5 @@ def main(arguments: list[str] | None = None) -> int:
             )
             sys.stdout.flush()
     except ValueError as error:
-        parser.exit(2, f"sampling_study: {error}\n")
+        parser.exit(2, f"hand_pose sampling-study: {error}\n")
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""The ``hand_calibrate`` command: the factor on the samples' spread that makes stated sigmas true.
+"""The ``hand_pose calibrate`` command: the factor on the samples' spread that makes stated sigmas true.
 
 It is fitted on hands of known size such that the truth lies within one standard deviation of the shape as often
 as for a normal distribution: on generated hands of its own seed, and for weights that see pictures on renders that
@@ -10,15 +10,15 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import torch
 
 from hand_pose_ros.common.named_tensors import cat
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
+from hand_pose_ros.evaluation import reliability
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands, observations_of
-from hand_pose_ros.evaluation.calibration import errors as calibration
 from hand_pose_ros.evaluation.calibration.images import errors_of_pictures
 from hand_pose_ros.evaluation.images.methods import BOTH, IMAGE, read_hands
 from hand_pose_ros.hand_images.shards import HandImages
@@ -27,11 +27,8 @@ from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.registry import DENOISERS, IMAGE_HAND_DIFFUSION, load_network
 from hand_pose_ros.networks.weights import load_weights, save_weights
 
-SEED: Final = 30_001
-"""Of the hands that are calibrated on; others than those that are evaluated, validated or trained on."""
 
-
-def fit_spread_scale(errors: calibration.ShapeErrors) -> float:
+def fit_spread_scale(errors: reliability.ShapeErrors) -> float:
     """The factor by which the share of the truth within one stated sigma becomes that of a normal distribution.
 
     Raises:
@@ -43,22 +40,25 @@ def fit_spread_scale(errors: calibration.ShapeErrors) -> float:
     factors = factors[np.isfinite(factors)]
     if factors.size == 0:
         raise ValueError("no joint has both an error and a spread")
-    return float(np.quantile(factors, calibration.ONE_SIGMA))
+    return float(np.quantile(factors, reliability.ONE_SIGMA))
 
 
 def calibrate(
-    network: HandDiffusion, config: DiffusionEstimatorConfig, hands: int, seed: int = SEED
+    network: HandDiffusion, config: DiffusionEstimatorConfig, hands: int, seed: int = Seed.CALIBRATION
 ) -> float:
     """Fit the factor and store it in the network; returns it."""
     observations = observations_of(generated_hands(hands, seed))
-    scale = fit_spread_scale(calibration.shape_errors(network, observations, config))
+    scale = fit_spread_scale(reliability.shape_errors(network, observations, config))
     with torch.no_grad():
         network.spread_scale.fill_(scale)
     return scale
 
 
 def calibrate_on_pictures(
-    network: HandImageDiffusion, config: DiffusionEstimatorConfig, images: HandImages, seed: int = SEED
+    network: HandImageDiffusion,
+    config: DiffusionEstimatorConfig,
+    images: HandImages,
+    seed: int = Seed.CALIBRATION,
 ) -> dict[str, float]:
     """As :func:`calibrate`; one factor for ``IMAGE`` and ``BOTH``.
 
@@ -69,18 +69,18 @@ def calibrate_on_pictures(
     scale = fit_spread_scale(cat([errors[name] for name in (IMAGE, BOTH) if name in errors]))
     with torch.no_grad():
         network.diffusion.spread_scale.fill_(scale)
-    return {name: calibration.coverage(one.stated(scale))["within 1 sigma"] for name, one in errors.items()}
+    return {name: reliability.coverage(one.stated(scale))["within 1 sigma"] for name, one in errors.items()}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="hand_calibrate", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose calibrate", description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path, required=True, help="of the diffusion estimator")
     parser.add_argument("--output", type=Path, required=True, help="the same weights with the fitted factor")
     parser.add_argument("--hands", type=int, default=2000, help="generated hands")
     parser.add_argument(
         "--images", type=Path, nargs="*", default=[],
-        help="folders of unseen training images, for weights that see pictures (see hand_detect_images)",
+        help="folders of unseen training images, for weights that see pictures (see hand_pose detect-images)",
     )  # fmt: skip
     parser.add_argument("--samples", type=int, default=DiffusionEstimatorConfig.samples)
     parser.add_argument("--steps", type=int, default=DiffusionEstimatorConfig.steps)
@@ -101,11 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
         half = any(tensor.dtype == torch.float16 for tensor in stored)
         save_weights(options.output, network, loaded.kind, loaded.config.to_dict(), half)
     except ValueError as error:
-        parser.exit(2, f"hand_calibrate: {error}\n")
+        parser.exit(2, f"hand_pose calibrate: {error}\n")
     scale = float(network.spread_scale)
     sys.stdout.write(f"spread_scale {scale:.3f}, written to {options.output}\n")
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

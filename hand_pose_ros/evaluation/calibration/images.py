@@ -9,7 +9,6 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.metric_pose import COMMON_SPREAD
-from hand_pose_ros.evaluation.calibration.errors import ShapeErrors, shape_and_covariance
 from hand_pose_ros.evaluation.images.estimates import (
     cut,
     jittered_views,
@@ -18,6 +17,7 @@ from hand_pose_ros.evaluation.images.estimates import (
     look,
 )
 from hand_pose_ros.evaluation.images.methods import BOTH, IMAGE, KEYPOINTS
+from hand_pose_ros.evaluation.reliability import ShapeErrors, shape_and_covariance
 from hand_pose_ros.hand_images.augmentation.view_jitter import ViewChange
 from hand_pose_ros.hand_images.detections import ImageDetections
 from hand_pose_ros.hand_images.shards import HandImages

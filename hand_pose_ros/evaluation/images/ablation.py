@@ -1,4 +1,4 @@
-"""The ``hand_ablation`` command: runs on pictures that differ in one thing each, measured on the same hands."""
+"""The ``hand_pose ablation`` command: training runs that differ in one option, measured on the same hands."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.batch import lift
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
@@ -29,7 +30,7 @@ from hand_pose_ros.evaluation.images.estimates import (
     look,
     points_in_stored_view,
 )
-from hand_pose_ros.evaluation.images.methods import VIEW_SEED, read_hands
+from hand_pose_ros.evaluation.images.methods import read_hands
 from hand_pose_ros.evaluation.images.scores import CROP_PX, hand_means, mean
 from hand_pose_ros.hand_images.augmentation.view_jitter import ViewChange
 from hand_pose_ros.hand_images.detections import ImageDetections, cached_detections, open_mediapipe
@@ -39,7 +40,7 @@ from hand_pose_ros.networks.diffusion.image_baseline import HandImageRegressor
 from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
 from hand_pose_ros.networks.registry import IMAGE_HAND_DIFFUSION, IMAGE_HAND_REGRESSOR, load_network
 
-COMMAND: Final = "hand_ablation"
+COMMAND: Final = "hand_pose ablation"
 _FIGURES: Final = (
     "image only, PA-MPJPE mm", "image only, root-relative mm", "keypoints only, PA-MPJPE mm", "both, PA-MPJPE mm",
     "heatmaps, px of 128", "heatmaps on real photos, px",
@@ -61,7 +62,7 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """The run in a folder of ``hand_train``.
+    """The run in a folder of ``hand_pose train``.
 
     Raises:
         ValueError: it is not finished, or of another kind of network.
@@ -107,7 +108,7 @@ def measure(
     config: DiffusionEstimatorConfig,
 ) -> dict[str, dict[str, float]]:
     """Method -> ``_FIGURES``: image only of all hands, what takes keypoints of those that the detector finds."""
-    views = jittered_views(images, VIEW_SEED)
+    views = jittered_views(images, Seed.IMAGE_VIEWS)
     points, image = _look(run, images, views)
     rows = np.flatnonzero(detections.found)
     found, seen = images.rows(rows), detections.rows(rows)
@@ -117,7 +118,7 @@ def measure(
     heatmaps = _heatmap_error(images, views, points)
     on_photos = float("nan")
     if real is not None:
-        of_real = jittered_views(real, VIEW_SEED)
+        of_real = jittered_views(real, Seed.IMAGE_VIEWS)
         on_photos = _heatmap_error(real, of_real, _look(run, real, of_real)[0])
     table = {}
     for name, lifter in lifters(run, config).items():
@@ -134,7 +135,7 @@ def measure(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="+", type=Path, help="folders of hand_train")
+    parser.add_argument("runs", nargs="+", type=Path, help="folders of hand_pose train")
     parser.add_argument("--rendered", type=Path, nargs="+", required=True, help="folders of unseen renders")
     parser.add_argument("--held-back", type=Path, nargs="*", default=[], help="folders of unseen real photos")
     parser.add_argument("--every", type=int, default=1, help="take every n-th hand")
@@ -185,7 +186,3 @@ def _errors(images: HandImages, views: ViewChange, joints: Tensor) -> tuple[floa
     aligned = mean(metrics.pa_mpjpe(in_stored, truth))
     relative = mean(metrics.root_relative_mpjpe(in_stored, truth))
     return hand.MEAN_ANCHOR_LENGTH_MM * aligned, hand.MEAN_ANCHOR_LENGTH_MM * relative
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""The ``hand_evaluate_images`` command: what pictures add to keypoints, on renders and on unseen photos."""
+"""The ``hand_pose evaluate-images`` command: what pictures add to keypoints, on renders and on unseen photos."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.common.share import share_file
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.evaluation import report
@@ -41,10 +42,9 @@ from hand_pose_ros.hand_images.detections import ImageDetections, cached_detecti
 from hand_pose_ros.hand_images.shards import HandImages
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, IMAGE_HAND_DIFFUSION, load_network
 
-COMMAND = "hand_evaluate_images"
+COMMAND = "hand_pose evaluate-images"
 _SHEET, _OWN_SHEET, _SHEET_COLUMNS = 64, 24, 4
 _TILE_PX, _OWN_TILE_PX = 200, 144
-_SHEET_SEED = 3
 
 _log = logging.getLogger(__name__)
 
@@ -171,8 +171,10 @@ def _held_back(images: HandImages, networks: Networks) -> str:
 
 
 def _write_sheet(images: HandImages, count: int, networks: Networks, path: Path, tile_px: int) -> None:
-    some = images.rows(spread_choice(images, count, _SHEET_SEED))
-    estimates = estimate_from_images(networks.image, some, jittered_views(some, _SHEET_SEED), networks.config)
+    some = images.rows(spread_choice(images, count, Seed.EXAMPLE_SHEET))
+    estimates = estimate_from_images(
+        networks.image, some, jittered_views(some, Seed.EXAMPLE_SHEET), networks.config
+    )
     errors: JointErrors = joint_errors(in_stored_view(some, estimates), some)
     captions = [f"{value:.1f} px" for value in hand_means(errors.projected_px)]
     crops = cut(some, estimates.change, networks.image.crops)
@@ -181,7 +183,3 @@ def _write_sheet(images: HandImages, count: int, networks: Networks, path: Path,
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), sheet, [cv2.IMWRITE_JPEG_QUALITY, 88]):
         raise ValueError(f"{path} cannot be written as a picture")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.evaluation.images.degrade import KINDS, STRENGTHS, degraded
 from hand_pose_ros.evaluation.images.methods import BOTH, IMAGE, KEYPOINTS, SHIPPED, Networks, estimate_set
 from hand_pose_ros.evaluation.images.scores import hand_means, joint_errors, mean
@@ -14,7 +15,6 @@ from hand_pose_ros.hand_images.detections import ImageDetections
 from hand_pose_ros.hand_images.shards import HandImages
 
 DEGRADED_METHODS: Final = (IMAGE, KEYPOINTS, BOTH, SHIPPED)
-_SEED: Final = 5
 
 
 class HandErrors(NamedTuple):
@@ -49,7 +49,7 @@ def degradation_series(
     for kind in KINDS:
         found, rows = [], []
         for strength in STRENGTHS:
-            worse = degraded(images, kind, strength, _SEED)
+            worse = degraded(images, kind, strength, Seed.DEGRADATION)
             detections = detect(worse, "undegraded" if strength == 0 else f"{kind}-{strength}")
             estimates = estimate_set(networks, worse, detections, DEGRADED_METHODS)
             found.append(detections.found)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.common import named_tensors
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.batch import lift
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
@@ -76,7 +77,7 @@ def keypoint_views(images: HandImages, points: np.ndarray) -> ViewChange:
 def cut(images: HandImages, change: ViewChange, encoder: ImageEncoderConfig) -> np.ndarray:
     """Crops (n, s, s, 3) uint8 of these views, as ``encoder`` wants them; black where the stored images end."""
     size = encoder.size_px, encoder.margin
-    generator = np.random.default_rng(0)  # nothing is random without augmentation
+    generator = np.random.default_rng(Seed.ARBITRARY)  # nothing is random without augmentation
     return augment(images, AugmentationConfig.none(), generator, *size, change).hands.image
 
 
@@ -169,7 +170,10 @@ def no_estimates(count: int) -> Estimates:
 
 
 def detector_estimates(images: HandImages, detections: ImageDetections) -> Estimates:
-    """The detector's own landmarks: in 3D in anchor lengths of their own, in 2D as they are."""
+    """The detector's own landmarks: in 3D in anchor lengths of their own, in 2D as they are.
+
+    The 3D landmarks have the axes of the detector's crop, which are those of the stored view to a degree.
+    """
     relative = detections.landmarks_m - detections.landmarks_m[:, :1]
     parent, child = hand.BONES[hand.ANCHOR_BONE]
     anchor = np.linalg.norm(relative[:, child] - relative[:, parent], axis=-1)

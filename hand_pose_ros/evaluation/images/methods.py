@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.evaluation.images.estimates import (
     CropEstimates,
@@ -34,8 +35,6 @@ BOTH: Final = "both"
 SHIPPED: Final = "keypoints only, weights without images"
 DETECTOR: Final = "MediaPipe"
 METHODS: Final = (IMAGE, SECOND, KEYPOINTS, BOTH, SHIPPED, DETECTOR)
-VIEW_SEED: Final = 70_001
-"""Of the views that image only looks from."""
 
 
 class Networks(NamedTuple):
@@ -72,7 +71,7 @@ def estimate_set(
     found = np.flatnonzero(detections.found)
     estimates: dict[str, Estimates] = {}
     if {IMAGE, SECOND, BOTH} & set(methods):
-        views = jittered_views(images, VIEW_SEED)
+        views = jittered_views(images, Seed.IMAGE_VIEWS)
         first = estimate_from_images(networks.image, images, views, networks.config)
         estimates[IMAGE] = in_stored_view(images, first)
     if SECOND in methods:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.datasets.photo_folder import LabelledPhoto, read_samples
 from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator
 from hand_pose_ros.evaluation.accuracy.comparison import Comparison, compare, photo_set
-from hand_pose_ros.evaluation.accuracy.methods import Method, detector_3d, estimator_method
 from hand_pose_ros.evaluation.accuracy.photo_detections import scorable
 from hand_pose_ros.evaluation.images.methods import (
     BOTH,
@@ -23,11 +23,11 @@ from hand_pose_ros.evaluation.images.methods import (
     IMAGE,
     KEYPOINTS,
     SHIPPED,
-    VIEW_SEED,
     Networks,
 )
 from hand_pose_ros.evaluation.images.report import photo_table
 from hand_pose_ros.evaluation.images.scores import photo_figures
+from hand_pose_ros.evaluation.methods import Method, detector_3d, estimator_method
 from hand_pose_ros.hand_images.augmentation.view_jitter import ViewJitterConfig, random_view_change
 from hand_pose_ros.pose import Detection
 
@@ -58,7 +58,7 @@ def photo_tables(
             seen = [one for one, taken in zip(hands.observations, rows, strict=True) if taken]
             figures = {name: photo_figures(predictions[name].select(rows), seen) for name in comparison.rows}
             yield photo_table(_title(comparison), figures)
-        observations = jittered_observations(scorable(photos), VIEW_SEED)
+        observations = jittered_observations(scorable(photos), Seed.IMAGE_VIEWS)
         if observations:
             figures = {IMAGE: photo_figures(methods[IMAGE](observations), observations)}
             yield photo_table(f"{folder.name}: all {len(observations)}, without the detector", figures)

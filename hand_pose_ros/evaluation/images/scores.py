@@ -13,8 +13,8 @@ from hand_pose_ros.camera.keypoint_view import view_keypoints
 from hand_pose_ros.common import named_tensors
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.evaluation import metrics
-from hand_pose_ros.evaluation.accuracy.methods import Prediction
 from hand_pose_ros.evaluation.images.estimates import Estimates
+from hand_pose_ros.evaluation.methods import Prediction
 from hand_pose_ros.evaluation.scores import score
 from hand_pose_ros.hand_images.augmentation.augment import CROP_MARGIN, CROP_SIZE_PX
 from hand_pose_ros.hand_images.shards import HandImages

@@ -13,8 +13,8 @@ from hand_pose_ros import hand
 from hand_pose_ros.evaluation.images.estimates import CropEstimates
 from hand_pose_ros.hand_images.shards import HandImages, view_to_pixels
 from hand_pose_ros.kinematics.forward import HandFrames
-from hand_pose_ros.mesh.skinning import skin
-from hand_pose_ros.mesh.template import load_template
+from hand_pose_ros.mesh.skinning import mesh_faces, skin
+from hand_pose_ros.mesh.template import HandTemplate
 
 _FINGER_BGR: Final = ((60, 60, 230), (50, 160, 250), (60, 220, 230), (80, 200, 80), (230, 140, 60))
 _OUTLINE_BGR: Final = (255, 255, 255)
@@ -40,12 +40,13 @@ def contact_sheet(
     columns: int,
     tile_px: int = 200,
     captions: Sequence[str] = (),
+    template: HandTemplate | None = None,
 ) -> np.ndarray:
     """Pairs of each crop, as it is and with its estimate, in rows of ``columns``; (h, w, 3) uint8 BGR.
 
     Args:
         crops: (n, s, s, 3) that the estimates are of. margin: half extents that crops span to either side.
-        captions: written over the estimate.
+        captions: written over the estimate. template: float64, the hand that is drawn; the shipped one if None.
     """
     tiles = []
     extents = estimates.change.half_extent
@@ -53,7 +54,7 @@ def contact_sheet(
     for row, crop in enumerate(crops):
         plain = cv2.resize(crop, (tile_px, tile_px), interpolation=cv2.INTER_CUBIC)
         drawn = plain.copy()
-        draw_hand(drawn, estimates.placed_m[row], rotations[row], float(extents[row]), margin)
+        draw_hand(drawn, estimates.placed_m[row], rotations[row], float(extents[row]), margin, template)
         if captions:
             for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
                 cv2.putText(
@@ -66,7 +67,12 @@ def contact_sheet(
 
 
 def draw_hand(
-    image: np.ndarray, joints_m: np.ndarray, rotations: np.ndarray, half_extent: float, margin: float
+    image: np.ndarray,
+    joints_m: np.ndarray,
+    rotations: np.ndarray,
+    half_extent: float,
+    margin: float,
+    template: HandTemplate | None = None,
 ) -> None:
     """Draw a right hand into the picture (s, s, 3) of its view; nothing if it has no place.
 
@@ -82,8 +88,8 @@ def draw_hand(
         places = view_to_pixels(points[:, :2] / ahead / half_extent, size, margin)
         return np.where(np.abs(places) < 20 * size, places, np.nan)
 
-    mesh = skin(HandFrames(torch.from_numpy(joints_m), torch.from_numpy(rotations))).numpy()
-    triangles = pixels(mesh)[load_template().faces.numpy()]
+    frames = HandFrames(torch.from_numpy(joints_m), torch.from_numpy(rotations))
+    triangles = pixels(skin(frames, "right", template).numpy())[mesh_faces("right", template).numpy()]
     silhouette = np.zeros(image.shape[:2], np.uint8)
     for triangle in _fixed(triangles[np.isfinite(triangles).all((1, 2))]):
         cv2.fillConvexPoly(silhouette, triangle, 255, shift=_SHIFT)

@@ -2,7 +2,7 @@
 
 On generated videos, and, where given, on labelled videos and one without labels, beside the detector's own 3D.
 
-    python -m hand_pose_ros.evaluation.smoothness.command --output docs/images --docs docs/temporal.md
+    hand_pose smoothness --output docs/images --docs docs/results/temporal.md
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import cat
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.common.share import share_folder
 from hand_pose_ros.estimator.diffusion.backends import load_denoiser
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
@@ -38,7 +39,6 @@ from hand_pose_ros.synthetic.motion.hand_motion import sample_motion
 from hand_pose_ros.synthetic.motion.videos import DiffusionFrames, HandVideos, estimated_videos
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 
-_SEED = 40_009
 _FRAMES, _RATE_HZ = 30, 30.0
 _AT_ONCE = 50
 _JOINTS = ("index_tip", "thumb_tip", "little_tip")
@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 
 def held_out_videos(count: int, frames: DiffusionFrames, regular: bool) -> HandVideos:
     """``count`` videos that no training saw, at 30 Hz, or with the stamps of all kinds of cameras."""
-    generator = torch.Generator().manual_seed(_SEED + regular)
+    generator = torch.Generator().manual_seed(Seed.VIDEOS.at(int(regular)))
     sampler, parts = PoseSampler(), []
     for start in range(0, count, _AT_ONCE):
         size = min(_AT_ONCE, count - start)
@@ -110,7 +110,7 @@ def generated(options: argparse.Namespace) -> str:
     texts = []
     for name, regular in (("at 30 Hz", True), ("with the stamps of all kinds of cameras", False)):
         videos = held_out_videos(options.videos, frames, regular)
-        figures = steadiness(model, videos, torch.Generator().manual_seed(_SEED))
+        figures = steadiness(model, videos, torch.Generator().manual_seed(Seed.VIDEOS))
         texts.append(f"**{options.videos} generated videos, {name}**\n\n{table(figures)}")
         if regular:
             published = publish(model, videos, torch.ones_like(videos.window.valid))
@@ -142,7 +142,7 @@ def real(options: argparse.Namespace) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns 0, or 2 for bad input."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose smoothness", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--diffusion",
         type=Path,
@@ -172,12 +172,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.labelled or options.video:
             text += "\n" + real(options)
         if options.docs:
-            replace_between_markers(options.docs, text, "steadiness_report")
+            replace_between_markers(options.docs, text, "hand_pose smoothness")
     except (ValueError, FileNotFoundError) as error:
-        parser.exit(2, f"steadiness_report: {error}\n")
+        parser.exit(2, f"hand_pose smoothness: {error}\n")
     sys.stdout.write(text)
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

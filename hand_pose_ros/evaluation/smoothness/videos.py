@@ -20,6 +20,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.named_tensors import stack
 from hand_pose_ros.datasets.photo_folder import read_samples
+from hand_pose_ros.evaluation.methods import in_camera_axes
 from hand_pose_ros.evaluation.smoothness.measures import lag_frames
 from hand_pose_ros.pipeline import PoseEstimator
 from hand_pose_ros.pose import Detection
@@ -104,7 +105,7 @@ def follow(frames: Iterable[LabelledFrame], tracker: HandTracker, estimator: Pos
         rows.append(
             VideoJoints(
                 _from_wrist(frame.truth_m),
-                _from_wrist(best[0].landmarks_m if best else None),
+                _from_wrist(in_camera_axes(frame.camera, best[0]) if best else None),
                 _estimate(estimator, frame, best, None),
                 _estimate(estimator, frame, best, frame.stamp_s),
             )

@@ -17,7 +17,6 @@ from hand_pose_ros import hand
 from hand_pose_ros.hand_images.shards import HandImages, view_to_pixels
 
 _BONES: Final = [joint for bone in hand.BONES for joint in bone]
-_PALM: Final = (0, 1, 5, 9, 13, 17)
 _SHIFT = 4  # bits of the fractions of a pixel that OpenCV draws with
 _BONE_WIDTH = (0.16, 0.26)  # of a cut-out hand's fingers, half extents
 
@@ -147,7 +146,7 @@ def hand_mask(size_px: int, points_px: np.ndarray, width_px: float) -> np.ndarra
         return mask
     lines = list(_fixed(points_px[_BONES]).reshape(-1, 2, 2))
     cv2.polylines(mask, lines, False, 255, max(1, round(width_px)), cv2.LINE_AA, _SHIFT)
-    palm = cv2.convexHull(points_px[list(_PALM)].astype(np.float32))[:, 0]
+    palm = cv2.convexHull(points_px[list(hand.PALM_JOINTS)].astype(np.float32))[:, 0]
     cv2.fillPoly(mask, [_fixed(palm)], 255, cv2.LINE_AA, _SHIFT)
     return mask
 

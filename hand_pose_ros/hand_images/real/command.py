@@ -1,4 +1,4 @@
-"""The ``hand_real_images`` command: pseudo-labelled photos -> training images in the canonical view, in shards.
+"""The ``hand_pose real-images`` command: pseudo-labelled photos -> shards of training images, canonical view.
 
 The image points and depths are the detector's; the 3D is not: it is lifted from these points by our own
 diffusion network, whose spread says how far to trust it. Photos of held-back sources go to a folder of their
@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from torch import Tensor
 
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.common.share import share_file
 from hand_pose_ros.factory import SHIPPED_MODEL
 from hand_pose_ros.hand_images.real.labels import RealHandLabels, read_crops, read_labels
@@ -34,7 +35,11 @@ _TYPICAL_MISFIT = 0.15  # half extents: a third of the weight is left
 
 
 def convert(
-    folder: str | Path, labels: RealHandLabels, network: HandDiffusion, samples: int = SAMPLES, seed: int = 0
+    folder: str | Path,
+    labels: RealHandLabels,
+    network: HandDiffusion,
+    samples: int = SAMPLES,
+    seed: int = Seed.ARBITRARY,
 ) -> HandImages:
     """Training images of some crops of a folder of real hands.
 
@@ -81,7 +86,7 @@ def write_shards(
     output: str | Path,
     network: HandDiffusion,
     samples: int = SAMPLES,
-    seed: int = 0,
+    seed: int = Seed.ARBITRARY,
     exclude: Collection[str] = (),
 ) -> dict[str, int]:
     """Convert a whole folder: ``output/train`` and ``output/held_back``, shards of 1024 hands in random order.
@@ -106,7 +111,7 @@ def write_shards(
         for number, start in enumerate(range(0, len(chosen), _SHARD)):
             some = labels.rows(chosen[start : start + _SHARD])
             settings = {
-                "made_by": "hand_real_images",
+                "made_by": "hand_pose real-images",
                 "samples": samples,
                 "steps": STEPS,
                 "focal_length": FOCAL_LENGTH,
@@ -151,14 +156,14 @@ def _misfit(images: HandImages) -> np.ndarray:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="hand_real_images", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose real-images", description=__doc__.splitlines()[0])
     parser.add_argument("--real", type=Path, required=True, help="folder of labels.npz and the tar files")
     parser.add_argument("--output", type=Path, required=True, help="folder that gets train/ and held_back/")
     parser.add_argument(
         "--weights", type=Path, help="of the network that lifts; the shipped ones if left out"
     )
     parser.add_argument("--samples", type=int, default=SAMPLES, help="of each hand's pose")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=Seed.ARBITRARY.value)
     parser.add_argument("--exclude", action="append", default=[], help="source to leave out: owner/name")
     options = parser.parse_args(arguments)
     start = time.monotonic()
@@ -168,11 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.real, options.output, network, options.samples, options.seed, options.exclude
         )
     except (ValueError, FileExistsError) as error:
-        parser.exit(2, f"hand_real_images: {error}\n")
+        parser.exit(2, f"hand_pose real-images: {error}\n")
     made = ", ".join(f"{count} in {part}" for part, count in counts.items())
     sys.stdout.write(f"{made}, in {time.monotonic() - start:.0f} s\n")
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.camera.keypoint_view import KeypointView
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.batch import lift
 from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
 from hand_pose_ros.estimator.metric_pose import COMMON_SPREAD, place_hands
@@ -44,7 +45,7 @@ def lift_hands(
     condition: KeypointCondition,
     samples: int = SAMPLES,
     steps: int | None = STEPS,
-    seed: int = 0,
+    seed: int = Seed.ARBITRARY,
 ) -> LiftedHands:
     """Lift n hands with the network that sees their keypoints only.
 

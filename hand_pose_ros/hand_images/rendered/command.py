@@ -1,6 +1,6 @@
 """Fills shards with rendered training images.
 
-python -m hand_pose_ros.hand_images.rendered.command --output FOLDER
+hand_pose render --output FOLDER
 
 Every shard is made by one worker from the seed and its own number alone, so any number of workers makes the same
 images. Complete shards are left as they are, so an interrupted run goes on where it was. Each worker holds one
@@ -23,11 +23,12 @@ import cv2
 import numpy as np
 import torch
 
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.hand_images.rendered.hands import render_hands
 from hand_pose_ros.hand_images.rendered.scene import RenderSettings
 from hand_pose_ros.hand_images.rendered.wardrobe import Wardrobe, hand_surfaces
 from hand_pose_ros.hand_images.shards import is_shard, save_shard, shard_info
-from hand_pose_ros.rendering.crop_background import BackgroundStock, list_photos
+from hand_pose_ros.rendering.background import BackgroundStock, list_photos
 
 logger = logging.getLogger(__name__)
 
@@ -119,12 +120,12 @@ def fill_shards(jobs: Sequence[ShardJob], workers: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="hand_render", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="hand_pose render", description=__doc__.split("\n\n")[0])
     parser.add_argument("--count", type=int, default=24000, help="number of images (default: %(default)s)")
     parser.add_argument("--output", type=Path, required=True, help="folder that gets the shards")
     parser.add_argument("--workers", type=int, default=2, help="worker processes (default: %(default)s)")
     parser.add_argument(
-        "--seed", type=int, default=0,
+        "--seed", type=int, default=Seed.TRAINING.value,
         help="another seed gives other hands, skins, materials and backgrounds (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
@@ -167,7 +168,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     logger.info("%d shards to make in %s", len(jobs), options.output)
     fill_shards(jobs, options.workers)
-
-
-if __name__ == "__main__":
-    main()

@@ -22,10 +22,10 @@ from hand_pose_ros.hand_images.rendered.wardrobe import Wardrobe
 from hand_pose_ros.hand_images.shards import HandImages, empty_hand_images
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.mesh.skinning import skin
-from hand_pose_ros.rendering.crop_background import BackgroundStock
+from hand_pose_ros.rendering.background import BackgroundStock
+from hand_pose_ros.rendering.crop.hand_parts import Wrist, hand_part, sleeve_part, solid_part
+from hand_pose_ros.rendering.crop.mesh_part import MeshPart
 from hand_pose_ros.rendering.forearm import Forearm
-from hand_pose_ros.rendering.hand_parts import Wrist, hand_part, sleeve_part, solid_part
-from hand_pose_ros.rendering.mesh_part import MeshPart
 from hand_pose_ros.rotations import rotation_from_quaternion
 from hand_pose_ros.synthetic.observed_hands import inside_image
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
@@ -194,7 +194,9 @@ class _Looks:
             sleeve_start_m=sleeve,
         )
         joints, rotations = self._frames.joints[number].numpy(), self._frames.rotations[number].numpy()
-        size = float(np.linalg.norm(joints[hand.ANCHOR_BONE + 1] - joints[0])) / hand.MEAN_ANCHOR_LENGTH_M
+        size = (
+            float(np.linalg.norm(joints[hand.ANCHOR_JOINT] - joints[hand.WRIST])) / hand.MEAN_ANCHOR_LENGTH_M
+        )
         wrist = Wrist(rotations[0], joints[0], size, self._sides[number])
         gloss = float(generator.uniform(0.3, 2.0))
         texture, tint = skins[generator.integers(len(skins))].dye(generator)

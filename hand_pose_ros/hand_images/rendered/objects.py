@@ -7,16 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from hand_pose_ros import hand
-from hand_pose_ros.rendering.mesh_part import frame_along
-from hand_pose_ros.rendering.solids import SOLIDS
+from hand_pose_ros.rendering.crop.mesh_part import frame_along
+from hand_pose_ros.rendering.crop.solids import SOLIDS
 
 _FINGER_FLESH_M = 0.008
 _TIPS = np.array(hand.FINGERTIPS)
 
 
 class PlacedSolid(NamedTuple):
-    """A solid of :mod:`hand_pose_ros.rendering.solids`: half_size (3,) metres, rotation (3, 3) from its frame and
-    centre (3,), both in the camera's."""
+    """A solid of :mod:`hand_pose_ros.rendering.crop.solids`: half_size (3,) metres, rotation (3, 3) from its frame
+    and centre (3,), both in the camera's."""
 
     kind: str
     half_size: np.ndarray

@@ -14,12 +14,11 @@ from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.common import named_tensors
 from hand_pose_ros.hand_images.shards import STORED_MARGIN, STORED_SIZE_PX, HandImages
 from hand_pose_ros.kinematics.forward import HandFrames
-from hand_pose_ros.mesh.flesh import JOINT_DEPTHS_M, SLANT
-from hand_pose_ros.rendering.crop import CropView, DrawnCrop, draw_crop, over_background
-from hand_pose_ros.rendering.crop_background import BackgroundStock
-from hand_pose_ros.rendering.lighting import Lighting
-from hand_pose_ros.rendering.mesh_part import MeshPart
-from hand_pose_ros.rendering.random_lighting import random_lighting
+from hand_pose_ros.mesh.template import JOINT_DEPTHS_M, SLANT
+from hand_pose_ros.rendering.background import BackgroundStock
+from hand_pose_ros.rendering.crop.draw import CropView, DrawnCrop, draw_crop, over_background
+from hand_pose_ros.rendering.crop.mesh_part import MeshPart
+from hand_pose_ros.rendering.lighting import Lighting, random_lighting
 from hand_pose_ros.synthetic.views import HandView
 
 HAND_LABEL, SECOND_LABEL, OBJECT_LABEL = 1, 2, 3

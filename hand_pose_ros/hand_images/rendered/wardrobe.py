@@ -16,8 +16,8 @@ import numpy as np
 
 from hand_pose_ros.mesh.rigged_hand import load_rigged_hand
 from hand_pose_ros.mesh.template import load_template
-from hand_pose_ros.rendering.hand_surface import HandSurface
-from hand_pose_ros.rendering.mesh_part import Texture
+from hand_pose_ros.rendering.crop.hand_surface import HandSurface
+from hand_pose_ros.rendering.crop.mesh_part import Texture
 from hand_pose_ros.rendering.patterns import random_albedo
 from hand_pose_ros.rendering.skin import SKIN_TONES, Skin, linear_from_srgb
 

@@ -1,6 +1,6 @@
 """The diffusion network as ONNX graphs in one folder, for onnxruntime.
 
-    hand_export_onnx --weights diffusion.safetensors --output diffusion_onnx
+    hand_pose export-onnx --weights diffusion.safetensors --output diffusion_onnx
 
     encoder.onnx    points, depth, confidence, inside, half_extent [, image_features] -> features, joints
     denoiser.onnx   noisy, t, features, joints -> prediction
@@ -148,7 +148,7 @@ def _on_cpu(model: HandDiffusion | HandImageDiffusion) -> HandDiffusion | HandIm
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="hand_export_onnx",
+        prog="hand_pose export-onnx",
         description="Write the diffusion estimator's network as ONNX graphs, for backend 'onnxruntime'.",
     )
     parser.add_argument("--weights", required=True, help="weight file (.safetensors) of either kind")
@@ -162,7 +162,3 @@ def main(argv: list[str] | None = None) -> int:
     size = sum(file.stat().st_size for file in Path(arguments.output).glob("*.onnx"))
     sys.stdout.write(f"{arguments.output}: {', '.join(graphs_of(loaded.kind))}, {size / 1e6:.1f} MB\n")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

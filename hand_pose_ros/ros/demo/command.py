@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from lifecycle_msgs.msg import Transition
 
-from hand_pose_ros.camera.calibration_yaml import load_calibration
+from hand_pose_ros.camera.calibration import load_calibration
 from hand_pose_ros.common.share import share_file
 from hand_pose_ros.ros.demo.node import NAMESPACE, DemoNode
 from hand_pose_ros.ros.demo.pace import adapted_rate_hz, sustainable_rate_hz
@@ -61,7 +61,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _parse(args: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="hand_pose demo", description=__doc__)
     parser.add_argument(
         "--input",
         default=CLIP,
@@ -98,7 +98,7 @@ def _run(options: argparse.Namespace, status: StatusLine) -> int:
         )
         if note:
             status.say(note)
-        estimate = {"condition": options.condition} if options.condition else {}
+        estimate = {"diffusion.condition": options.condition} if options.condition else {}
         with _graph(source, camera, estimate, files.folder) as (player, estimator):
             session = _Session(source, player, estimator, files, status)
             run_node(DemoNode, session.play, args=[])
@@ -148,7 +148,7 @@ def _graph(
     if source.rate_hz is not None:
         play |= {"rate_hz": min(_WARM_UP_HZ, source.rate_hz), "loop": True}
     # One hand is looked for where one is known to be: MediaPipe searches anew in every frame for a second one.
-    estimate = estimate | ({"max_hands": 1} if source.is_clip else {})
+    estimate = estimate | ({"tracker.max_hands": 1} if source.is_clip else {})
     modules = "hand_pose_ros.ros.video_player.node", "hand_pose_ros.ros.hand_estimator.process"
     processes: list[GraphProcess] = []
     try:
@@ -308,7 +308,3 @@ class _Session:
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -15,7 +15,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from hand_pose_ros.camera.camera_info import camera_from_message
+from hand_pose_ros.camera.calibration import camera_from_message
 from hand_pose_ros.camera.model import CameraModel, UncalibratedCameraError
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.hand_estimator.topics import (

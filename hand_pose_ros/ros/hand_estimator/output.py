@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from geometry_msgs.msg import PoseArray, PoseWithCovarianceStamped
@@ -14,14 +15,16 @@ from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import MarkerArray
 
 from hand_pose_ros import hand
+from hand_pose_ros.mesh.skinning import hand_mesh
 from hand_pose_ros.pipeline import FrameResult
+from hand_pose_ros.pose import HandPose
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
-from hand_pose_ros.ros.hand_estimator.selection import HandSelector, PublishedHand
 from hand_pose_ros.ros.messages.camera import image_message
 from hand_pose_ros.ros.messages.cloud import hands_cloud
 from hand_pose_ros.ros.messages.joints import joint_poses, joint_state, wrist_pose
 from hand_pose_ros.ros.messages.markers import MarkerKey, delete_all, keys, markers
 from hand_pose_ros.ros.messages.overlay import draw_overlay
+from hand_pose_ros.ros.messages.selection import HandSelector, PublishedHand
 from hand_pose_ros.ros.messages.transforms import hand_transforms
 
 # Reliable, so that subscribers of either reliability connect; shallow, because only the newest is of use.
@@ -55,7 +58,8 @@ class HandPublishers:
     def publish(self, result: FrameResult, header: Header, parameters: HandEstimatorParameters) -> None:
         """Publish what was found in a frame; a frame without hands is an empty cloud.
 
-        Markers and overlay cost milliseconds and are for people, so they come last, and only for subscribers.
+        Markers and overlay cost milliseconds and are for people, so they come last, and only for subscribers. Both
+        show the same mesh, which is made once.
         """
         self._last_header = header
         published = self._selector.select(result.hands)
@@ -64,10 +68,21 @@ class HandPublishers:
                 self._of_side[primary.pose.side, topic].publish(build(primary, header))
         self._publish_transforms(published, header, parameters.publish_tf)
         self._hands.publish(hands_cloud([item.pose for item in published], header))
-        self._publish_markers(published, header, parameters.marker_lifetime_s)
-        if self._overlay.get_subscription_count():
+        with_markers, with_overlay = (
+            publisher.get_subscription_count() > 0 for publisher in (self._markers, self._overlay)
+        )
+        hands: Sequence[HandPose] = result.hands
+        if with_markers or (with_overlay and parameters.overlay_mesh):
+            meshed = {id(item.pose): replace(item.pose, mesh=hand_mesh(item.pose)) for item in published}
+            published = [replace(item, pose=meshed[id(item.pose)]) for item in published]
+            hands = [meshed.get(id(pose), pose) for pose in hands]
+        if with_markers:
+            self._publish_markers(published, header, parameters.marker_lifetime_s)
+        else:
+            self._shown = []  # the lifetime removes what a display that comes back still shows
+        if with_overlay:
             drawn = draw_overlay(
-                result.image_bgr, result.camera, result.hands, result.detections, parameters.overlay_mesh
+                result.image_bgr, result.camera, hands, result.detections, parameters.overlay_mesh
             )
             self._overlay.publish(image_message(drawn, header))
 
@@ -98,9 +113,6 @@ class HandPublishers:
         )
 
     def _publish_markers(self, published: list[PublishedHand], header: Header, lifetime_s: float) -> None:
-        if not self._markers.get_subscription_count():
-            self._shown = []  # the lifetime removes what a display that comes back still shows
-            return
         message = markers(published, header, lifetime_s, self._shown)
         self._shown = keys(message.markers)
         if message.markers:

@@ -15,7 +15,7 @@ from hand_pose_ros.ros.shared.process import run_node
 
 
 def _create_pipeline(parameters: HandEstimatorParameters) -> HandPipeline:
-    return create_pipeline(parameters.pipeline_config())
+    return create_pipeline(parameters.pipeline)
 
 
 def hand_estimator() -> HandEstimator:
@@ -27,7 +27,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Entry point of the process."""
     # The tensors of a frame are small: more threads would wait for each other, and keep the detector waiting.
     torch.set_num_threads(1)
-    return run_node(hand_estimator, args=args)
+    return run_node(hand_estimator, args=args, parameters=HandEstimatorParameters)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Positions and rotations as geometry messages, and the mesh that markers and overlay show.
+"""Positions and rotations as geometry messages.
 
 Sub-messages are filled in place: as arguments of the constructor they would cost their defaults' construction too,
 which is most of a frame's time in messages.
@@ -10,21 +10,12 @@ import numpy as np
 import torch
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 
-from hand_pose_ros.kinematics.forward import HandFrames
-from hand_pose_ros.mesh.skinning import skin
-from hand_pose_ros.pose import HandPose
 from hand_pose_ros.rotations import quaternion_from_rotation
 
 
 def quaternions(rotations: np.ndarray) -> np.ndarray:
     """Unit quaternions (..., 4), xyzw, of rotation matrices (..., 3, 3); float64."""
     return quaternion_from_rotation(torch.from_numpy(np.asarray(rotations, np.float64))).numpy()
-
-
-def mesh_vertices(pose: HandPose) -> torch.Tensor:
-    """Vertices (V, 3) of a valid hand's mesh in the camera frame, metres; float32."""
-    arrays = (np.asarray(array, np.float32) for array in (pose.joints_m, pose.rotations))
-    return skin(HandFrames(*map(torch.from_numpy, arrays)), pose.side)
 
 
 def fill(position: Point | Vector3, orientation: Quaternion, xyz: list[float], xyzw: list[float]) -> None:

@@ -11,8 +11,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
 from hand_pose_ros import hand
-from hand_pose_ros.ros.hand_estimator.selection import PublishedHand
 from hand_pose_ros.ros.messages.geometry import poses
+from hand_pose_ros.ros.messages.selection import PublishedHand
 
 UNKNOWN_COVARIANCE: Final = (0.0,) * 36
 """What stands for "not known" in the message. geometry_msgs says nothing; sensor_msgs/Imu does, and drivers and

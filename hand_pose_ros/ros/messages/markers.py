@@ -12,10 +12,10 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from hand_pose_ros import hand
-from hand_pose_ros.mesh.skinning import mesh_faces
+from hand_pose_ros.mesh.skinning import hand_mesh
 from hand_pose_ros.pose import HandPose
-from hand_pose_ros.ros.hand_estimator.selection import PublishedHand
-from hand_pose_ros.ros.messages.geometry import fill, mesh_vertices, points, quaternions
+from hand_pose_ros.ros.messages.geometry import fill, points, quaternions
+from hand_pose_ros.ros.messages.selection import PublishedHand
 
 MarkerKey = tuple[str, int]
 """(namespace, id) of a marker: what RViz knows it by."""
@@ -102,8 +102,9 @@ def _colour(rgba: Sequence[float]) -> ColorRGBA:
 def _triangles(pose: HandPose) -> list[Point]:
     """The corners of the mesh's triangles, three by three."""
     # One message object per vertex, not per corner: they are what takes the time.
-    corners = points(mesh_vertices(pose).numpy())
-    return [corners[corner] for corner in mesh_faces(pose.side).flatten().tolist()]
+    mesh = hand_mesh(pose)
+    corners = points(mesh.vertices_m)
+    return [corners[corner] for corner in mesh.faces.ravel().tolist()]
 
 
 def _ellipsoids(pose: HandPose, number: int, header: Header, lifetime: Duration) -> list[Marker]:

@@ -10,9 +10,8 @@ import torch
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.mesh.skinning import mesh_faces
-from hand_pose_ros.pose import Detection, HandPose
-from hand_pose_ros.ros.messages.geometry import mesh_vertices
+from hand_pose_ros.mesh.skinning import hand_mesh
+from hand_pose_ros.pose import Detection, HandMesh, HandPose
 from hand_pose_ros.ros.messages.markers import joint_rgb
 
 _SHIFT = 3  # cv2 draws at fractions of 2^-3 pixel
@@ -45,7 +44,7 @@ def draw_overlay(
             _draw_refused(canvas, detection, pose.reason, scale)
             continue
         if mesh:
-            _draw_outline(canvas, camera, pose, scale)
+            _draw_outline(canvas, camera, hand_mesh(pose), scale)
         joints_px = _project(camera, torch.from_numpy(np.asarray(pose.joints_m, np.float64)))
         _draw_skeleton(canvas, joints_px, scale)
         label = f"{pose.side} {pose.score:.2f}  {pose.anchor_length_m * 1e3:.0f} mm"
@@ -81,10 +80,9 @@ def _draw_skeleton(canvas: np.ndarray, joints_px: np.ndarray, scale: float) -> N
         cv2.circle(canvas, fixed[joint].tolist(), radius, _bgr(joint), cv2.FILLED, cv2.LINE_AA, _SHIFT)
 
 
-def _draw_outline(canvas: np.ndarray, camera: CameraModel, pose: HandPose, scale: float) -> None:
+def _draw_outline(canvas: np.ndarray, camera: CameraModel, mesh: HandMesh, scale: float) -> None:
     """The silhouette of the mesh: lightly filled, with its contour."""
-    vertices_px = _project(camera, mesh_vertices(pose))
-    triangles = vertices_px[mesh_faces(pose.side).numpy()]
+    triangles = _project(camera, torch.from_numpy(mesh.vertices_m))[mesh.faces]
     edges = triangles[:, 1:] - triangles[:, :1]
     towards_camera = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0] < 0
     triangles = triangles[

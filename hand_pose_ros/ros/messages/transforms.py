@@ -7,8 +7,8 @@ from geometry_msgs.msg import TransformStamped
 from std_msgs.msg import Header
 
 from hand_pose_ros import hand
-from hand_pose_ros.ros.hand_estimator.selection import PublishedHand
 from hand_pose_ros.ros.messages.geometry import fill, quaternions
+from hand_pose_ros.ros.messages.selection import PublishedHand
 
 _PARENTS = list(hand.PARENTS[1:])
 

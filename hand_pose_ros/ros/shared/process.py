@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from hand_pose_ros.common.option_documents import help_text
+from hand_pose_ros.common.options import Options
+
 AnyNode = TypeVar("AnyNode", bound=Node)
 _REFUSALS = (ValueError, OSError, InvalidParameterTypeException, InvalidParameterValueException)
 
@@ -23,6 +27,7 @@ def run_node(
     work: Callable[[AnyNode], int] | None = None,
     args: Sequence[str] | None = None,
     create_executor: Callable[[], Executor] = SingleThreadedExecutor,
+    parameters: type[Options] | None = None,
 ) -> int:
     """Create a node and run it until its work ends or the process is told to stop; return the exit code.
 
@@ -34,7 +39,15 @@ def run_node(
             one line and gives exit code 1.
         work: what the main thread does, and the exit code it returns; if None it waits to be told to stop.
         args: the process's arguments; those of the command line if None.
+        parameters: what `--help` lists, instead of starting the node.
     """
+    given = sys.argv[1:] if args is None else args
+    if parameters is not None and ("--help" in given or "-h" in given):
+        sys.stdout.write(
+            f"usage: {create.__name__} --ros-args [-p name:=value ...] [--params-file FILE]\n\n"
+            f"parameters:\n{help_text(parameters)}"
+        )
+        return 0
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     previous = {number: signal.signal(number, signal.default_int_handler) for number in _STOP_SIGNALS}
     node = None

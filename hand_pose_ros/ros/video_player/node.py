@@ -16,7 +16,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from hand_pose_ros.camera.calibration_yaml import load_calibration
+from hand_pose_ros.camera.calibration import load_calibration
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.ros.messages.camera import camera_info_message, image_message, time_message
 from hand_pose_ros.ros.shared.parameters import changed, declare
@@ -154,7 +154,7 @@ def _load_calibration(path: str) -> CameraModel | None:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Entry point of the process."""
-    return run_node(VideoPlayer, VideoPlayer.play, args)
+    return run_node(VideoPlayer, VideoPlayer.play, args, parameters=VideoPlayerParameters)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hand_pose_ros.ros.shared.parameters import NodeParameters, parameter
+from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.video.open import CLIP
 
 SOURCE_RATE = -1.0
@@ -12,42 +12,42 @@ SOURCE_RATE = -1.0
 
 
 @dataclass(frozen=True)
-class VideoPlayerParameters(NodeParameters):
-    """See the descriptions."""
+class VideoPlayerParameters(Options):
+    """The parameters; the fields' descriptions say what they mean."""
 
-    source: str = parameter(
+    source: str = option(
         CLIP,
-        "What to play: 'clip' (the rendered clip of this package), the number of a webcam, or the path of a video "
-        "file, of a folder of images or of a rosbag2.",
+        "What to play: `clip` (the rendered clip of this package), the number of a webcam, or the path of a "
+        "video file, of a folder of images or of a rosbag2.",
         read_only=True,
     )
-    image_topic: str = parameter(
-        "", "Which image topic of a rosbag2 to play; empty for its first.", read_only=True
-    )
-    rate_hz: float = parameter(
+    image_topic: str = option("", "Image topic of a rosbag2; empty for the first one.", read_only=True)
+    rate_hz: float = option(
         SOURCE_RATE,
-        "Images per second: -1 for the source's own rate, 0 for as fast as possible. A webcam keeps its own.",
+        "Images per second: -1 for the source's own rate, 0 for as fast as possible. A webcam keeps its own "
+        "rate.",
         minimum=SOURCE_RATE,
         maximum=1000.0,
     )
-    loop: bool = parameter(False, "Start over at the end, instead of ending the node.")
-    start_s: float = parameter(
+    loop: bool = option(False, "Start over at the end instead of ending the node.")
+    start_s: float = option(
         0.0,
-        "Where to start, and start over, in seconds; setting it while playing goes there.",
+        "Start position in seconds, also of each loop; a change while playing jumps there.",
         minimum=0.0,
     )
-    wait_for_subscriber: bool = parameter(
-        False, "Do not start before something subscribes to the image.", read_only=True
+    wait_for_subscriber: bool = option(
+        False, "Wait for a subscriber of the image before playing.", read_only=True
     )
-    frame_id: str = parameter(
+    frame_id: str = option(
         "camera_optical_frame", "Frame of the images: x right, y down, z forward (REP 103).", read_only=True
     )
-    calibration_file: str = parameter(
+    calibration_file: str = option(
         "",
-        "Calibration of the camera, a YAML file as camera_calibration writes it; goes before one in the source.",
+        "Camera calibration, a YAML file as camera_calibration writes it; overrides the calibration in the "
+        "source.",
         read_only=True,
     )
-    horizontal_fov_deg: float = parameter(
+    horizontal_fov_deg: float = option(
         0.0,
         "Horizontal field of view in degrees, for a camera without calibration; 0 if unknown.",
         minimum=0.0,

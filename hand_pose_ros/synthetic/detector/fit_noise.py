@@ -1,6 +1,6 @@
 """Fits the noise model to a detector's answers on renders.
 
-python -m hand_pose_ros.synthetic.detector.fit_noise
+hand_pose noise-fit
 
 The pictures' answers are kept in a folder, in parts, so that an interrupted study goes on where it stopped.
 """
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import rows
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.synthetic.detector.finger_confusion import find_confusion, fingers_unseen
 from hand_pose_ros.synthetic.detector.statistics import (
     HIDDEN,
@@ -223,7 +224,7 @@ def _correlations(unit: Tensor) -> Tensor:
 
 def _sampled_errors(cholesky: Tensor, finger_spread: Tensor) -> Tensor:
     """(m, 21, 3) errors of unit variance, with these correlations and this spread of fingers' levels."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(Seed.ARBITRARY)
     drawn = torch.randn(_SAMPLES, len(cholesky), dtype=cholesky.dtype, generator=generator) @ cholesky.T
     fingers = torch.randn(_SAMPLES, len(hand.FINGERS), dtype=cholesky.dtype, generator=generator)
     factor = (finger_spread * fingers - finger_spread.square()).exp().repeat_interleave(4, dim=1)
@@ -291,10 +292,10 @@ def collect(folder: Path, count: int, seed: int) -> Study:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="detector_noise_fit", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose noise-fit", description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=3000, help="hands that are to be found")
     parser.add_argument("--study", type=Path, required=True, help="folder of the answers, old and new")
-    parser.add_argument("--seed", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=Seed.DETECTOR_STUDY.value)
     parser.add_argument("--output", type=Path, default=STATISTICS_PATH, help="file of the statistics")
     options = parser.parse_args(arguments)
     study = collect(options.study, options.count, options.seed)
@@ -304,7 +305,3 @@ def main(arguments: list[str] | None = None) -> int:
         f"{study.right_side.sum() / study.found.sum():.1%} of these on their side\n"
     )
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -3,7 +3,7 @@
 An error has a systematic part, which depends on the pose and the view (the detector's depth is flatter than the
 truth, its hands are more usual than the truth), and a random part, correlated over the joints and of a level that
 differs from hand to hand. Now and then fingers are confused, or the hand's depth has the wrong sign. All of that
-is fitted to MediaPipe (docs/detector_noise.md). On top come the ways of other detectors, by stated probabilities.
+is fitted to MediaPipe (docs/how/detector_noise.md); variants for other detectors are added at random.
 """
 
 from __future__ import annotations

@@ -13,12 +13,10 @@ from torch import Tensor
 from hand_pose_ros import hand
 
 STATISTICS_PATH: Final = Path(__file__).with_name("statistics.npz")
-"""Written by ``python -m hand_pose_ros.synthetic.detector.fit_noise``."""
+"""Written by ``hand_pose noise-fit``."""
 VISIBLE, HIDDEN, OUTSIDE = range(3)
 """States of a joint: seen, behind another part of the hand, outside the image."""
 
-_PALM: Final = (1, 5, 9, 13, 17)
-_PALM_LENGTHS: Final = tuple(hand.PROPORTIONS[node - 1][1] for node in _PALM)
 _SMALLEST_PALM: Final = 1e-2  # of squared lengths, half extents
 
 
@@ -74,9 +72,9 @@ def load_statistics(
 
 def anchor_in_half_extents(points: Tensor, depth: Tensor) -> Tensor:
     """(n,) the anchor's length in half extents, from points (n, 21, 2) and depth (n, 21), for a mean palm."""
-    across = points[:, _PALM] - points[:, :1]
-    along = depth[:, _PALM] - depth[:, :1]
-    lengths = points.new_tensor(_PALM_LENGTHS)
+    across = points[:, hand.LEVELS[0]] - points[:, :1]
+    along = depth[:, hand.LEVELS[0]] - depth[:, :1]
+    lengths = points.new_tensor(hand.PALM_LENGTHS)
     seen = (lengths.square() - along.square()).clamp(min=0).sum(-1).clamp(min=_SMALLEST_PALM)
     return (across.square().sum((-1, -2)).clamp(min=_SMALLEST_PALM) / seen).sqrt()
 

@@ -32,7 +32,6 @@ from hand_pose_ros.synthetic.views import random_views
 _SIDE_PX = (140.0, 320.0)  # of a picture
 _HAND_SHARE = (0.35, 0.7)  # of its larger side that the hand's joints fill
 _SMALLEST_SIDE_PX = 48
-_ANCHOR_NODE = hand.BONES[hand.ANCHOR_BONE][1]
 
 
 class Study(NamedTuple):
@@ -194,7 +193,7 @@ def view_study(study: Study) -> ViewedStudy:
     found = study.found
     joints = torch.from_numpy(study.joints_m[found]).double()
     view = view_keypoints(joints)
-    anchor = (joints[:, _ANCHOR_NODE] - joints[:, hand.WRIST]).norm(dim=-1)
+    anchor = (joints[:, hand.ANCHOR_JOINT] - joints[:, hand.WRIST]).norm(dim=-1)
     relative = (joints - joints[:, :1]) @ view.rotation.transpose(-1, -2) / anchor[:, None, None]
     fx, fy, cx, cy = torch.from_numpy(study.camera[found]).double().T[:, :, None]
     px = torch.from_numpy(study.landmarks_px[found]).double()

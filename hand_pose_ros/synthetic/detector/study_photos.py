@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import stack
 from hand_pose_ros.datasets.photo_folder import LabelledPhoto
 from hand_pose_ros.detection.detector import HandDetector
@@ -16,7 +17,7 @@ from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.synthetic.detector.study import Study, answer
 from hand_pose_ros.synthetic.joint_visibility import joints_visible
 
-_PALM = (0, 5, 9, 13, 17)
+_PALM = [hand.WRIST, *hand.KNUCKLES]
 
 
 def photo_study(photos: Sequence[LabelledPhoto], detector: HandDetector) -> Study:
@@ -44,7 +45,8 @@ def _show(photo: LabelledPhoto, detector: HandDetector) -> Study:
     points = torch.from_numpy(joints)[None]
     projected = joints[:, :2] / joints[:, 2:] * (fx, fy) + (cx, cy)
     inside = ((projected > -0.5) & (projected < (camera.width - 0.5, camera.height - 0.5))).all(1)
-    visible = joints_visible(points, (points[:, 5] - points[:, 0]).norm(dim=-1))[0].numpy()
+    anchor = (points[:, hand.ANCHOR_JOINT] - points[:, hand.WRIST]).norm(dim=-1)
+    visible = joints_visible(points, anchor)[0].numpy()
     found = answer(detector, image, mirrored=False)
     return Study(
         joints_m=joints,
@@ -59,6 +61,6 @@ def _show(photo: LabelledPhoto, detector: HandDetector) -> Study:
 def _palm_rotation(joints: torch.Tensor) -> torch.Tensor:
     """Wrist frame -> camera frame (n, 3, 3) of right hands, from their palms."""
     bounds, lengths = angle_bounds(joints.dtype), proportion_bounds(joints.dtype)
-    palm = forward_kinematics(bounds.neutral, lengths.neutral).joints[list(_PALM)].expand(len(joints), -1, -1)
+    palm = forward_kinematics(bounds.neutral, lengths.neutral).joints[_PALM].expand(len(joints), -1, -1)
     weights = joints.new_ones(palm.shape[:2])
     return rigid_fit(palm, joints[:, _PALM], weights)[0]

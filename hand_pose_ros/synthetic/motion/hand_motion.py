@@ -1,4 +1,4 @@
-"""Hands in motion: smooth sequences of angles and of the wrist before a camera (docs/temporal.md)."""
+"""Hands in motion: smooth sequences of angles and of the wrist before a camera (docs/how/temporal.md)."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.common.named_tensors import cat, rows
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
 from hand_pose_ros.networks.condition import KeypointCondition
@@ -93,7 +94,9 @@ def estimated_videos(motion: HandMotion, estimate: FrameEstimator, generator: to
 class DiffusionFrames:
     """A :data:`FrameEstimator`: the diffusion network as :class:`DiffusionEstimator` uses it."""
 
-    def __init__(self, network: HandDiffusion, samples: int = 8, steps: int = 4, seed: int = 0) -> None:
+    def __init__(
+        self, network: HandDiffusion, samples: int = 8, steps: int = 4, seed: int = Seed.ARBITRARY
+    ) -> None:
         """``samples``: S of each frame. ``steps``: of DDIM. ``seed``: of the noise, the same for all frames."""
         self._network = network.eval()
         self._steps = steps

@@ -1,7 +1,7 @@
-"""The ``hand_limits`` command: fit the hand to real poses and report the angles and proportions they have.
+"""The ``hand_pose limits`` command: fit the hand to real poses and report the angles and proportions they have.
 
 The paper (diffusion + FK, 3.1) takes its limits from such statistics; ours are in :mod:`hand_pose_ros.hand`, and
-docs/limits.md tells how they follow from published ranges of motion and from what this command prints.
+docs/how/limits.md tells how they follow from published ranges of motion and from what this command prints.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _percentiles(values: Tensor) -> list[list[float]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="hand_limits", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose limits", description=__doc__.splitlines()[0])
     parser.add_argument("poses", type=Path, help="folder, .npy, .npz or WebXR .json file with 3D hand poses")
     parser.add_argument("--side", choices=hand.SIDES, default="right", help="which hand the poses are of")
     parser.add_argument("--order", default="mediapipe", help="joint order of an array file")
@@ -104,10 +104,6 @@ def main(arguments: list[str] | None = None) -> int:
         if options.output is not None:
             options.output.write_text(json.dumps(statistics, indent=1) + "\n")
     except (OSError, ValueError) as error:
-        parser.exit(2, f"hand_limits: {error}\n")
+        parser.exit(2, f"hand_pose limits: {error}\n")
     sys.stdout.write(format_table(statistics) + "\n")
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,7 +1,7 @@
 """Makes the shipped statistics of hand poses, from free sets of poses and from rules.
 
-``python -m hand_pose_ros.synthetic.poses.fit_prior FOLDER``, where FOLDER holds ``pose_prior`` and ``real_hands``,
-the sets that docs/pose_prior.md names.
+``hand_pose prior-fit FOLDER``, where FOLDER holds ``pose_prior`` and ``real_hands``,
+the sets that docs/how/pose_prior.md names.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds
 from hand_pose_ros.synthetic.poses.clearance import collides
@@ -88,12 +89,12 @@ def make_bank(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose prior-fit", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where pose_prior and real_hands are")
     parser.add_argument("--output", type=Path, default=SHIPPED, help="the file to write")
     parser.add_argument("--parts", type=int, default=PARTS, help="normal distributions in the mixture")
     parser.add_argument("--bank", type=int, default=BANK, help="poses made by rule")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=Seed.ARBITRARY.value)
     options = parser.parse_args(arguments)
     generator = torch.Generator().manual_seed(options.seed)
     sets = read_sets(options.folder)
@@ -105,7 +106,3 @@ def main(arguments: list[str] | None = None) -> int:
     save_prior(PosePrior(mixture, *bank), options.output)
     log.info("wrote %s, %.0f kB", options.output, options.output.stat().st_size / 1e3)
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

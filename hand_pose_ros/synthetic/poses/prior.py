@@ -1,6 +1,6 @@
 """The shipped statistics of hand poses: a mixture fitted to real poses, and a bank of poses made by rule.
 
-``python -m hand_pose_ros.synthetic.poses.fit_prior`` makes the file; docs/pose_prior.md tells how and from what.
+``hand_pose prior-fit`` makes the file; docs/how/pose_prior.md tells how and from what.
 """
 
 from __future__ import annotations

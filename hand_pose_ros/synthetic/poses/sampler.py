@@ -1,4 +1,4 @@
-"""The anatomical pose sampler: realistic hands, as angles and bone proportions (docs/pose_prior.md)."""
+"""The anatomical pose sampler: realistic hands, as angles and bone proportions (docs/how/pose_prior.md)."""
 
 from __future__ import annotations
 

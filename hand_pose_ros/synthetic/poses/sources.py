@@ -1,6 +1,6 @@
 """Readers of the free sets of hand poses that the pose prior is fitted to, each as right hands' angles.
 
-All may be used for any purpose (Apache-2.0, MIT, CC-BY-4.0, CC0). What each brings is told in docs/pose_prior.md.
+All may be used for any purpose (Apache-2.0, MIT, CC-BY-4.0, CC0). docs/how/pose_prior.md says what each brings.
 """
 
 from __future__ import annotations

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.denoising.samplers import sample, sampling_steps
 from hand_pose_ros.networks.diffusion.image_network import (
@@ -18,23 +17,12 @@ from hand_pose_ros.networks.diffusion.image_network import (
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.registry import DENOISERS, HAND_DIFFUSION
 from hand_pose_ros.networks.weights import load_weights
-from hand_pose_ros.synthetic.detector.noise import DetectorNoise
-from hand_pose_ros.synthetic.observed_hands import sample_hands
-from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 from hand_pose_ros.training.tasks.hand_losses import Targets, diffusion_losses
-from hand_pose_ros.training.tasks.image_validation import VALIDATION_SEED
 from hand_pose_ros.training.tasks.images import ImageLifting, ImageLiftingOptions, with_projection
+from hand_pose_ros.training.tasks.keypoints import typical_joints
 
-_STATISTICS_HANDS = 8192
 _OF_IMAGES = ("diffusion.encoder.image.", "diffusion.encoder.fuse.", "diffusion.encoder.absent_")
 """What the diffusion network has for images only, and learns from nothing."""
-
-
-@lru_cache(maxsize=1)
-def _typical_joints() -> Tensor:
-    """(n, 21, 3) of hands whose mean and spread the diffusion is given."""
-    generator = torch.Generator().manual_seed(VALIDATION_SEED + 1)
-    return sample_hands(_STATISTICS_HANDS, PoseSampler(), DetectorNoise(), generator).observed.joints
 
 
 class ImageDiffusionLifting(ImageLifting):
@@ -52,7 +40,7 @@ class ImageDiffusionLifting(ImageLifting):
         self.model = HandImageDiffusion(HandImageDiffusionConfig.from_dict(network))
         diffusion = self.model.diffusion
         if loaded is None:
-            diffusion.set_statistics(_typical_joints())
+            diffusion.set_statistics(typical_joints())
         elif loaded.kind == HAND_DIFFUSION:
             warm_start(diffusion, loaded)
             _silence_image(diffusion)
@@ -72,7 +60,7 @@ class ImageDiffusionLifting(ImageLifting):
         """The valid hands (n, 21, 3) of the diffusion's first step, which is the mean of all that fits."""
         diffusion = model.diffusion
         encoded = diffusion.encode(keypoints, image)
-        generator = torch.Generator().manual_seed(VALIDATION_SEED)
+        generator = torch.Generator().manual_seed(Seed.IMAGE_VALIDATION)
         noise = torch.randn(len(encoded.features), hand.NUM_JOINTS, 3, generator=generator).to(
             encoded.features
         )

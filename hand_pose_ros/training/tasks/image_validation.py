@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import to
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.evaluation.images.estimates import look
 from hand_pose_ros.evaluation.metrics import pa_mpjpe
 from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig
@@ -25,7 +25,6 @@ from hand_pose_ros.training.tasks.image_batches import (
     observed_batch,
 )
 
-VALIDATION_SEED: Final = 40_001
 _EPE_SIZE_PX = 128  # the errors of image points are stated for crops of this size
 
 Estimate = Callable[[nn.Module, KeypointCondition | None, Tensor | None], Tensor]
@@ -58,7 +57,7 @@ class PictureValidation:
         figures, device = {}, next(model.parameters()).device
         for name, hands in self._source.held_back.items():
             if name not in self._batches:
-                generator = np.random.default_rng(VALIDATION_SEED)
+                generator = np.random.default_rng(Seed.IMAGE_VALIDATION)
                 batch = observed_batch(hands, self._options, self._encoder, self._noise, generator)
                 self._batches[name] = to(batch, device)
             of_set = self._figures(model, estimate, self._batches[name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import ClassVar
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from hand_pose_ros import hand
 from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.common.named_tensors import to
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.networks.denoising.samplers import sample, sampling_steps
 from hand_pose_ros.networks.diffusion.baseline import HandRegressor
 from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
@@ -27,7 +29,6 @@ from hand_pose_ros.training.tasks.hand_losses import (
 )
 
 _STATISTICS_HANDS = 8192
-_VALIDATION_SEED = 20_001
 _VALIDATION_STEPS = 5
 
 
@@ -41,6 +42,13 @@ class LiftingOptions:
     batch_size: int = 512
     validation_hands: int = 1000
     losses: LossWeights = field(default_factory=LossWeights)
+
+
+@lru_cache(maxsize=1)
+def typical_joints() -> Tensor:
+    """Return joints (n, 21, 3) of the hands whose mean and spread the diffusion is given."""
+    generator = torch.Generator().manual_seed(Seed.STATISTICS)
+    return sample_hands(_STATISTICS_HANDS, PoseSampler(), DetectorNoise(), generator).observed.joints
 
 
 class _Lifting:
@@ -76,7 +84,7 @@ class _Lifting:
 
     def _validation_batch(self) -> SampledHands:
         if self._validation is None:
-            generator = torch.Generator().manual_seed(_VALIDATION_SEED)
+            generator = torch.Generator().manual_seed(Seed.KEYPOINT_VALIDATION)
             self._validation = self._batch(self.options.validation_hands, generator)
         return self._validation
 
@@ -88,8 +96,7 @@ class DiffusionLifting(_Lifting):
 
     def __init__(self, options: LiftingOptions, network: HandDiffusionConfig) -> None:
         super().__init__(options, network)
-        generator = torch.Generator().manual_seed(_VALIDATION_SEED + 1)
-        self.model.set_statistics(self._batch(_STATISTICS_HANDS, generator).observed.joints)
+        self.model.set_statistics(typical_joints())
 
     def losses(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Weighted loss terms of one fresh batch."""
@@ -102,7 +109,7 @@ class DiffusionLifting(_Lifting):
     @torch.no_grad()
     def validate(self, model: HandDiffusion) -> dict[str, float]:
         """Mean joint error of one sample per hand, as the U-Net and as the IK head leave it, millimetres."""
-        batch, generator = self._validation_batch(), torch.Generator().manual_seed(_VALIDATION_SEED)
+        batch, generator = self._validation_batch(), torch.Generator().manual_seed(Seed.KEYPOINT_VALIDATION)
         encoded, truth = model.encode(batch.observed.condition), batch.observed.joints
         noise = torch.randn(truth.shape, generator=generator).to(truth)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.common.named_tensors import to
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.evaluation.smoothness.measures import steadiness
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network
@@ -27,8 +28,6 @@ from hand_pose_ros.synthetic.motion.video_bank import (
 )
 from hand_pose_ros.synthetic.motion.videos import DiffusionFrames, FrameEstimator, HandVideos
 
-_BANK_SEED: Final = 30_001
-_VALIDATION_SEED: Final = 30_011
 _MORE_FRAMES: Final = 2  # of a clip than of a window: three windows in a row have an acceleration
 _SIGMA_SPREAD: Final = 0.2  # by whose logarithm sigma varies: it depends on the number of samples and steps
 
@@ -123,11 +122,11 @@ class TemporalSmoothing:
     def validate(self, model: TemporalTransformer) -> dict[str, float]:
         """See :func:`~hand_pose_ros.evaluation.smoothness.measures.steadiness`; always on the same videos."""
         if self._validation is None:
-            generator = torch.Generator().manual_seed(_VALIDATION_SEED)
+            generator = torch.Generator().manual_seed(Seed.TEMPORAL_VALIDATION)
             self._validation = make_videos(
                 self.options.validation_videos, self.options.frames, self._estimate, generator
             )
-        return steadiness(model, self._validation, torch.Generator().manual_seed(_VALIDATION_SEED))
+        return steadiness(model, self._validation, torch.Generator().manual_seed(Seed.TEMPORAL_VALIDATION))
 
     def _filled_bank(self) -> HandVideos:
         options = self.options
@@ -139,7 +138,7 @@ class TemporalSmoothing:
         }
         if options.bank and Path(options.bank).is_file():
             return load_videos(options.bank, made_with)
-        generator = torch.Generator().manual_seed(_BANK_SEED)
+        generator = torch.Generator().manual_seed(Seed.TEMPORAL_BANK)
         videos = make_videos(options.videos, options.frames, self._estimate, generator)
         if options.bank:
             save_videos(options.bank, videos, made_with)

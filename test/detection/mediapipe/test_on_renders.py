@@ -9,8 +9,8 @@ import torch
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.rendering.background import room_background
 from hand_pose_ros.rendering.clip import render_clip
-from hand_pose_ros.rendering.random_hand import random_hand
 from hand_pose_ros.rendering.renderer import Rendering, render
+from hand_pose_ros.rendering.views import random_hand
 
 logger = logging.getLogger(__name__)
 CAMERA = CameraModel.from_fov(640, 480, np.deg2rad(60))

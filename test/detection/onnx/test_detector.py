@@ -204,7 +204,7 @@ def test_the_side_comes_from_the_configuration_or_a_rule_never_from_nowhere(tmp_
     image = np.zeros((2 * HEIGHT, 2 * WIDTH, 3), np.uint8)
     options = {"layout": "end_to_end"}
     with pytest.raises(ValueError, match="a class without a side"):
-        OnnxDetector(config(path, **options, class_sides=(None,)))
+        OnnxDetector(config(path, **options, class_sides=("none",)))
     all_right = OnnxDetector(config(path, **options, class_sides=("right",)))
     assert [one.side for one in all_right.detect(image)] == ["right", "right"]
 
@@ -212,7 +212,7 @@ def test_the_side_comes_from_the_configuration_or_a_rule_never_from_nowhere(tmp_
         assert landmarks_px is None
         return "left" if box_px[[0, 2]].mean() < image_size[0] / 2 else "right"
 
-    detector = OnnxDetector(config(path, **options, class_sides=(None,)), side_of=first_person)
+    detector = OnnxDetector(config(path, **options, class_sides=("none",)), side_of=first_person)
     assert [one.side for one in detector.detect(image)] == ["left", "right"]
 
 

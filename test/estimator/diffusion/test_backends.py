@@ -90,7 +90,7 @@ def test_onnxruntime_exports_a_weight_file_once(paths, tmp_path, monkeypatch):
 def test_onnxruntime_refuses_what_is_no_model(tmp_path):
     with pytest.raises(ValueError, match="there is no weight file"):
         load_denoiser(tmp_path / "none", "onnxruntime", "cpu")
-    with pytest.raises(ValueError, match="hand_export_onnx"):
+    with pytest.raises(ValueError, match="hand_pose export-onnx"):
         load_denoiser(tmp_path, "onnxruntime", "cpu")
 
 

@@ -9,19 +9,22 @@ import torch
 from helpers.hands import random_hands
 
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.camera.virtual import VirtualCamera
 from hand_pose_ros.datasets.photo_folder import read_samples
+from hand_pose_ros.detection.mediapipe.crop import RotatedSquare
 from hand_pose_ros.estimator.ik import IkEstimator, IkEstimatorConfig
 from hand_pose_ros.evaluation import report
 from hand_pose_ros.evaluation.accuracy.command import main
 from hand_pose_ros.evaluation.accuracy.comparison import HandSet, compare, photo_set
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands, observations_of
-from hand_pose_ros.evaluation.accuracy.methods import (
+from hand_pose_ros.evaluation.accuracy.photo_detections import detect_hands, scorable
+from hand_pose_ros.evaluation.methods import (
     Prediction,
     detector_3d,
     detector_with_pnp,
     estimator_method,
+    in_camera_axes,
 )
-from hand_pose_ros.evaluation.accuracy.photo_detections import detect_hands, scorable
 from hand_pose_ros.evaluation.scores import DECIMALS, outside_limits
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.pose import Detection
@@ -30,8 +33,16 @@ CAMERA = CameraModel.pinhole(500.0, 500.0, 320.0, 240.0, 640, 480)
 SIZE_M = 0.09
 
 
+def crop_axes(points_px):
+    """(3, 3) from the camera's axes to those of a camera that looks at the middle of MediaPipe's crop."""
+    x, y = RotatedSquare.around_landmarks(points_px).centre_px
+    return VirtualCamera.around_box(
+        CAMERA, (x - 0.01, y - 0.01, x + 0.01, y + 0.01), 64
+    ).R_virtual_camera.numpy()
+
+
 class LabelReader:
-    """Finds each photo's hand by reading its number from the first pixel."""
+    """Finds each photo's hand by reading its number from the first pixel, and describes it as MediaPipe does."""
 
     def __init__(self, photos):
         self._photos = photos
@@ -40,7 +51,7 @@ class LabelReader:
         photo = self._photos[int(image_bgr[0, 0, 0])]
         box = np.array([0.0, 0.0, 640.0, 480.0])
         centred = photo.joints_m - np.nanmean(photo.joints_m, axis=0)
-        return [Detection(photo.side, 0.9, box, photo.points_px, centred)]
+        return [Detection(photo.side, 0.9, box, photo.points_px, centred @ crop_axes(photo.points_px).T)]
 
     def reset(self):
         pass
@@ -90,13 +101,14 @@ def test_exact_detections_score_exactly_where_they_should(folder):
         "3d": detector_3d,
         "pnp": detector_with_pnp,
         "ik": estimator_method(
-            IkEstimator(IkEstimatorConfig(SIZE_M, landmark_noise_m=1e-3, landmark_noise=1e-3))
+            IkEstimator(IkEstimatorConfig(hand_size_m=SIZE_M, landmark_noise_m=1e-3, landmark_noise=1e-3))
         ),
     }
     comparison = compared(photos[:1], LabelReader(photos), methods)
     assert (comparison.total, comparison.found) == (1, 1)
     assert list(comparison.rows["pnp"]) == list(DECIMALS)
     assert comparison.rows["3d"]["PA-MPJPE mm"] == pytest.approx(0, abs=1e-6)
+    assert comparison.rows["3d"]["root-relative mm"] == pytest.approx(0, abs=1e-3)
     assert np.isnan(comparison.rows["3d"]["absolute mm"])
     assert np.isnan(comparison.rows["3d"]["EPE px"])
     assert comparison.rows["pnp"]["absolute mm"] == pytest.approx(0, abs=0.01)
@@ -108,6 +120,22 @@ def test_exact_detections_score_exactly_where_they_should(folder):
     table = report.accuracy_table(comparison.title, comparison.rows)
     assert table.startswith("**photos: 1 of 1 hands found**")
     assert "| pnp | 0.0 |" in table
+
+
+def test_the_detectors_3d_is_turned_from_its_crop_to_the_camera():
+    """The crop's z axis is the ray through its middle; for a hand at the side, its y axis is the camera's."""
+    points = np.tile((CAMERA.cx, CAMERA.cy), (21, 1))
+    points[9] += (0.0, -1e-6)  # upright, with a middle
+    landmarks = np.zeros((21, 3))
+    landmarks[:3] = np.eye(3)
+    for tangent in (-0.5, 0.0, 0.5):
+        moved = points + (CAMERA.fx * tangent, 0.0)
+        detection = Detection("right", 1.0, np.array([0.0, 0.0, 1.0, 1.0]), moved, landmarks)
+        x, y, z = in_camera_axes(CAMERA, detection)[:3]
+        length = np.hypot(1.0, tangent)
+        np.testing.assert_allclose(z, (tangent / length, 0.0, 1 / length), atol=1e-4)
+        np.testing.assert_allclose(y, (0.0, 1.0, 0.0), atol=1e-4)
+        np.testing.assert_allclose(x, (1 / length, 0.0, -tangent / length), atol=1e-4)
 
 
 def test_only_labelled_photos_with_a_camera_are_scored(folder):
@@ -185,7 +213,7 @@ def test_told_angles_must_be_inside_and_make_the_joints():
 
 def test_the_tables_of_a_document_are_made_anew(tmp_path):
     document = tmp_path / "accuracy.md"
-    begin, end = report.markers("hand_evaluate")
+    begin, end = report.markers("hand_pose evaluate")
     document.write_text(f"# Before\n\n{begin}\nold\n{end}\n\nAfter\n")
     report.replace_between_markers(document, "new")
     report.replace_between_markers(document, "newer\n")

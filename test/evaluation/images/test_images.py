@@ -19,7 +19,6 @@ from hand_pose_ros.datasets.photo_folder import LabelledPhoto
 from hand_pose_ros.detection.relative_depth import relative_depth
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.evaluation import report
-from hand_pose_ros.evaluation.accuracy.methods import Prediction
 from hand_pose_ros.evaluation.images import command as evaluate_images
 from hand_pose_ros.evaluation.images import degradation as image_degradation
 from hand_pose_ros.evaluation.images.degradation import degradation_series, rise
@@ -53,6 +52,7 @@ from hand_pose_ros.evaluation.images.scores import (
     photo_figures,
 )
 from hand_pose_ros.evaluation.images.sheet import contact_sheet, spread_choice
+from hand_pose_ros.evaluation.methods import Prediction
 from hand_pose_ros.hand_images.augmentation.view_jitter import change_labels, intrinsics
 from hand_pose_ros.hand_images.detections import (
     ImageDetections,

@@ -17,8 +17,8 @@ from hand_pose_ros.hand_images.rendered.scene import RenderSettings
 from hand_pose_ros.hand_images.rendered.wardrobe import PaintedSkin, Wardrobe, hand_surfaces, random_skin
 from hand_pose_ros.hand_images.shards import HandImages, load_shard, shard_folders, view_to_pixels
 from hand_pose_ros.kinematics.forward import forward_kinematics
-from hand_pose_ros.rendering.crop_background import BackgroundStock, list_photos
-from hand_pose_ros.rendering.solids import SOLIDS
+from hand_pose_ros.rendering.background import BackgroundStock, list_photos
+from hand_pose_ros.rendering.crop.solids import SOLIDS
 from hand_pose_ros.synthetic.views import random_views
 
 COUNT = 40

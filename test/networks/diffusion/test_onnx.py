@@ -141,7 +141,7 @@ def test_damaged_metadata_are_refused(folder, tmp_path, change, message):
 
 
 def test_a_folder_without_an_export_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="hand_export_onnx"):
+    with pytest.raises(ValueError, match="hand_pose export-onnx"):
         OnnxDenoiser(tmp_path)
 
 

@@ -35,7 +35,7 @@ def start_demo(repository: Path, tmp_path: Path) -> Iterator[Start]:
     processes = []
 
     def start(**options: object) -> subprocess.Popen:
-        command = [sys.executable, "-m", "hand_pose_ros.ros.demo.command", "--output", "out"]
+        command = [sys.executable, "-m", "hand_pose_ros", "demo", "--output", "out"]
         for name, value in options.items():
             command += [f"--{name}", str(value)]
         with (folder / "log").open("wb") as log:

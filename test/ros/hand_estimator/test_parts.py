@@ -14,6 +14,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from hand_pose_ros.estimator.ik import IkEstimatorConfig
 from hand_pose_ros.factory import PipelineConfig
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.hand_estimator.topics import (
@@ -25,6 +26,7 @@ from hand_pose_ros.ros.hand_estimator.topics import (
 from hand_pose_ros.ros.hand_estimator.worker import NewestItemWorker
 from hand_pose_ros.ros.shared.diagnostics import RollingStatistics, diagnostics_message, status
 from hand_pose_ros.ros.shared.faults import FaultLog
+from hand_pose_ros.tracking.tracker import TrackerConfig
 
 
 @pytest.mark.parametrize(
@@ -99,10 +101,10 @@ def test_why_nothing_comes(publishers, others, transport, reason):
 
 
 def test_parameters_describe_the_pipeline():
-    assert HandEstimatorParameters().pipeline_config() == PipelineConfig()
-    changed = HandEstimatorParameters(hand_size_m=0.08, max_hands=1, mirrored=True, device="cpu")
-    assert changed.pipeline_config() == PipelineConfig(
-        hand_size_m=0.08, max_hands=1, mirrored=True, device="cpu"
+    assert HandEstimatorParameters().pipeline == PipelineConfig()
+    given = {"hand_size_m": 0.08, "tracker.max_hands": 1, "mirrored": True, "estimator": "ik"}
+    assert HandEstimatorParameters.from_flat(given).pipeline == PipelineConfig(
+        hand_size_m=0.08, tracker=TrackerConfig(max_hands=1), mirrored=True, estimator=IkEstimatorConfig()
     )
 
 

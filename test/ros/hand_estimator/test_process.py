@@ -53,7 +53,7 @@ def test_a_model_that_cannot_be_loaded_leaves_it_unconfigured(start_node, listen
         FAKE,
         namespace=NAMESPACE,
         environment=fake_environment(repository),
-        parameters={"detector_model": "absent", "diagnostics_period_s": 0.1},
+        parameters={"mediapipe.model_file": "absent", "diagnostics_period_s": 0.1},
     )
     estimator = Estimator(process, listener)
     assert not estimator.change_state(Transition.TRANSITION_CONFIGURE)
@@ -66,11 +66,11 @@ def test_a_model_that_cannot_be_loaded_leaves_it_unconfigured(start_node, listen
 @pytest.mark.parametrize(
     ("parameters", "reason"),
     [
-        ({"max_hands": 0}, "max_hands"),
-        ({"hand_size_m": 0.001}, "hand_size_m must be 0 or at least"),
+        ({"tracker.max_hands": 0}, "tracker.max_hands"),
+        ({"hand_size_m": 0.001}, "hand_size_m must be at least 0.03"),
         ({"detector": "guess"}, "detector must be one of mediapipe, onnx"),
         ({"image_transport": "theora"}, "image_transport must be one of raw, compressed"),
-        ({"min_detection_confidence": 1.5}, "min_detection_confidence"),
+        ({"tracker.min_detection_confidence": 1.5}, "tracker.min_detection_confidence"),
     ],
 )
 def test_a_start_with_a_bad_parameter_ends_with_one_line_and_code_1(

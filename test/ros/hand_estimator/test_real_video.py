@@ -11,7 +11,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
 from sensor_msgs_py.point_cloud2 import read_points
 
 from hand_pose_ros import hand
-from hand_pose_ros.camera.camera_info import camera_from_message
+from hand_pose_ros.camera.calibration import camera_from_message
 from hand_pose_ros.kinematics.limits import angle_bounds
 from hand_pose_ros.ros.messages.images import image_to_bgr
 

@@ -271,13 +271,13 @@ def test_parameters_that_are_refused_at_run_time(graph):
         ("publish_tf", "some", "publish_tf must be one of all, wrist, none"),
         ("hand_size_m", 0.1, "hand_size_m can only be set when the node starts"),
         ("detector", "onnx", "detector can only be set when the node starts"),
-        ("max_hands", "two", "type"),
+        ("tracker.max_hands", "two", "type"),
         ("overlay_mesh", 7, "type"),
     ):
         ((successful, why),) = graph.listener.set_parameters(NODE, {name: value})
         assert (successful, reason in why) == (False, True), why
-    values = graph.listener.get_parameters(NODE, ["marker_lifetime_s", "publish_tf", "max_hands"])
-    assert values == {"marker_lifetime_s": 0.5, "publish_tf": "all", "max_hands": 2}
+    values = graph.listener.get_parameters(NODE, ["marker_lifetime_s", "publish_tf", "tracker.max_hands"])
+    assert values == {"marker_lifetime_s": 0.5, "publish_tf": "all", "tracker.max_hands": 2}
     graph.assert_recovers()
 
 

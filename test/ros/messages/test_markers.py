@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from helpers.hand_poses import detection, invalid_pose, random_pose
+from helpers.meshes import tetrahedron
 
 pytest.importorskip("rclpy", reason="needs ROS 2, by a sourced installation or `make test`")
 
@@ -16,7 +19,6 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.kinematics.forward import HandFrames
 from hand_pose_ros.mesh.skinning import mesh_faces, skin
-from hand_pose_ros.ros.hand_estimator.selection import PublishedHand
 from hand_pose_ros.ros.messages.markers import (
     ELLIPSOID_SIGMAS,
     JOINTS,
@@ -29,6 +31,7 @@ from hand_pose_ros.ros.messages.markers import (
     markers,
 )
 from hand_pose_ros.ros.messages.overlay import draw_overlay
+from hand_pose_ros.ros.messages.selection import PublishedHand
 from hand_pose_ros.rotations import rotation_from_quaternion
 
 HEADER = Header(frame_id="camera")
@@ -62,6 +65,25 @@ def test_skeleton_joints_and_mesh_lie_on_the_hand(side):
     )
     assert len(by_kind[JOINTS].colors) == hand.NUM_JOINTS
     assert len(by_kind[SKELETON].colors) == len(by_kind[SKELETON].points)
+
+
+def test_markers_show_the_hands_own_mesh():
+    own = tetrahedron(np.array((0.0, 0.0, 0.5)))
+    shown = PublishedHand(replace(random_pose(), mesh=own), 0, True)
+    (mesh,) = (marker for marker in hand_markers(shown, HEADER, 0.75) if marker.ns == MESH)
+    np.testing.assert_array_equal(coordinates(mesh), own.vertices_m[own.faces].reshape(-1, 3))
+
+
+def test_overlay_draws_the_hands_own_mesh():
+    image = np.zeros((480, 640, 3), np.uint8)
+    away = np.array((0.1, 0.05, 0.5))  # where the hand itself is not
+    pose = replace(random_pose(centre_m=(-0.1, 0.0, 0.5)), mesh=tetrahedron(away))
+    drawn, without = (draw_overlay(image, CAMERA, [pose], [detection()], mesh) for mesh in (True, False))
+    rows, columns = np.nonzero((drawn != without).any(axis=2))
+    corners_px = CAMERA.project(torch.from_numpy(pose.mesh.vertices_m)).numpy()
+    low, high = corners_px.min(axis=0), corners_px.max(axis=0)
+    np.testing.assert_allclose((columns.min(), rows.min()), low, atol=2)
+    np.testing.assert_allclose((columns.max(), rows.max()), high, atol=2)
 
 
 def test_ellipsoids_are_the_covariance():

@@ -18,9 +18,9 @@ from std_msgs.msg import Header
 
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.forward import forward_kinematics
-from hand_pose_ros.ros.hand_estimator.selection import HandSelector, PublishedHand
 from hand_pose_ros.ros.messages.cloud import NO_TRACK, hands_cloud
 from hand_pose_ros.ros.messages.joints import UNKNOWN_COVARIANCE, joint_poses, joint_state, wrist_pose
+from hand_pose_ros.ros.messages.selection import HandSelector, PublishedHand
 from hand_pose_ros.ros.messages.transforms import hand_transforms
 from hand_pose_ros.rotations import rotation_from_quaternion
 

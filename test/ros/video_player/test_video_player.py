@@ -12,8 +12,7 @@ import pytest
 from helpers.ros_harness import BEST_EFFORT, RELIABLE, wait_for
 from sensor_msgs.msg import CameraInfo, Image
 
-from hand_pose_ros.camera.calibration_yaml import save_calibration
-from hand_pose_ros.camera.camera_info import camera_from_message
+from hand_pose_ros.camera.calibration import camera_from_message, save_calibration
 from hand_pose_ros.camera.model import CameraModel
 
 PLAYER = "hand_pose_ros.ros.video_player.node"

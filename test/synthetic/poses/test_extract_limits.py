@@ -1,4 +1,4 @@
-"""Reading pose files, and the ``hand_limits`` command on top of it."""
+"""Reading pose files, and the ``hand_pose limits`` command on top of it."""
 
 import json
 

@@ -1,0 +1,150 @@
+"""Whether stated uncertainties are the size of the errors, of a hand's shape and of its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hand_pose_ros import hand
+from hand_pose_ros.common import named_tensors
+from hand_pose_ros.datasets.labelled_hand import Observation
+from hand_pose_ros.estimator.diffusion.batch import lift
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
+from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
+from hand_pose_ros.estimator.metric_pose import COMMON_SPREAD
+from hand_pose_ros.evaluation.methods import Prediction
+from hand_pose_ros.evaluation.network_input import network_input
+from hand_pose_ros.networks.condition import KeypointCondition
+from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
+
+PROBABILITIES: Final = np.linspace(0.05, 0.95, 19)
+"""Central probabilities of the reliability plot."""
+ONE_SIGMA, TWO_SIGMA = 0.6827, 0.9545
+STATES: Final = ("visible", "hidden", "outside")
+
+
+class AxisErrors(NamedTuple):
+    """Errors and stated standard deviations of n hands' joints along the camera's axes.
+
+    error, sigma: (n, J, 3) metres. state: (n, J) index into ``STATES``.
+    """
+
+    error: np.ndarray
+    sigma: np.ndarray
+    state: np.ndarray
+
+    def known(self) -> AxisErrors:
+        """Without the hands that have no estimate."""
+        return named_tensors.rows(
+            self, np.isfinite(self.sigma).all((1, 2)) & np.isfinite(self.error).all((1, 2))
+        )
+
+
+def absolute_errors(prediction: Prediction, observations: Sequence[Observation]) -> AxisErrors:
+    """Of the joints in the camera frame, as the estimator publishes them: shape, size and place together."""
+    error = prediction.joints_m - np.stack([observation.joints_m for observation in observations])
+    sigma = np.sqrt(np.diagonal(prediction.covariance_m2, axis1=-2, axis2=-1))
+    return AxisErrors(error, sigma, joint_state(observations)).known()
+
+
+class ShapeErrors(NamedTuple):
+    """Errors (n, 20, 3) in metres of the joints relative to the wrist, at the hand's true size.
+
+    spread: (n, 20, 3) standard deviation of the samples. common: (n, 1, 1) that of what all samples share.
+    state: (n, 20) index into ``STATES``.
+    """
+
+    error: np.ndarray
+    spread: np.ndarray
+    common: np.ndarray
+    state: np.ndarray
+
+    def stated(self, spread_scale: float) -> AxisErrors:
+        """With the standard deviation that the estimator states with this factor on the spread."""
+        sigma = np.sqrt(np.square(spread_scale * self.spread) + np.square(self.common))
+        return AxisErrors(self.error, sigma, self.state)
+
+
+def shape_errors(
+    denoiser: HandDenoiser, observations: Sequence[Observation], config: DiffusionEstimatorConfig
+) -> ShapeErrors:
+    """Of all observations that can be lifted."""
+    given = network_input(observations)
+    observations = [observations[row] for row in given.rows.tolist()]
+    joints, covariance = shape_and_covariance(denoiser, given.condition, config)
+    truth = torch.from_numpy(np.stack([observation.joints_m for observation in observations]))
+    truth = truth - truth[:, :1]
+    size = truth[:, hand.ANCHOR_JOINT].norm(dim=-1)
+    turn = given.view.rotation.double()
+    sides = [observation.detection.side for observation in observations]
+    flip = turn.new_tensor([[-1.0 if side == "left" else 1.0, 1.0, 1.0] for side in sides])
+    error = size[:, None, None] * flip[:, None] * (joints.double() @ turn) - truth
+    turned = turn.transpose(-1, -2)[:, None] @ covariance.double() @ turn[:, None]
+    spread = size[:, None, None] * turned.diagonal(dim1=-2, dim2=-1).sqrt()
+    common = COMMON_SPREAD * size[:, None, None]
+    state = joint_state(observations)
+    return ShapeErrors(error[:, 1:].numpy(), spread[:, 1:].numpy(), common.numpy(), state[:, 1:])
+
+
+@torch.inference_mode()
+def shape_and_covariance(
+    denoiser: HandDenoiser,
+    condition: KeypointCondition,
+    config: DiffusionEstimatorConfig,
+    image: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Fused joints (n, 21, 3) in the views, in anchor lengths, and their samples' spread (n, 21, 3, 3).
+
+    Args:
+        image: (n, ...) what a network that sees pictures is told of them.
+    """
+    lifted = lift(denoiser, condition, config.samples, config.steps, config.seed, image)
+    weights = torch.full(lifted.unet.shape[:2], 1 / config.samples)
+    joints = fuse_samples(lifted.samples, weights, config.fusion, denoiser, lifted.encoded).joints
+    deviations = lifted.samples.joints - joints[:, None]
+    return joints, (deviations[..., :, None] * deviations[..., None, :]).mean(1)
+
+
+def joint_state(observations: Sequence[Observation]) -> np.ndarray:
+    """(n, 21) index into ``STATES``."""
+    hidden = np.stack([observation.hidden for observation in observations])
+    outside = np.stack([observation.outside for observation in observations])
+    return np.where(outside, 2, np.where(hidden, 1, 0))
+
+
+def coverage(errors: AxisErrors) -> dict[str, float]:
+    """Share of the truth within one and two stated standard deviations, over all axes and along each.
+
+    With the median stated sigma (root mean square over axes, millimetres) of visible, hidden and outside joints:
+    the mean over joints, each with itself, because those that are often hidden lie nearer to the wrist.
+    """
+    multiples = np.abs(errors.error / errors.sigma)
+    rows = {}
+    for count in (1, 2):
+        rows[f"within {count} sigma"] = float((multiples <= count).mean())
+        for axis, name in enumerate("xyz"):
+            rows[f"within {count} sigma, {name}"] = float((multiples[..., axis] <= count).mean())
+    sigma = 1e3 * np.sqrt(np.square(errors.sigma).mean(-1))
+    by_state = [_medians(sigma, errors.state == index) for index in range(len(STATES))]
+    everywhere = np.isfinite(by_state).all(0)
+    for name, medians in zip(STATES, by_state, strict=True):
+        rows[f"sigma {name} mm"] = float(medians[everywhere].mean()) if everywhere.any() else float("nan")
+    return rows
+
+
+def _medians(sigma: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Median (J,) of the chosen of sigma (n, J), joint by joint; NaN where a joint is never chosen."""
+    columns = zip(sigma.T, chosen.T, strict=True)
+    return np.array([np.median(s[c]) if c.any() else np.nan for s, c in columns])
+
+
+def reliability_curve(errors: AxisErrors) -> np.ndarray:
+    """Observed frequency of the truth within the central interval of each of ``PROBABILITIES``."""
+    normal = torch.distributions.Normal(0.0, 1.0)
+    bounds = normal.icdf(torch.from_numpy((1 + PROBABILITIES) / 2)).numpy()
+    multiples = np.abs(errors.error / errors.sigma)
+    return np.array([(multiples <= bound).mean() for bound in bounds])

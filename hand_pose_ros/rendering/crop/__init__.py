@@ -1,0 +1,1 @@
+"""The fast renderer of training crops."""
