@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.live_graph import live_graph
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
-from hand_pose_ros.video.sources import open_source
+from hand_pose_ros.video.open import open_source
 
 _MOST_FRAMES = 600
 

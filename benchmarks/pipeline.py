@@ -24,7 +24,7 @@ from hand_pose_ros.factory import SHIPPED_TEMPORAL_MODEL, PipelineConfig, create
 from hand_pose_ros.networks.temporal.window import HandWindow
 from hand_pose_ros.pose import Frame
 from hand_pose_ros.tracking.tracker import TrackerConfig
-from hand_pose_ros.video.sources import open_source
+from hand_pose_ros.video.open import open_source
 
 _SIZE = (640, 480)
 _FRAMES, _WARM_UP = 200, 20

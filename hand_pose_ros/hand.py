@@ -52,6 +52,8 @@ ANCHOR_JOINT: Final = BONES[ANCHOR_BONE][1]
 """The joint that the anchor bone ends in: the index MCP."""
 MEAN_ANCHOR_LENGTH_M: Final = 0.089
 """Mean length of the anchor bone over adults, metres (median of the subjects in docs/how/limits.md)."""
+MEAN_ANCHOR_LENGTH_MM: Final = 1000 * MEAN_ANCHOR_LENGTH_M
+"""Millimetres per anchor length, for errors of stored images, whose hands have no size of their own."""
 
 
 @dataclass(frozen=True)

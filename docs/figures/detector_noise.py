@@ -125,7 +125,7 @@ def write_correlations() -> None:
         f"\nswapped {known.swapped.sum():.2%}, flipped {known.flipped:.2%}, "
         f"copied, of seen fingers {known.copied[0].sum():.2%}, of hidden {known.copied[1].sum():.2%}\n"
         f"swapped:\n{known.swapped.numpy().round(4)}\ncopied:\n{known.copied.numpy().round(4)}\n"
-        f"definition, mm:\n{(1e3 * hand.MEAN_ANCHOR_LENGTH_M * known.definition).numpy().round(1)}\n"
+        f"definition, mm:\n{(hand.MEAN_ANCHOR_LENGTH_MM * known.definition).numpy().round(1)}\n"
     )
 
 

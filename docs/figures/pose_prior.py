@@ -51,7 +51,7 @@ def dexycb(folder: Path, step: int = 10) -> PoseSet:
 
 def joints_mm(angles: Tensor, proportions: Tensor) -> Tensor:
     """Joints (n, 21, 3) in the wrist frame, millimetres, of hands with the mean anchor length."""
-    return 1e3 * hand.MEAN_ANCHOR_LENGTH_M * forward_kinematics(angles.float(), proportions.float()).joints
+    return hand.MEAN_ANCHOR_LENGTH_MM * forward_kinematics(angles.float(), proportions.float()).joints
 
 
 def nearest_mm(poses: Tensor, samples: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def coverage(real: dict[str, PoseSet], drawn: dict[str, tuple[Tensor, Tensor]]) 
         values = [nearest_mm(joints, joints_of) for joints_of in samples.values()]
         cells = [f"{value.median():.1f} ({value.quantile(0.95):.1f})" for value in values]
         lines.append(f"{name:<10}{len(joints):>6}" + "".join(f"{cell:>16}" for cell in cells))
-    in_anchors = 1e3 * hand.MEAN_ANCHOR_LENGTH_M
+    in_anchors = hand.MEAN_ANCHOR_LENGTH_MM
     shares = [collides(joints / in_anchors).float().mean() for joints in samples.values()]
     lines.append(f"{'collide':<16}" + "".join(f"{share:>16.1%}" for share in shares))
     return "\n".join(lines) + "\n"

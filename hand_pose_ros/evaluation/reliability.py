@@ -12,11 +12,12 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.common import named_tensors
 from hand_pose_ros.datasets.labelled_hand import Observation
-from hand_pose_ros.estimator.diffusion.batch import lift, network_input
+from hand_pose_ros.estimator.diffusion.batch import lift
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
 from hand_pose_ros.estimator.placement import COMMON_SPREAD
 from hand_pose_ros.evaluation.methods import Prediction
+from hand_pose_ros.evaluation.network_input import network_input
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
 

@@ -20,9 +20,8 @@ JOINT_FEATURES: Final = 9
 """Numbers per joint that :func:`joint_features` gives."""
 IMAGE_JOINT_FEATURES: Final = 4
 """Numbers per joint that an image encoder may give: x, y, depth, log sigma; see :func:`joints_of_image`."""
-_CONFIDENCE_LOSS = (
-    4.0  # in the logarithm of the confidence, per half extent: that of the detectors trained with
-)
+CONFIDENCE_LOSS: Final = 4.0
+"""In the logarithm of a keypoint's confidence, per half extent of its standard deviation."""
 _IMAGE_TAIL = 1 + IMAGE_JOINT_FEATURES * hand.NUM_JOINTS  # log_field, then the joints
 
 
@@ -103,7 +102,7 @@ def joints_of_image(joints: Tensor, field: Tensor) -> Tensor:
         field: (n,) of :func:`log_field`.
     """
     one = torch.ones_like(joints[..., 0])
-    confidence = torch.exp(-_CONFIDENCE_LOSS * joints[..., 3].exp())
+    confidence = torch.exp(-CONFIDENCE_LOSS * joints[..., 3].exp())
     columns = (*joints[..., :3].unbind(-1), confidence, one, one, one, one, field[:, None].expand_as(one))
     return torch.stack(columns, dim=-1)
 

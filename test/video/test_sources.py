@@ -14,13 +14,13 @@ from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.rendering.clip import CLIP_CAMERA, render_clip
 from hand_pose_ros.video import clip
 from hand_pose_ros.video.bag import BagSource, bgr_from_bytes
+from hand_pose_ros.video.open import open_source
 from hand_pose_ros.video.sources import (
     ImageFolderSource,
     SourceError,
     VideoFileSource,
     VideoFrame,
     VideoSource,
-    open_source,
 )
 
 WIDTH, HEIGHT, FRAMES, RATE_HZ = 64, 48, 12, 25.0

@@ -31,6 +31,7 @@ from hand_pose_ros.evaluation.methods import (
     detector_with_pnp,
     estimator_method,
 )
+from hand_pose_ros.hand_images.detections import open_mediapipe
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, HAND_REGRESSOR, load_network
 
@@ -131,9 +132,7 @@ def _sets(options: argparse.Namespace) -> Iterator[HandSet]:
         poses = read_dexycb(options.dexycb, options.poses)
         yield from _keypoint_sets("dexycb", observations_of(recorded_hands(poses)))
     if options.folders:
-        from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
-
-        detector = MediaPipeDetector(MediaPipeConfig(tracking=False, min_detection_confidence=0.3))
+        detector = open_mediapipe()
         try:
             for folder in options.folders:
                 yield photo_set(folder.name, read_samples(folder)[:: options.every], detector)

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.datasets.labelled_hand import Observation
-from hand_pose_ros.estimator.diffusion.batch import NetworkInput, lift, network_input
+from hand_pose_ros.estimator.diffusion.batch import lift
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.placement import place_hands
 from hand_pose_ros.evaluation.methods import Method, Prediction
+from hand_pose_ros.evaluation.network_input import NetworkInput, network_input
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.diffusion.baseline import HandRegressor
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hand_pose_ros import hand
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.batch import lift
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
@@ -30,7 +31,7 @@ from hand_pose_ros.evaluation.images.estimates import (
     points_in_stored_view,
 )
 from hand_pose_ros.evaluation.images.methods import read_hands
-from hand_pose_ros.evaluation.images.scores import CROP_PX, MM, hand_means, mean
+from hand_pose_ros.evaluation.images.scores import CROP_PX, hand_means, mean
 from hand_pose_ros.hand_images.augmentation.view_jitter import ViewChange
 from hand_pose_ros.hand_images.detections import ImageDetections, cached_detections, open_mediapipe
 from hand_pose_ros.hand_images.shards import HandImages
@@ -183,4 +184,5 @@ def _errors(images: HandImages, views: ViewChange, joints: Tensor) -> tuple[floa
     """PA-MPJPE and root-relative MPJPE, mm."""
     in_stored, truth = joints.double().numpy() @ views.rotation, images.joints.astype(np.float64)
     aligned = mean(metrics.pa_mpjpe(in_stored, truth))
-    return MM * aligned, MM * mean(metrics.root_relative_mpjpe(in_stored, truth))
+    relative = mean(metrics.root_relative_mpjpe(in_stored, truth))
+    return hand.MEAN_ANCHOR_LENGTH_MM * aligned, hand.MEAN_ANCHOR_LENGTH_MM * relative

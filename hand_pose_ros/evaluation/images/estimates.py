@@ -127,13 +127,13 @@ def estimate_from_images(
 
 @torch.inference_mode()
 def look(
-    network: HandImageDiffusion | HandImageRegressor, crops: np.ndarray, half_extent: Tensor
+    network: HandImageDiffusion | HandImageRegressor, crops: np.ndarray | Tensor, half_extent: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The heatmaps' points (n, 21, 2) in crops (n, s, s, 3), and the condition that the crops are."""
     points, conditions = [], []
     for start in range(0, len(crops), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        seen, condition = network.see(normalised(crops[rows]), half_extent[rows])
+        seen, condition = network.see(normalised(crops[rows], half_extent.device), half_extent[rows])
         points.append(seen.points)
         conditions.append(condition)
     return torch.cat(points), torch.cat(conditions)

@@ -19,8 +19,6 @@ from hand_pose_ros.evaluation.scores import score
 from hand_pose_ros.hand_images.augmentation.augment import CROP_MARGIN, CROP_SIZE_PX
 from hand_pose_ros.hand_images.shards import HandImages
 
-MM: Final = 1e3 * hand.MEAN_ANCHOR_LENGTH_M
-"""Per anchor length: stored images have hands without a size, whose errors are stated for one of the mean size."""
 CROP_PX: Final = CROP_SIZE_PX / (2 * CROP_MARGIN)
 """Pixels of a 128 px crop per half extent of the labelled hand."""
 
@@ -56,8 +54,8 @@ def joint_errors(estimates: Estimates, images: HandImages) -> JointErrors:
     relative = metrics.joint_errors(estimates.joints, truth)
     relative[:, hand.WRIST] = np.nan
     return JointErrors(
-        MM * metrics.pa_joint_errors(estimates.joints, truth),
-        MM * relative,
+        hand.MEAN_ANCHOR_LENGTH_MM * metrics.pa_joint_errors(estimates.joints, truth),
+        hand.MEAN_ANCHOR_LENGTH_MM * relative,
         CROP_PX * metrics.joint_errors(estimates.projected, points),
         CROP_PX * metrics.joint_errors(estimates.points, points),
     )

@@ -83,7 +83,7 @@ def plot(path: Path, videos: HandVideos, published: Published, shown: int = 4) -
 
     figure = Figure(figsize=(4 * len(_JOINTS), 2.4 * shown), layout="constrained")
     axes = figure.subplots(shown, len(_JOINTS), squeeze=False)
-    scale = 1000 * hand.MEAN_ANCHOR_LENGTH_M
+    scale = hand.MEAN_ANCHOR_LENGTH_MM
     for row, video in zip(axes, range(shown), strict=True):
         times = videos.window.stamps_s[video]
         for axis, name in zip(row, _JOINTS, strict=True):

@@ -16,7 +16,6 @@ from hand_pose_ros.synthetic.motion.videos import HandVideos
 
 LOST: Final = 0.4
 """Share of the frames that are dropped to see what that does."""
-_MM: Final = 1000 * hand.MEAN_ANCHOR_LENGTH_M  # per anchor length
 _SHIFTS: Final = torch.arange(-1.0, 4.01, 0.1)  # frames
 
 
@@ -42,13 +41,15 @@ def steadiness(
     lost = publish(model, videos, arrived)
     figures = {}
     for name, joints in (("", whole.temporal), ("frame_", whole.single)):
-        error = _MM * (joints - truth)
+        error = hand.MEAN_ANCHOR_LENGTH_MM * (joints - truth)
         figures[f"{name}mm"] = float(error.norm(dim=-1).mean())
         figures[f"{name}jitter"] = float(error.diff(n=2, dim=1).norm(dim=-1).mean())
         figures[f"{name}lag"] = lag_frames(joints, truth)
         figures[f"first_{name}mm"] = float(error[:, 0].norm(dim=-1).mean())
     for name, joints in (("lost_", lost.temporal), ("lost_frame_", lost.single)):
-        figures[f"{name}mm"] = float((_MM * (joints - truth)).norm(dim=-1)[arrived].mean())
+        figures[f"{name}mm"] = float(
+            (hand.MEAN_ANCHOR_LENGTH_MM * (joints - truth)).norm(dim=-1)[arrived].mean()
+        )
     return figures
 
 

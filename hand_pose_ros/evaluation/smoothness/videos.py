@@ -27,7 +27,7 @@ from hand_pose_ros.evaluation.methods import in_camera_axes
 from hand_pose_ros.evaluation.smoothness.measures import lag_frames
 from hand_pose_ros.pose import Frame
 from hand_pose_ros.tracking.tracker import HandTracker
-from hand_pose_ros.video.sources import open_source
+from hand_pose_ros.video.open import open_source
 
 _RATE_HZ = 30.0
 _LEAST_FRAMES = 10

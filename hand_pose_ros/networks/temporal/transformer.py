@@ -22,7 +22,7 @@ from hand_pose_ros.kinematics.limits import angle_bounds, sine_bound, sine_bound
 from hand_pose_ros.networks.embeddings import sinusoidal_embedding
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.network_config import NetworkConfig
-from hand_pose_ros.networks.temporal.window import HandWindow, newest_valid
+from hand_pose_ros.networks.temporal.window import TYPICAL_SIGMA, HandWindow, newest_valid
 from hand_pose_ros.rotations import orthogonalise
 
 FRAME_S: Final = 1 / 30
@@ -32,7 +32,6 @@ _ROTATION: Final = 9
 _POSE: Final = 3 * hand.NUM_JOINTS + hand.NUM_ANGLES + _ROTATION
 _FEATURES: Final = 2 * _POSE + hand.NUM_JOINTS + 1
 _LONGEST_PERIOD: Final = 30.0  # of the sinusoids, in 2 pi frames
-_TYPICAL_SIGMA: Final = 0.05  # anchor lengths
 _DIFFERENCE_SCALE: Final = 4.0  # of differences between frames, so that they are of the order of 1
 _BUILD, _WRIST = len(hand.FINGERS), len(hand.FINGERS) + 1
 _GROUPS: Final = _WRIST + 1  # whose frames are mixed apart: the fingers, what does not move, the wrist
@@ -192,7 +191,7 @@ def frame_features(window: HandWindow) -> Tensor:
     pose = torch.cat((window.joints.flatten(2), window.angles / half, window.rotation.flatten(2)), dim=-1)
     newest = newest_valid(window.valid)[:, None, None].expand(-1, 1, _POSE)
     difference = pose - pose.gather(1, newest)
-    sigma = (window.sigma.clamp(min=1e-3) / _TYPICAL_SIGMA).log()
+    sigma = (window.sigma.clamp(min=1e-3) / TYPICAL_SIGMA).log()
     sigma = torch.where(sigma.isfinite(), sigma, torch.zeros_like(sigma))
     features = torch.cat((pose, _DIFFERENCE_SCALE * difference, sigma), dim=-1)
     valid = window.valid[..., None]

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-_TYPICAL_SIGMA: Final = 0.05  # anchor lengths
+TYPICAL_SIGMA: Final = 0.05  # anchor lengths
 _LEAST_VARIANCE: Final = 0.1  # in typical variances: no frame counts more than ten typical ones
 
 
@@ -72,7 +72,7 @@ def samples_sigma(joints: Tensor, weights: Tensor | None = None) -> Tensor:
 
 def certainty(sigma: Tensor) -> Tensor:
     """(...): how much a frame with ``sigma`` (..., 21) counts in a track's proportions; 1 if not known."""
-    mean_square = (sigma.square().mean(-1) / _TYPICAL_SIGMA**2).nan_to_num(1.0)
+    mean_square = (sigma.square().mean(-1) / TYPICAL_SIGMA**2).nan_to_num(1.0)
     return 1 / mean_square.clamp(min=_LEAST_VARIANCE)
 
 

@@ -27,7 +27,8 @@ from hand_pose_ros.ros.demo.source import DemoSource, inspect_source
 from hand_pose_ros.ros.demo.status_line import StatusLine
 from hand_pose_ros.ros.demo.summary import Outcome, OutputFiles, latency_text, write_outputs
 from hand_pose_ros.ros.shared.process import run_node
-from hand_pose_ros.video.sources import CLIP, SourceError
+from hand_pose_ros.video.open import CLIP
+from hand_pose_ros.video.sources import SourceError
 
 _DEFAULT_FOV_DEG: Final = 60.0
 _WARM_UP_HZ: Final = 4.0

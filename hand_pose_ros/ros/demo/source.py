@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hand_pose_ros.video.sources import CLIP, open_source
+from hand_pose_ros.video.open import CLIP, open_source
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from hand_pose_ros.ros.messages.camera import camera_info_message, image_message
 from hand_pose_ros.ros.shared.parameters import changed, declare
 from hand_pose_ros.ros.shared.process import run_node
 from hand_pose_ros.ros.video_player.parameters import SOURCE_RATE, VideoPlayerParameters
+from hand_pose_ros.video.open import open_source
 from hand_pose_ros.video.pacing import Pacer
-from hand_pose_ros.video.sources import DEFAULT_RATE_HZ, SourceError, VideoFrame, open_source
+from hand_pose_ros.video.sources import DEFAULT_RATE_HZ, SourceError, VideoFrame
 
 # Reliable, so that subscribers of either reliability connect (a best-effort publisher shuts out reliable ones);
 # keep-last and shallow, so that a slow subscriber loses old images instead of holding up the rest.

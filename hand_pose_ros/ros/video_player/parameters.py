@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hand_pose_ros.common.options import Options, option
-from hand_pose_ros.video.sources import CLIP
+from hand_pose_ros.video.open import CLIP
 
 SOURCE_RATE = -1.0
 """The value of ``rate_hz`` that stands for the source's own times."""

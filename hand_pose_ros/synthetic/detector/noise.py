@@ -18,6 +18,7 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.common.shapes import check_shape
+from hand_pose_ros.networks.condition import CONFIDENCE_LOSS
 from hand_pose_ros.synthetic.detector.finger_confusion import confuse, fingers_unseen, random_sources
 from hand_pose_ros.synthetic.detector.statistics import (
     NoiseStatistics,
@@ -72,7 +73,6 @@ class DetectorVariety:
 NO_VARIETY = DetectorVariety(*[0.0] * 7)
 """MediaPipe alone: complete, with depth, without confidence."""
 _NEAR_PERFECT_LEVEL = 0.25  # highest share of the errors that remains for near-perfect hands
-_CONFIDENCE_LOSS = 4.0  # in the logarithm of the confidence, per half extent of standard deviation
 
 
 class DetectorNoise:
@@ -183,7 +183,7 @@ class DetectorNoise:
     def _as_given(self, noisy: Tensor, sigma: Tensor, draw: _Draw) -> NoisyKeypoints:
         """What this hand's detector says of noisy joints (n, 21, 3) with errors of about ``sigma`` (n, 21)."""
         count, variety = len(noisy), self._variety
-        loss = _CONFIDENCE_LOSS * sigma * torch.exp(0.3 * draw.normal(count, hand.NUM_JOINTS))
+        loss = CONFIDENCE_LOSS * sigma * torch.exp(0.3 * draw.normal(count, hand.NUM_JOINTS))
         fingers = draw.uniform(count, len(hand.FINGERS)) < variety.missing_finger
         fingers = torch.cat((fingers, torch.zeros_like(fingers[:, :1])), dim=1)  # the wrist is of no finger
         missing = fingers[:, _FINGER_OF_JOINT.to(fingers.device)]

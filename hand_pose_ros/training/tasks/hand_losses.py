@@ -1,20 +1,37 @@
-"""The truth about hands of pictures and generated ones, in one form, and the losses of valid hands against it."""
+"""Losses of valid hands and of the diffusion against the truth, for generated hands and for those in images."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from hand_pose_ros.networks.condition import Encoded
+from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.synthetic.observed_hands import SampledHands
-from hand_pose_ros.training.tasks.encoder_losses import l1_over, pose_weights, weighted_mean
-from hand_pose_ros.training.tasks.image_batches import ImageBatch
-from hand_pose_ros.training.tasks.keypoints import LossWeights
+from hand_pose_ros.training.tasks.encoder_losses import l1_over, weighted_mean
 
 _MIN_DEPTH = 0.3  # anchor lengths
 _MIN_HALF_EXTENT = 0.03  # of a view: a hand at 3 m
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the loss terms (diffusion + FK paper, 2.4 and 2.5); 0 leaves a term out.
+
+    diffusion: squared error of what the U-Net predicts, standardised. camera, canonical: L1 of the valid hand's
+        joints in the view's frame and in the wrist's. reprojection: L1 in the canonical view, in multiples of its
+        half extent. angles: L1 in radians, against the sampler's own angles: joints do not determine them all.
+    """
+
+    diffusion: float = 1.0
+    camera: float = 2.0
+    canonical: float = 1.0
+    reprojection: float = 0.5
+    angles: float = 0.2
 
 
 class Targets(NamedTuple):
@@ -33,15 +50,8 @@ class Targets(NamedTuple):
     weights: Tensor
 
 
-def targets_of_pictures(batch: ImageBatch) -> Targets:
-    """Of the hands that a batch shows; uncertain ones weigh less."""
-    weights = pose_weights(batch.weight, batch.sigma, batch.joints)
-    extent = batch.condition.half_extent
-    return Targets(batch.joints, batch.wrist, extent, batch.angles, batch.rotation, weights)
-
-
 def targets_of_generated(hands: SampledHands) -> Targets:
-    """Of generated hands, about which everything is known."""
+    """Return the truth about generated hands, of which everything is known."""
     observed = hands.observed
     weights = torch.ones_like(observed.joints[..., 0])
     extent = observed.condition.half_extent
@@ -49,7 +59,7 @@ def targets_of_generated(hands: SampledHands) -> Targets:
 
 
 def hand_losses(predicted: HandParameters, truth: Targets, weights: LossWeights) -> dict[str, Tensor]:
-    """Losses of :mod:`~hand_pose_ros.training.tasks.keypoints` with weights of joints, without zero terms."""
+    """Return the weighted terms of valid hands (eq. 2 to 4 of the paper), without those whose weight is 0."""
     joints, of_hand = truth.weights, truth.weights.mean(-1)
     canonical = predicted.joints @ predicted.rotation
     angles = torch.where(truth.angles.isfinite(), truth.angles, predicted.angles.detach())
@@ -60,6 +70,29 @@ def hand_losses(predicted: HandParameters, truth: Targets, weights: LossWeights)
         "angles": weighted_mean((predicted.angles - angles).abs().mean(-1), of_hand),
     }
     return {name: getattr(weights, name) * term for name, term in terms.items() if getattr(weights, name)}
+
+
+def diffusion_losses(
+    model: HandDiffusion, encoded: Encoded, truth: Targets, weights: LossWeights, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Return the weighted term of the U-Net at random steps, and those of the IK head on what it estimates there.
+
+    Args:
+        encoded: the conditions of the hands. generator: of the steps and the noise, on the CPU.
+    """
+    schedule, known = model.schedule, truth.weights > 0
+    x0 = model.standardise(truth.joints.masked_fill(~known[..., None], 0.0))
+    t = torch.randint(schedule.steps, (len(x0),), generator=generator).to(x0.device)
+    noise = torch.randn(x0.shape, generator=generator).to(x0)
+    noisy = schedule.add_noise(x0, noise, t)
+    prediction = model.denoise(noisy, t, encoded).float()
+    target = x0 if model.parametrisation == "x0" else noise
+    estimate, _ = schedule.x0_and_epsilon(noisy, prediction.detach(), t, model.parametrisation)
+    error = (prediction - target).square().mean(-1)
+    return {
+        "diffusion": weights.diffusion * weighted_mean(error, truth.weights),
+        **hand_losses(model.fit(estimate, encoded), truth, weights),
+    }
 
 
 def _reprojection(joints: Tensor, truth: Targets) -> Tensor:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.networks.condition import KeypointCondition
+from hand_pose_ros.networks.denoising.samplers import sample, sampling_steps
 from hand_pose_ros.networks.diffusion.image_network import (
     HandImageDiffusion,
     HandImageDiffusionConfig,
@@ -18,23 +17,12 @@ from hand_pose_ros.networks.diffusion.image_network import (
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.registry import DENOISERS, HAND_DIFFUSION
 from hand_pose_ros.networks.weights import load_weights
-from hand_pose_ros.synthetic.detector.noise import DetectorNoise
-from hand_pose_ros.synthetic.observed_hands import sample_hands
-from hand_pose_ros.synthetic.poses.sampler import PoseSampler
-from hand_pose_ros.training.tasks.encoder_losses import weighted_mean
-from hand_pose_ros.training.tasks.hand_losses import Targets, hand_losses
+from hand_pose_ros.training.tasks.hand_losses import Targets, diffusion_losses
 from hand_pose_ros.training.tasks.images import ImageLifting, ImageLiftingOptions, with_projection
+from hand_pose_ros.training.tasks.keypoints import typical_joints
 
-_STATISTICS_HANDS = 8192
 _OF_IMAGES = ("diffusion.encoder.image.", "diffusion.encoder.fuse.", "diffusion.encoder.absent_")
 """What the diffusion network has for images only, and learns from nothing."""
-
-
-@lru_cache(maxsize=1)
-def _typical_joints() -> Tensor:
-    """(n, 21, 3) of hands whose mean and spread the diffusion is given."""
-    generator = torch.Generator().manual_seed(Seed.STATISTICS)
-    return sample_hands(_STATISTICS_HANDS, PoseSampler(), DetectorNoise(), generator).observed.joints
 
 
 class ImageDiffusionLifting(ImageLifting):
@@ -52,33 +40,19 @@ class ImageDiffusionLifting(ImageLifting):
         self.model = HandImageDiffusion(HandImageDiffusionConfig.from_dict(network))
         diffusion = self.model.diffusion
         if loaded is None:
-            diffusion.set_statistics(_typical_joints())
+            diffusion.set_statistics(typical_joints())
         elif loaded.kind == HAND_DIFFUSION:
             warm_start(diffusion, loaded)
             _silence_image(diffusion)
         else:
             warm_start(self.model, loaded)
-        self._schedule = diffusion.schedule
         self._start()
 
     def _pose_losses(
         self, keypoints: KeypointCondition, image: Tensor, truth: Targets, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        model, schedule = self.model.diffusion, self._schedule
-        encoded = model.encode(keypoints, image)
-        known = truth.weights > 0
-        x0 = model.standardise(truth.joints.masked_fill(~known[..., None], 0.0))
-        t = torch.randint(schedule.steps, (len(x0),), generator=generator).to(x0.device)
-        noise = torch.randn(x0.shape, generator=generator).to(x0)
-        noisy = schedule.add_noise(x0, noise, t)
-        prediction = model.denoise(noisy, t, encoded).float()
-        target = x0 if model.parametrisation == "x0" else noise
-        estimate, _ = schedule.x0_and_epsilon(noisy, prediction.detach(), t, model.parametrisation)
-        error = (prediction - target).square().mean(-1)
-        return {
-            "diffusion": self.options.losses.diffusion * weighted_mean(error, truth.weights),
-            **hand_losses(model.fit(estimate, encoded), truth, self.options.losses),
-        }
+        model = self.model.diffusion
+        return diffusion_losses(model, model.encode(keypoints, image), truth, self.options.losses, generator)
 
     def _estimate(
         self, model: HandImageDiffusion, keypoints: KeypointCondition | None, image: Tensor | None
@@ -90,9 +64,8 @@ class ImageDiffusionLifting(ImageLifting):
         noise = torch.randn(len(encoded.features), hand.NUM_JOINTS, 3, generator=generator).to(
             encoded.features
         )
-        first = torch.full((len(noise),), self._schedule.steps - 1, device=noise.device)
-        prediction = diffusion.denoise(noise, first, encoded)
-        mean, _ = self._schedule.x0_and_epsilon(noise, prediction, first, diffusion.parametrisation)
+        first = sampling_steps(diffusion.schedule, 1, diffusion.parametrisation)
+        mean = sample(lambda x, t: diffusion.denoise(x, t, encoded), noise, first)
         return diffusion.fit(mean, encoded).joints
 
 

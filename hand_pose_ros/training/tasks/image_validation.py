@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from hand_pose_ros import hand
-from hand_pose_ros.common.named_tensors import cat, to
+from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.common.seeds import Seed
+from hand_pose_ros.evaluation.images.estimates import look
 from hand_pose_ros.evaluation.metrics import pa_mpjpe
 from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig
 from hand_pose_ros.networks.condition import KeypointCondition
-from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, normalised
+from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.synthetic.detector.noise import DetectorNoise
 from hand_pose_ros.training.tasks.image_batches import (
     ImageBatch,
@@ -24,9 +25,7 @@ from hand_pose_ros.training.tasks.image_batches import (
     observed_batch,
 )
 
-_CHUNK = 64  # crops that are encoded at once
 _EPE_SIZE_PX = 128  # the errors of image points are stated for crops of this size
-_MM = 1000 * hand.MEAN_ANCHOR_LENGTH_M  # per anchor length
 
 Estimate = Callable[[nn.Module, KeypointCondition | None, Tensor | None], Tensor]
 """(model, keypoints, image condition) -> joints (n, 21, 3) in anchor lengths."""
@@ -67,11 +66,9 @@ class PictureValidation:
 
     def _figures(self, model: nn.Module, estimate: Estimate, batch: ImageBatch) -> dict[str, float]:
         extent, margin = batch.condition.half_extent, self._encoder.margin
-        chunks = zip(batch.crops.split(_CHUNK), extent.split(_CHUNK), strict=True)
-        parts = [model.see(normalised(crops, extent.device), of_view) for crops, of_view in chunks]
-        seen, condition = cat([seen for seen, _ in parts]), cat([condition for _, condition in parts])
+        points, condition = look(model, batch.crops, extent)
         inside = (batch.points.abs() < margin).all(-1)
-        epe = (seen.points - batch.points).norm(dim=-1)[inside].mean() * _EPE_SIZE_PX / (2 * margin)
+        epe = (points - batch.points).norm(dim=-1)[inside].mean() * _EPE_SIZE_PX / (2 * margin)
         figures = {"epe_px": float(epe)}
         given = {
             "image": (None, condition),
@@ -81,5 +78,5 @@ class PictureValidation:
         for what, conditions in given.items():
             joints = estimate(model, *conditions).cpu().double().numpy()
             errors = pa_mpjpe(joints, batch.joints.cpu().double().numpy())
-            figures[f"{what}_mm"] = float(np.nanmean(errors)) * _MM
+            figures[f"{what}_mm"] = float(np.nanmean(errors)) * hand.MEAN_ANCHOR_LENGTH_MM
         return figures

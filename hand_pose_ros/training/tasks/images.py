@@ -28,12 +28,13 @@ from hand_pose_ros.training.tasks.encoder_losses import (
     equivariant_nt_xent,
     heat_loss,
     keypoint_losses,
+    pose_weights,
     presence_loss,
 )
 from hand_pose_ros.training.tasks.hand_losses import (
+    LossWeights,
     Targets,
     targets_of_generated,
-    targets_of_pictures,
 )
 from hand_pose_ros.training.tasks.image_batches import (
     ImageBatch,
@@ -42,7 +43,6 @@ from hand_pose_ros.training.tasks.image_batches import (
     ImageSource,
 )
 from hand_pose_ros.training.tasks.image_validation import PictureValidation
-from hand_pose_ros.training.tasks.keypoints import LossWeights
 
 _PROJECTION = 128
 
@@ -136,7 +136,7 @@ class ImageLifting:
             if not self._trains_poses:
                 return terms
             keypoints, shown = self._shown(batch, condition[: batch.count], generator)
-            targets = targets_of_pictures(batch)
+            targets = _targets_of(batch)
             if generated is not None:
                 keypoints = cat((keypoints, generated.observed.condition))
                 shown = torch.cat((shown, torch.full_like(shown[:1], torch.nan).expand(count, -1)))
@@ -210,6 +210,13 @@ class _WithHeat(nn.Module):
 
     def forward(self, images: Tensor) -> ImageFeaturesAndHeat:
         return self.encoder.with_heat(images)
+
+
+def _targets_of(batch: ImageBatch) -> Targets:
+    """The truth about the hands that a batch shows; uncertain ones weigh less."""
+    weights = pose_weights(batch.weight, batch.sigma, batch.joints)
+    extent = batch.condition.half_extent
+    return Targets(batch.joints, batch.wrist, extent, batch.angles, batch.rotation, weights)
 
 
 def with_projection(options: ImageLiftingOptions) -> dict:
