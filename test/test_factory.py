@@ -58,7 +58,7 @@ def test_impossible_configurations_are_refused(options, message):
         ({"temporal.window": 64}, "window must lie in"),
         (
             {"diffusion.condition": "image", "diffusion.model_file": str(share_file(factory.SHIPPED_MODEL))},
-            "see pictures",
+            "take images",
         ),
     ],
 )

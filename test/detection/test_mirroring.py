@@ -60,7 +60,7 @@ class NoEstimate:
 
     def estimate(self, frame, detections):
         self.frame = frame
-        return EstimatedHands(detections, reasons={row: "not estimated" for row in range(len(detections))})
+        return EstimatedHands(detections, reasons=dict.fromkeys(range(len(detections)), "not estimated"))
 
     def reset(self):
         pass

@@ -25,7 +25,7 @@ from hand_pose_ros.networks.registry import DENOISERS, load_network
 def load_denoiser(
     path: str | Path, backend: str = "auto", device: str = "auto"
 ) -> tuple[HandDenoiser, float]:
-    """The network in ``path``, and the factor on its samples' spread; see :func:`sees_pictures`.
+    """The network in ``path``, and the factor on its samples' spread; see :func:`takes_images`.
 
     Args:
         backend: one of ``BACKENDS``.
@@ -52,7 +52,7 @@ def load_denoiser(
     return denoiser, loaded.spread_scale
 
 
-def sees_pictures(denoiser: HandDenoiser) -> TypeGuard[HandImageDenoiser]:
+def takes_images(denoiser: HandDenoiser) -> TypeGuard[HandImageDenoiser]:
     """Whether a network that :func:`load_denoiser` gave can be told of pictures."""
     return getattr(denoiser, "crops", None) is not None
 

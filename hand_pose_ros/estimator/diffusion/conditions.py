@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hand_pose_ros.camera.hand_crop import hand_crop
 from hand_pose_ros.camera.keypoint_view import KeypointView, view_box, view_keypoints, view_rays
-from hand_pose_ros.estimator.diffusion.backends import sees_pictures
+from hand_pose_ros.estimator.diffusion.backends import takes_images
 from hand_pose_ros.estimator.keypoint_input import check_view, keypoint_input, mirrored_rays, why_not
 from hand_pose_ros.networks.condition import KeypointCondition, unknown_keypoints
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
@@ -44,10 +44,10 @@ class ConditionMaker:
         """
         if condition not in CONDITIONS:
             raise ValueError(f"condition must be one of {CONDITIONS}, got {condition!r}")
-        self._network = denoiser if sees_pictures(denoiser) else None
+        self._network = denoiser if takes_images(denoiser) else None
         if condition in ("image", "both") and self._network is None:
             raise ValueError(
-                f"condition {condition!r} needs weights that see pictures (kind 'image_hand_diffusion')"
+                f"condition {condition!r} needs weights with an image encoder (kind 'image_hand_diffusion')"
             )
         self._condition = condition
         self._looks = self._network is not None and condition != "keypoints"

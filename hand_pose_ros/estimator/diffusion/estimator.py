@@ -151,7 +151,7 @@ class DiffusionEstimator:
 
     @torch.inference_mode()
     def _sampled(self, conditions: HandConditions) -> tuple[HandParameters, HandParameters, Tensor]:
-        """n hands, fields (n, ...), made of samples, fields (n, S, ...), with weights (n, S)."""
+        """N hands, fields (n, ...), made of samples, fields (n, S, ...), with weights (n, S)."""
         denoiser, config, view = self._denoiser, self._config, conditions.view
         device = denoiser.mean.device
         keypoints = KeypointCondition(*(value.to(device) for value in conditions.keypoints))

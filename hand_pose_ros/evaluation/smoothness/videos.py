@@ -139,7 +139,7 @@ def lag(joints: np.ndarray, truth: np.ndarray) -> float:
     return lag_frames(moving, torch.from_numpy(truth[:, both]).float()[None])
 
 
-def steady(truth: np.ndarray) -> np.ndarray:
+def smoothed_labels(truth: np.ndarray) -> np.ndarray:
     """Labels (F, 21, 3) smoothed over nine frames: labels of single frames tremble more than hands do.
 
     Joints that are not known in all frames are NaN.
@@ -156,7 +156,7 @@ def labelled_table(videos: Mapping[str, VideoJoints]) -> str:
     changes = []
     for name, joints in videos.items():
         found = np.isfinite(joints.single).all(axis=(1, 2))
-        truth, steadied = joints.truth[found], steady(joints.truth)[found]
+        truth, steadied = joints.truth[found], smoothed_labels(joints.truth)[found]
         single, temporal = joints.single[found], joints.temporal[found]
         error = error_mm(single, truth), error_mm(temporal, truth)
         jitter = jitter_mm(single - steadied), jitter_mm(temporal - steadied)

@@ -35,7 +35,7 @@ Transition = Callable[["HandEstimator", LifecycleState], TransitionCallbackRetur
 
 
 def _logged(transition: Transition) -> Transition:
-    """rclpy turns an exception in a transition into an error without a word; this says what it was."""
+    """Rclpy turns an exception in a transition into an error without a word; this says what it was."""
 
     @functools.wraps(transition)
     def run(self: HandEstimator, state: LifecycleState) -> TransitionCallbackReturn:
@@ -141,7 +141,7 @@ class HandEstimator(LifecycleNode):
         super().destroy_node()
 
     def _survive_impossible_transitions(self) -> None:
-        """rclpy raises for a transition that the state does not allow, which would end the process."""
+        """Rclpy raises for a transition that the state does not allow, which would end the process."""
         service = self._service_change_state
         change_state = service.callback
 

@@ -90,7 +90,7 @@ def test_networks_without_eyes_are_not_asked_for_pictures(image):
     told = conditions(blind, "auto", image, detections(1))
     assert told.image is None
     for condition in ("image", "both"):
-        with pytest.raises(ValueError, match="weights that see pictures"):
+        with pytest.raises(ValueError, match="weights with an image encoder"):
             ConditionMaker(blind, condition)
     with pytest.raises(ValueError, match="condition must be one of"):
         ConditionMaker(blind, "sound")

@@ -12,7 +12,7 @@ from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, Diff
 from hand_pose_ros.evaluation import reliability, report
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands, observations_of
 from hand_pose_ros.evaluation.calibration.command import fit_spread_scale, main
-from hand_pose_ros.evaluation.calibration.images import errors_of_pictures
+from hand_pose_ros.evaluation.calibration.images import image_errors
 from hand_pose_ros.evaluation.methods import estimator_method
 from hand_pose_ros.evaluation.reliability import AxisErrors, ShapeErrors
 from hand_pose_ros.hand_images.shards import save_shard
@@ -136,7 +136,7 @@ def test_weights_that_see_pictures_are_calibrated_on_pictures(tmp_path, capsys):
     before, after = tmp_path / "before.safetensors", tmp_path / "after.safetensors"
     network = small_network()
     save_weights(before, network, IMAGE_HAND_DIFFUSION, network.config.to_dict())
-    errors = errors_of_pictures(network, images, CONFIG, Seed.CALIBRATION)
+    errors = image_errors(network, images, CONFIG, Seed.CALIBRATION)
     assert {name: len(one.error) for name, one in errors.items()} == {
         "image only": 16, "keypoints only": 6, "both": 6
     }  # fmt: skip

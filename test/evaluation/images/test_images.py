@@ -1,4 +1,4 @@
-"""The evaluation of networks that see pictures: exact estimates score zero, batches are as hand by hand."""
+"""The evaluation of networks that take images: exact estimates score zero, batches are as hand by hand."""
 
 from __future__ import annotations
 
