@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hand_pose_ros.camera.keypoint_view import KeypointView
-from hand_pose_ros.datasets.labelled_hand import Observation
+from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.estimator.keypoint_input import keypoint_input, why_not
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.diffusion.baseline import HandRegressor, HandRegressorConfig
@@ -18,6 +18,7 @@ from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusio
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser, antithetic_noise, sample_joints
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.weights import load_weights, restore
+from hand_pose_ros.pose import Detection
 
 _CHUNK = 128  # hands at a time
 _NETWORKS = {
@@ -27,7 +28,7 @@ _NETWORKS = {
 
 
 class NetworkInput(NamedTuple):
-    """n of N observations as the networks get them.
+    """n of N detected hands as the networks get them.
 
     rows: (n,) which ones; the others cannot be lifted. view, condition: of these.
     """
@@ -65,18 +66,18 @@ def load_network(path: str | Path, kind: str) -> nn.Module:
     return model.eval()
 
 
-def network_input(observations: Sequence[Observation]) -> NetworkInput:
-    """The canonical views and conditions of those observations that the networks can take.
+def network_input(hands: Sequence[tuple[CameraModel, Detection]]) -> NetworkInput:
+    """The canonical views and conditions of those hands that the networks can take.
 
     Raises:
         ValueError: none of them can be taken.
     """
     rows, views, conditions = [], [], []
-    for row, observation in enumerate(observations):
+    for row, (camera, detection) in enumerate(hands):
         try:
-            if why_not(observation.detection, observation.camera):
+            if why_not(detection, camera):
                 continue
-            view, condition = keypoint_input(observation.camera, observation.detection)
+            view, condition = keypoint_input(camera, detection)
         except ValueError:
             continue
         rows.append(row)
