@@ -15,8 +15,10 @@ from hand_pose_ros.estimator.ik import IkEstimator, IkEstimatorConfig
 from hand_pose_ros.estimator.root_filter import RootFilter
 from hand_pose_ros.estimator.temporal.network import load_temporal_network
 from hand_pose_ros.estimator.temporal.smoother import TemporalSmoother
+from hand_pose_ros.networks.diffusion.sampling import HandImageDenoiser
 from hand_pose_ros.pipeline import HandPipeline
 from hand_pose_ros.tracking.identities import IdentityConfig
+from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
 from hand_pose_ros.tracking.tracker import HandTracker
 
 DETECTORS = ("mediapipe", "onnx")
@@ -115,19 +117,23 @@ def create_pipeline(config: PipelineConfig) -> HandPipeline:
     )
 
 
-def _create_tracker(config: PipelineConfig, follower: ImageFollower | None) -> HandTracker | HandDetector:
+def _create_tracker(config: PipelineConfig, follower: HandImageDenoiser | None) -> HandTracker | HandDetector:
+    """``follower``: the network that follows hands by what it sees of them; None to follow them by landmarks."""
     # Imported here so that only the chosen detector's library has to be installed.
     if config.follows_landmarks:
-        from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
+        from hand_pose_ros.detection.mediapipe.finders import create_finders
 
+        palms, landmarks = create_finders(
+            config.detector_model, min_palm_score=config.min_detection_confidence
+        )
         return LandmarkTracker(
+            palms,
+            landmarks if follower is None else ImageFollower(follower, landmarks),
             LandmarkTrackerConfig(
-                model_file=config.detector_model,
                 min_detection_confidence=config.min_detection_confidence,
                 min_tracking_confidence=config.min_tracking_confidence,
                 identity=IdentityConfig(max_hands=config.max_hands),
             ),
-            follower,
         )
     if config.detector == "mediapipe":
         from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
@@ -154,8 +160,8 @@ def _create_tracker(config: PipelineConfig, follower: ImageFollower | None) -> H
 
 def _create_diffusion_estimator(
     config: PipelineConfig,
-) -> tuple[DiffusionEstimator, ImageFollower | None]:
-    """The estimator, and what follows hands where it is told of their pictures only."""
+) -> tuple[DiffusionEstimator, HandImageDenoiser | None]:
+    """The estimator, and its network if that is told of pictures only, and so has to follow hands by them."""
     looks = config.condition in ("image", "both")
     model = config.estimator_model or share_file(SHIPPED_IMAGE_MODEL if looks else SHIPPED_MODEL)
     denoiser, spread_scale = load_denoiser(model, config.estimator_backend, config.device)
@@ -166,8 +172,7 @@ def _create_diffusion_estimator(
         condition=config.condition,
     )
     estimator = DiffusionEstimator(denoiser, spread_scale, settings)
-    follows = config.condition == "image" and sees_pictures(denoiser)
-    return estimator, ImageFollower(denoiser, config.min_tracking_confidence) if follows else None
+    return estimator, denoiser if config.condition == "image" and sees_pictures(denoiser) else None
 
 
 def _create_smoother(config: PipelineConfig) -> TemporalSmoother:

@@ -38,6 +38,7 @@ from hand_pose_ros.synthetic.motion.hand_motion import sample_motion
 from hand_pose_ros.synthetic.motion.video_bank import join
 from hand_pose_ros.synthetic.motion.videos import DiffusionFrames, HandVideos, estimated_videos
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
+from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker
 
 _SEED = 40_009
 _FRAMES, _RATE_HZ = 30, 30.0
@@ -120,7 +121,7 @@ def generated(options: argparse.Namespace) -> str:
 
 def real(options: argparse.Namespace) -> str:
     """Tables on the videos that were given, and the plot of one; empty if none was."""
-    from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker  # needs MediaPipe
+    from hand_pose_ros.detection.mediapipe.finders import create_finders  # needs MediaPipe
 
     denoiser, spread = load_denoiser(options.diffusion, "auto", "cpu")
     smoother = TemporalSmoother(load_temporal(options.temporal))
@@ -128,14 +129,14 @@ def real(options: argparse.Namespace) -> str:
     texts = []
     if options.labelled:
         videos = {
-            name: follow(frames, LandmarkTracker(), estimator, smoother)
+            name: follow(frames, LandmarkTracker(*create_finders()), estimator, smoother)
             for name, frames in labelled_videos(options.labelled).items()
         }
         texts.append(f"**Labelled videos, {options.labelled.name}**\n\n{labelled_table(videos)}")
         plot_labelled(options.output / "steadiness_labelled.png", videos)
     if options.video:
         frames = unlabelled_video(options.video, options.fov, options.side)
-        joints: VideoJoints = follow(frames, LandmarkTracker(), estimator, smoother)
+        joints: VideoJoints = follow(frames, LandmarkTracker(*create_finders()), estimator, smoother)
         texts.append(f"**A video without labels, {options.video.stem}**\n\n{unlabelled_table(joints)}")
     return "\n".join(texts)
 
