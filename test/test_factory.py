@@ -9,6 +9,7 @@ import torch
 from hand_pose_ros import factory
 from hand_pose_ros.common.share import share_file
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeDetector
+from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.factory import PipelineConfig, create_pipeline
 from hand_pose_ros.pose import Frame
 from hand_pose_ros.rendering.clip import CLIP_CAMERA, render_clip
@@ -63,8 +64,15 @@ def test_the_tracker_is_the_one_asked_for(tracker, kind):
 
 
 @pytest.mark.parametrize("condition", ["image", "both"])
-def test_the_shipped_weights_that_see_pictures_follow_the_clip_s_hand(condition):
-    pipeline = create_pipeline(PipelineConfig(max_hands=1, condition=condition))
+def test_the_shipped_weights_that_see_pictures_follow_the_clip_s_hand(condition, monkeypatch):
+    looks, see_crops = [], OnnxDenoiser.see_crops
+
+    def counted(network, crops, half_extent):
+        looks.extend(crops)
+        return see_crops(network, crops, half_extent)
+
+    monkeypatch.setattr(OnnxDenoiser, "see_crops", counted)
+    pipeline = create_pipeline(PipelineConfig(max_hands=1, condition=condition, device="cpu"))
     errors = []
     for number, frame in zip(range(12), render_clip(), strict=False):
         (pose,) = pipeline.process(Frame(frame.rendering.image, CLIP_CAMERA, number / 30)).hands
@@ -75,6 +83,7 @@ def test_the_shipped_weights_that_see_pictures_follow_the_clip_s_hand(condition)
         errors.append(np.linalg.norm(found_px - truth.joints_px, axis=-1).mean() / size_px)
     pipeline.close()
     assert np.mean(errors) < 0.15
+    assert len(looks) == len(errors), "the encoder is to look once at each hand of each frame"
 
 
 def test_the_default_pipeline_follows_the_clip_s_hand_steadily():

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from hand_pose_ros.camera.hand_crop import hand_crop
-from hand_pose_ros.camera.keypoint_view import view_keypoints, view_rays
+from hand_pose_ros.camera.keypoint_view import KeypointView, view_keypoints, view_rays
 from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.finders import FoundHand, LandmarkFinder, Palm
 from hand_pose_ros.estimator.keypoint_input import MAX_HALF_EXTENT, mirrored_rays
 from hand_pose_ros.networks.diffusion.sampling import HandImageDenoiser
-from hand_pose_ros.pose import Detection, Frame
+from hand_pose_ros.pose import Detection, Frame, SeenHand
 
 _BOX_MARGIN: Final = 0.1
 
@@ -22,7 +22,7 @@ _BOX_MARGIN: Final = 0.1
 class ImageFollower:
     """A :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; the score is how likely the crop shows the hand.
 
-    The crop is cut where the hand should be, as the estimator will cut its own around what is found here.
+    The crop is cut where the hand should be. What the encoder saw of it goes with the detection.
     """
 
     def __init__(self, network: HandImageDenoiser, beginning: LandmarkFinder) -> None:
@@ -52,10 +52,11 @@ class ImageFollower:
             crops.size_px,
             crops.margin,
         )
-        seen, _ = self._network.see_crops(crop[None], view.half_extent.float())
+        seen, features = self._network.see_crops(crop[None], view.half_extent.float())
+        points = seen.points.double().cpu()
         presence = 1 / (1 + math.exp(-float(seen.presence[0])))
         flip = torch.tensor((-1.0 if side == "left" else 1.0, 1.0, 1.0), dtype=torch.float64)
-        found = frame.camera.project(view_rays(view, seen.points.double().cpu())[0] * flip).numpy()
+        found = frame.camera.project(view_rays(view, points)[0] * flip).numpy()
         if not np.isfinite(found).all():
             return None
         detection = Detection(
@@ -64,6 +65,12 @@ class ImageFollower:
             box_px=box_around(found, _BOX_MARGIN),
             landmarks_px=found,
             landmark_scores=_scores(seen.sigma[0].double().cpu().numpy()),
+            seen=SeenHand(
+                self._network,
+                side,
+                KeypointView(*(value.float() for value in view._replace(points=points))),
+                features,
+            ),
         )
         return FoundHand(detection, right=0.5)
 
