@@ -10,6 +10,34 @@ HERE = Path(__file__).resolve().parent
 SHARED_FOLDERS = ("launch", "config", "models")
 
 
+# The ranges say what works; requirements/ has the one set of versions that is tested in full. ROS 2 itself is in
+# package.xml: without it everything outside hand_pose_ros/ros works.
+REQUIRED = [
+    "torch>=2.6,<3",
+    "numpy>=1.26,<2",  # MediaPipe and cv_bridge are built for numpy 1
+    "scipy>=1.11,<2",
+    "opencv-python-headless>=4.6,<5",
+    "safetensors>=0.4,<1",
+    "onnx>=1.16,<2",  # torch.onnx.export needs it
+    "onnxruntime>=1.18,<2",
+    "ai-edge-litert>=1.2,<3",
+    "PyYAML>=6,<7",
+    "rosbags>=0.11.6,<0.12",
+    "embreex>=4.4,<5",
+    # What MediaPipe imports besides.
+    "attrs>=22",
+    "matplotlib>=3.6,<4",
+    "protobuf>=4.25.3,<5",
+]
+# No requirement: with its dependencies it brings a second OpenCV over the first, one that needs libGL, and jax. So
+# `pip install --no-deps` it, or take it with all that by this extra. Later releases carry no hand model.
+MEDIAPIPE = ["mediapipe>=0.10.18,<0.10.22"]
+TRAINING = ["matplotlib>=3.6,<4", "scikit-image>=0.22,<1", "tqdm>=4.60,<5"]
+# colcon runs pytest because `test` names it; with `tests_require` it would silently run nothing.
+TEST = ["pytest>=7.4", "pytest-timeout>=2", "hypothesis>=6", "trimesh>=4", "pin>=2.7,<3", "packaging>=21"]
+DEVELOPMENT = [*TRAINING, *TEST, "pytest-xdist>=3", "ruff>=0.6", "setuptools<80"]
+
+
 def shared_files() -> list[tuple[str, list[str]]]:
     """(target folder, files) of everything installed outside the Python package."""
     files = {
@@ -31,15 +59,18 @@ setup(
     maintainer="hand_pose_ros maintainers",
     maintainer_email="maintainers@hand-pose-ros.example",
     license="Apache-2.0",
-    python_requires=">=3.10",
+    python_requires=">=3.10,<3.13",  # numpy 1 has no wheels for later ones
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     package_data={"": ["*.npz", "*.json", "*.yaml"]},
     data_files=shared_files(),
     zip_safe=False,
-    # What runs the code is listed in package.xml (for rosdep) and requirements/ (for pip).
-    install_requires=["setuptools"],
-    # colcon runs pytest because of this line; with `tests_require` it would silently run nothing.
-    extras_require={"test": ["pytest"]},
+    install_requires=REQUIRED,
+    extras_require={
+        "mediapipe": MEDIAPIPE,
+        "training": TRAINING,
+        "test": TEST,
+        "development": DEVELOPMENT,
+    },
     entry_points={
         "console_scripts": [
             f"hand_pose = {NAME}.command:main",

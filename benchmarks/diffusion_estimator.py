@@ -2,7 +2,7 @@
 
     python -m benchmarks.diffusion_estimator [--weights models/diffusion.safetensors] [--compiled]
 
-Measured is one call of ``DiffusionEstimator.estimate``, from landmarks to the pose with its covariance, on two
+Measured are ``DiffusionEstimator.estimate`` and ``place``, from landmarks to the pose with its covariance, on two
 threads. The weights do not matter for the time: without ``--weights`` they are random. Prints Markdown; the
 ratio is to T = 50 steps of ancestral sampling in PyTorch with as many samples. What the steps cost in accuracy is
 in docs/how/diffusion.md.
@@ -26,15 +26,17 @@ from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.backends import load_denoiser
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.estimator.placement import place
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.diffusion.onnx import export_onnx
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network
 from hand_pose_ros.networks.weights import save_weights
-from hand_pose_ros.pose import Detection
+from hand_pose_ros.pose import Detection, Frame
 
 CAMERA = CameraModel.from_fov(640, 480, 1.2)
+FRAME = Frame(np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8), CAMERA)
 DEFAULT = DiffusionEstimatorConfig()
 FULL: int | None = None  # ancestral sampling over all T steps
 STEPS = (1, 2, 3, 4, 5, 8, 10, 25, FULL)
@@ -75,10 +77,10 @@ def measure(path: Path, backend: str) -> tuple[dict[tuple[int | None, int], floa
         estimator = DiffusionEstimator(
             denoiser, spread_scale, DiffusionEstimatorConfig(samples=samples, steps=steps)
         )
-        if not estimator.estimate(None, CAMERA, detections)[0].valid:
+        if not place(estimator.estimate(FRAME, detections))[0].valid:
             raise RuntimeError("the hand of the benchmark was not estimated")
         seconds[steps, samples] = median_seconds(
-            lambda e=estimator: e.estimate(None, CAMERA, detections), REPEATS if steps else 3, warm_up=1
+            lambda e=estimator: place(e.estimate(FRAME, detections)), REPEATS if steps else 3, warm_up=1
         )
     return seconds, loaded
 

@@ -43,7 +43,16 @@ def main() -> None:
     reference = float(np.median(alone))
     row = "{:<34} {:>9} {:>9} {:>9} {:>22}".format
     print(row("milliseconds", "median", "p95", "p99", "of MediaPipe's median"))
-    for stage in ("convert", "detect", "estimate", "publish", "total", "stamp to publication"):
+    for stage in (
+        "convert",
+        "detect",
+        "estimate",
+        "smooth",
+        "place",
+        "publish",
+        "total",
+        "stamp to publication",
+    ):
         percentiles = [values[f"{stage} {rank} (ms)"] for rank in ("median", "p95", "p99")]
         print(row(stage, *(f"{value:.1f}" for value in percentiles), f"{percentiles[0] / reference:.2f}x"))
     shown = [f"{value:.1f}" for value in np.percentile(latencies_ms, (50, 95, 99))]

@@ -22,6 +22,7 @@ from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPip
 from hand_pose_ros.estimator.temporal.network import load_temporal_network
 from hand_pose_ros.factory import SHIPPED_TEMPORAL_MODEL, PipelineConfig, create_pipeline
 from hand_pose_ros.networks.temporal.window import HandWindow
+from hand_pose_ros.pose import Frame
 from hand_pose_ros.tracking.tracker import TrackerConfig
 from hand_pose_ros.video.open import open_source
 
@@ -71,7 +72,7 @@ def main() -> None:
     found = 0
     for number, image in enumerate(frames):
         start = time.perf_counter()
-        result = pipeline.process(image, _CAMERA, number / 30)
+        result = pipeline.process(Frame(image, _CAMERA, number / 30))
         between = time.perf_counter()
         mediapipe.detect(image)
         seconds = {

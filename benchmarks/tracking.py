@@ -18,11 +18,12 @@ import torch
 
 from benchmarks.timing import print_header, print_row
 from hand_pose_ros import hand
+from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 from hand_pose_ros.estimator.root_filter import RootFilter
-from hand_pose_ros.pose import Detection, HandPose
+from hand_pose_ros.pose import Detection, Frame, HandPose
 from hand_pose_ros.rendering.clip import render_clip
 from hand_pose_ros.tracking.identities import HandIdentities, IdentityConfig
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
@@ -97,6 +98,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     images = _images(sys.argv[1:])
     height, width = images[0].shape[:2]
+    camera = CameraModel.from_fov(width, height, 1.0)  # no network looks at it
     print_header()
     for name, seconds in zip(("identities", "root filter"), identities_and_filter(), strict=True):
         print_row(f"{name}, two hands", seconds)
@@ -105,7 +107,8 @@ def main() -> None:
         tracker, graph = LandmarkTracker(config), MediaPipeDetector(MediaPipeConfig(max_hands=max_hands))
         times = iter(np.arange(len(images)) * _INTERVAL_S)
         ours = cpu_seconds(
-            lambda image, tracker=tracker, times=times: tracker.track(image, next(times)), images
+            lambda image, tracker=tracker, times=times: tracker.track(Frame(image, camera, next(times))),
+            images,
         )
         theirs = cpu_seconds(graph.detect, images)
         # The third column is MediaPipe's own tracking mode on the same images.

@@ -11,7 +11,7 @@ from hand_pose_ros.common.share import share_file
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 from hand_pose_ros.detection.onnx.detector import OnnxDetector, OnnxDetectorConfig
-from hand_pose_ros.estimator.diffusion.backends import load_denoiser, sees_pictures
+from hand_pose_ros.estimator.diffusion.backends import load_denoiser, takes_images
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
 from hand_pose_ros.estimator.ik import IkEstimator, IkEstimatorConfig
@@ -28,7 +28,7 @@ ESTIMATORS: Final = {"diffusion": DiffusionEstimatorConfig, "ik": IkEstimatorCon
 SHIPPED_MODEL = "models/hand_diffusion.safetensors"
 """The diffusion estimator's weights, in the package's share folder: those that are told of landmarks alone."""
 SHIPPED_IMAGE_MODEL = "models/hand_image_diffusion.safetensors"
-"""Those that see pictures, too."""
+"""Those that take images, too."""
 SHIPPED_TEMPORAL_MODEL = "models/temporal.safetensors"
 """The temporal transformer's."""
 
@@ -95,9 +95,13 @@ def create_pipeline(config: PipelineConfig) -> HandPipeline:
         estimator, follower = IkEstimator(replace(config.estimator, hand_size_m=config.hand_size_m)), None
     else:
         estimator, follower = _create_diffusion_estimator(config, config.estimator)
-    smoothers = (RootFilter(),) if config.root_filter else ()
-    tracker = _create_tracker(config, follower)
-    return HandPipeline(tracker, estimator, mirrored=config.mirrored, smoothers=smoothers)
+    return HandPipeline(
+        _create_tracker(config, follower),
+        estimator,
+        smoothers=(_create_smoother(config),) if config.temporal.enabled else (),
+        pose_smoothers=(RootFilter(),) if config.root_filter else (),
+        mirrored=config.mirrored,
+    )
 
 
 def _create_tracker(config: PipelineConfig, follower: ImageFollower | None) -> HandTracker | HandDetector:
@@ -139,15 +143,12 @@ def _create_diffusion_estimator(
     takes_image = settings.condition in ("image", "both")
     model = settings.model_file or share_file(SHIPPED_IMAGE_MODEL if takes_image else SHIPPED_MODEL)
     denoiser, spread_scale = load_denoiser(model, settings.backend, config.device)
-    settings = replace(settings, hand_size_m=config.hand_size_m)
-    smoother = _create_smoother(config.temporal, settings.backend, config.device)
-    estimator = DiffusionEstimator(denoiser, spread_scale, settings, smoother=smoother)
-    follows = settings.condition == "image" and sees_pictures(denoiser)
+    estimator = DiffusionEstimator(denoiser, spread_scale, replace(settings, hand_size_m=config.hand_size_m))
+    follows = settings.condition == "image" and takes_images(denoiser)
     return estimator, ImageFollower(denoiser, config.tracker.min_tracking_confidence) if follows else None
 
 
-def _create_smoother(config: TemporalConfig, backend: str, device: str) -> TemporalSmoother | None:
-    if not config.enabled:
-        return None
-    network = load_temporal_network(config.model_file or share_file(SHIPPED_TEMPORAL_MODEL), backend, device)
-    return TemporalSmoother(network, config.window)
+def _create_smoother(config: PipelineConfig) -> TemporalSmoother:
+    model = config.temporal.model_file or share_file(SHIPPED_TEMPORAL_MODEL)
+    network = load_temporal_network(model, config.temporal.backend, config.device)
+    return TemporalSmoother(network, config.temporal.window)

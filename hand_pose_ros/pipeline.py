@@ -1,41 +1,18 @@
-"""One frame through the package: find and number the hands, estimate, steady; and how long each stage took."""
+"""One frame through the package: find and number the hands, estimate, smooth, place; and how long it took."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from hand_pose_ros.camera.mirroring import mirrored_camera, mirrored_image
-from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.detection.detector import HandDetector
-from hand_pose_ros.estimator.smoothing import PoseSmoother
-from hand_pose_ros.pose import Detection, HandPose
+from hand_pose_ros.estimator.estimate import PoseEstimator
+from hand_pose_ros.estimator.placement import place
+from hand_pose_ros.estimator.smoothing import EstimateSmoother, PoseSmoother
+from hand_pose_ros.pose import Detection, Frame, HandPose
 from hand_pose_ros.tracking.frame_clock import FrameClock
 from hand_pose_ros.tracking.tracker import HandTracker, NumberedDetector
-
-
-class PoseEstimator(Protocol):
-    """Turns detected hands into poses in the camera frame."""
-
-    def estimate(
-        self,
-        image_bgr: np.ndarray,
-        camera: CameraModel,
-        detections: list[Detection],
-        time_s: float | None = None,
-    ) -> list[HandPose]:
-        """One pose for each detection, in the same order; invalid, with a reason, where it cannot be told.
-
-        ``time_s``: of the frame in a video, which does not fall from call to call; None for an image of its own,
-        of which nothing is kept.
-        """
-
-    def reset(self) -> None:
-        """Forget what was learned from earlier frames."""
 
 
 @dataclass(frozen=True)
@@ -43,85 +20,79 @@ class FrameResult:
     """What one frame gave.
 
     hands: one pose for each of ``detections``.
-    image_bgr, camera: what all pixels refer to, so what an overlay is drawn on and projected with: those of the
-        call, flipped back if the camera is mirrored.
-    stage_seconds: wall time of 'detect', 'estimate' and 'smooth'.
+    frame: what all pixels refer to, so what an overlay is drawn on and projected with: the one of the call,
+        flipped back if the camera is mirrored, with the time of the pipeline's clock.
+    stage_seconds: wall time of 'detect', 'estimate', 'smooth' and 'place'.
     """
 
     hands: list[HandPose]
     detections: list[Detection]
-    image_bgr: np.ndarray
-    camera: CameraModel
+    frame: Frame
     stage_seconds: dict[str, float] = field(default_factory=dict)
 
 
 class HandPipeline:
-    """Tracker, estimator and smoothers, one after the other. Not thread-safe: one thread at a time."""
+    """Tracker, estimator, smoothers and placement in one chain. Not thread-safe: one thread at a time."""
 
     def __init__(
         self,
         detector: HandDetector | HandTracker,
         estimator: PoseEstimator,
+        smoothers: Sequence[EstimateSmoother] = (),
+        pose_smoothers: Sequence[PoseSmoother] = (),
         mirrored: bool = False,
-        smoothers: Sequence[PoseSmoother] = (),
     ) -> None:
         """Make a pipeline of its parts.
 
         Args:
             detector: runs on every frame, and its hands are numbered; or a tracker, which does that itself.
+            smoothers: what estimates pass through before they are placed, in this order.
+            pose_smoothers: what placed poses pass through, in this order.
             mirrored: images come flipped left to right; the results are of the scene as it is all the same.
-            smoothers: what the estimated poses pass through, in this order.
         """
         self._tracker = detector if isinstance(detector, HandTracker) else NumberedDetector(detector)
         self._estimator = estimator
         self._smoothers = tuple(smoothers)
+        self._pose_smoothers = tuple(pose_smoothers)
         self._clock = FrameClock()
         self._mirrored = mirrored
 
-    def process(
-        self, image_bgr: np.ndarray, camera: CameraModel, stamp_s: float | None = None
-    ) -> FrameResult:
-        """Find and estimate the hands of one image.
+    def process(self, frame: Frame) -> FrameResult:
+        """Find and estimate the hands of one frame.
 
         Args:
-            image_bgr: (H, W, 3) uint8, of the size that ``camera`` describes.
-            camera: of the image as it is, mirrored or not.
-            stamp_s: when the image was taken, seconds from any origin; None if not known, which is taken for a
-                thirtieth of a second after the last one. Stamps that repeat or run backwards are survived.
+            frame: as the camera gives it, mirrored or not. Without a time it is taken to be a thirtieth of a
+                second later than the last one; times that repeat or run backwards are survived.
 
         Returns:
             Poses in the frame of the camera, or, for a mirrored one, of the lens that looks at the scene
             unmirrored.
-
-        Raises:
-            ValueError: the image has another type, shape or size, or the stamp is not finite.
         """
-        expected = (camera.height, camera.width, 3)
-        if image_bgr.dtype != np.uint8 or image_bgr.shape != expected:
-            raise ValueError(
-                f"the image must be uint8 of shape {expected}, as its camera says, "
-                f"got {image_bgr.dtype} of shape {image_bgr.shape}"
-            )
         start = time.perf_counter()
-        time_s = self._clock.advance(stamp_s)
-        if self._mirrored:
-            image_bgr, camera = mirrored_image(image_bgr), mirrored_camera(camera)
-        detections = self._tracker.track(image_bgr, time_s, camera)
+        time_s = self._clock.advance(frame.time_s)
+        frame = replace(frame.mirrored() if self._mirrored else frame, time_s=time_s)
+        detections = self._tracker.track(frame)
         detected = time.perf_counter()
-        hands = self._estimator.estimate(image_bgr, camera, detections, time_s)
+        estimate = self._estimator.estimate(frame, detections)
         estimated = time.perf_counter()
         for smoother in self._smoothers:
+            estimate = smoother.smooth(estimate, time_s)
+        smoothed = time.perf_counter()
+        hands = place(estimate)
+        placed = time.perf_counter()
+        for smoother in self._pose_smoothers:
             hands = smoother.smooth(hands, time_s)
         seconds = {
             "detect": detected - start,
             "estimate": estimated - detected,
-            "smooth": time.perf_counter() - estimated,
+            "smooth": smoothed - estimated + time.perf_counter() - placed,
+            "place": placed - smoothed,
         }
-        return FrameResult(hands, detections, image_bgr, camera, seconds)
+        return FrameResult(hands, detections, frame, seconds)
 
     def reset(self) -> None:
         """Forget all tracks."""
-        for part in (self._tracker, self._estimator, *self._smoothers, self._clock):
+        for part in (self._tracker, self._estimator, *self._smoothers, *self._pose_smoothers, self._clock):
             part.reset()
 
     def close(self) -> None:

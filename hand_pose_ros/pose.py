@@ -1,15 +1,55 @@
-"""What flows between the rooms of the package: a detected hand in the image, and an estimated hand in space.
+"""What flows between the rooms of the package: a frame of a camera, a hand found in it, and a hand in space.
 
-Both are frozen and hold NumPy arrays that nobody writes to. Missing is NaN, never zero.
+All are frozen and hold NumPy arrays that nobody writes to. Missing is NaN, never zero.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hand_pose_ros import hand
+from hand_pose_ros.camera.mirroring import mirrored_camera, mirrored_image
+from hand_pose_ros.camera.model import CameraModel
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One image of a camera, and everything that is known of it.
+
+    image_bgr: (H, W, 3) uint8, of the size that ``camera`` describes.
+    camera: model of the camera that took it, for this image's pixels.
+    time_s: when it was taken, seconds from any origin; None if that is not known, or for an image of its own.
+    depth_m: (H, W) depth of each pixel in metres, NaN where not known; None without a depth camera.
+    """
+
+    image_bgr: np.ndarray
+    camera: CameraModel
+    time_s: float | None = None
+    depth_m: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        size = (self.camera.height, self.camera.width)
+        _check_array("image_bgr", self.image_bgr, (*size, 3))
+        if self.image_bgr.dtype != np.uint8:
+            raise ValueError(f"image_bgr must be uint8, got {self.image_bgr.dtype}")
+        if self.time_s is not None and not math.isfinite(self.time_s):
+            raise ValueError(f"time_s must be finite or None, got {self.time_s}")
+        if self.depth_m is not None:
+            _check_array("depth_m", self.depth_m, size)
+            if not np.issubdtype(self.depth_m.dtype, np.floating):
+                raise ValueError(f"depth_m must be of floats, metres, got {self.depth_m.dtype}")
+
+    def mirrored(self) -> Frame:
+        """The frame flipped left to right, with the camera that takes such images."""
+        return replace(
+            self,
+            image_bgr=mirrored_image(self.image_bgr),
+            camera=mirrored_camera(self.camera),
+            depth_m=None if self.depth_m is None else mirrored_image(self.depth_m),
+        )
 
 
 @dataclass(frozen=True)

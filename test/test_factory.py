@@ -11,6 +11,7 @@ from hand_pose_ros.common.share import share_file
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeDetector
 from hand_pose_ros.estimator.temporal.smoother import TemporalConfig
 from hand_pose_ros.factory import PipelineConfig, create_pipeline
+from hand_pose_ros.pose import Frame
 from hand_pose_ros.rendering.clip import CLIP_CAMERA, render_clip
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker
 from hand_pose_ros.tracking.tracker import TrackerConfig
@@ -57,7 +58,7 @@ def test_impossible_configurations_are_refused(options, message):
         ({"temporal.window": 64}, "window must lie in"),
         (
             {"diffusion.condition": "image", "diffusion.model_file": str(share_file(factory.SHIPPED_MODEL))},
-            "see pictures",
+            "take images",
         ),
     ],
 )
@@ -80,7 +81,7 @@ def test_the_shipped_weights_that_see_pictures_follow_the_clip_s_hand(condition)
     )
     errors = []
     for number, frame in zip(range(12), render_clip(), strict=False):
-        (pose,) = pipeline.process(frame.rendering.image, CLIP_CAMERA, number / 30).hands
+        (pose,) = pipeline.process(Frame(frame.rendering.image, CLIP_CAMERA, number / 30)).hands
         assert pose.valid
         truth = frame.rendering.hands[0]
         found_px = CLIP_CAMERA.project(torch.from_numpy(pose.joints_m)).numpy()
@@ -99,7 +100,7 @@ def test_the_default_pipeline_follows_the_clip_s_hand_steadily():
         pipeline = create_pipeline(config)
         errors, numbers = [], set()
         for number, frame in enumerate(frames):
-            (pose,) = pipeline.process(frame.rendering.image, CLIP_CAMERA, number / 30).hands
+            (pose,) = pipeline.process(Frame(frame.rendering.image, CLIP_CAMERA, number / 30)).hands
             assert pose.valid
             errors.append(pose.joints_m - frame.rendering.hands[0].joints_m)
             numbers.add(pose.track_id)

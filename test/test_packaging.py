@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from hand_pose_ros.common import share
 
@@ -36,15 +39,35 @@ def manifest(repository: Path) -> ElementTree.Element:
     return ElementTree.parse(repository / "package.xml").getroot()
 
 
+def names_imported(path: Path) -> set[str]:
+    """Full names of the modules that a Python file imports, at its top or inside; of some, an attribute too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
+    return found
+
+
 def imports(folder: Path) -> set[str]:
     """Top-level modules that the Python files under a folder import, beside the standard library's and ours."""
-    found = set()
-    for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                found.update(alias.name.split(".")[0] for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                found.add(node.module.split(".")[0])
+    found = {name.split(".")[0] for path in folder.rglob("*.py") for name in names_imported(path)}
+    return found - set(sys.stdlib_module_names) - {NAME}
+
+
+def imports_through(repository: Path, *modules: str) -> set[str]:
+    """As :func:`imports`, for modules of ours and all modules of ours that they import."""
+    found, seen, waiting = set(), set(), [f"{NAME}.{module}" for module in modules]
+    while waiting:
+        module = waiting.pop()
+        path = (repository / module.replace(".", "/")).with_suffix(".py")
+        if module not in seen and path.is_file():
+            seen.add(module)
+            names = names_imported(path)
+            waiting += [name for name in names if name.startswith(f"{NAME}.")]
+            found |= {name.split(".")[0] for name in names}
+    assert len(seen) > len(modules)
     return found - set(sys.stdlib_module_names) - {NAME}
 
 
@@ -177,3 +200,49 @@ def test_share_files_are_found_in_the_checkout_and_in_an_installation(repository
         [sys.executable, "-c", code, str(site)], cwd=installation, capture_output=True, text=True, check=True
     ).stdout.strip()
     assert Path(answer) == installation / "share" / NAME
+
+
+def metadata(installation: Path, extra: str = "") -> dict[str, SpecifierSet]:
+    """Distribution, lower case -> range of versions that the installed package asks pip for."""
+    (site,) = installation.glob("lib/python3.*/site-packages")
+    (ours,) = importlib.metadata.distributions(name=NAME, path=[str(site)])
+    requirements = [Requirement(line) for line in ours.requires]
+    return {
+        requirement.name.lower(): requirement.specifier
+        for requirement in requirements
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+    }
+
+
+def test_pip_installs_all_that_is_imported(repository, installation):
+    ros = {element.text for element in manifest(repository)}
+    # The library, the nodes, and the tools that need no extra; skimage is imported when the template is built.
+    entries = ("factory", "ros.hand_estimator.process", "ros.video_player.node", "ros.demo.command", "urdf")
+    used = imports_through(repository, *entries) - {"skimage"}
+    for found, extra in ((used, ""), (imports(repository / NAME), "training")):
+        assert {"torch", "mediapipe", "rosbags", "embreex"} <= found
+        installed = {*metadata(installation, extra), *metadata(installation, "mediapipe")}
+        for module in found - ros:
+            assert PIP_NAME_OF.get(module, module).lower() in installed, f"pip does not install {module}"
+
+
+def test_the_tested_versions_are_in_the_ranges_of_the_metadata(repository, installation):
+    files = ("core", "mediapipe", "mediapipe_needs", "test", "constraints")
+    lines = [
+        line for name in files for line in (repository / f"requirements/{name}.txt").read_text().split("\n")
+    ]
+    tested = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    names = {requirement.name.lower() for requirement in tested}
+    ranges = {}
+    for extra in ("mediapipe", "training", "development"):
+        ranges |= metadata(installation, extra)
+    assert set(ranges) <= names
+    assert required_by_pip(repository, "core", "mediapipe", "test") <= set(ranges)
+    for requirement in tested:
+        (version,) = (specifier.version for specifier in requirement.specifier)
+        if requirement.name.lower() in ranges:
+            assert version in ranges[requirement.name.lower()], requirement
+
+
+def test_colcon_finds_the_test_runner(installation):
+    assert "pytest" in metadata(installation, "test")

@@ -38,8 +38,8 @@ def root_from_pose(
     relative_joints: Tensor,
     weights: Tensor | None = None,
     *,
-    noise_ratio: float = 0.0,
-    huber_delta: float | None = None,
+    noise_ratio: float | Tensor = 0.0,
+    huber_delta: float | Tensor | None = None,
     max_condition: float = MAX_CONDITION,
 ) -> RootSolution:
     """Minimise ``sum_i w_i rho(error_i)`` over the position of the wrist.
@@ -53,14 +53,17 @@ def root_from_pose(
         weights: (..., n), 1 if None; joints of zero (or NaN) weight are missing. Two joints are needed.
         noise_ratio: standard deviation of a joint's coordinates (unit of ``relative_joints``) divided by that of
             an image point's (normalised, that is, pixels over focal length). 0 for an exact pose; 5 mm against
-            2 px at a focal length of 600 px are 1.5 m.
+            2 px at a focal length of 600 px are 1.5 m. A number, or (...).
         huber_delta: error in normalised coordinates from which a joint's pull stops growing, so that single wrong
-            joints do little; None for plain least squares.
+            joints do little; a number, or (...); None for plain least squares.
         max_condition: above this a solution is not valid.
 
     Raises:
         ValueError: an argument has the wrong shape, huber_delta is not positive, or noise_ratio is negative.
     """
+    noise_ratio = torch.as_tensor(noise_ratio).to(points)[..., None]
+    if huber_delta is not None:
+        huber_delta = torch.as_tensor(huber_delta).to(points)[..., None]
     _check_input(points, relative_joints, weights, noise_ratio, huber_delta)
     weights, present = present_joints(weights, points, relative_joints)
     points = torch.where(present[..., None], points, torch.zeros_like(points))
@@ -92,7 +95,9 @@ def root_from_pose(
 
     depths = relative_joints[..., 2]
     lowest = torch.where(present, depths, torch.full_like(depths, torch.inf)).amin(-1)
-    error = _misfit(position.detach(), relative_joints.detach(), points.detach(), 0.0, nearest).error
+    error = _misfit(
+        position.detach(), relative_joints.detach(), points.detach(), 0 * noise_ratio, nearest
+    ).error
     residual = ((weights * error.square().sum(-1)).sum(-1) / weights.sum(-1)).sqrt().detach()
     condition = 1 / (information.sqrt() * root_depth.abs())
     settled = settled & (vector_norm(newton.detach(), dim=-1) <= _SETTLED * root_depth.abs())
@@ -120,11 +125,11 @@ class _Misfit(NamedTuple):
 
 
 def _misfit(
-    position: Tensor, relative_joints: Tensor, points: Tensor, noise_ratio: float, nearest: Tensor
+    position: Tensor, relative_joints: Tensor, points: Tensor, noise_ratio: Tensor, nearest: Tensor
 ) -> _Misfit:
     joints = relative_joints + position[..., None, :]
     depth = torch.maximum(joints[..., 2], nearest)
-    squared = depth.square() + noise_ratio**2
+    squared = depth.square() + noise_ratio.square()
     scale = squared.sqrt()
     across = joints[..., :2] - points * depth[..., None]
     image = points + across * (depth / squared)[..., None]
@@ -147,7 +152,7 @@ def _fit_translation(image: Tensor, right: Tensor, weights: Tensor) -> tuple[Ten
 
 
 def _gradient_and_hessian(
-    misfit: _Misfit, weights: Tensor, huber_delta: float | None
+    misfit: _Misfit, weights: Tensor, huber_delta: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """First (..., 3) and second (..., 3, 3) derivative of half the loss with respect to the position."""
     error, scale, image, depth = misfit
@@ -168,24 +173,25 @@ def _gradient_and_hessian(
     )
     second = jacobian.transpose(-1, -2) @ jacobian + bend.unflatten(-1, (3, 3))
     if huber_delta is not None:  # beyond delta the loss is a cone: no curvature along the error
-        flat = torch.where(factor < 1, 1 / squared.clamp(min=huber_delta**2), zero)
+        flat = torch.where(factor < 1, 1 / torch.maximum(squared, huber_delta.square()), zero)
         second = second - flat[..., None, None] * slope[..., :, None] * slope[..., None, :]
     return gradient, (pull[..., None, None] * second).sum(-3)
 
 
-def _huber_factor(error: Tensor, delta: float | None) -> Tensor:
-    """(...) factors on the weights that turn least squares into Huber's loss, of errors (..., 2)."""
+def _huber_factor(error: Tensor, delta: Tensor | None) -> Tensor:
+    """(..., n) factors on the weights that turn least squares into Huber's loss, of errors (..., n, 2)."""
     if delta is None:
         return torch.ones_like(error[..., 0])
-    return (delta * delta / error.square().sum(-1).clamp(min=delta * delta)).sqrt()
+    least = delta.square()
+    return (least / torch.maximum(error.square().sum(-1), least)).sqrt()
 
 
 def _check_input(
     points: Tensor,
     relative_joints: Tensor,
     weights: Tensor | None,
-    noise_ratio: float,
-    huber_delta: float | None,
+    noise_ratio: Tensor,
+    huber_delta: Tensor | None,
 ) -> None:
     if points.ndim < 2 or points.shape[-1] != 2 or points.shape[-2] == 0:
         raise ValueError(f"points must have shape (..., n, 2) with n > 0, got {tuple(points.shape)}")
@@ -195,7 +201,7 @@ def _check_input(
         ("relative_joints", relative_joints, (count, 3)),
         ("weights", weights, (count,)),
     )
-    if not 0 <= noise_ratio < float("inf"):
-        raise ValueError(f"noise_ratio must be zero or positive, and finite, got {noise_ratio}")
-    if huber_delta is not None and not huber_delta > 0:
-        raise ValueError(f"huber_delta must be positive, got {huber_delta}")
+    if not bool(((noise_ratio >= 0) & noise_ratio.isfinite()).all()):
+        raise ValueError(f"noise_ratio must be zero or positive, and finite, got {noise_ratio.tolist()}")
+    if huber_delta is not None and not bool((huber_delta > 0).all()):
+        raise ValueError(f"huber_delta must be positive, got {huber_delta.tolist()}")

@@ -1,4 +1,4 @@
-"""Where networks run: the choices, and what they mean on this machine."""
+"""Where and by what networks are run: the choices, and what they mean on this machine."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Final
 import torch
 
 DEVICES: Final = ("auto", "cpu", "cuda")
+BACKENDS: Final = ("auto", "torch", "compiled", "onnxruntime")
+"""What runs a network. All read a weight file (.safetensors); 'onnxruntime' also a folder of
+``hand_pose export-onnx``. 'auto' is 'torch' on CUDA and 'onnxruntime', which is faster there, on a CPU."""
 
 
 def resolve_device(name: str) -> torch.device:

@@ -10,10 +10,14 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.camera.keypoint_view import view_keypoints
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.options import Options, option
+from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.kinematics.inverse import MIN_JOINTS, HandFit, fit_hand
-from hand_pose_ros.pose import Detection, HandPose
+from hand_pose_ros.kinematics.mirror import mirror_across_camera_x
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.pose import Detection, Frame
 
 _MISFIT = 2.0  # standard deviations on average, from which a fit is started anew without the last frame
 
@@ -47,7 +51,7 @@ class IkEstimatorConfig(Options):
 
 
 class IkEstimator:
-    """A :class:`~hand_pose_ros.pipeline.PoseEstimator` without a network.
+    """A :class:`~hand_pose_ros.estimator.estimate.PoseEstimator` without a network.
 
     It needs a detector that gives 3D landmarks, and takes from them the shape of the hand only: the image
     points and the camera tell where it is, the hand's size how far. A hand that has a track id is fitted
@@ -58,37 +62,64 @@ class IkEstimator:
         self._config = config or IkEstimatorConfig()
         self._last: dict[tuple[str, int | None], HandFit] = {}
 
-    def estimate(
-        self,
-        image_bgr: np.ndarray,
-        camera: CameraModel,
-        detections: list[Detection],
-        time_s: float | None = None,
-    ) -> list[HandPose]:
-        """One pose for each detection, in the same order; invalid, with a reason, where there is none.
+    def estimate(self, frame: Frame, detections: list[Detection]) -> EstimatedHands:
+        """See :class:`~hand_pose_ros.estimator.estimate.PoseEstimator`.
 
-        Tracked hands start from their last fit; ``time_s`` plays no part.
+        Tracked hands start from their last fit, whenever that was.
         """
         last, self._last = self._last, {}
-        poses = []
-        for detection in detections:
-            if reason := _why_not(detection):
-                poses.append(HandPose.invalid(detection, reason))
-                continue
+        fits: dict[int, HandFit] = {}
+        reasons: dict[int, str] = {}
+        for row, detection in enumerate(detections):
             track = (detection.side, detection.track_id)
-            fit = self._fit(camera, detection, last.get(track))
-            poses.append(_pose(fit, detection))
-            if poses[-1].valid and detection.track_id is not None:
+            reason = _why_not(detection)
+            if not reason:
+                fit = self._fit(frame.camera, detection, last.get(track))
+                reason = _why_no_hand(fit)
+            if reason:
+                reasons[row] = reason
+                continue
+            fits[row] = fit
+            if detection.track_id is not None:
                 self._last[track] = fit
-        return poses
+        return self._estimated(detections, fits, reasons)
 
     def reset(self) -> None:
         """Forget the last frame."""
         self._last = {}
 
+    def _estimated(
+        self, detections: list[Detection], fits: dict[int, HandFit], reasons: dict[int, str]
+    ) -> EstimatedHands:
+        """The fitted hands as right ones of anchor length 1, in the views that their own joints give."""
+        if not fits:
+            return EstimatedHands(detections, reasons=reasons)
+        size = self._size_m
+        posed = [(fit.frames.joints, fit.frames.rotations) for fit in fits.values()]
+        posed = [
+            mirror_across_camera_x(*one) if detections[row].side == "left" else one
+            for row, one in zip(fits, posed, strict=True)
+        ]
+        joints, rotations = (torch.stack(values) for values in zip(*posed, strict=True))
+        view = view_keypoints(joints)
+        joints = joints @ view.rotation.mT
+        wrist, rotations = joints[:, hand.WRIST], view.rotation[:, None] @ rotations
+        hands = HandParameters(
+            torch.stack([fit.angles for fit in fits.values()]),
+            torch.stack([fit.proportions for fit in fits.values()]),
+            rotations[:, hand.WRIST],
+            (joints - wrist[:, None]) / size,
+            rotations,
+        )
+        return EstimatedHands(detections, tuple(fits), reasons, view, hands, hand_size_m=size, wrist_m=wrist)
+
+    @property
+    def _size_m(self) -> float:
+        return self._config.hand_size_m or hand.MEAN_ANCHOR_LENGTH_M
+
     def _fit(self, camera: CameraModel, detection: Detection, start: HandFit | None) -> HandFit:
         config = self._config
-        size = config.hand_size_m or hand.MEAN_ANCHOR_LENGTH_M
+        size = self._size_m
         noise_px = config.landmark_noise * _extent_px(detection)
         fit = partial(
             fit_hand,
@@ -133,21 +164,11 @@ def _rescaled(joints: Tensor, size: float) -> Tensor:
     return joints * (expected / lengths).nanmedian(-1).values[..., None, None]
 
 
-def _pose(fit: HandFit, detection: Detection) -> HandPose:
+def _why_no_hand(fit: HandFit) -> str:
+    """Why a fit is of no use; empty if it is a hand."""
     joints = fit.frames.joints
     if not bool(joints.isfinite().all()):
-        return HandPose.invalid(detection, "the landmarks do not determine a hand")
+        return "the landmarks do not determine a hand"
     if not bool((joints[:, 2] > 0).all()):
-        return HandPose.invalid(detection, "the landmarks do not fit a hand in front of the camera")
-    return HandPose(
-        side=detection.side,
-        score=detection.score,
-        joints_m=joints.numpy(),
-        rotations=fit.frames.rotations.numpy(),
-        angles_rad=fit.angles.numpy(),
-        proportions=fit.proportions.numpy(),
-        anchor_length_m=float(fit.anchor_length_m),
-        covariance_m2=np.full((hand.NUM_JOINTS, 3, 3), np.nan),
-        wrist_covariance=np.full((6, 6), np.nan),
-        track_id=detection.track_id,
-    )
+        return "the landmarks do not fit a hand in front of the camera"
+    return ""

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from hand_pose_ros.estimator.metric_pose import POPULATION_SPREAD
+from hand_pose_ros.estimator.placement import POPULATION_SPREAD
 
 _ACCELERATION: Final = 0.7
 """Density of the acceleration's noise, m s^-2 / sqrt(Hz): what hands do when they reach for something."""

@@ -14,8 +14,9 @@ from hand_pose_ros.camera.keypoint_view import view_box
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.detection.mediapipe.crop import RotatedSquare
-from hand_pose_ros.pipeline import PoseEstimator
-from hand_pose_ros.pose import Detection, HandPose
+from hand_pose_ros.estimator.estimate import PoseEstimator
+from hand_pose_ros.estimator.placement import place
+from hand_pose_ros.pose import Detection, Frame, HandPose
 
 _MIN_PNP_POINTS = 4
 
@@ -97,7 +98,8 @@ def estimator_method(estimator: PoseEstimator) -> Method:
         poses = []
         for observation in observations:
             estimator.reset()
-            poses += estimator.estimate(observation.image(), observation.camera, [observation.detection])
+            frame = Frame(observation.image(), observation.camera)
+            poses += place(estimator.estimate(frame, [observation.detection]))
         return Prediction.of_poses(poses)
 
     return method

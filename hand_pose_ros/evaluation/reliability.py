@@ -15,7 +15,7 @@ from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.estimator.diffusion.batch import lift
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
-from hand_pose_ros.estimator.metric_pose import COMMON_SPREAD
+from hand_pose_ros.estimator.placement import COMMON_SPREAD
 from hand_pose_ros.evaluation.methods import Prediction
 from hand_pose_ros.evaluation.network_input import network_input
 from hand_pose_ros.networks.condition import KeypointCondition

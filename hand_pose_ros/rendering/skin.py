@@ -62,7 +62,7 @@ class SkinSample(NamedTuple):
 
 
 def linear_from_srgb(rgb: np.ndarray) -> np.ndarray:
-    """sRGB values in [0, 1] to linear light."""
+    """SRGB values in [0, 1] to linear light."""
     return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
 
 

@@ -42,7 +42,8 @@ class ObservedHands(NamedTuple):
 
 class SampledHands(NamedTuple):
     """Hands of the pose sampler with the parameters behind them: angles (n, 38) rad, proportions (n, 20), and the
-    wrist's rotation (n, 3, 3) into the frame of the observed view."""
+    wrist's rotation (n, 3, 3) into the frame of the observed view.
+    """
 
     observed: ObservedHands
     angles: Tensor

@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hand_pose_ros import hand
-from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.detection.boxes import box_around
-from hand_pose_ros.detection.detector import check_image
 from hand_pose_ros.detection.mediapipe.crop import RotatedSquare
 from hand_pose_ros.detection.mediapipe.landmarks import CropLandmarks, LandmarkNetwork
 from hand_pose_ros.detection.mediapipe.models import TfliteNetwork, read_models
 from hand_pose_ros.detection.mediapipe.palms import Palm, PalmDetector
 from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
-from hand_pose_ros.pose import Detection
+from hand_pose_ros.pose import Detection, Frame
 from hand_pose_ros.tracking.identities import HandIdentities, IdentityConfig
 from hand_pose_ros.tracking.observation import Observation
 from hand_pose_ros.tracking.search_schedule import SearchSchedule
@@ -96,27 +94,24 @@ class LandmarkTracker:
         self._schedule = SearchSchedule()
         self.counts = TrackerCounts()
 
-    def track(
-        self, image_bgr: np.ndarray, time_s: float, camera: CameraModel | None = None
-    ) -> list[Detection]:
-        """See :class:`~hand_pose_ros.tracking.tracker.HandTracker`; images of any size.
+    def track(self, frame: Frame) -> list[Detection]:
+        """See :class:`~hand_pose_ros.tracking.tracker.HandTracker`.
 
         Raises:
-            ValueError: not an image, or no camera where a follower needs one. RuntimeError: the tracker is closed.
+            RuntimeError: the tracker is closed.
         """
-        image = check_image(image_bgr)
         if self._landmarks is None:
             raise RuntimeError("the tracker is closed")
         following = bool(self._identities.followed)
         max_hands = self._config.identity.max_hands
-        hands = self._follow(image, time_s) if self._follower is None else self._look(image, time_s, camera)
+        hands = self._follow(frame) if self._follower is None else self._look(frame)
         seen = self._identities.distinct(hands)
         hidden = self._may_be_hidden(seen)
         searched = self._schedule.due(len(seen), max_hands, hidden)
         if searched:
-            found = self._search(image, seen, anew=hidden)
+            found = self._search(frame, seen, anew=hidden)
             hands = found if hidden and len(found) > len(seen) else hands + found
-        detections = self._identities.update(hands, time_s)
+        detections = self._identities.update(hands, frame.time_s)
         if searched:
             self._schedule.found(len(detections))
         self.counts.frames += 1
@@ -133,27 +128,25 @@ class LandmarkTracker:
         """Free the networks; closing again does nothing."""
         self._palms = self._landmarks = None
 
-    def _follow(self, image: np.ndarray, time_s: float) -> list[Observation]:
+    def _follow(self, frame: Frame) -> list[Observation]:
         """The hands that are where they are expected."""
         found = []
         for track in self._identities.followed:
-            expected = track.predicted(time_s)[: hand.NUM_JOINTS]
-            answer = self._landmarks.find(image, RotatedSquare.around_landmarks(expected))
+            expected = track.predicted(frame.time_s)[: hand.NUM_JOINTS]
+            answer = self._landmarks.find(frame.image_bgr, RotatedSquare.around_landmarks(expected))
             if answer.presence >= self._config.min_tracking_confidence and _plausible(
-                answer.landmarks_px, expected, image
+                answer.landmarks_px, expected, frame
             ):
                 found.append(self._observation(answer))
         return found
 
-    def _look(self, image: np.ndarray, time_s: float, camera: CameraModel | None) -> list[Observation]:
+    def _look(self, frame: Frame) -> list[Observation]:
         """The same by the follower, which knows nothing of sides."""
-        if camera is None:
-            raise ValueError("hands are followed by their pictures, for which the camera must be given")
         found = []
         for track in self._identities.followed:
-            expected = track.predicted(time_s)[: hand.NUM_JOINTS]
-            one = self._follower.find(image, camera, expected, track.side)
-            if one is not None and _plausible(one.landmarks_px, expected, image):
+            expected = track.predicted(frame.time_s)[: hand.NUM_JOINTS]
+            one = self._follower.find(frame, expected, track.side)
+            if one is not None and _plausible(one.landmarks_px, expected, frame):
                 found.append(Observation.of(one, 0.5))
         return found
 
@@ -162,20 +155,22 @@ class LandmarkTracker:
         followed = self._identities.followed
         return len(seen) < len(followed) and any(track.hidden for track in followed)
 
-    def _search(self, image: np.ndarray, seen: list[Observation], anew: bool) -> list[Observation]:
+    def _search(self, frame: Frame, seen: list[Observation], anew: bool) -> list[Observation]:
         """The hands whose palms are in the image: those that are not seen yet, or all of them ``anew``.
 
         After hands have covered each other, what is seen where they are expected may be mixed from both.
         """
         most = self._config.identity.max_hands
         found: list[Observation] = []
-        for palm in self._palms.find(image):
+        for palm in self._palms.find(frame.image_bgr):
             known = found if anew else seen + found
             if len(known) >= most:
                 break
             if any(_is_of(palm, one) for one in known):
                 continue
-            answer = self._landmarks.find(image, RotatedSquare.around_palm(palm.box_px, palm.keypoints_px))
+            answer = self._landmarks.find(
+                frame.image_bgr, RotatedSquare.around_palm(palm.box_px, palm.keypoints_px)
+            )
             if answer.presence >= self._config.min_detection_confidence:
                 found.append(self._observation(answer))
         return self._identities.distinct(found)
@@ -191,9 +186,9 @@ class LandmarkTracker:
         return Observation.of(detection, answer.right)
 
 
-def _plausible(found_px: np.ndarray, expected: np.ndarray, image: np.ndarray) -> bool:
+def _plausible(found_px: np.ndarray, expected: np.ndarray, frame: Frame) -> bool:
     """Whether a hand is in the image and about as large as expected: the network always answers something."""
-    inside = ((found_px >= 0) & (found_px < image.shape[1::-1])).all(axis=1)
+    inside = ((found_px >= 0) & (found_px < (frame.camera.width, frame.camera.height))).all(axis=1)
     growth = np.ptp(found_px, axis=0).max() / max(np.ptp(expected, axis=0).max(), 1.0)
     return bool(inside.mean() >= _LEAST_IN_IMAGE and 1 / _LARGEST_GROWTH < growth < _LARGEST_GROWTH)
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-
-from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.detection.detector import HandDetector
-from hand_pose_ros.pose import Detection
+from hand_pose_ros.pose import Detection, Frame
 from hand_pose_ros.tracking.identities import HandIdentities, IdentityConfig
 from hand_pose_ros.tracking.observation import Observation
 
@@ -42,15 +39,12 @@ class TrackerConfig(Options):
 class HandTracker(Protocol):
     """Finds the hands of a video's frames, each with a number that stays with it."""
 
-    def track(
-        self, image_bgr: np.ndarray, time_s: float, camera: CameraModel | None = None
-    ) -> list[Detection]:
+    def track(self, frame: Frame) -> list[Detection]:
         """The hands of the next frame, with ``track_id``.
 
         Args:
-            image_bgr: (H, W, 3) uint8.
-            time_s: must not fall from call to call (see :class:`~hand_pose_ros.tracking.frame_clock.FrameClock`).
-            camera: of the image; only some trackers need it.
+            frame: with a time that does not fall from call to call (see
+                :class:`~hand_pose_ros.tracking.frame_clock.FrameClock`).
         """
 
     def reset(self) -> None:
@@ -71,13 +65,10 @@ class NumberedDetector:
         self._detector = detector
         self._identities = HandIdentities(config)
 
-    def track(
-        self, image_bgr: np.ndarray, time_s: float, camera: CameraModel | None = None
-    ) -> list[Detection]:
+    def track(self, frame: Frame) -> list[Detection]:
         """See :class:`HandTracker`."""
-        return self._identities.update(
-            [Observation.of(one) for one in self._detector.detect(image_bgr)], time_s
-        )
+        found = self._detector.detect(frame.image_bgr)
+        return self._identities.update([Observation.of(one) for one in found], frame.time_s)
 
     def reset(self) -> None:
         """Forget all hands."""

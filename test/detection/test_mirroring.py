@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from helpers.detection import CAMERA, detection
+from helpers.frames import blank_frame
 
 from hand_pose_ros.camera.mirroring import mirrored_camera, mirrored_image
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.pipeline import HandPipeline
-from hand_pose_ros.pose import HandPose
+from hand_pose_ros.pose import Frame
 
 
 @pytest.mark.parametrize(
@@ -56,9 +58,9 @@ class BrightestPixel:
 class NoEstimate:
     """An estimator that notes what it was given."""
 
-    def estimate(self, image_bgr, camera, detections, time_s=None):
-        self.image_bgr, self.camera = image_bgr, camera
-        return [HandPose.invalid(one, "not estimated") for one in detections]
+    def estimate(self, frame, detections):
+        self.frame = frame
+        return EstimatedHands(detections, reasons=dict.fromkeys(range(len(detections)), "not estimated"))
 
     def reset(self):
         pass
@@ -70,20 +72,19 @@ def test_the_pipeline_works_on_the_scene_as_it_is(mirrored):
     scene = np.zeros((480, 640, 3), np.uint8)
     scene[200, 100] = 255
     pipeline = HandPipeline(BrightestPixel(), estimator := NoEstimate(), mirrored=mirrored)
-    seen = (mirrored_image(scene), mirrored_camera(camera)) if mirrored else (scene, camera)
-    result = pipeline.process(*seen)
+    frame = Frame(scene, camera)
+    result = pipeline.process(frame.mirrored() if mirrored else frame)
     np.testing.assert_allclose(result.detections[0].landmarks_px.mean(axis=0), (100, 200), atol=1e-9)
-    assert result.camera == estimator.camera == camera
-    np.testing.assert_array_equal(result.image_bgr, scene)
-    np.testing.assert_array_equal(estimator.image_bgr, scene)
+    assert result.frame is estimator.frame
+    assert result.frame.camera == camera
+    np.testing.assert_array_equal(result.frame.image_bgr, scene)
 
 
 def test_the_pipeline_numbers_hands_until_it_is_reset():
     pipeline = HandPipeline(detector := BrightestPixel(), NoEstimate())
-    image = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
     for _ in range(2):
-        result = pipeline.process(image, CAMERA)
+        result = pipeline.process(blank_frame(CAMERA))
         assert [one.track_id for one in result.detections] == [one.track_id for one in result.hands] == [0]
     pipeline.reset()
     assert detector.was_reset
-    assert pipeline.process(image, CAMERA).hands[0].track_id == 1
+    assert pipeline.process(blank_frame(CAMERA)).hands[0].track_id == 1

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from helpers.frames import blank_frame
+from helpers.frames import poses as poses_of
 from helpers.hands import random_hands
 
 from hand_pose_ros import hand
@@ -15,7 +17,7 @@ from hand_pose_ros.kinematics.limits import angle_bounds
 from hand_pose_ros.pose import Detection
 
 CAMERA = CameraModel(640, 480, 600.0, 605.0, 322.0, 238.0, "plumb_bob", (-0.1, 0.02, 1e-3, 0.0, 0.0))
-IMAGE = np.zeros((480, 640, 3), np.uint8)
+FRAME = blank_frame(CAMERA)
 SIZE_M = 0.09
 
 
@@ -40,7 +42,7 @@ def detection_of(joints, side):
 @pytest.mark.parametrize("side", hand.SIDES)
 def test_exact_landmarks_give_the_hand_where_it_is(side):
     truth, detections = hands_of(side)
-    poses = IkEstimator(IkEstimatorConfig(hand_size_m=SIZE_M)).estimate(IMAGE, CAMERA, detections)
+    poses = poses_of(IkEstimator(IkEstimatorConfig(hand_size_m=SIZE_M)), FRAME, detections)
     errors = [
         np.linalg.norm(pose.joints_m - joints, axis=1) for pose, joints in zip(poses, truth, strict=True)
     ]
@@ -56,7 +58,7 @@ def test_exact_landmarks_give_the_hand_where_it_is(side):
 
 def test_what_leaves_is_a_hand_within_its_limits():
     _, detections = hands_of("left")
-    for pose in IkEstimator().estimate(IMAGE, CAMERA, detections):
+    for pose in poses_of(IkEstimator(), FRAME, detections):
         assert angle_bounds(torch.float64).contains(torch.from_numpy(pose.angles_rad))
         again = forward_kinematics(
             torch.from_numpy(pose.angles_rad),
@@ -74,8 +76,8 @@ def test_what_leaves_is_a_hand_within_its_limits():
 
 def test_a_larger_hand_is_farther_away():
     _, detections = hands_of("right")
-    small = IkEstimator(IkEstimatorConfig(hand_size_m=0.08)).estimate(IMAGE, CAMERA, detections)
-    large = IkEstimator(IkEstimatorConfig(hand_size_m=0.10)).estimate(IMAGE, CAMERA, detections)
+    small = poses_of(IkEstimator(IkEstimatorConfig(hand_size_m=0.08)), FRAME, detections)
+    large = poses_of(IkEstimator(IkEstimatorConfig(hand_size_m=0.10)), FRAME, detections)
     ratios = [b.joints_m[0, 2] / a.joints_m[0, 2] for a, b in zip(small, large, strict=True)]
     np.testing.assert_allclose(ratios, 1.25, rtol=0.1)
 
@@ -84,14 +86,14 @@ def test_poses_keep_the_order_of_detections_of_both_sides():
     _, left = hands_of("left", 2)
     _, right = hands_of("right", 2)
     detections = [right[0], left[0], left[1], right[1]]
-    poses = IkEstimator().estimate(IMAGE, CAMERA, detections)
+    poses = poses_of(IkEstimator(), FRAME, detections)
     assert [pose.side for pose in poses] == ["right", "left", "left", "right"]
-    alone = IkEstimator().estimate(IMAGE, CAMERA, [left[1]])[0]
+    alone = poses_of(IkEstimator(), FRAME, [left[1]])[0]
     np.testing.assert_allclose(poses[2].joints_m, alone.joints_m, atol=1e-4)
 
 
 def test_no_detections_give_no_poses():
-    assert IkEstimator().estimate(IMAGE, CAMERA, []) == []
+    assert poses_of(IkEstimator(), FRAME, []) == []
 
 
 def test_landmarks_that_tell_nothing_give_an_invalid_pose_with_a_reason():
@@ -106,7 +108,7 @@ def test_landmarks_that_tell_nothing_give_an_invalid_pose_with_a_reason():
         "": Detection("right", 0.9, box, good.landmarks_px, collapsed),
         " ": Detection("right", 0.9, box, good.landmarks_px, absurd),
     }
-    poses = IkEstimator().estimate(IMAGE, CAMERA, [good, *cases.values()])
+    poses = poses_of(IkEstimator(), FRAME, [good, *cases.values()])
     assert poses[0].valid
     for expected, pose in zip(cases, poses[1:], strict=True):
         if pose.valid:
@@ -127,8 +129,8 @@ def test_a_tracked_hand_starts_from_its_last_frame_and_ends_in_the_same_place():
     _, detections = hands_of("left", 6)
     tracked = [dataclasses.replace(one, track_id=number) for number, one in enumerate(detections)]
     estimator = IkEstimator(IkEstimatorConfig(hand_size_m=SIZE_M))
-    first = estimator.estimate(IMAGE, CAMERA, tracked)
-    again = estimator.estimate(IMAGE, CAMERA, tracked)
+    first = poses_of(estimator, FRAME, tracked)
+    again = poses_of(estimator, FRAME, tracked)
     for cold, warm in zip(first, again, strict=True):
         np.testing.assert_allclose(warm.joints_m, cold.joints_m, atol=2e-3)
 
@@ -137,8 +139,8 @@ def test_a_track_that_jumps_to_another_hand_is_fitted_as_well_as_ever():
     _, detections = hands_of("right", 6)
     estimator = IkEstimator(IkEstimatorConfig(hand_size_m=SIZE_M))
     for one in detections:
-        alone = IkEstimator(IkEstimatorConfig(hand_size_m=SIZE_M)).estimate(IMAGE, CAMERA, [one])[0]
-        tracked = estimator.estimate(IMAGE, CAMERA, [dataclasses.replace(one, track_id=7)])[0]
+        alone = poses_of(IkEstimator(IkEstimatorConfig(hand_size_m=SIZE_M)), FRAME, [one])[0]
+        tracked = poses_of(estimator, FRAME, [dataclasses.replace(one, track_id=7)])[0]
         pixels = [CAMERA.project(torch.from_numpy(pose.joints_m)).numpy() for pose in (alone, tracked)]
         misses = [np.linalg.norm(found - one.landmarks_px, axis=1).mean() for found in pixels]
         assert misses[1] < misses[0] + 0.02 * np.ptp(one.landmarks_px, axis=0).max()

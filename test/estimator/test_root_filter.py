@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.wrist_filters import RATE_HZ, jitter_m_s2, lag_frames, measured, reaches
-from hand_pose_ros.estimator.metric_pose import POPULATION_SPREAD
+from hand_pose_ros.estimator.placement import POPULATION_SPREAD
 from hand_pose_ros.estimator.root_filter import RootFilter
 from hand_pose_ros.estimator.wrist_kalman import WristKalman, measurement_noise
 from hand_pose_ros.pose import HandPose

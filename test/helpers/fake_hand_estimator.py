@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from enum import IntEnum
 
 import numpy as np
 import torch
 
 from hand_pose_ros import hand
-from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.camera.keypoint_view import KeypointView
+from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
+from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.pipeline import HandPipeline
-from hand_pose_ros.pose import Detection, HandPose
+from hand_pose_ros.pose import Detection, Frame, HandPose
 from hand_pose_ros.rendering.views import upright_rotation
 from hand_pose_ros.ros.hand_estimator.node import HandEstimator
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
@@ -61,47 +64,60 @@ class FakeDetector:
 
 
 class FakeEstimator:
-    """Puts a neutral hand at the place of each detection; with a covariance for right hands."""
+    """Puts a neutral hand at the place of each detection."""
 
-    def estimate(
-        self,
-        image_bgr: np.ndarray,
-        camera: CameraModel,
-        detections: list[Detection],
-        time_s: float | None = None,
-    ) -> list[HandPose]:
-        if abs(int(image_bgr[0, 0, 0]) - Command.NOT_ESTIMATED) < 10:
-            return [HandPose.invalid(detection, "it hides behind a cup") for detection in detections]
-        return [self._pose(detection) for detection in detections]
-
-    def _pose(self, detection: Detection) -> HandPose:
-        angles, proportions = angle_bounds().neutral, proportion_bounds().neutral
-        position = torch.tensor([(float(detection.box_px[0]) - 200) / 1000, 0.05, 0.5])
-        frames = forward_kinematics(
-            angles, proportions, upright_rotation("palm"), position, ANCHOR_LENGTH_M, detection.side
+    def estimate(self, frame: Frame, detections: list[Detection]) -> EstimatedHands:
+        hidden = abs(int(frame.image_bgr[0, 0, 0]) - Command.NOT_ESTIMATED) < 10
+        if hidden or not detections:
+            return EstimatedHands(
+                detections, reasons=dict.fromkeys(range(len(detections)), "it hides behind a cup")
+            )
+        angles, proportions = (
+            one().neutral.expand(len(detections), -1) for one in (angle_bounds, proportion_bounds)
         )
-        known = detection.side == "right"
-        return HandPose(
-            side=detection.side,
-            score=detection.score,
-            joints_m=frames.joints.numpy(),
-            rotations=frames.rotations.numpy(),
-            angles_rad=angles.numpy(),
-            proportions=proportions.numpy(),
-            anchor_length_m=ANCHOR_LENGTH_M,
-            covariance_m2=np.tile(np.eye(3) * (1e-5 if known else np.nan), (hand.NUM_JOINTS, 1, 1)),
-            wrist_covariance=np.eye(6) * 1e-5 if known else np.full((6, 6), np.nan),
-            track_id=detection.track_id,
+        rotation = upright_rotation("palm").expand(len(detections), 3, 3)
+        frames = forward_kinematics(angles, proportions, rotation)
+        hands = HandParameters(angles, proportions, rotation, frames.joints, frames.rotations)
+        # A left hand is estimated in the mirrored image, where its place is mirrored, too.
+        flip = {"left": -1.0, "right": 1.0}
+        wrist = [(flip[one.side] * (float(one.box_px[0]) - 200) / 1000, 0.05, 0.5) for one in detections]
+        camera = KeypointView(torch.eye(3).expand(len(detections), 3, 3), torch.ones(1), torch.zeros(1))
+        return EstimatedHands(
+            detections,
+            tuple(range(len(detections))),
+            {},
+            camera,
+            hands,
+            hand_size_m=ANCHOR_LENGTH_M,
+            wrist_m=torch.tensor(wrist),
         )
 
     def reset(self) -> None: ...
+
+
+class FakeCovariance:
+    """Says of right hands how sure it is of them, and leaves them where they are."""
+
+    def smooth(self, hands: list[HandPose], time_s: float) -> list[HandPose]:
+        return [self._known(one) if one.valid and one.side == "right" else one for one in hands]
+
+    def _known(self, pose: HandPose) -> HandPose:
+        covariance = np.tile(np.eye(3) * 1e-5, (hand.NUM_JOINTS, 1, 1))
+        return replace(pose, covariance_m2=covariance, wrist_covariance=np.eye(6) * 1e-5)
+
+    def reset(self) -> None: ...
+
+
+def fake_pipeline(mirrored: bool = False) -> HandPipeline:
+    """All fakes in one."""
+    return HandPipeline(FakeDetector(), FakeEstimator(), pose_smoothers=[FakeCovariance()], mirrored=mirrored)
 
 
 def create(parameters: HandEstimatorParameters) -> HandPipeline:
     """The fake pipeline; a model file named 'absent' cannot be loaded."""
     if parameters.pipeline.detector.model_file == "absent":
         raise OSError("there is no file 'absent'")
-    return HandPipeline(FakeDetector(), FakeEstimator(), mirrored=parameters.pipeline.mirrored)
+    return fake_pipeline(parameters.pipeline.mirrored)
 
 
 if __name__ == "__main__":

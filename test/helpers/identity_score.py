@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker
-from helpers.two_hand_clips import CAMERA, Frame
+from helpers.two_hand_clips import CAMERA, TwoHandFrame
 
 _CLEAR = 0.25  # of the hand's size: mean distance of the joints to a true hand's, to be that hand
 _APART = (
@@ -35,23 +35,24 @@ class IdentityScore:
 
 
 def score(
-    clip: Iterable[Frame], tracker: LandmarkTracker, sides: tuple[str, str] | None = None
+    clip: Iterable[TwoHandFrame], tracker: LandmarkTracker, sides: tuple[str, str] | None = None
 ) -> IdentityScore:
     """Run a tracker over a clip of two hands."""
     result, owner = IdentityScore(), {}
     in_image, reported, last_in_s = np.zeros(2), np.zeros(2), np.zeros(2)
     before = (tracker.counts.frames_following, tracker.counts.searches_following)
-    for frame in clip:
-        inside = _inside(frame.joints_px)
-        last_in_s[inside > 0] = frame.stamp_s
-        size = np.ptp(frame.joints_px, axis=1).max()
-        between = np.linalg.norm(frame.joints_px[0] - frame.joints_px[1], axis=-1).mean() / size
+    for one_frame in clip:
+        frame, joints_px = one_frame.frame, one_frame.joints_px
+        inside = _inside(joints_px)
+        last_in_s[inside > 0] = frame.time_s
+        size = np.ptp(joints_px, axis=1).max()
+        between = np.linalg.norm(joints_px[0] - joints_px[1], axis=-1).mean() / size
         in_image += (inside > 0.8) & (between >= _APART)
-        detections = tracker.track(frame.image, frame.stamp_s)
-        gone = (frame.stamp_s - last_in_s > _GONE_S).sum()
+        detections = tracker.track(frame)
+        gone = (frame.time_s - last_in_s > _GONE_S).sum()
         result.late += len(detections) > 2 - gone
         for one in detections:
-            apart = np.linalg.norm(frame.joints_px - one.landmarks_px, axis=-1).mean(axis=-1) / size
+            apart = np.linalg.norm(joints_px - one.landmarks_px, axis=-1).mean(axis=-1) / size
             index = int(apart.argmin())
             if apart[index] > _CLEAR or apart[1 - index] < 1.5 * apart[index] or between < _APART:
                 continue  # it cannot be told which hand it is
@@ -59,7 +60,7 @@ def score(
             result.switches += owner.setdefault(one.track_id, index) != index
             owner[one.track_id] = index
             result.numbers[index].add(one.track_id)
-            if sides is not None and frame.stamp_s > 1.0:
+            if sides is not None and frame.time_s > 1.0:
                 result.wrong_sides += one.side != sides[index]
     result.found = (reported / np.maximum(in_image, 1)).round(3).tolist()
     frames, searches = tracker.counts.frames_following, tracker.counts.searches_following

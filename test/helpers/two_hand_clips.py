@@ -18,6 +18,7 @@ from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.gestures import gesture_angles
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
+from hand_pose_ros.pose import Frame
 from hand_pose_ros.rendering.background import room_background
 from hand_pose_ros.rendering.forearm import Forearm
 from hand_pose_ros.rendering.renderer import HandInView, Rendering, render
@@ -58,24 +59,26 @@ class _Actor:
 
 
 @dataclass(frozen=True)
-class Frame:
+class TwoHandFrame:
     """A frame of a clip. joints_px: (hands, 21, 2) true joints in a fixed order of the hands."""
 
-    stamp_s: float
-    image: np.ndarray
+    frame: Frame
     joints_px: np.ndarray
 
 
-def rendered_clip(kind: str, seed: int, seconds: float = 2.0, rate_hz: float = 30.0) -> Iterator[Frame]:
+def rendered_clip(
+    kind: str, seed: int, seconds: float = 2.0, rate_hz: float = 30.0
+) -> Iterator[TwoHandFrame]:
     """The frames of a clip, each rendered."""
     actors = _cast(kind, np.random.default_rng(seed))
     background = room_background(CAMERA.width, CAMERA.height, seed)
     for stamp_s, share in _times(seconds, rate_hz):
         picture = render([one.in_view(share, one.path(share)) for one in actors], CAMERA, background)
-        yield Frame(stamp_s, picture.image, np.stack([one.joints_px for one in picture.hands]))
+        joints = np.stack([one.joints_px for one in picture.hands])
+        yield TwoHandFrame(Frame(picture.image, CAMERA, stamp_s), joints)
 
 
-def cut_out_clip(kind: str, seed: int, seconds: float = 2.0, rate_hz: float = 30.0) -> Iterator[Frame]:
+def cut_out_clip(kind: str, seed: int, seconds: float = 2.0, rate_hz: float = 30.0) -> Iterator[TwoHandFrame]:
     """The frames of a clip, put together from rendered pictures of the hands; the nearer hand covers the other."""
     actors = _cast(kind, np.random.default_rng(seed))
     background = room_background(CAMERA.width, CAMERA.height, seed)
@@ -89,7 +92,7 @@ def cut_out_clip(kind: str, seed: int, seconds: float = 2.0, rate_hz: float = 30
         for index in sorted(range(len(actors)), key=lambda k: -actors[k].path(share)[2]):
             picture = pictures[index][round(share * (_CUT_OUT_POSES - 1))]
             image, joints[index] = _laid_over(image, picture, actors[index].path(share))
-        yield Frame(stamp_s, image.round().astype(np.uint8), joints)
+        yield TwoHandFrame(Frame(image.round().astype(np.uint8), CAMERA, stamp_s), joints)
 
 
 def _times(seconds: float, rate_hz: float) -> list[tuple[float, float]]:

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.detection import detection
+from helpers.frames import blank_frame
 from helpers.tracking import RATE_HZ, observed, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.pose import Detection
 from hand_pose_ros.tracking.box_prediction import PointMotion
 from hand_pose_ros.tracking.frame_clock import NOMINAL_INTERVAL_S, FrameClock
@@ -39,6 +41,9 @@ class Scripted:
         pass
 
 
+_CAMERA = CameraModel.from_fov(4, 4, 1.0)
+
+
 class Numbering:
     """A NumberedDetector, fed frame by frame."""
 
@@ -55,7 +60,7 @@ class Numbering:
     def detections(self, *found: Detection, passed_s: float = FRAME_S) -> list[Detection]:
         self.time_s += passed_s
         self.detector.found = list(found)
-        return self.tracker.track(np.zeros((4, 4, 3), np.uint8), self.time_s)
+        return self.tracker.track(blank_frame(_CAMERA, self.time_s))
 
 
 # --- many seeds ------------------------------------------------------------------------------------------------

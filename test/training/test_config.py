@@ -127,7 +127,7 @@ def test_dataclasses_of_a_task_can_be_read_the_same_way():
 
 
 def test_the_page_on_training_shows_the_defaults(repository):
-    text = (repository / "docs" / "training.md").read_text()
+    text = (repository / "docs" / "how" / "training.md").read_text()
     block = text.split("```yaml\n")[1].split("```")[0]
     shown = with_overrides({}, [f"shown={block}"])["shown"]
     defaults = TrainingConfig(task="hand_diffusion", steps=12000)

@@ -220,7 +220,7 @@ def test_encodings_come_out_as_bgr(encoding):
 
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
 def test_bayer_patterns_are_named_as_in_ros(pattern):
-    colour = dict(b=40, g=120, r=200)
+    colour = {"b": 40, "g": 120, "r": 200}
     tile = np.array(
         [[colour[pattern[0]], colour[pattern[1]]], [colour[pattern[2]], colour[pattern[3]]]], np.uint8
     )

@@ -53,8 +53,8 @@ def read_models(model_file: str = "", model_complexity: int = 1) -> MediaPipeMod
     paths = [folder / name.format(_COMPLEXITIES[model_complexity]) for name in _WHEEL_FILES] if folder else []
     if not paths or not all(path.is_file() for path in paths):
         raise DetectorUnavailableError(
-            "MediaPipe's hand model is not installed: install mediapipe==0.10.21, the last release that carries "
-            f"it, or download hand_landmarker.task from {MODEL_URL} and give its path as the model file"
+            "MediaPipe's hand model is not installed: pip install --no-deps 'mediapipe<0.10.22' (later ones have "
+            f"none), or download hand_landmarker.task from {MODEL_URL} and give its path as the model file"
         )
     return MediaPipeModels(*(path.read_bytes() for path in paths))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, TypeGuard
+from typing import TypeGuard
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hand_pose_ros.common.device import DEVICES, resolve_device
+from hand_pose_ros.common.device import BACKENDS, DEVICES, resolve_device
 from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.estimator.onnx_cache import cached_export
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
@@ -21,15 +21,11 @@ from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.image.image_encoder import ImageFeatures
 from hand_pose_ros.networks.registry import DENOISERS, load_network
 
-BACKENDS: Final = ("auto", "torch", "compiled", "onnxruntime")
-"""All read a weight file (.safetensors); 'onnxruntime' also a folder of ``hand_pose export-onnx``. 'auto' is
-'torch' on CUDA and 'onnxruntime', which is faster there, on a CPU."""
-
 
 def load_denoiser(
     path: str | Path, backend: str = "auto", device: str = "auto"
 ) -> tuple[HandDenoiser, float]:
-    """The network in ``path``, and the factor on its samples' spread; see :func:`sees_pictures`.
+    """The network in ``path``, and the factor on its samples' spread; see :func:`takes_images`.
 
     Args:
         backend: one of ``BACKENDS``.
@@ -56,7 +52,7 @@ def load_denoiser(
     return denoiser, loaded.spread_scale
 
 
-def sees_pictures(denoiser: HandDenoiser) -> TypeGuard[HandImageDenoiser]:
+def takes_images(denoiser: HandDenoiser) -> TypeGuard[HandImageDenoiser]:
     """Whether a network that :func:`load_denoiser` gave can be told of pictures."""
     return getattr(denoiser, "crops", None) is not None
 

@@ -10,13 +10,12 @@ from torch import Tensor
 
 from hand_pose_ros.camera.hand_crop import hand_crop
 from hand_pose_ros.camera.keypoint_view import KeypointView, view_box, view_keypoints, view_rays
-from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.estimator.diffusion.backends import sees_pictures
+from hand_pose_ros.estimator.diffusion.backends import takes_images
 from hand_pose_ros.estimator.keypoint_input import check_view, keypoint_input, mirrored_rays, why_not
 from hand_pose_ros.networks.condition import KeypointCondition, unknown_keypoints
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
 from hand_pose_ros.networks.image.image_encoder import ImageFeatures
-from hand_pose_ros.pose import Detection
+from hand_pose_ros.pose import Detection, Frame
 
 CONDITIONS: Final = ("auto", "image", "keypoints", "both")
 """'auto' takes what is there: landmarks, if the detector gives them, and the picture, if the weights see it."""
@@ -45,35 +44,32 @@ class ConditionMaker:
         """
         if condition not in CONDITIONS:
             raise ValueError(f"condition must be one of {CONDITIONS}, got {condition!r}")
-        self._network = denoiser if sees_pictures(denoiser) else None
+        self._network = denoiser if takes_images(denoiser) else None
         if condition in ("image", "both") and self._network is None:
             raise ValueError(
-                f"condition {condition!r} needs weights that see pictures (kind 'image_hand_diffusion')"
+                f"condition {condition!r} needs weights with an image encoder (kind 'image_hand_diffusion')"
             )
         self._condition = condition
         self._looks = self._network is not None and condition != "keypoints"
 
-    def view(
-        self, image_bgr: np.ndarray, camera: CameraModel, detection: Detection
-    ) -> tuple[KeypointView, KeypointCondition]:
+    def view(self, frame: Frame, detection: Detection) -> tuple[KeypointView, KeypointCondition]:
         """Where one hand is looked at and what its landmarks say, with a leading dimension of 1.
 
         Raises:
             ValueError: it cannot be estimated, and why.
         """
-        reason = why_not(detection, camera)
+        reason = why_not(detection, frame.camera)
         if not reason:
-            view, keypoints = keypoint_input(camera, detection)
+            view, keypoints = keypoint_input(frame.camera, detection)
             return view, unknown_keypoints(view.half_extent) if self._condition == "image" else keypoints
         if detection.landmarks_px is not None or not self._looks or self._condition == "both":
             raise ValueError(reason)
-        view = self._view_in_box(image_bgr, camera, detection)
+        view = self._view_in_box(frame, detection)
         return view, unknown_keypoints(view.half_extent)
 
     def conditions(
         self,
-        image_bgr: np.ndarray,
-        camera: CameraModel,
+        frame: Frame,
         detections: list[Detection],
         views: list[tuple[KeypointView, KeypointCondition]],
     ) -> HandConditions:
@@ -82,30 +78,28 @@ class ConditionMaker:
         keypoints = KeypointCondition(*map(torch.cat, zip(*(one for _, one in views), strict=True)))
         if not self._looks:
             return HandConditions(view, keypoints, None)
-        seen, image = self._see(image_bgr, camera, [one.side for one in detections], view)
+        seen, image = self._see(frame, [one.side for one in detections], view)
         without = ~keypoints.points.isfinite().any(-1).any(-1)
         points = torch.where(without[:, None, None], seen.points.to(view.points), view.points)
         return HandConditions(view._replace(points=points), keypoints, image)
 
-    def _view_in_box(self, image_bgr: np.ndarray, camera: CameraModel, detection: Detection) -> KeypointView:
+    def _view_in_box(self, frame: Frame, detection: Detection) -> KeypointView:
         """The view of a hand without landmarks: the box is looked at first, then the points that it shows."""
         x0, y0, x1, y1 = detection.box_px.tolist()
         corners = torch.tensor(((x0, y0), (x1, y0), (x1, y1), (x0, y1)), dtype=torch.float64)
-        view = view_box(mirrored_rays(camera, corners, detection.side)[None])
+        view = view_box(mirrored_rays(frame.camera, corners, detection.side)[None])
         check_view(view.half_extent)
-        seen, _ = self._see(image_bgr, camera, [detection.side], view)
+        seen, _ = self._see(frame, [detection.side], view)
         view = view_keypoints(view_rays(view, seen.points.double().cpu()))
         check_view(view.half_extent)
         return KeypointView(*(value.float() for value in view))
 
-    def _see(
-        self, image_bgr: np.ndarray, camera: CameraModel, sides: list[str], view: KeypointView
-    ) -> tuple[ImageFeatures, Tensor]:
+    def _see(self, frame: Frame, sides: list[str], view: KeypointView) -> tuple[ImageFeatures, Tensor]:
         network = self._network
         crops = [
             hand_crop(
-                image_bgr,
-                camera,
+                frame.image_bgr,
+                frame.camera,
                 rotation,
                 float(half_extent),
                 side,

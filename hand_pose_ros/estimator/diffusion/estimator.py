@@ -1,4 +1,4 @@
-"""The diffusion estimator: landmarks and picture -> samples of the hand -> one metric pose and its covariance."""
+"""The diffusion estimator: landmarks and picture -> samples of the hand -> one valid hand."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hand_pose_ros.camera.keypoint_view import KeypointView
-from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.device import BACKENDS
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.common.seeds import Seed
-from hand_pose_ros.estimator.diffusion.backends import BACKENDS
 from hand_pose_ros.estimator.diffusion.conditions import CONDITIONS, ConditionMaker, HandConditions
 from hand_pose_ros.estimator.diffusion.fusion import FUSIONS, fuse_samples, reprojection_weights
-from hand_pose_ros.estimator.metric_pose import PlacedHand, metric_pose, place_hands
-from hand_pose_ros.estimator.temporal.smoother import TemporalSmoother, TrackedHands
+from hand_pose_ros.estimator.estimate import EstimatedHands
+from hand_pose_ros.estimator.placement import place_hands
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser, antithetic_noise, sample_joints
 from hand_pose_ros.networks.hand_head import HandParameters
-from hand_pose_ros.pose import Detection, HandPose
+from hand_pose_ros.pose import Detection, Frame
 
 Sampler = Callable[[HandDenoiser, Encoded, Tensor, int | None, torch.Generator | None], Tensor]
 """As :func:`~hand_pose_ros.networks.diffusion.sampling.sample_joints`, which is the one that fits every case."""
@@ -88,7 +86,7 @@ class DiffusionEstimatorConfig(Options):
 
 
 class DiffusionEstimator:
-    """A :class:`~hand_pose_ros.pipeline.PoseEstimator` that samples poses from the diffusion network."""
+    """A :class:`~hand_pose_ros.estimator.estimate.PoseEstimator` that samples hands from the diffusion network."""
 
     def __init__(
         self,
@@ -96,14 +94,12 @@ class DiffusionEstimator:
         spread_scale: float = 1.0,
         config: DiffusionEstimatorConfig | None = None,
         sampler: Sampler = sample_joints,
-        smoother: TemporalSmoother | None = None,
     ) -> None:
         """Make an estimator of its parts.
 
         Args:
             spread_scale: factor on the samples' spread, from the weights.
             sampler: draws the samples.
-            smoother: steadies tracked hands over time; None to take every frame by itself.
 
         Raises:
             ValueError: more steps than the diffusion has, or a condition that the network cannot be given.
@@ -113,7 +109,6 @@ class DiffusionEstimator:
         self._conditions = ConditionMaker(denoiser, self._config.condition)
         self._spread_scale = spread_scale
         self._sampler = sampler
-        self._smoother = smoother
         total = denoiser.schedule.steps
         if self._config.steps is not None and self._config.steps > total:
             raise ValueError(
@@ -124,43 +119,39 @@ class DiffusionEstimator:
         self._noise = antithetic_noise(self._config.samples, generator).to(denoiser.mean)
         self._generator = torch.Generator(denoiser.mean.device).manual_seed(self._config.seed)
 
-    def estimate(
-        self,
-        image_bgr: np.ndarray,
-        camera: CameraModel,
-        detections: list[Detection],
-        time_s: float | None = None,
-    ) -> list[HandPose]:
-        """One pose for each detection, in the same order; invalid, with a reason, where there is none.
-
-        ``time_s``: of the frame, for the smoother; None for an image of its own, which is not smoothed.
-        """
-        poses: list[HandPose | None] = [None] * len(detections)
+    def estimate(self, frame: Frame, detections: list[Detection]) -> EstimatedHands:
+        """See :class:`~hand_pose_ros.estimator.estimate.PoseEstimator`; no frame depends on the one before."""
         views: dict[int, tuple[KeypointView, KeypointCondition]] = {}
-        for index, detection in enumerate(detections):
+        reasons: dict[int, str] = {}
+        for row, detection in enumerate(detections):
             try:
-                views[index] = self._conditions.view(image_bgr, camera, detection)
+                views[row] = self._conditions.view(frame, detection)
             except ValueError as error:
-                poses[index] = HandPose.invalid(detection, str(error))
-        if views:
-            usable = [detections[index] for index in views]
-            conditions = self._conditions.conditions(image_bgr, camera, usable, list(views.values()))
-            for index, pose in zip(views, self._poses(conditions, usable, time_s), strict=True):
-                poses[index] = pose
-        return poses
+                reasons[row] = str(error)
+        if not views:
+            return EstimatedHands(detections, reasons=reasons)
+        conditions = self._conditions.conditions(
+            frame, [detections[row] for row in views], list(views.values())
+        )
+        hands, samples, weights = self._sampled(conditions)
+        return EstimatedHands(
+            detections,
+            tuple(views),
+            reasons,
+            conditions.view,
+            hands,
+            samples,
+            weights,
+            self._spread_scale,
+            self._config.hand_size_m,
+        )
 
     def reset(self) -> None:
-        """Forget all tracks."""
-        if self._smoother is not None:
-            self._smoother.reset()
+        """Nothing: no frame depends on the one before."""
 
     @torch.inference_mode()
-    def _poses(
-        self,
-        conditions: HandConditions,
-        detections: list[Detection],
-        time_s: float | None,
-    ) -> list[HandPose]:
+    def _sampled(self, conditions: HandConditions) -> tuple[HandParameters, HandParameters, Tensor]:
+        """N hands, fields (n, ...), made of samples, fields (n, S, ...), with weights (n, S)."""
         denoiser, config, view = self._denoiser, self._config, conditions.view
         device = denoiser.mean.device
         keypoints = KeypointCondition(*(value.to(device) for value in conditions.keypoints))
@@ -170,42 +161,8 @@ class DiffusionEstimator:
         samples = HandParameters(*(value.unflatten(0, (-1, config.samples)) for value in fitted))
         weights = torch.full(samples.angles.shape[:2], 1 / config.samples)
         if math.isfinite(config.reprojection_sigma):
-            weights = self._weights(view, samples)
+            placed = place_hands(samples.joints.cpu(), view.points, view.half_extent, config.hand_size_m)
+            residual = placed.root.residual / view.half_extent[:, None]
+            weights = reprojection_weights(residual.float(), config.reprojection_sigma)
         on_device = weights.to(samples.joints.device)
-        fused = fuse_samples(samples, on_device, config.fusion, denoiser, encoded)
-        if self._smoother is not None and time_s is not None:
-            tracked = TrackedHands(
-                [one.track_id for one in detections],
-                [one.side for one in detections],
-                [time_s] * len(detections),
-                view.rotation,
-            )
-            fused, samples = self._smoother.smooth(tracked, fused, samples, on_device)
-        fused, samples = (HandParameters(*(value.cpu() for value in hands)) for hands in (fused, samples))
-        joints = torch.cat((fused.joints[:, None], samples.joints), dim=1)
-        placed = [self._place(view, hands, index) for index, hands in enumerate(joints)]
-        return [
-            metric_pose(
-                detection,
-                view.rotation[index],
-                HandParameters(*(value[index] for value in fused)),
-                placed[index].at(0),
-                HandParameters(*(value[index] for value in samples)),
-                placed[index].at(slice(1, None)),
-                weights[index],
-                self._spread_scale,
-                size_known=config.hand_size_m is not None,
-            )
-            for index, detection in enumerate(detections)
-        ]
-
-    def _weights(self, view: KeypointView, samples: HandParameters) -> Tensor:
-        """(n, S) how much each sample counts, by how well it fits the image points."""
-        placed = [self._place(view, hands, index) for index, hands in enumerate(samples.joints.cpu())]
-        residual = torch.stack([hands.root.residual for hands in placed]) / view.half_extent[:, None]
-        return reprojection_weights(residual.float(), self._config.reprojection_sigma)
-
-    def _place(self, view: KeypointView, joints: Tensor, index: int) -> PlacedHand:
-        return place_hands(
-            joints, view.points[index], float(view.half_extent[index]), self._config.hand_size_m
-        )
+        return fuse_samples(samples, on_device, config.fusion, denoiser, encoded), samples, weights

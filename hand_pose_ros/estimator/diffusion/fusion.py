@@ -1,4 +1,4 @@
-"""From samples of a hand to one valid hand, and to what is not certain about it."""
+"""From samples of a hand to one valid hand."""
 
 from __future__ import annotations
 
@@ -74,25 +74,3 @@ def reprojection_weights(residual: Tensor, sigma: float) -> Tensor:
     squared = torch.where(residual.isfinite(), residual, torch.zeros_like(residual)).square() / sigma**2
     logits = torch.where(usable, -squared / 2, torch.full_like(squared, -torch.inf))
     return torch.softmax(logits, dim=-1)
-
-
-def weighted_covariance(deviations: Tensor, weights: Tensor) -> Tensor:
-    """Second moment (..., k, k) of deviations (S, ..., k) from the estimate, with weights (S,)."""
-    shape = (-1, *[1] * (deviations.ndim - 1))
-    return (weights.reshape(shape)[..., None] * deviations[..., None] * deviations[..., None, :]).sum(0)
-
-
-def rotation_vectors(rotations: Tensor, reference: Tensor) -> Tensor:
-    """The rotations (S, 3), rad about fixed axes, that turn ``reference`` (3, 3) into ``rotations`` (S, 3, 3)."""
-    turn = rotations @ reference.transpose(-1, -2)
-    axis = torch.stack(
-        (
-            turn[..., 2, 1] - turn[..., 1, 2],
-            turn[..., 0, 2] - turn[..., 2, 0],
-            turn[..., 1, 0] - turn[..., 0, 1],
-        ),
-        dim=-1,
-    )
-    trace = turn.diagonal(dim1=-2, dim2=-1).sum(-1)
-    angle = torch.atan2(axis.norm(dim=-1), trace - 1)
-    return torch.nn.functional.normalize(axis, dim=-1) * angle[..., None]

@@ -10,11 +10,10 @@ import torch
 
 from hand_pose_ros.camera.hand_crop import hand_crop
 from hand_pose_ros.camera.keypoint_view import view_keypoints, view_rays
-from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.estimator.keypoint_input import MAX_HALF_EXTENT, mirrored_rays
 from hand_pose_ros.networks.diffusion.sampling import HandImageDenoiser
-from hand_pose_ros.pose import Detection
+from hand_pose_ros.pose import Detection, Frame
 
 _BOX_MARGIN: Final = 0.1
 
@@ -31,27 +30,33 @@ class ImageFollower:
         self._least = min_presence
 
     @torch.inference_mode()
-    def find(
-        self, image_bgr: np.ndarray, camera: CameraModel, expected_px: np.ndarray, side: str
-    ) -> Detection | None:
+    def find(self, frame: Frame, expected_px: np.ndarray, side: str) -> Detection | None:
         """The hand, or None if it is not there.
 
         Args:
             expected_px: (21, 2) where its joints should be.
         """
         expected = torch.from_numpy(np.asarray(expected_px, dtype=np.float64))
-        view = view_keypoints(mirrored_rays(camera, expected, side)[None])
+        view = view_keypoints(mirrored_rays(frame.camera, expected, side)[None])
         half_extent = float(view.half_extent)
         if not bool(view.points.isfinite().any()) or not half_extent <= MAX_HALF_EXTENT:
             return None
         crops = self._network.crops
-        crop = hand_crop(image_bgr, camera, view.rotation[0], half_extent, side, crops.size_px, crops.margin)
+        crop = hand_crop(
+            frame.image_bgr,
+            frame.camera,
+            view.rotation[0],
+            half_extent,
+            side,
+            crops.size_px,
+            crops.margin,
+        )
         seen, _ = self._network.see_crops(crop[None], view.half_extent.float())
         presence = 1 / (1 + math.exp(-float(seen.presence[0])))
         if presence < self._least:
             return None
         flip = torch.tensor((-1.0 if side == "left" else 1.0, 1.0, 1.0), dtype=torch.float64)
-        found = camera.project(view_rays(view, seen.points.double().cpu())[0] * flip).numpy()
+        found = frame.camera.project(view_rays(view, seen.points.double().cpu())[0] * flip).numpy()
         if not np.isfinite(found).all():
             return None
         return Detection(

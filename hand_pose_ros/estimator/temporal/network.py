@@ -8,10 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from hand_pose_ros.common.device import resolve_device
+from hand_pose_ros.common.device import BACKENDS, resolve_device
 from hand_pose_ros.common.named_tensors import each
 from hand_pose_ros.common.onnx_session import open_session, run_session
-from hand_pose_ros.estimator.diffusion.backends import BACKENDS
 from hand_pose_ros.estimator.onnx_cache import cached_temporal_graph
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.registry import TEMPORAL, load_network

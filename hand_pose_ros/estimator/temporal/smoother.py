@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.device import BACKENDS
 from hand_pose_ros.common.options import Options, option
+from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.estimator.temporal.network import TemporalNetwork
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.temporal.window import HandWindow, certainty, samples_sigma
@@ -32,8 +34,13 @@ class TemporalConfig(Options):
     window: None for as many frames as the network was trained with.
     """
 
-    enabled: bool = option(True, "Smooth the diffusion estimator's hands by the temporal transformer.")
+    enabled: bool = option(True, "Smooth the hands over time by the temporal transformer.")
     model_file: str = option("", "Weights (.safetensors); empty for the shipped weights.")
+    backend: str = option(
+        "auto",
+        "Runs the network: `onnxruntime`, `torch`, or `auto`: torch on CUDA, onnxruntime on a CPU.",
+        choices=BACKENDS,
+    )
     window: int | None = option(
         None,
         "Frames of each hand that it sees; 0 for all that it was trained with.",
@@ -101,10 +108,11 @@ class _Track:
 
 
 class TemporalSmoother:
-    """Keeps a window for each track, and gives the newest frame's hand: causal, one call per image.
+    """An :class:`~hand_pose_ros.estimator.smoothing.EstimateSmoother` that keeps a window for each track.
 
-    A track begins anew after a gap of ``LONGEST_GAP_S``, with another side, and where time runs backwards; two
-    frames of the same stamp count as one, the later one. Call it from one thread at a time.
+    It gives the newest frame's hand: causal, one call per image. A track begins anew after a gap of
+    ``LONGEST_GAP_S``, with another side, and where time runs backwards; two frames of the same stamp count as one,
+    the later one. Call it from one thread at a time.
     """
 
     def __init__(self, network: TemporalNetwork, window: int | None = None) -> None:
@@ -128,42 +136,46 @@ class TemporalSmoother:
         self._tracks = {}
 
     @torch.inference_mode()
-    def smooth(
-        self,
-        hands: TrackedHands,
-        fused: HandParameters,
-        samples: HandParameters,
-        weights: Tensor | None = None,
-    ) -> tuple[HandParameters, HandParameters]:
-        """The hands, steadied, and their samples, moved along with them.
+    def smooth(self, estimate: EstimatedHands, time_s: float) -> EstimatedHands:
+        """See :class:`~hand_pose_ros.estimator.smoothing.EstimateSmoother`.
 
-        Args:
-            fused: the frame's own estimate D*, fields (n, ...), each in its own view.
-            samples: (n, S, ...) what it was made of. weights: (n, S); equal ones if None.
-
-        Returns:
-            The same two in the same views. The samples keep their deviations from the estimate, so covariances
-            made of them stay what they were; the anatomy of a sample is no longer exact.
+        The samples keep their deviations from the hands, so covariances made of them stay what they were; the
+        anatomy of a sample is no longer exact.
         """
-        if weights is None:
-            weights = samples.angles.new_full(samples.angles.shape[:2], 1 / samples.angles.shape[1])
+        found = estimate.estimated
+        if not found:
+            return estimate
+        tracked = TrackedHands(
+            [one.track_id for one in found],
+            [one.side for one in found],
+            [time_s] * len(found),
+            estimate.view.rotation,
+        )
+        hands, samples = _single_precision(estimate.hands), estimate.samples
+        if samples is None:
+            sigma = torch.full_like(hands.joints[..., 0], torch.nan)
+            return replace(estimate, hands=self.newest(tracked, hands.joints, sigma, hands))
+        weights = estimate.weights.to(samples.joints.device)
         joints = (weights[..., None, None] * samples.joints).sum(1)
-        steadied = self.newest(hands, joints, samples_sigma(samples.joints, weights), fused)
-        turn = (steadied.rotation @ fused.rotation.transpose(-1, -2))[:, None]
+        steadied = self.newest(tracked, joints, samples_sigma(samples.joints, weights), hands)
+        turn = (steadied.rotation @ hands.rotation.mT)[:, None]
         moved = samples._replace(
             rotation=turn @ samples.rotation,
-            joints=samples.joints + (steadied.joints - fused.joints)[:, None],
+            joints=samples.joints + (steadied.joints - hands.joints)[:, None],
             rotations=turn[:, :, None] @ samples.rotations,
         )
-        return steadied, moved
+        return replace(estimate, hands=steadied, samples=moved)
 
     @torch.inference_mode()
     def newest(
         self, hands: TrackedHands, joints: Tensor, sigma: Tensor, fused: HandParameters
     ) -> HandParameters:
-        """The hands, steadied: as :meth:`smooth`, of the samples' mean joints (n, 21, 3) and spread (n, 21).
+        """The hands of a frame, steadied, each in its own view.
 
-        ``sigma`` is the spread as the samples have it, without the factor that calibrates it.
+        Args:
+            joints: (n, 21, 3) mean of the samples that they were made of. sigma: (n, 21) spread of these, without
+                the factor that calibrates it; NaN where not known.
+            fused: the frame's own estimate D*, fields (n, ...).
         """
         turn = hands.views.to(fused.rotation).transpose(-1, -2)
         seen = (joints @ turn.transpose(-1, -2), sigma, fused.angles, turn @ fused.rotation)
@@ -214,3 +226,8 @@ class TemporalSmoother:
         parts = packed.split([math.prod(shape) for shape in _PACKED], dim=-1)
         fields = (part.unflatten(-1, shape) for part, shape in zip(parts, _PACKED, strict=True))
         return HandWindow(packed.new_tensor(ages), torch.tensor(valid, device=packed.device), *fields)
+
+
+def _single_precision(hands: HandParameters) -> HandParameters:
+    """As the network takes them."""
+    return HandParameters(*(value.float() for value in hands))

@@ -11,7 +11,7 @@ from torch import Tensor
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.estimator.diffusion.batch import lift
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
-from hand_pose_ros.estimator.metric_pose import place_hands
+from hand_pose_ros.estimator.placement import place_hands
 from hand_pose_ros.evaluation.methods import Method, Prediction
 from hand_pose_ros.evaluation.network_input import NetworkInput, network_input
 from hand_pose_ros.networks.condition import KeypointCondition
@@ -68,15 +68,11 @@ def _in_camera(
     observations: Sequence[Observation], given: NetworkInput, joints: Tensor, hand_size_m: float | None
 ) -> tuple[Tensor, Tensor]:
     """Metres in the camera frame (n, 21, 3), and the sizes (n,) of the hands."""
-    in_camera, sizes = [], []
-    for index, row in enumerate(given.rows.tolist()):
-        points, half_extent = given.view.points[index], float(given.view.half_extent[index])
-        placed = place_hands(joints[index], points, half_extent, hand_size_m)
-        turned = placed.joints @ given.view.rotation[index].double()
-        flip = -1.0 if observations[row].detection.side == "left" else 1.0
-        in_camera.append(turned * turned.new_tensor((flip, 1.0, 1.0)))
-        sizes.append(placed.scale)
-    return torch.stack(in_camera), torch.stack(sizes)
+    placed = place_hands(joints, given.view.points, given.view.half_extent, hand_size_m)
+    in_camera = placed.joints @ given.view.rotation.double()
+    left = [observations[row].detection.side == "left" for row in given.rows.tolist()]
+    in_camera[torch.tensor(left), :, 0] *= -1
+    return in_camera, placed.scale
 
 
 def _all(values: Tensor, given: NetworkInput, observations: Sequence[Observation]) -> np.ndarray:

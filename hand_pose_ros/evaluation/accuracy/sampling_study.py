@@ -21,7 +21,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.batch import Lifted, lift
 from hand_pose_ros.estimator.diffusion.fusion import FUSIONS, fuse_samples, reprojection_weights
-from hand_pose_ros.estimator.metric_pose import place_hands
+from hand_pose_ros.estimator.placement import place_hands
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network
@@ -74,13 +74,9 @@ def _fused(denoiser: HandDenoiser, lifted: Lifted, weights: Tensor, fusion: str)
 
 def _reprojection_residual(lifted: Lifted, hands: ObservedHands) -> Tensor:
     """(n, S) of the samples, each placed where it fits the keypoints best, in half extents."""
-    rows = [
-        place_hands(joints, points, float(half_extent), hand.MEAN_ANCHOR_LENGTH_M).root.residual / half_extent
-        for joints, points, half_extent in zip(
-            lifted.samples.joints, hands.view.points, hands.view.half_extent, strict=True
-        )
-    ]
-    return torch.stack(rows).float()
+    view = hands.view
+    placed = place_hands(lifted.samples.joints, view.points, view.half_extent, hand.MEAN_ANCHOR_LENGTH_M)
+    return (placed.root.residual / view.half_extent[:, None]).float()
 
 
 def _error(joints: Tensor, truth: Tensor, size_mm: Tensor) -> float:

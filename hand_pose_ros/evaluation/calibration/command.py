@@ -1,8 +1,8 @@
 """The ``hand_pose calibrate`` command: the factor on the samples' spread that makes stated sigmas true.
 
 It is fitted on hands of known size such that the truth lies within one standard deviation of the shape as often
-as for a normal distribution: on generated hands of its own seed, and for weights that see pictures on renders that
-they were not trained on, read from the image alone and, where a detector found them, with its keypoints as well.
+as for a normal distribution: on generated hands of its own seed, and for weights with an image encoder on renders
+that they were not trained on, read from the image alone and, where a detector found them, with its keypoints as well.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.evaluation import reliability
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands, observations_of
-from hand_pose_ros.evaluation.calibration.images import errors_of_pictures
+from hand_pose_ros.evaluation.calibration.images import image_errors
 from hand_pose_ros.evaluation.images.methods import BOTH, IMAGE, read_hands
 from hand_pose_ros.hand_images.shards import HandImages
 from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
@@ -54,7 +54,7 @@ def calibrate(
     return scale
 
 
-def calibrate_on_pictures(
+def calibrate_on_images(
     network: HandImageDiffusion,
     config: DiffusionEstimatorConfig,
     images: HandImages,
@@ -65,7 +65,7 @@ def calibrate_on_pictures(
     Returns:
         The share of the truth within one stated sigma, with this factor, of each way to read a hand.
     """
-    errors = errors_of_pictures(network, images, config, seed)
+    errors = image_errors(network, images, config, seed)
     scale = fit_spread_scale(cat([errors[name] for name in (IMAGE, BOTH) if name in errors]))
     with torch.no_grad():
         network.diffusion.spread_scale.fill_(scale)
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--hands", type=int, default=2000, help="generated hands")
     parser.add_argument(
         "--images", type=Path, nargs="*", default=[],
-        help="folders of unseen training images, for weights that see pictures (see hand_pose detect-images)",
+        help="folders of unseen training images, for weights with an image encoder (see hand_pose detect-images)",
     )  # fmt: skip
     parser.add_argument("--samples", type=int, default=DiffusionEstimatorConfig.samples)
     parser.add_argument("--steps", type=int, default=DiffusionEstimatorConfig.steps)
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         if loaded.kind == IMAGE_HAND_DIFFUSION:
             if not options.images:
                 raise ValueError(f"{options.weights} sees pictures: give --images")
-            within = calibrate_on_pictures(network, config, read_hands(options.images))
+            within = calibrate_on_images(network, config, read_hands(options.images))
             for name, share in within.items():
                 sys.stdout.write(f"{name}: {100 * share:.1f} % within one sigma\n")
         else:

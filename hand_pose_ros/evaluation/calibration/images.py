@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
-from hand_pose_ros.estimator.metric_pose import COMMON_SPREAD
+from hand_pose_ros.estimator.placement import COMMON_SPREAD
 from hand_pose_ros.evaluation.images.estimates import (
     cut,
     jittered_views,
@@ -27,7 +27,7 @@ from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
 _SIZE_M = hand.MEAN_ANCHOR_LENGTH_M
 
 
-def errors_of_pictures(
+def image_errors(
     network: HandImageDiffusion, images: HandImages, config: DiffusionEstimatorConfig, view_seed: int
 ) -> dict[str, ShapeErrors]:
     """Of n hands of the mean size: ``IMAGE``, and ``KEYPOINTS`` and ``BOTH`` of those with a detection.

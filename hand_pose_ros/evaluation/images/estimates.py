@@ -14,7 +14,7 @@ from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.batch import lift
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
-from hand_pose_ros.estimator.metric_pose import place_hands
+from hand_pose_ros.estimator.placement import place_hands
 from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, augment
 from hand_pose_ros.hand_images.augmentation.view_jitter import (
     ViewChange,
@@ -193,11 +193,9 @@ def _estimate(
     weights = torch.full(lifted.samples.angles.shape[:2], 1 / config.samples)
     with torch.inference_mode():
         fused = fuse_samples(lifted.samples, weights, config.fusion, denoiser, lifted.encoded)
-        placed = [
-            place_hands(joints, where, float(extent), config.hand_size_m).joints
-            for joints, where, extent in zip(fused.joints, points, change.half_extent, strict=True)
-        ]
-    return CropEstimates(change, fused, torch.stack(placed).numpy(), points.numpy())
+        extent = torch.from_numpy(change.half_extent)
+        placed = place_hands(fused.joints, points, extent, config.hand_size_m)
+    return CropEstimates(change, fused, placed.joints.numpy(), points.numpy())
 
 
 def _projected(joints: np.ndarray) -> np.ndarray:

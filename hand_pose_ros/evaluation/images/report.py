@@ -1,4 +1,4 @@
-"""What the evaluation of networks that see pictures found: its tables and its plot."""
+"""What the evaluation of networks that take images found: its tables and its plot."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from hand_pose_ros.estimator.diffusion.backends import load_denoiser
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.temporal.smoother import TemporalSmoother
 from hand_pose_ros.evaluation.report import replace_between_markers
-from hand_pose_ros.evaluation.smoothness.measures import Published, publish, steadiness
+from hand_pose_ros.evaluation.smoothness.measures import Published, publish, smoothness
 from hand_pose_ros.evaluation.smoothness.videos import (
     VideoJoints,
     follow,
@@ -68,7 +68,7 @@ def held_out_videos(count: int, frames: DiffusionFrames, regular: bool) -> HandV
 
 
 def table(figures: dict[str, float]) -> str:
-    """The figures of :func:`steadiness` as a Markdown table."""
+    """The figures of :func:`smoothness` as a Markdown table."""
     lines = ["| | per frame | temporal | change |", "|---|---|---|---|"]
     for title, single, temporal in _ROWS:
         before, after = figures[single], figures[temporal]
@@ -110,11 +110,11 @@ def generated(options: argparse.Namespace) -> str:
     texts = []
     for name, regular in (("at 30 Hz", True), ("with the stamps of all kinds of cameras", False)):
         videos = held_out_videos(options.videos, frames, regular)
-        figures = steadiness(model, videos, torch.Generator().manual_seed(Seed.VIDEOS))
+        figures = smoothness(model, videos, torch.Generator().manual_seed(Seed.VIDEOS))
         texts.append(f"**{options.videos} generated videos, {name}**\n\n{table(figures)}")
         if regular:
             published = publish(model, videos, torch.ones_like(videos.window.valid))
-            plot(options.output / "steadiness.png", videos, published, min(3, options.videos))
+            plot(options.output / "smoothness.png", videos, published, min(3, options.videos))
     return "\n".join(texts)
 
 
@@ -124,18 +124,18 @@ def real(options: argparse.Namespace) -> str:
 
     denoiser, spread = load_denoiser(options.diffusion, "auto", "cpu")
     smoother = TemporalSmoother(load_network(options.temporal, TEMPORAL).network)
-    estimator = DiffusionEstimator(denoiser, spread, DiffusionEstimatorConfig(), smoother=smoother)
+    estimator = DiffusionEstimator(denoiser, spread, DiffusionEstimatorConfig())
     texts = []
     if options.labelled:
         videos = {
-            name: follow(frames, LandmarkTracker(), estimator)
+            name: follow(frames, LandmarkTracker(), estimator, smoother)
             for name, frames in labelled_videos(options.labelled).items()
         }
         texts.append(f"**Labelled videos, {options.labelled.name}**\n\n{labelled_table(videos)}")
-        plot_labelled(options.output / "steadiness_labelled.png", videos)
+        plot_labelled(options.output / "smoothness_labelled.png", videos)
     if options.video:
         frames = unlabelled_video(options.video, options.fov, options.side)
-        joints: VideoJoints = follow(frames, LandmarkTracker(), estimator)
+        joints: VideoJoints = follow(frames, LandmarkTracker(), estimator, smoother)
         texts.append(f"**A video without labels, {options.video.stem}**\n\n{unlabelled_table(joints)}")
     return "\n".join(texts)
 

@@ -26,7 +26,7 @@ class Published(NamedTuple):
     temporal: Tensor
 
 
-def steadiness(
+def smoothness(
     model: TemporalTransformer, videos: HandVideos, generator: torch.Generator
 ) -> dict[str, float]:
     """Figures of what is published, and of the frames' own D*.

@@ -20,10 +20,12 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.named_tensors import stack
 from hand_pose_ros.datasets.photo_folder import read_samples
+from hand_pose_ros.estimator.estimate import EstimatedHands, PoseEstimator
+from hand_pose_ros.estimator.placement import place
+from hand_pose_ros.estimator.smoothing import EstimateSmoother
 from hand_pose_ros.evaluation.methods import in_camera_axes
 from hand_pose_ros.evaluation.smoothness.measures import lag_frames
-from hand_pose_ros.pipeline import PoseEstimator
-from hand_pose_ros.pose import Detection
+from hand_pose_ros.pose import Frame
 from hand_pose_ros.tracking.tracker import HandTracker
 from hand_pose_ros.video.open import open_source
 
@@ -33,11 +35,9 @@ _SMOOTHED_FRAMES = 9
 
 
 class LabelledFrame(NamedTuple):
-    """image_bgr: (H, W, 3). side: of the labelled hand. truth_m: (21, 3) camera frame, NaN where unknown."""
+    """side: of the labelled hand. truth_m: (21, 3) camera frame, NaN where unknown."""
 
-    image_bgr: np.ndarray
-    camera: CameraModel
-    stamp_s: float
+    frame: Frame
     side: str
     truth_m: np.ndarray
 
@@ -68,7 +68,7 @@ def labelled_videos(folder: str | Path) -> dict[str, list[LabelledFrame]]:
         if len(numbers) < _LEAST_FRAMES or np.any(np.diff(numbers) != 1):
             continue
         videos[parent.name] = [
-            LabelledFrame(photo.image(), photo.camera, number / _RATE_HZ, photo.side, photo.joints_m)
+            LabelledFrame(Frame(photo.image(), photo.camera, number / _RATE_HZ), photo.side, photo.joints_m)
             for photo, number in zip(of_camera, numbers, strict=True)
         ]
     return videos
@@ -83,31 +83,37 @@ def unlabelled_video(path: str | Path, horizontal_fov_deg: float, side: str) -> 
     unknown = np.full((hand.NUM_JOINTS, 3), np.nan)
     source = open_source(str(path))
     try:
-        while (frame := source.read()) is not None:
-            height, width = frame.image.shape[:2]
-            camera = frame.camera or CameraModel.from_fov(width, height, math.radians(horizontal_fov_deg))
-            yield LabelledFrame(frame.image, camera, frame.time_s, side, unknown)
+        while (read := source.read()) is not None:
+            height, width = read.image.shape[:2]
+            camera = read.camera or CameraModel.from_fov(width, height, math.radians(horizontal_fov_deg))
+            yield LabelledFrame(Frame(read.image, camera, read.time_s), side, unknown)
     finally:
         source.close()
 
 
-def follow(frames: Iterable[LabelledFrame], tracker: HandTracker, estimator: PoseEstimator) -> VideoJoints:
+def follow(
+    frames: Iterable[LabelledFrame],
+    tracker: HandTracker,
+    estimator: PoseEstimator,
+    smoother: EstimateSmoother,
+) -> VideoJoints:
     """What becomes of the hand in each frame; of several of its side, the one with the best score counts.
 
-    Both are reset first. ``estimator``: one that smooths what has a time.
+    All parts are reset first.
     """
-    tracker.reset()
-    estimator.reset()
+    for part in (tracker, estimator, smoother):
+        part.reset()
     rows = []
-    for frame in frames:
-        detections = [one for one in tracker.track(frame.image_bgr, frame.stamp_s) if one.side == frame.side]
+    for frame, side, truth_m in frames:
+        detections = [one for one in tracker.track(frame) if one.side == side]
         best = sorted(detections, key=lambda one: -one.score)[:1]
+        estimate = estimator.estimate(frame, best)
         rows.append(
             VideoJoints(
-                _from_wrist(frame.truth_m),
+                _from_wrist(truth_m),
                 _from_wrist(in_camera_axes(frame.camera, best[0]) if best else None),
-                _estimate(estimator, frame, best, None),
-                _estimate(estimator, frame, best, frame.stamp_s),
+                _placed(estimate),
+                _placed(smoother.smooth(estimate, frame.time_s)),
             )
         )
     return stack(rows)
@@ -133,7 +139,7 @@ def lag(joints: np.ndarray, truth: np.ndarray) -> float:
     return lag_frames(moving, torch.from_numpy(truth[:, both]).float()[None])
 
 
-def steady(truth: np.ndarray) -> np.ndarray:
+def smoothed_labels(truth: np.ndarray) -> np.ndarray:
     """Labels (F, 21, 3) smoothed over nine frames: labels of single frames tremble more than hands do.
 
     Joints that are not known in all frames are NaN.
@@ -150,7 +156,7 @@ def labelled_table(videos: Mapping[str, VideoJoints]) -> str:
     changes = []
     for name, joints in videos.items():
         found = np.isfinite(joints.single).all(axis=(1, 2))
-        truth, steadied = joints.truth[found], steady(joints.truth)[found]
+        truth, steadied = joints.truth[found], smoothed_labels(joints.truth)[found]
         single, temporal = joints.single[found], joints.temporal[found]
         error = error_mm(single, truth), error_mm(temporal, truth)
         jitter = jitter_mm(single - steadied), jitter_mm(temporal - steadied)
@@ -201,10 +207,8 @@ def plot_labelled(path: Path, videos: Mapping[str, VideoJoints]) -> None:
     figure.savefig(path, dpi=100)
 
 
-def _estimate(
-    estimator: PoseEstimator, frame: LabelledFrame, best: list[Detection], time_s: float | None
-) -> np.ndarray:
-    poses = estimator.estimate(frame.image_bgr, frame.camera, best, time_s)
+def _placed(estimate: EstimatedHands) -> np.ndarray:
+    poses = place(estimate)
     return _from_wrist(poses[0].joints_m if poses and poses[0].valid else None)
 
 

@@ -154,14 +154,12 @@ def augment(
             image, hidden = add_occluders(image, points_px[row], unit_px, hands, config.occluders, generator)
             visible[row] &= ~hidden
         if config.photometric is not None:
-            image = change_picture(image, config.photometric, generator)
+            image = change_image(image, config.photometric, generator)
         images[row] = image
     return Augmented(changed._replace(image=images, visible=visible), change)
 
 
-def change_picture(
-    image: np.ndarray, config: PhotometricConfig, generator: np.random.Generator
-) -> np.ndarray:
+def change_image(image: np.ndarray, config: PhotometricConfig, generator: np.random.Generator) -> np.ndarray:
     """One crop as some camera, in some light, would have stored it."""
     strength = config.strength
     pixel = strength * image.shape[0] / _REFERENCE_PX

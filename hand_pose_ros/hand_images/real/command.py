@@ -53,7 +53,7 @@ def convert(
     views = real_hand_views(labels)
     lifted = lift_hands(network, views.view, views.condition, samples, STEPS, seed)
     images = _labelled(labels, views, lifted)
-    to_crop = labels.crop_of_picture
+    to_crop = labels.crop_of_image
     for row, crop in enumerate(read_crops(folder, labels.names)):
         images.image[row] = view_image(
             crop,

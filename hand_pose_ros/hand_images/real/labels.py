@@ -64,12 +64,12 @@ class RealHandLabels:
         return RealHandLabels(*(getattr(self, item.name)[index] for item in fields(self)))
 
     @property
-    def picture_points(self) -> np.ndarray:
+    def image_points(self) -> np.ndarray:
         """(n, 21, 2) landmarks in pixels of the picture, whose first pixel's centre is 0, 0."""
         return self.boxes[:, None, :2] + (self.xy + 0.5) * (self.boxes[:, None, 2:] / CROP_PX) - 0.5
 
     @property
-    def crop_of_picture(self) -> np.ndarray:
+    def crop_of_image(self) -> np.ndarray:
         """(n, 3, 3) from pixels of the picture to pixels of the crop, the first one's centre at 0, 0 in both."""
         scale = CROP_PX / self.boxes[:, 2].astype(np.float64)
         matrix = np.zeros((self.count, 3, 3))

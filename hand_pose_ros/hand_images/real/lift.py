@@ -11,7 +11,7 @@ from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.batch import lift
 from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
-from hand_pose_ros.estimator.metric_pose import COMMON_SPREAD, place_hands
+from hand_pose_ros.estimator.placement import COMMON_SPREAD, place_hands
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.hand_head import HandParameters
@@ -62,12 +62,7 @@ def lift_hands(
     hands = fuse_samples(lifted.samples, weights, "angles", network, lifted.encoded)
     spread = samples_sigma(lifted.samples.joints) * network.spread_scale
     sigma = (spread.square() + COMMON_SPREAD**2).sqrt()
-    wrist = torch.stack(
-        [
-            place_hands(joints, view.points[row], float(view.half_extent[row]), 1.0).root.position
-            for row, joints in enumerate(hands.joints)
-        ]
-    ).float()
+    wrist = place_hands(hands.joints, view.points, view.half_extent, 1.0).root.position.float()
     in_camera = hands.joints + wrist[:, None]
     placed = wrist.isfinite().all(-1)
     visible = torch.zeros(in_camera.shape[:2], dtype=torch.bool)

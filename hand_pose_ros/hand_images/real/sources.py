@@ -21,7 +21,8 @@ MEASURED: Final = "measured"
 @dataclass(frozen=True)
 class RealSource:
     """repository: on GitHub. licence: of its photos. part: 'train', 'held_back', or 'measured'.
-    content: of the photos; for those held back, what they have that the others lack."""
+    content: of the photos; for those held back, what they have that the others lack.
+    """
 
     repository: str
     licence: str

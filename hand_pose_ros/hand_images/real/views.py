@@ -48,7 +48,7 @@ def real_hand_views(labels: RealHandLabels) -> RealHandViews:
     camera[:, 0, 2], camera[:, 1, 2], camera[:, 2, 2] = (width - 1) / 2, (height - 1) / 2, 1
     # A left hand is seen in a mirror that swaps the sign of the camera's x, which makes it a right one.
     mirror = np.where(labels.sides == "left", -1.0, 1.0)
-    points = labels.picture_points.astype(np.float64)
+    points = labels.image_points.astype(np.float64)
     rays = (points - camera[:, None, :2, 2]) / focal[:, None, None]
     rays[..., 0] *= mirror[:, None]
     rays = np.concatenate((rays, np.ones_like(rays[..., :1])), axis=-1)
@@ -62,7 +62,7 @@ def real_hand_views(labels: RealHandLabels) -> RealHandViews:
     condition = KeypointCondition(
         view.points, depth, torch.full_like(depth, torch.nan), inside, view.half_extent
     )
-    return RealHandViews(view, condition, labels.crop_of_picture @ to_picture, to_picture)
+    return RealHandViews(view, condition, labels.crop_of_image @ to_picture, to_picture)
 
 
 def view_image(
@@ -71,7 +71,7 @@ def view_image(
     to_picture: np.ndarray,
     half_extent: float,
     picture_size: tuple[int, int],
-    crop_of_picture: np.ndarray,
+    crop_of_image: np.ndarray,
 ) -> np.ndarray:
     """The stored image (160, 160, 3) of one hand.
 
@@ -80,10 +80,10 @@ def view_image(
 
     Args:
         crop: (192, 192, 3). to_crop, to_picture: (3, 3), see :class:`RealHandViews`. half_extent: of the
-        view. picture_size: its width and height. crop_of_picture: (3, 3) from its pixels to the crop's.
+        view. picture_size: its width and height. crop_of_image: (3, 3) from its pixels to the crop's.
     """
     corners = np.array(((-0.5, -0.5, 1), (picture_size[0] - 0.5, picture_size[1] - 0.5, 1)))
-    low, high = (corners @ crop_of_picture.T)[:, :2]
+    low, high = (corners @ crop_of_image.T)[:, :2]
     left, top = np.ceil(np.maximum(low + _INSET_PX, 0)).astype(int)
     right, bottom = np.floor(np.minimum(high - _INSET_PX, np.array(crop.shape[1::-1]) - 1)).astype(int)
     shown = crop[top : bottom + 1, left : right + 1]

@@ -16,7 +16,8 @@ _TIPS = np.array(hand.FINGERTIPS)
 
 class PlacedSolid(NamedTuple):
     """A solid of :mod:`hand_pose_ros.rendering.crop.solids`: half_size (3,) metres, rotation (3, 3) from its frame
-    and centre (3,), both in the camera's."""
+    and centre (3,), both in the camera's.
+    """
 
     kind: str
     half_size: np.ndarray

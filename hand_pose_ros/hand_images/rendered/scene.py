@@ -60,7 +60,8 @@ class RenderSettings:
 
 class PosedHands(NamedTuple):
     """n hands in front of cameras: frames in metres and the camera's frame, angles (n, 38) and proportions (n, 20)
-    as sampled, their views, and the thickness (n, 21) of the flesh of each bone relative to the mesh's."""
+    as sampled, their views, and the thickness (n, 21) of the flesh of each bone relative to the mesh's.
+    """
 
     frames: HandFrames
     angles: Tensor
@@ -112,7 +113,8 @@ class Scene:
 
     def _not_hidden(self, drawn: DrawnCrop) -> tuple[np.ndarray, np.ndarray]:
         """Joints (21,) on whose ray the first surface is their own flesh or behind them; and those of the others
-        that another thing than the hand hides."""
+        that another thing than the hand hides.
+        """
         pixels, depth = self._view.pixels(self._joints, len(drawn.depth))
         column, row = (pixels + 0.5).astype(int).clip(0, len(drawn.depth) - 1).T
         first, label = drawn.depth[row, column], drawn.labels[row, column]
@@ -146,7 +148,7 @@ class Scene:
 
 def exposed_for(lighting: Lighting, part: MeshPart) -> Lighting:
     """The light as a camera exposes it that aims at a surface: some of its brightness is evened out."""
-    albedo = float((part.texture.picture[::16, ::16].mean(axis=(0, 1)) * part.tint).mean())
+    albedo = float((part.texture.image[::16, ::16].mean(axis=(0, 1)) * part.tint).mean())
     gain = float(np.clip(_MIDDLE_ALBEDO / max(albedo, 1e-3), 0.5, 4.0)) ** _EVENED
     return replace(lighting, exposure=lighting.exposure * gain)
 

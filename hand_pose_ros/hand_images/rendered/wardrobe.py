@@ -41,8 +41,8 @@ class PaintedSkin:
     def __init__(self, texture: Texture, keep_tone: bool) -> None:
         self._texture, self._keep_tone = texture, keep_tone
         x, y = texture.corners.mean(axis=0).astype(int)
-        height, width = texture.picture.shape[:2]
-        self._mean = texture.picture[y % height, x % width].mean(axis=0)
+        height, width = texture.image.shape[:2]
+        self._mean = texture.image[y % height, x % width].mean(axis=0)
 
     def dye(self, generator: np.random.Generator) -> tuple[Texture, np.ndarray]:
         """The texture and a factor (3,) for its colour."""

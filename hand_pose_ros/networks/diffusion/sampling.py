@@ -48,7 +48,8 @@ class HandImageDenoiser(HandDenoiser, Protocol):
 
     def see_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
         """What is seen in crops (n, s, s, 3) uint8 BGR of views of ``half_extent`` (n,): as it is, and as the
-        ``image_features`` (n, condition_size) of :meth:`encode`."""
+        ``image_features`` (n, condition_size) of :meth:`encode`.
+        """
 
 
 def antithetic_noise(samples: int, generator: torch.Generator) -> Tensor:

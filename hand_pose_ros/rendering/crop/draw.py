@@ -36,7 +36,8 @@ _SHADOW_TAPS = np.float32(((0.8, 0.3), (-0.3, 0.8), (-0.8, -0.3), (0.3, -0.8)))
 @dataclass(frozen=True)
 class CropView:
     """A square pinhole picture of ``size_px``, along the z axis of ``rotation`` (3, 3) camera -> view, that spans
-    +-``tangent`` in normalised coordinates."""
+    +-``tangent`` in normalised coordinates.
+    """
 
     rotation: np.ndarray
     tangent: float
@@ -57,7 +58,8 @@ class CropView:
 class DrawnCrop:
     """bgra: (h, w, 4) uint8, colour times coverage, and coverage. In the size that was drawn, before it was
     shrunk: labels (H, W) uint8, 0 where there is nothing, and depth (H, W) float32 along the view's axis, infinite
-    there."""
+    there.
+    """
 
     bgra: np.ndarray
     labels: np.ndarray
@@ -185,9 +187,9 @@ def _albedo(
             weight = at(raster.barycentric[corner], chosen)
             of_x, of_y = texture.corners[corner]
             x, y = x + at(of_x, triangle) * weight, y + at(of_y, triangle) * weight
-        height, width = texture.picture.shape[:2]
+        height, width = texture.image.shape[:2]
         texel = (y.astype(np.intp) % height) * width + x.astype(np.intp) % width
-        colours = texture.picture.reshape(-1, 3).take(texel, axis=0, mode="clip")
+        colours = texture.image.reshape(-1, 3).take(texel, axis=0, mode="clip")
         for channel in range(3):
             albedo[channel, chosen] = colours[:, channel] * part.tint[channel]
     return albedo

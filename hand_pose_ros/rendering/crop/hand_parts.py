@@ -44,19 +44,19 @@ def hand_part(
     return MeshPart(vertices, normals, faces, texture, label, tint, gloss, surface.smoothing)
 
 
-def sleeve_part(wrist: Wrist, forearm: Forearm, picture: np.ndarray, repeats: int, label: int) -> MeshPart:
+def sleeve_part(wrist: Wrist, forearm: Forearm, image: np.ndarray, repeats: int, label: int) -> MeshPart:
     """The sleeve of a forearm that has one, in cloth (h, w, 3) that goes ``repeats`` times around."""
     sleeve, faces = forearm.sleeve()
     faces = faces[:, ::-1]  # its triangles look inwards
     vertices = wrist.place(sleeve)
     incidence, round_corners = _sleeve_constants(faces.tobytes(), len(sleeve))
     normals = vertex_normals(vertices, faces, incidence)
-    scale = np.float32(picture.shape[0] * repeats)
+    scale = np.float32(image.shape[0] * repeats)
     corners = round_corners * scale
     if wrist.side == "left":
         normals, faces, corners = -normals, faces[:, ::-1], corners[::-1]
     return MeshPart(
-        vertices, normals, faces, Texture(picture, corners), label, np.ones(3, dtype=np.float32), 0.1
+        vertices, normals, faces, Texture(image, corners), label, np.ones(3, dtype=np.float32), 0.1
     )
 
 
@@ -76,20 +76,20 @@ def solid_part(
     half_size: np.ndarray,
     rotation: np.ndarray,
     centre: np.ndarray,
-    picture: np.ndarray,
+    image: np.ndarray,
     gloss: float,
     label: int,
 ) -> MeshPart:
     """A solid whose frame is at ``centre`` (3,), turned by ``rotation`` (3, 3), in a material (h, w, 3)."""
     shape = solid(kind, tuple(float(v) for v in half_size))
     turn = rotation.T.astype(np.float32)
-    size = np.float32(picture.shape[0])
+    size = np.float32(image.shape[0])
     corners = (shape.uv * size).T[:, shape.faces.T].swapaxes(0, 1)
     return MeshPart(
         vertices=shape.vertices @ turn + centre.astype(np.float32),
         normals=shape.normals @ turn,
         faces=shape.faces,
-        texture=Texture(picture, corners),
+        texture=Texture(image, corners),
         label=label,
         tint=np.ones(3, dtype=np.float32),
         gloss=gloss,

@@ -11,10 +11,11 @@ import scipy.sparse
 
 
 class Texture(NamedTuple):
-    """picture: (h, w, 3) float32 linear RGB. corners: (3, 2, F) float32, x and y of each triangle's three corners
-    in texels, the first texel's middle at 0.5; beyond the picture it repeats."""
+    """image: (h, w, 3) float32 linear RGB. corners: (3, 2, F) float32, x and y of each triangle's three corners
+    in texels, the first texel's middle at 0.5; beyond the picture it repeats.
+    """
 
-    picture: np.ndarray
+    image: np.ndarray
     corners: np.ndarray
 
 
@@ -55,7 +56,8 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray, incidence: scipy.spa
 
 def frame_along(axis: np.ndarray, towards: np.ndarray) -> np.ndarray:
     """The rotation (3, 3) whose columns are ``axis`` (3,) normalised, across it and ``towards`` (3,), and their
-    cross product. In plain numbers: numpy's overhead for three of them is a hundred times the work."""
+    cross product. In plain numbers: numpy's overhead for three of them is a hundred times the work.
+    """
     ax, ay, az = (float(v) for v in axis)
     tx, ty, tz = (float(v) for v in towards)
     length = math.sqrt(ax * ax + ay * ay + az * az)

@@ -90,7 +90,8 @@ class _Planes(NamedTuple):
 
 class _Fragments(NamedTuple):
     """Every pixel of every triangle. row_face, row_y: (R,) triangle and y of each row of pixels; row, x,
-    pixel, nearness: (N,) of each fragment: its row, x, place in the flattened picture, and 1 / z."""
+    pixel, nearness: (N,) of each fragment: its row, x, place in the flattened picture, and 1 / z.
+    """
 
     planes: _Planes
     row_face: np.ndarray

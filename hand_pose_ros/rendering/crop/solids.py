@@ -16,7 +16,8 @@ _CAP_RINGS = 5
 
 class Solid(NamedTuple):
     """vertices, normals: (V, 3) float32. faces: (F, 3) int32, counter-clockwise seen from outside.
-    uv: (V, 2) in [0, 1]."""
+    uv: (V, 2) in [0, 1].
+    """
 
     vertices: np.ndarray
     normals: np.ndarray

@@ -17,7 +17,7 @@ _SHEET_QUALITY: Final = 88
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1.0, 240.0
 
 
-def write_pictures(recording: Recording, video: Path, picture: Path, source_rate_hz: float | None) -> int:
+def write_images(recording: Recording, video: Path, picture: Path, source_rate_hz: float | None) -> int:
     """Write every processed frame into a video, and some of them into a picture; return the number of frames.
 
     The video lasts as long as its source: at the source's rate, less by what was not processed. Nothing is

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from hand_pose_ros.ros.demo.accuracy import accuracy
-from hand_pose_ros.ros.demo.images import write_pictures
+from hand_pose_ros.ros.demo.images import write_images
 from hand_pose_ros.ros.demo.recording import Recording, read_recording
 from hand_pose_ros.ros.demo.source import DemoSource
 
 _CLIP_SIDE: Final = "right"
-_STAGES: Final = ("detect", "estimate", "publish")
+_STAGES: Final = ("detect", "estimate", "smooth", "place", "publish")
 _STAMP_TO_PUBLICATION: Final = "stamp to publication"
 
 
@@ -29,7 +29,7 @@ class OutputFiles:
         return self.folder / "hands.mp4"
 
     @property
-    def picture(self) -> Path:
+    def image(self) -> Path:
         """The contact sheet."""
         return self.folder / "hands.jpg"
 
@@ -41,7 +41,7 @@ class OutputFiles:
     def prepare(self) -> None:
         """Make the folder, without the video and picture of an earlier run."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for path in (self.video, self.picture):
+        for path in (self.video, self.image):
             path.unlink(missing_ok=True)
 
 
@@ -73,7 +73,7 @@ def write_outputs(
 ) -> tuple[str, bool]:
     """Make video and picture out of the recording; return the text for the user, and whether there was a hand."""
     recording = read_recording(files.bag, namespace)
-    shown = write_pictures(recording, files.video, files.picture, source.rate_hz)
+    shown = write_images(recording, files.video, files.image, source.rate_hz)
     hand_found = any(recording.found(stamp) for stamp in recording.shown_stamps_ns)
     parts = [_played_text(recording, source, outcome)]
     if not hand_found:
@@ -85,7 +85,7 @@ def write_outputs(
     parts.append("Files:")
     if shown:
         parts.append(f"  {_short(files.video)}   what was seen, {shown} frames")
-        parts.append(f"  {_short(files.picture)}   some of them")
+        parts.append(f"  {_short(files.image)}   some of them")
     bag = _short(files.bag / f"{files.bag.name}.mcap")
     parts.append(f"  {bag}   all topics, for Foxglove; or `ros2 bag play '{_short(files.bag)}'` beside RViz")
     return "\n".join(parts), hand_found

@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 
 from hand_pose_ros.camera.calibration import camera_from_message
 from hand_pose_ros.camera.model import CameraModel, UncalibratedCameraError
+from hand_pose_ros.pose import Frame
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.hand_estimator.topics import (
     MESSAGE_TYPES,
@@ -39,16 +40,15 @@ _CAMERA_INFO_GRACE_S: Final = 1.0
 
 
 @dataclass(frozen=True)
-class Frame:
+class CameraFrame:
     """An image that can be estimated from.
 
-    header: of everything that is published about it. image_bgr: (H, W, 3) uint8. camera: its calibration.
-    stamp_ns: of its header; 0 if not set. restarted: its stamp lies before the last one's.
+    header: of everything that is published about it. frame: the image; its time is that of its header, None if
+    not set. stamp_ns: the same, 0 if not set. restarted: its stamp lies before the last one's.
     """
 
     header: Header
-    image_bgr: np.ndarray
-    camera: CameraModel
+    frame: Frame
     stamp_ns: int
     restarted: bool
 
@@ -108,7 +108,7 @@ class CameraInput:
         """The likely reason why no image arrives."""
         return why_nothing_comes(self._node, self.topics, self._transport, self._qos)
 
-    def frame(self, message: ImageMessage) -> Frame | None:
+    def frame(self, message: ImageMessage) -> CameraFrame | None:
         """The frame of an image, or None if it cannot be used; why is in the faults.
 
         Faults that this image shows to be over are cleared.
@@ -134,7 +134,8 @@ class CameraInput:
                 f"the images on {self.topics.image} name no frame: set the parameter frame_id",
                 DiagnosticStatus.WARN,
             )
-        return Frame(header, image_bgr, camera, stamp_ns, self._has_restarted(stamp_ns))
+        frame = Frame(image_bgr, camera, stamp_ns * 1e-9 if stamp_ns else None)
+        return CameraFrame(header, frame, stamp_ns, self._has_restarted(stamp_ns))
 
     def _camera_of(self, image_bgr: np.ndarray) -> CameraModel | None:
         info = self._info

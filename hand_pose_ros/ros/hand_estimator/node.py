@@ -35,7 +35,7 @@ Transition = Callable[["HandEstimator", LifecycleState], TransitionCallbackRetur
 
 
 def _logged(transition: Transition) -> Transition:
-    """rclpy turns an exception in a transition into an error without a word; this says what it was."""
+    """Rclpy turns an exception in a transition into an error without a word; this says what it was."""
 
     @functools.wraps(transition)
     def run(self: HandEstimator, state: LifecycleState) -> TransitionCallbackReturn:
@@ -141,7 +141,7 @@ class HandEstimator(LifecycleNode):
         super().destroy_node()
 
     def _survive_impossible_transitions(self) -> None:
-        """rclpy raises for a transition that the state does not allow, which would end the process."""
+        """Rclpy raises for a transition that the state does not allow, which would end the process."""
         service = self._service_change_state
         change_state = service.callback
 
@@ -185,22 +185,20 @@ class HandEstimator(LifecycleNode):
         """In the worker's thread: everything about one image. Whatever goes wrong costs this frame only."""
         began_s = time.perf_counter()
         try:
-            frame = self._input.frame(message)
-            if frame is None:
+            given = self._input.frame(message)
+            if given is None:
                 return
             converted_s = time.perf_counter()
             with self._pipeline_lock:
-                if frame.restarted:
+                if given.restarted:
                     self._reset_tracks()
-                # No stamp is no time: such images are taken for those of a camera of 30 Hz.
-                stamp_s = frame.stamp_ns * 1e-9 if frame.stamp_ns else None
-                result = self._pipeline.process(frame.image_bgr, frame.camera, stamp_s)
+                result = self._pipeline.process(given.frame)
             estimated_s = time.perf_counter()
         except Exception as error:  # a detector or estimator may raise anything, and must not end the node
             self._status.failed("pipeline", f"a frame was lost to {type(error).__name__}: {error}")
             return
         try:
-            self._output.publish(result, frame.header, self._settings)
+            self._output.publish(result, given.header, self._settings)
         except Exception as error:  # a pose that no message can hold costs this frame only
             self._status.failed("publication", f"a frame was not published: {type(error).__name__}: {error}")
             return
@@ -212,10 +210,11 @@ class HandEstimator(LifecycleNode):
             "publish": published_s - estimated_s,
             "total": published_s - began_s,
         }
-        if frame.stamp_ns:
-            seconds["stamp to publication"] = (self.get_clock().now().nanoseconds - frame.stamp_ns) * 1e-9
+        if given.stamp_ns:
+            seconds["stamp to publication"] = (self.get_clock().now().nanoseconds - given.stamp_ns) * 1e-9
+        camera = given.frame.camera
         kind = getattr(message, "encoding", None) or getattr(message, "format", "")
-        self._status.frame_done(result, seconds, f"{frame.camera.width}x{frame.camera.height} {kind}")
+        self._status.frame_done(result, seconds, f"{camera.width}x{camera.height} {kind}")
 
     def _reset_tracks(self) -> None:
         """Only while the worker waits for the lock, or there is none."""

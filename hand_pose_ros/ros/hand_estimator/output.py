@@ -82,7 +82,11 @@ class HandPublishers:
             self._shown = []  # the lifetime removes what a display that comes back still shows
         if with_overlay:
             drawn = draw_overlay(
-                result.image_bgr, result.camera, hands, result.detections, parameters.overlay_mesh
+                result.frame.image_bgr,
+                result.frame.camera,
+                hands,
+                result.detections,
+                parameters.overlay_mesh,
             )
             self._overlay.publish(image_message(drawn, header))
 

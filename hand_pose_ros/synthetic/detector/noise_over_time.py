@@ -91,7 +91,7 @@ class MotionNoise:
 
 
 def mixing_weights(stamps_s: Tensor, config: MotionNoiseConfig, generator: torch.Generator) -> Tensor:
-    """c (n, F, 21, M) of each joint's errors, with sum 1 and sum of squares 1."""
+    """C (n, F, 21, M) of each joint's errors, with sum 1 and sum of squares 1."""
     count, frames = stamps_s.shape
     draws = config.draws
     low, high = map(math.log, config.time_constant_s)

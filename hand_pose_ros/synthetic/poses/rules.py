@@ -191,7 +191,7 @@ def _oppose(hands: _Hands) -> None:
 
 def _gesture(hands: _Hands) -> None:
     """Between two named gestures."""
-    table = torch.tensor([list(degrees[a.name] for a in hand.ARTICULATION_ANGLES) for degrees in _gestures()])
+    table = torch.tensor([[degrees[a.name] for a in hand.ARTICULATION_ANGLES] for degrees in _gestures()])
     uniform = tuple([1.0] * len(table))
     share = hands.between(0.0, 1.0, 1).square()
     degrees = table[hands.choice(uniform)] * (1 - share) + table[hands.choice(uniform)] * share

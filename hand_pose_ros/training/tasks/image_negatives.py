@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, change_picture, fill_outside
+from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, change_image, fill_outside
 from hand_pose_ros.hand_images.augmentation.view_jitter import (
     ViewChange,
     homographies,
@@ -47,7 +47,7 @@ def off_the_hand(
         image = warp_image(np.ascontiguousarray(image), homography, size_px)
         image = fill_outside(image, hands, generator)  # black says too easily that the view is off
         if config.photometric is not None:
-            image = change_picture(image, config.photometric, generator)
+            image = change_image(image, config.photometric, generator)
         crops[row] = image
     return crops
 

@@ -31,7 +31,7 @@ Estimate = Callable[[nn.Module, KeypointCondition | None, Tensor | None], Tensor
 """(model, keypoints, image condition) -> joints (n, 21, 3) in anchor lengths."""
 
 
-class PictureValidation:
+class ImageValidation:
     """Called with a model and how it estimates, gives figures on the same pictures every time.
 
     They are cut where noisy keypoints say, as at run time, and not augmented. ``*_epe_px``: mean error of the

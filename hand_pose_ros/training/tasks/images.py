@@ -42,7 +42,7 @@ from hand_pose_ros.training.tasks.image_batches import (
     ImageDataOptions,
     ImageSource,
 )
-from hand_pose_ros.training.tasks.image_validation import PictureValidation
+from hand_pose_ros.training.tasks.image_validation import ImageValidation
 
 _PROJECTION = 128
 
@@ -105,7 +105,7 @@ class ImageLifting:
         self.model.image.requires_grad_(not self.options.frozen_encoder)
         self._encoder = ParallelEncoder(_WithHeat(self.model.image), self.options.encoder_threads)
         given = self.options.data, self.model.config.image, self._source, self._noise
-        self._batches, self._validation = ImageBatches(*given), PictureValidation(*given)
+        self._batches, self._validation = ImageBatches(*given), ImageValidation(*given)
 
     def metadata(self) -> dict:
         """The networks' configuration."""
@@ -187,7 +187,7 @@ class ImageLifting:
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """See :class:`PictureValidation`."""
+        """See :class:`ImageValidation`."""
         return self._validation(model, self._estimate)
 
     def _pose_losses(

@@ -13,7 +13,7 @@ from torch import Tensor
 from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.common.seeds import Seed
-from hand_pose_ros.evaluation.smoothness.measures import steadiness
+from hand_pose_ros.evaluation.smoothness.measures import smoothness
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network
 from hand_pose_ros.networks.temporal.transformer import TemporalConfig, TemporalTransformer
@@ -120,13 +120,13 @@ class TemporalSmoothing:
 
     @torch.no_grad()
     def validate(self, model: TemporalTransformer) -> dict[str, float]:
-        """See :func:`~hand_pose_ros.evaluation.smoothness.measures.steadiness`; always on the same videos."""
+        """See :func:`~hand_pose_ros.evaluation.smoothness.measures.smoothness`; always on the same videos."""
         if self._validation is None:
             generator = torch.Generator().manual_seed(Seed.TEMPORAL_VALIDATION)
             self._validation = make_videos(
                 self.options.validation_videos, self.options.frames, self._estimate, generator
             )
-        return steadiness(model, self._validation, torch.Generator().manual_seed(Seed.TEMPORAL_VALIDATION))
+        return smoothness(model, self._validation, torch.Generator().manual_seed(Seed.TEMPORAL_VALIDATION))
 
     def _filled_bank(self) -> HandVideos:
         options = self.options

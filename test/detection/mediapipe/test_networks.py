@@ -137,7 +137,7 @@ def test_missing_and_broken_models_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="model_complexity must be 0 or 1, got 2"):
         read_models(model_complexity=2)
     monkeypatch.setattr("hand_pose_ros.detection.mediapipe.models.find_spec", lambda name: None)
-    with pytest.raises(DetectorUnavailableError, match=r"install mediapipe==0\.10\.21"):
+    with pytest.raises(DetectorUnavailableError, match=r"pip install --no-deps 'mediapipe<0\.10\.22'"):
         read_models()
 
 

@@ -9,8 +9,11 @@ import onnxruntime
 import pytest
 import torch
 from helpers.diffusion import CAMERA, detections, random_condition, random_network
+from helpers.frames import blank_frame
+from helpers.frames import poses as placed
 
-from hand_pose_ros.estimator.diffusion.backends import BACKENDS, CompiledDenoiser, load_denoiser
+from hand_pose_ros.common.device import BACKENDS
+from hand_pose_ros.estimator.diffusion.backends import CompiledDenoiser, load_denoiser
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.estimator.onnx_cache import cached_export
@@ -40,8 +43,8 @@ def test_all_backends_give_the_same_poses(paths, uncompiled):
     for backend in BACKENDS:
         denoiser, spread_scale = load_denoiser(paths[backend], backend, "cpu")
         assert spread_scale == pytest.approx(1.25)
-        poses[backend] = DiffusionEstimator(denoiser, spread_scale, config).estimate(
-            None, CAMERA, detections(2)
+        poses[backend] = placed(
+            DiffusionEstimator(denoiser, spread_scale, config), blank_frame(CAMERA), detections(2)
         )
     for backend in BACKENDS[1:]:
         for pose, expected in zip(poses[backend], poses["torch"], strict=True):

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 from helpers.diffusion import CAMERA, detections, random_network
+from helpers.frames import poses
 
-from hand_pose_ros.camera.mirroring import mirrored_camera, mirrored_image
 from hand_pose_ros.estimator.diffusion.conditions import ConditionMaker
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion, HandImageDiffusionConfig
 from hand_pose_ros.networks.diffusion.network import HandDiffusionConfig
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
-from hand_pose_ros.pose import Detection
+from hand_pose_ros.pose import Detection, Frame
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,8 @@ def image():
 
 def conditions(network, condition, image, found):
     maker = ConditionMaker(network, condition)
-    views = [maker.view(image, CAMERA, one) for one in found]
-    return maker.conditions(image, CAMERA, found, views)
+    frame = Frame(image, CAMERA)
+    return maker.conditions(frame, found, [maker.view(frame, one) for one in found])
 
 
 def without_landmarks(found: Detection) -> Detection:
@@ -87,10 +87,10 @@ def test_a_box_is_enough_where_the_picture_is_seen(seeing, image):
 
 def test_networks_without_eyes_are_not_asked_for_pictures(image):
     blind = random_network()
-    told = conditions(blind, "auto", None, detections(1))
+    told = conditions(blind, "auto", image, detections(1))
     assert told.image is None
     for condition in ("image", "both"):
-        with pytest.raises(ValueError, match="weights that see pictures"):
+        with pytest.raises(ValueError, match="weights with an image encoder"):
             ConditionMaker(blind, condition)
     with pytest.raises(ValueError, match="condition must be one of"):
         ConditionMaker(blind, "sound")
@@ -102,7 +102,8 @@ def test_networks_without_eyes_are_not_asked_for_pictures(image):
 def test_a_mirrored_picture_gives_the_mirrored_hand(seeing, image, condition):
     config = DiffusionEstimatorConfig(samples=4, steps=2, condition=condition)
     (found,) = detections(1)
-    pose = DiffusionEstimator(seeing, config=config).estimate(image, CAMERA, [found])[0]
+    estimator, frame = DiffusionEstimator(seeing, config=config), Frame(image, CAMERA)
+    (pose,) = poses(estimator, frame, [found])
     flip, shift = np.array((-1.0, 1.0)), np.array((CAMERA.width - 1.0, 0.0))
     x0, y0, x1, y1 = found.box_px
     mirrored = replace(
@@ -112,9 +113,7 @@ def test_a_mirrored_picture_gives_the_mirrored_hand(seeing, image, condition):
         landmarks_px=found.landmarks_px * flip + shift,
         landmarks_m=found.landmarks_m * np.array((-1.0, 1.0, 1.0)),
     )
-    other = DiffusionEstimator(seeing, config=config).estimate(
-        mirrored_image(image), mirrored_camera(CAMERA), [mirrored]
-    )[0]
+    (other,) = poses(estimator, frame.mirrored(), [mirrored])
     assert pose.valid == other.valid
     np.testing.assert_allclose(other.angles_rad, pose.angles_rad, atol=2e-2)
     if pose.valid:

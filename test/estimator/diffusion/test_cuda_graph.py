@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from helpers.diffusion import CAMERA, detections, random_condition, random_network
+from helpers.frames import blank_frame, poses
 from helpers.reference_samplers import sample_ddim, sample_ddpm
 
 from hand_pose_ros.estimator.diffusion.cuda_graph import GraphSampler
@@ -172,8 +173,8 @@ def test_the_estimator_samples_through_it(model):
     graph = FakeGraph()
     sampler = GraphSampler(model, hands=2, samples=SAMPLES, capture=graph)
     found = detections(2)
-    plain = DiffusionEstimator(model, config=config).estimate(None, CAMERA, found)
-    through = DiffusionEstimator(model, config=config, sampler=sampler).estimate(None, CAMERA, found)
+    plain = poses(DiffusionEstimator(model, config=config), blank_frame(CAMERA), found)
+    through = poses(DiffusionEstimator(model, config=config, sampler=sampler), blank_frame(CAMERA), found)
     assert graph.replays == 1
     for one, other in zip(plain, through, strict=True):
         assert one.valid

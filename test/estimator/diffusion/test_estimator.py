@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.diffusion import CAMERA, detections, random_network
+from helpers.frames import blank_frame, poses
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.mirroring import mirrored_camera
@@ -34,7 +35,7 @@ def estimator(model, **options):
 
 
 def estimate(model, found, camera=CAMERA, **options):
-    return estimator(model, **options).estimate(None, camera, found)
+    return poses(estimator(model, **options), blank_frame(camera), found)
 
 
 def changed(found: Detection, landmarks_px: np.ndarray) -> Detection:
@@ -140,7 +141,7 @@ def test_no_landmarks_whatever_make_it_raise(model):
             depths = scale * generator.standard_normal((hand.NUM_JOINTS, 3))
             depths[generator.random(hand.NUM_JOINTS) < 0.3] = np.nan
             found = Detection("left", 0.5, np.array([0.0, 0.0, 1.0, 1.0]), points, depths)
-            pose = run.estimate(None, CAMERA, [found])[0]
+            pose = poses(run, blank_frame(CAMERA), [found])[0]
             assert pose.valid or pose.reason
             if pose.valid:
                 assert all(np.isfinite(getattr(pose, name)).all() for name in ARRAYS)
@@ -167,7 +168,7 @@ def test_every_pose_lies_within_the_limits(model, fusion):
 
 def test_the_same_input_gives_the_same_pose_frame_after_frame(model):
     run, found = estimator(model), detections(1)
-    first, second = run.estimate(None, CAMERA, found)[0], run.estimate(None, CAMERA, found)[0]
+    first, second = (poses(run, blank_frame(CAMERA), found)[0] for _ in range(2))
     for name in ARRAYS:
         assert np.array_equal(getattr(first, name), getattr(second, name))
 

@@ -1,4 +1,4 @@
-"""From samples to one hand: fusion methods, weights, and covariances against slow loops."""
+"""From samples to one hand: fusion methods and weights."""
 
 from __future__ import annotations
 
@@ -8,15 +8,8 @@ import pytest
 import torch
 from helpers.diffusion import random_condition, random_network
 
-from hand_pose_ros.estimator.diffusion.fusion import (
-    FUSIONS,
-    fuse_samples,
-    reprojection_weights,
-    rotation_vectors,
-    weighted_covariance,
-)
+from hand_pose_ros.estimator.diffusion.fusion import FUSIONS, fuse_samples, reprojection_weights
 from hand_pose_ros.networks.hand_head import HandParameters, hand_from_raw
-from hand_pose_ros.rotations import orthogonalise, rotation_from_vector
 
 
 class Retracing:
@@ -102,30 +95,3 @@ def test_reprojection_weights():
     torch.testing.assert_close(weights, expected)
     alike = reprojection_weights(residual, math.inf)
     torch.testing.assert_close(alike, torch.tensor([[0.5, 0.5, 0.0], [1 / 3] * 3, [1 / 3] * 3]))
-
-
-def test_covariance_equals_a_slow_loop():
-    generator = torch.Generator().manual_seed(0)
-    deviations = torch.randn(7, 21, 3, generator=generator)
-    weights = torch.rand(7, generator=generator)
-    weights /= weights.sum()
-    expected = torch.zeros(21, 3, 3)
-    for sample in range(7):
-        for joint in range(21):
-            for row in range(3):
-                for column in range(3):
-                    product = deviations[sample, joint, row] * deviations[sample, joint, column]
-                    expected[joint, row, column] += weights[sample] * product
-    torch.testing.assert_close(weighted_covariance(deviations, weights), expected)
-    torch.testing.assert_close(weighted_covariance(deviations[:, 4], weights), expected[4])
-
-
-@pytest.mark.parametrize("size", [0.0, 1e-6, 0.1, 2.0, 3.1])
-def test_rotation_vectors_are_the_inverse_of_rotations(size):
-    generator = torch.Generator().manual_seed(1)
-    vectors = torch.nn.functional.normalize(
-        torch.randn(6, 3, generator=generator, dtype=torch.float64), dim=-1
-    )
-    reference = orthogonalise(torch.randn(3, 3, generator=generator, dtype=torch.float64))
-    turned = rotation_from_vector(size * vectors) @ reference
-    torch.testing.assert_close(rotation_vectors(turned, reference), size * vectors, rtol=0, atol=1e-7)

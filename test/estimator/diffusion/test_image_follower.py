@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 from helpers.diffusion import CAMERA, detections
+from helpers.frames import blank_frame
 
 from hand_pose_ros import hand
 from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, ImageFeatures
-from hand_pose_ros.rendering.clip import render_clip
+from hand_pose_ros.pose import Frame
+from hand_pose_ros.rendering.clip import CLIP_CAMERA, render_clip
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
 
 
@@ -34,10 +36,10 @@ class SpotNetwork:
         return ImageFeatures(torch.zeros(1, 1), points, flat, flat + 0.1, presence), torch.zeros(1, 1)
 
 
-def picture(spot_px) -> np.ndarray:
+def picture(spot_px) -> Frame:
     image = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
     cv2.circle(image, [round(value * 16) for value in spot_px], 5 * 16, (255, 255, 255), -1, cv2.LINE_AA, 4)
-    return image
+    return Frame(image, CAMERA)
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
@@ -46,7 +48,7 @@ def test_what_is_seen_in_the_crop_is_where_it_is_in_the_image(side):
     middle = found.landmarks_px.mean(0)
     for offset in ((0.0, 0.0), (14.0, -9.0), (-20.0, 11.0)):
         spot = middle + offset
-        seen = ImageFollower(SpotNetwork()).find(picture(spot), CAMERA, found.landmarks_px, side)
+        seen = ImageFollower(SpotNetwork()).find(picture(spot), found.landmarks_px, side)
         assert np.abs(seen.landmarks_px - spot).max() < 2.5
         assert seen.side == side
         assert seen.score == pytest.approx(1 / (1 + math.exp(-5.0)))
@@ -56,10 +58,10 @@ def test_what_is_seen_in_the_crop_is_where_it_is_in_the_image(side):
 def test_what_is_not_there_is_lost():
     (found,) = detections(1)
     follower = ImageFollower(SpotNetwork())
-    dark = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
-    assert follower.find(dark, CAMERA, found.landmarks_px, "right") is None
+    dark = blank_frame(CAMERA)
+    assert follower.find(dark, found.landmarks_px, "right") is None
     unknown = np.full_like(found.landmarks_px, np.nan)
-    assert follower.find(dark, CAMERA, unknown, "right") is None
+    assert follower.find(dark, unknown, "right") is None
 
 
 class Shadow:
@@ -69,9 +71,9 @@ class Shadow:
         self._tracker = tracker
         self.calls = 0
 
-    def find(self, image_bgr, camera, expected_px, side):
+    def find(self, frame, expected_px, side):
         self.calls += 1
-        found = self._tracker.track(image_bgr, self.calls / 30)
+        found = self._tracker.track(replace(frame, time_s=self.calls / 30))
         return replace(found[0], track_id=None) if found else None
 
 
@@ -80,9 +82,7 @@ def test_the_landmark_network_only_finds_hands_that_a_follower_follows():
     tracker = LandmarkTracker(LandmarkTrackerConfig(threads=1), shadow)
     frames = []
     for number, frame in zip(range(12), render_clip(), strict=False):
-        frames.append(tracker.track(frame.rendering.image, number / 30, CAMERA))
+        frames.append(tracker.track(Frame(frame.rendering.image, CLIP_CAMERA, number / 30)))
     assert shadow.calls == 11
     assert all(len(found) == 1 for found in frames)
     assert len({found[0].track_id for found in frames}) == 1
-    with pytest.raises(ValueError, match="the camera must be given"):
-        tracker.track(frame.rendering.image, 1.0)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from helpers.temporal import TINY, noisy_videos
 
-from hand_pose_ros.estimator.temporal.smoother import TemporalSmoother, TrackedHands
+from hand_pose_ros.camera.keypoint_view import KeypointView
+from hand_pose_ros.estimator.estimate import EstimatedHands
+from hand_pose_ros.estimator.temporal.smoother import TemporalSmoother
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.registry import TEMPORAL, load_network
 from hand_pose_ros.networks.temporal.transformer import TemporalTransformer
 from hand_pose_ros.networks.temporal.window import HandWindow
 from hand_pose_ros.networks.weights import save_weights
+from hand_pose_ros.pose import Detection
 from hand_pose_ros.synthetic.motion.video_bank import cut_windows
 
 SAMPLES = 4
@@ -33,26 +39,32 @@ def videos():
 
 
 def frame(videos, number, rows=(0,), stamp=None, ids=None, sides=None):
-    """One frame of some videos, as an estimator hands it over: hands, fused, samples."""
+    """One frame of some videos, as an estimator hands it over, and its time."""
     rows = torch.tensor(rows)
     at = videos.at(rows, torch.full((len(rows), 1), number))
     view = at.views[:, 0]
     angles, proportions = at.window.angles[:, 0], at.proportions[:, 0]
     rotation = view @ at.window.rotation[:, 0]
     fused = HandParameters(angles, proportions, rotation, *forward_kinematics(angles, proportions, rotation))
-    stamps = [number / 30 if stamp is None else stamp] * len(rows)
-    hands = TrackedHands(ids or rows.tolist(), sides or ["right"] * len(rows), stamps, view)
+    found = [
+        Detection(side, 0.9, np.array((0.0, 0.0, 1.0, 1.0)), track_id=track_id)
+        for track_id, side in zip(ids or rows.tolist(), sides or ["right"] * len(rows), strict=True)
+    ]
+    seen = KeypointView(view, torch.ones(len(rows)), torch.zeros(len(rows), 21, 2))
     generator = torch.Generator().manual_seed(number)
     samples = HandParameters(*(value[:, None].repeat_interleave(SAMPLES, 1) for value in fused))
     noise = 0.05 * torch.randn(3, *samples.joints.shape[1:], generator=generator)[rows]
-    return hands, fused, samples._replace(joints=samples.joints + noise - noise.mean(1, keepdim=True))
+    samples = samples._replace(joints=samples.joints + noise - noise.mean(1, keepdim=True))
+    weights = torch.full((len(rows), SAMPLES), 1 / SAMPLES)
+    estimate = EstimatedHands(found, tuple(range(len(rows))), {}, seen, fused, samples, weights)
+    return estimate, number / 30 if stamp is None else stamp
 
 
 def last(smoother, videos, numbers, **changes):
     """What comes out after these frames."""
     for number in numbers:
         out = smoother.smooth(*frame(videos, number, **changes))
-    return out
+    return out.hands, out.samples
 
 
 def alike(one, other, atol=1e-4):
@@ -62,7 +74,7 @@ def alike(one, other, atol=1e-4):
 def test_it_gives_what_the_network_gives_for_the_window(model, videos):
     steadied, _ = last(TemporalSmoother(model), videos, range(7))
     windows = cut_windows(videos, 5)
-    samples = [frame(videos, number)[2] for number in range(2, 7)]
+    samples = [frame(videos, number)[0].samples for number in range(2, 7)]
     sigma = torch.stack([one.joints.var(1).mean(-1).sqrt() for one in samples], dim=1)
     window = HandWindow(*(value[2:3] for value in windows.window))._replace(sigma=sigma)
     expected = model(window, videos.proportions[:1, 0])
@@ -82,7 +94,7 @@ def test_several_tracks_are_as_each_alone(model, videos):
 
 def test_the_first_frame_is_the_frames_own_before_training(videos):
     torch.manual_seed(0)
-    _, fused, _ = frame(videos, 4)
+    fused = frame(videos, 4)[0].hands
     steadied, moved = last(TemporalSmoother(TemporalTransformer(TINY)), videos, [4])
     assert torch.allclose(steadied.joints, fused.joints, atol=2e-3)
     assert torch.allclose(moved.joints.mean(1), fused.joints, atol=2e-3)
@@ -103,9 +115,9 @@ def test_a_track_begins_anew(model, videos, changes):
     last(smoother, videos, range(7))
     begun = smoother.smooth(*frame(videos, 7, **changes))
     fresh = TemporalSmoother(model).smooth(*frame(videos, 7, **changes))
-    assert alike(begun[0], fresh[0])
+    assert alike(begun.hands, fresh.hands)
     kept = last(TemporalSmoother(model), videos, range(8))
-    assert not alike(begun[0], kept[0])
+    assert not alike(begun.hands, kept[0])
 
 
 def test_a_short_gap_is_bridged(model, videos):
@@ -113,7 +125,7 @@ def test_a_short_gap_is_bridged(model, videos):
     last(smoother, videos, [0, 1, 2])
     bridged = smoother.smooth(*frame(videos, 8))
     fresh = TemporalSmoother(model).smooth(*frame(videos, 8))
-    assert not alike(bridged[0], fresh[0])
+    assert not alike(bridged.hands, fresh.hands)
 
 
 def test_a_repeated_stamp_replaces_the_frame(model, videos):
@@ -121,14 +133,14 @@ def test_a_repeated_stamp_replaces_the_frame(model, videos):
     last(smoother, videos, [0, 1, 2])
     smoother.smooth(*frame(videos, 5, stamp=3 / 30))
     again = smoother.smooth(*frame(videos, 3))
-    assert alike(again[0], last(TemporalSmoother(model), videos, range(4))[0])
+    assert alike(again.hands, last(TemporalSmoother(model), videos, range(4))[0])
 
 
 def test_reset_forgets(model, videos):
     smoother = TemporalSmoother(model)
     last(smoother, videos, range(4))
     smoother.reset()
-    assert alike(smoother.smooth(*frame(videos, 4))[0], last(TemporalSmoother(model), videos, [4])[0])
+    assert alike(smoother.smooth(*frame(videos, 4)).hands, last(TemporalSmoother(model), videos, [4])[0])
 
 
 def test_mirrored_left_hands_come_out_as_right_ones(model, videos):
@@ -140,30 +152,49 @@ def test_mirrored_left_hands_come_out_as_right_ones(model, videos):
 def test_a_hand_without_a_track_stays_as_it_is(model, videos):
     smoother = TemporalSmoother(model)
     last(smoother, videos, range(3), rows=(0, 1))
-    hands, fused, samples = frame(videos, 3, rows=(0, 1), ids=[0, None])
-    steadied, _ = smoother.smooth(hands, fused, samples)
-    assert torch.equal(steadied.joints[1], fused.joints[1])
-    assert not torch.allclose(steadied.joints[0], fused.joints[0], atol=1e-3)
+    estimate, time_s = frame(videos, 3, rows=(0, 1), ids=[0, None])
+    steadied = smoother.smooth(estimate, time_s)
+    assert torch.equal(steadied.hands.joints[1], estimate.hands.joints[1])
+    assert not torch.allclose(steadied.hands.joints[0], estimate.hands.joints[0], atol=1e-3)
 
 
 def test_samples_keep_their_deviations(model, videos):
     smoother = TemporalSmoother(model)
     last(smoother, videos, range(3))
-    hands, fused, samples = frame(videos, 3)
-    steadied, moved = smoother.smooth(hands, fused, samples)
-    assert torch.allclose(
-        moved.joints - steadied.joints[:, None], samples.joints - fused.joints[:, None], atol=1e-5
-    )
-    assert torch.allclose(moved.rotation[:, 0], steadied.rotation, atol=1e-4)
+    before, time_s = frame(videos, 3)
+    after = smoother.smooth(before, time_s)
+    deviations = [one.samples.joints - one.hands.joints[:, None] for one in (before, after)]
+    assert torch.allclose(*deviations, atol=1e-5)
+    assert torch.allclose(after.samples.rotation[:, 0], after.hands.rotation, atol=1e-4)
+
+
+def test_hands_without_samples_are_steadied_too(model, videos):
+    """As the inverse kinematics estimates them, in double precision."""
+    smoother, sampled = TemporalSmoother(model), TemporalSmoother(model)
+    for number in range(5):
+        estimate, time_s = frame(videos, number)
+        doubled = HandParameters(*(value.double() for value in estimate.hands))
+        steadied = smoother.smooth(replace(estimate, hands=doubled, samples=None, weights=None), time_s)
+        with_samples = sampled.smooth(estimate, time_s)
+    assert steadied.samples is None
+    assert all(bool(value.isfinite().all()) for value in steadied.hands)
+    assert not torch.allclose(steadied.hands.joints, estimate.hands.joints, atol=1e-3)
+    # The samples' mean is the hand, so that only the spread, which is not known now, makes a difference.
+    assert torch.allclose(steadied.hands.joints, with_samples.hands.joints, atol=0.1)
+
+
+def test_a_frame_without_hands_passes(model):
+    estimate = EstimatedHands([])
+    assert TemporalSmoother(model).smooth(estimate, 1.0) is estimate
 
 
 def test_proportions_are_those_of_the_track(model, videos):
     smoother = TemporalSmoother(model)
     for number, size in enumerate((1.0, 1.1, 0.9)):
-        hands, fused, samples = frame(videos, number)
-        fused = fused._replace(proportions=fused.proportions * size)
-        steadied, _ = smoother.smooth(hands, fused, samples)
-    mean = frame(videos, 0)[1].proportions
+        estimate, time_s = frame(videos, number)
+        fused = estimate.hands._replace(proportions=estimate.hands.proportions * size)
+        steadied = smoother.smooth(replace(estimate, hands=fused), time_s).hands
+    mean = frame(videos, 0)[0].hands.proportions
     assert torch.allclose(steadied.proportions, mean, rtol=0.04)
     assert not torch.allclose(steadied.proportions, fused.proportions, rtol=0.04)
 

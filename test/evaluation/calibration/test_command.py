@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.frames import poses
 from helpers.image_networks import drawn_hands, small_network
 
 from hand_pose_ros.common.named_tensors import cat
@@ -11,7 +12,7 @@ from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, Diff
 from hand_pose_ros.evaluation import reliability, report
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands, observations_of
 from hand_pose_ros.evaluation.calibration.command import fit_spread_scale, main
-from hand_pose_ros.evaluation.calibration.images import errors_of_pictures
+from hand_pose_ros.evaluation.calibration.images import image_errors
 from hand_pose_ros.evaluation.methods import estimator_method
 from hand_pose_ros.evaluation.reliability import AxisErrors, ShapeErrors
 from hand_pose_ros.hand_images.shards import save_shard
@@ -19,6 +20,7 @@ from hand_pose_ros.networks.condition import ConditionConfig
 from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
 from hand_pose_ros.networks.registry import IMAGE_HAND_DIFFUSION, load_network
 from hand_pose_ros.networks.weights import save_weights
+from hand_pose_ros.pose import Frame
 
 CONFIG = DiffusionEstimatorConfig(samples=4, steps=2)
 
@@ -76,9 +78,8 @@ def test_shape_errors_are_those_of_the_estimator_at_the_true_size(network, obser
     errors = reliability.shape_errors(network, observations, CONFIG)
     assert errors.error.shape == errors.spread.shape == (10, 20, 3)
     for index, observation in enumerate(observations):
-        pose = DiffusionEstimator(network, config=CONFIG).estimate(
-            observation.image(), observation.camera, [observation.detection]
-        )[0]
+        frame = Frame(observation.image(), observation.camera)
+        (pose,) = poses(DiffusionEstimator(network, config=CONFIG), frame, [observation.detection])
         if not pose.valid:
             continue
         size = np.linalg.norm(observation.joints_m[5] - observation.joints_m[0])
@@ -135,7 +136,7 @@ def test_weights_that_see_pictures_are_calibrated_on_pictures(tmp_path, capsys):
     before, after = tmp_path / "before.safetensors", tmp_path / "after.safetensors"
     network = small_network()
     save_weights(before, network, IMAGE_HAND_DIFFUSION, network.config.to_dict())
-    errors = errors_of_pictures(network, images, CONFIG, Seed.CALIBRATION)
+    errors = image_errors(network, images, CONFIG, Seed.CALIBRATION)
     assert {name: len(one.error) for name, one in errors.items()} == {
         "image only": 16, "keypoints only": 6, "both": 6
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The evaluation of networks that see pictures: exact estimates score zero, batches are as hand by hand."""
+"""The evaluation of networks that take images: exact estimates score zero, batches are as hand by hand."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.diffusion import random_network
+from helpers.frames import poses
 from helpers.image_networks import drawn_hands, small_network
 
 from hand_pose_ros import hand
@@ -64,7 +65,7 @@ from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.registry import IMAGE_HAND_DIFFUSION
 from hand_pose_ros.networks.weights import save_weights
-from hand_pose_ros.pose import Detection
+from hand_pose_ros.pose import Detection, Frame
 
 HANDS = drawn_hands(6, seed=4)
 CONFIG = DiffusionEstimatorConfig(samples=2, steps=2)
@@ -200,7 +201,7 @@ def test_batches_give_what_the_estimator_gives_hand_by_hand(condition):
             view_to_pixels(HANDS.points[row].astype(np.float64)),
             detections.landmarks_m[row],
         )
-        (pose,) = estimator.estimate(np.array(HANDS.image[row]), camera, [seen])
+        (pose,) = poses(estimator, Frame(np.array(HANDS.image[row]), camera), [seen])
         if not pose.valid:  # an untrained network's hand that fits nowhere
             continue
         compared += 1

@@ -7,7 +7,7 @@ import torch
 from helpers.temporal import TINY, noisy_videos
 
 from hand_pose_ros.evaluation.smoothness.command import main, plot, table
-from hand_pose_ros.evaluation.smoothness.measures import lag_frames, publish, steadiness
+from hand_pose_ros.evaluation.smoothness.measures import lag_frames, publish, smoothness
 from hand_pose_ros.networks.temporal.transformer import TemporalTransformer
 from hand_pose_ros.synthetic.motion.videos import HandVideos
 
@@ -38,7 +38,7 @@ def test_lost_frames_are_missing_and_nothing_else(videos, model):
 
 
 def test_figures_are_those_of_the_obvious_formula(videos, model):
-    figures = steadiness(model, videos, torch.Generator().manual_seed(0))
+    figures = smoothness(model, videos, torch.Generator().manual_seed(0))
     single = publish(model, videos, torch.ones_like(videos.window.valid)).single
     error = 89 * (single - videos.true_joints)
     assert figures["frame_mm"] == pytest.approx(float(error.norm(dim=-1).mean()), rel=1e-4)
@@ -49,7 +49,7 @@ def test_figures_are_those_of_the_obvious_formula(videos, model):
 
 
 def test_table_and_plot(videos, model, tmp_path):
-    figures = steadiness(model, videos, torch.Generator().manual_seed(0))
+    figures = smoothness(model, videos, torch.Generator().manual_seed(0))
     text = table(figures)
     assert text.count("\n") == 7
     assert f"{figures['frame_mm']:.2f}" in text

@@ -12,7 +12,7 @@ from hand_pose_ros.hand_images.augmentation.augment import (
     AugmentationConfig,
     PhotometricConfig,
     augment,
-    change_picture,
+    change_image,
     fill_outside,
 )
 from hand_pose_ros.hand_images.augmentation.occluders import OccluderConfig, add_occluders
@@ -116,7 +116,7 @@ def test_stronger_pictures_are_farther_from_the_original(hands):
     for strength in (0.0, 0.3, 1.0):
         config = PhotometricConfig(strength=strength)
         generator = np.random.default_rng(5)
-        changed = [change_picture(image, config, generator) for _ in range(60)]
+        changed = [change_image(image, config, generator) for _ in range(60)]
         assert all(one.shape == image.shape and one.dtype == np.uint8 for one in changed)
         distances.append(np.mean([np.abs(one.astype(float) - image).mean() for one in changed]))
     assert distances[0] == 0
@@ -128,7 +128,7 @@ def test_bright_pictures_are_not_burnt_out():
     bright[20:40, 20:40] = 180
     config = PhotometricConfig(clipping_share=1.0, noise_share=0, tone_share=1.0)
     generator = np.random.default_rng(6)
-    steps = [change_picture(bright, config, generator) for _ in range(30)]
+    steps = [change_image(bright, config, generator) for _ in range(30)]
     contrast = [float(step[10, 10].mean()) - float(step[30, 30].mean()) for step in steps]
     assert min(contrast) > 10
 

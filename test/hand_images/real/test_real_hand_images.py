@@ -64,9 +64,9 @@ def test_labels_are_read(folder, labels):
     assert labels.sides.tolist() == [side.lower() for side in SIDES]
     assert labels.repositories.tolist() == REPOSITORIES
     points = write_real_hands(folder, REPOSITORIES, SIDES)  # the same again
-    np.testing.assert_allclose(labels.picture_points, points, atol=1e-3)
+    np.testing.assert_allclose(labels.image_points, points, atol=1e-3)
     homogeneous = np.concatenate((points, np.ones_like(points[..., :1])), -1)
-    crop = homogeneous @ labels.crop_of_picture.transpose(0, 2, 1)
+    crop = homogeneous @ labels.crop_of_image.transpose(0, 2, 1)
     np.testing.assert_allclose(crop[..., :2], labels.xy, atol=1e-3)
     crops = list(read_crops(folder, labels.names[[3, 0]]))
     assert [crop.shape for crop in crops] == [(CROP_PX, CROP_PX, 3)] * 2
@@ -75,7 +75,7 @@ def test_labels_are_read(folder, labels):
 @pytest.mark.parametrize("row", range(4))
 def test_the_network_is_told_what_it_would_be_at_run_time(labels, row):
     camera = CameraModel.pinhole(FOCAL, FOCAL, (WIDTH - 1) / 2, (HEIGHT - 1) / 2, WIDTH, HEIGHT)
-    points = labels.picture_points[row].astype(float)
+    points = labels.image_points[row].astype(float)
     box = np.concatenate((points.min(0), points.max(0)))
     detection = Detection(labels.sides[row], 1.0, box, points, labels.world[row].astype(float))
     view, condition = keypoint_input(camera, detection)

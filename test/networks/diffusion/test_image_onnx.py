@@ -10,7 +10,7 @@ import torch
 from helpers.diffusion import random_condition, random_network
 from helpers.image_networks import small_network
 
-from hand_pose_ros.estimator.diffusion.backends import load_denoiser, sees_pictures
+from hand_pose_ros.estimator.diffusion.backends import load_denoiser, takes_images
 from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.networks.diffusion.onnx import METADATA_FILE, export_onnx, graphs_of, main
 from hand_pose_ros.networks.diffusion.sampling import antithetic_noise, sample_joints
@@ -83,7 +83,7 @@ def test_every_backend_reads_the_weight_file_and_sees(model, weights, tmp_path, 
     expected, condition = model.see_crops(crops(2), extent)
     for backend in BACKENDS:
         denoiser, spread_scale = load_denoiser(weights, backend, "cpu")
-        assert sees_pictures(denoiser)
+        assert takes_images(denoiser)
         assert spread_scale == 1.25
         seen, also = denoiser.see_crops(crops(2), extent)
         assert_same((*seen, also), (*expected, condition), 2e-4)
@@ -92,8 +92,8 @@ def test_every_backend_reads_the_weight_file_and_sees(model, weights, tmp_path, 
 def test_a_network_of_keypoints_does_not_see(tmp_path):
     export_onnx(random_network(), tmp_path)
     denoiser = OnnxDenoiser(tmp_path)
-    assert not sees_pictures(denoiser)
-    assert not sees_pictures(random_network())
+    assert not takes_images(denoiser)
+    assert not takes_images(random_network())
     with pytest.raises(ValueError, match="without image features"):
         denoiser.see_crops(crops(1), torch.ones(1))
 

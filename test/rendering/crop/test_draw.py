@@ -123,7 +123,7 @@ def test_an_unlit_picture_is_dark_and_exposure_brightens(surface, texture):
 
 
 def test_nothing_in_view(surface, texture):
-    behind = [part for part in parts_of("right", surface, texture)]
+    behind = list(parts_of("right", surface, texture))
     away = CropView(np.float32(np.diag((1, -1, -1))), TANGENT, SIZE)
     drawn = draw_crop(behind, away, Lighting(), np.float32((0, 0, 0.5)), 0.16)
     assert drawn.bgra.max() == 0

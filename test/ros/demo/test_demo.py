@@ -80,7 +80,7 @@ def nodes_of(process: subprocess.Popen) -> dict[str, int]:
     for child in children.read_text().split() if children.exists() else []:
         command = Path(f"/proc/{child}/cmdline").read_bytes().decode(errors="replace")
         # A child that has just been forked still looks like its parent.
-        if match := re.search(r"hand_pose_ros\.ros\.(video_player|hand_estimator_node)", command):
+        if match := re.search(r"hand_pose_ros\.ros\.(video_player|hand_estimator)\.", command):
             result[match[1]] = int(child)
     return result
 
@@ -206,7 +206,7 @@ def test_a_node_that_dies_ends_the_demo_with_its_name(start_demo, hand_images):
     process = start_demo(input=hand_images)
     nodes = wait_for_nodes(process)
     wait_for(lambda: "fps" in log(process), "the playing", START_TIMEOUT_S)
-    os.kill(nodes["hand_estimator_node"], signal.SIGKILL)
+    os.kill(nodes["hand_estimator"], signal.SIGKILL)
     assert process.wait(60) == 1, log(process)
     assert "The demo failed: hand_estimator stopped by itself" in log(process)
     assert_gone(nodes)

@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 from hand_pose_ros import hand
 from hand_pose_ros.rendering.clip import clip_joints, render_clip
 from hand_pose_ros.ros.demo.accuracy import Accuracy, accuracy
-from hand_pose_ros.ros.demo.images import COLUMNS, ROWS, contact_sheet, write_pictures
+from hand_pose_ros.ros.demo.images import COLUMNS, ROWS, contact_sheet, write_images
 from hand_pose_ros.ros.demo.pace import adapted_rate_hz, sustainable_rate_hz
 from hand_pose_ros.ros.demo.progress import Progress
 from hand_pose_ros.ros.demo.recording import (
@@ -193,7 +193,7 @@ def test_the_report_says_what_its_figures_mean():
 def test_video_and_picture_read_back(bag, tmp_path):
     recording = read_recording(bag, NAMESPACE)
     video, picture = tmp_path / "a b.mp4", tmp_path / "a b.jpg"
-    assert write_pictures(recording, video, picture, 30.0) == FRAMES - 1
+    assert write_images(recording, video, picture, 30.0) == FRAMES - 1
     capture = cv2.VideoCapture(str(video))
     assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(30 * (FRAMES - 1) / FRAMES, abs=0.01)
     frames = []
@@ -215,7 +215,7 @@ def test_without_a_processed_frame_there_is_no_picture(tmp_path):
         writer.write(f"{NAMESPACE}/camera_info", "sensor_msgs/msg/CameraInfo", calibration(0), 1)
     recording = read_recording(tmp_path / "bag", NAMESPACE)
     assert recording == Recording(tmp_path / "bag", [stamp_ns(0)], [], {"left": {}, "right": {}}, NAMESPACE)
-    assert write_pictures(recording, tmp_path / "v.mp4", tmp_path / "p.jpg", None) == 0
+    assert write_images(recording, tmp_path / "v.mp4", tmp_path / "p.jpg", None) == 0
     assert not (tmp_path / "v.mp4").exists()
     assert not (tmp_path / "p.jpg").exists()
 
@@ -270,9 +270,13 @@ def test_the_status_is_rewritten_on_a_terminal_and_rare_elsewhere():
 
 def test_the_latency_text_is_empty_until_all_is_known():
     values = {
-        f"{name} median (ms)": "12.3" for name in ("detect", "estimate", "publish", "stamp to publication")
+        f"{name} median (ms)": "12.3"
+        for name in ("detect", "estimate", "smooth", "place", "publish", "stamp to publication")
     }
-    assert latency_text(values) == "detect 12 + estimate 12 + publish 12 ms, stamp to publication 12 ms"
+    assert (
+        latency_text(values)
+        == "detect 12 + estimate 12 + smooth 12 + place 12 + publish 12 ms, stamp to publication 12 ms"
+    )
     assert latency_text({"detect median (ms)": "1"}) == ""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from geometry_msgs.msg import PoseArray, PoseWithCovarianceStamped
-from helpers.fake_hand_estimator import ANCHOR_LENGTH_M, SLOW_S, Command, FakeDetector, FakeEstimator
+from helpers.fake_hand_estimator import ANCHOR_LENGTH_M, SLOW_S, Command, fake_pipeline
 from helpers.hand_estimator_harness import (
     CAMERA,
     FAKE,
@@ -34,7 +34,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import proportion_bounds
-from hand_pose_ros.pose import HandPose
+from hand_pose_ros.pose import Frame, HandPose
 from hand_pose_ros.rotations import rotation_from_quaternion
 
 
@@ -62,7 +62,7 @@ def camera(listener) -> Iterator[Camera]:
 
 def expected_poses(command: Command = Command.BOTH_HANDS) -> list[HandPose]:
     image = np.full((480, 640, 3), int(command), np.uint8)
-    return FakeEstimator().estimate(image, CAMERA, FakeDetector().detect(image))
+    return fake_pipeline().process(Frame(image, CAMERA)).hands
 
 
 def stamp_ns(message: object) -> int:
@@ -152,7 +152,7 @@ def test_every_topic_shows_the_hand_under_the_image_s_stamp(estimator, camera, l
     assert values["camera_info topic"] == f"/{NAMESPACE}/camera_info"
     assert values["calibration"].startswith("640x480, fx 585.8")
     latency = {v.key for v in estimator.status("latency").values}
-    stages = ("convert", "detect", "estimate", "publish", "total", "stamp to publication")
+    stages = ("convert", "detect", "estimate", "smooth", "place", "publish", "total", "stamp to publication")
     assert {f"{stage} {what} (ms)" for stage in stages for what in ("median", "p95", "p99")} <= latency
 
 

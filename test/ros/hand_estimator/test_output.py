@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.mesh import skinning
 from hand_pose_ros.pipeline import FrameResult
-from hand_pose_ros.pose import HandPose
+from hand_pose_ros.pose import Frame, HandPose
 from hand_pose_ros.ros.hand_estimator.output import HandPublishers
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.messages.markers import MESH
@@ -59,7 +59,7 @@ def publish(hands: list[HandPose], *subscribed: str, overlay_mesh: bool = True) 
     node = FakeNode(*subscribed)
     image = np.zeros((480, 640, 3), np.uint8)
     detections = [detection(pose.side) for pose in hands]
-    result = FrameResult(hands, detections, image, CAMERA)
+    result = FrameResult(hands, detections, Frame(image, CAMERA))
     HandPublishers(node).publish(result, HEADER, HandEstimatorParameters(overlay_mesh=overlay_mesh))
     return node.topics
 

@@ -1,0 +1,223 @@
+"""Estimated hands -> metres in the camera's frame, with covariances; all hands of a frame at once."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros import hand
+from hand_pose_ros.camera.root_position import root_from_pose
+from hand_pose_ros.camera.root_solution import Reason, RootSolution
+from hand_pose_ros.camera.scale import scale_from_mean_lengths
+from hand_pose_ros.estimator.estimate import EstimatedHands
+from hand_pose_ros.kinematics.mirror import mirror_across_camera_x
+from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.pose import HandPose
+
+POPULATION_SPREAD: Final = 0.065
+"""Standard deviation of adults' hand size, as a share of the mean."""
+COMMON_SPREAD: Final = 0.035
+"""Standard deviation, in anchor lengths, of what the samples do not show because all of them share it: errors of
+the detector that the network takes for the truth. Measured on generated hands (docs/results/accuracy.md)."""
+MISFIT_SPREAD: Final = 0.5
+"""Standard deviation of the relative depth, as a multiple of what the misfit of the image points, were it noise of
+their own, would make of it: errors that neighbouring points share count more, real noise counts less."""
+_MOST_MISFIT: Final = 0.5  # of the depth
+_NOISE_RATIO: Final = (
+    2.0  # joints' noise in anchor lengths / image points' in half extents, of typical detections
+)
+_HUBER_EXTENTS: Final = 0.15  # half extents of the hand from which an image point's pull stops growing
+_MIN_EXTENT: Final = 1e-4
+
+
+class PlacedHands(NamedTuple):
+    """Hands (n, ...) in metres, in the frame of their views.
+
+    scale: (n, ...) metres per anchor length. relative: (n, ..., 21, 3) joints from the wrist. root: of the wrist.
+    """
+
+    scale: Tensor
+    relative: Tensor
+    root: RootSolution
+
+    @property
+    def joints(self) -> Tensor:
+        """(n, ..., 21, 3) joints; NaN where the root could not be solved."""
+        return self.relative + self.root.position[..., None, :]
+
+    def at(self, index: int | slice) -> PlacedHands:
+        """Those of the samples (the second dimension) that are asked for."""
+        return PlacedHands(
+            self.scale[:, index],
+            self.relative[:, index],
+            RootSolution(*(value[:, index] for value in self.root)),
+        )
+
+
+def place_hands(
+    joints: Tensor, points: Tensor, half_extent: Tensor, hand_size_m: float | None
+) -> PlacedHands:
+    """Give normalised hands their size and their place before the camera (2.5D root solve over all joints).
+
+    Args:
+        joints: (n, ..., 21, 3), of n hands, of each maybe several samples, relative to the wrist, in anchor
+            lengths, in the view's frame.
+        points: (n, 21, 2) in the view, in multiples of ``half_extent`` (n,); NaN where missing.
+        hand_size_m: length of the bone wrist -> index MCP; None for the size at which the bones have the mean
+            lengths of adults (heatmap_25d eq. 8).
+    """
+    joints = joints.double()
+    scale = (
+        scale_from_mean_lengths(joints)
+        if hand_size_m is None
+        else torch.full(joints.shape[:-2], hand_size_m, dtype=joints.dtype)
+    )
+    relative = scale[..., None, None] * joints
+    samples = [1] * (joints.ndim - 3)
+    half_extent = half_extent.double().clamp(min=_MIN_EXTENT).reshape(-1, *samples)
+    points = points.double().reshape(-1, *samples, hand.NUM_JOINTS, 2) * half_extent[..., None, None]
+    root = root_from_pose(
+        points.expand(*joints.shape[:-1], 2),
+        relative,
+        noise_ratio=_NOISE_RATIO * (hand_size_m or hand.MEAN_ANCHOR_LENGTH_M) / half_extent,
+        huber_delta=_HUBER_EXTENTS * half_extent,
+    )
+    return PlacedHands(scale, relative, root)
+
+
+def place(estimate: EstimatedHands) -> list[HandPose]:
+    """One pose for each of the frame's detections, in their order; invalid, with a reason, where there is none.
+
+    Covariances are those of the samples, times the factor on their spread, to which is added ``COMMON_SPREAD``,
+    and, along the ray through each joint, what the misfit of the image points says of the distance. If the size is
+    not known, the spread of adults' sizes is added along the same rays: a hand that is larger than the mean is as
+    much farther away.
+    """
+    poses = {row: HandPose.invalid(estimate.detections[row], why) for row, why in estimate.reasons.items()}
+    if estimate.rows:
+        poses |= dict(zip(estimate.rows, _placed(estimate), strict=True))
+    return [poses[row] for row in range(len(estimate.detections))]
+
+
+@torch.inference_mode()
+def _placed(estimate: EstimatedHands) -> list[HandPose]:
+    hands = HandParameters(*(value.cpu() for value in estimate.hands))
+    turn = estimate.view.rotation.double().mT
+    if estimate.wrist_m is None:
+        placed, covariance, wrist_covariance = _by_image_points(estimate, hands, turn)
+    else:
+        placed = _where_known(estimate, hands)
+        covariance, wrist_covariance = _unknown(turn)
+    joints, rotations = placed.joints @ turn.mT, turn[:, None] @ hands.rotations.double()
+    left = torch.tensor([one.side == "left" for one in estimate.estimated])
+    if bool(left.any()):
+        mirrored = mirror_across_camera_x(joints[left], rotations[left])
+        joints[left], rotations[left] = mirrored
+        flip = joints.new_tensor((-1.0, 1.0, 1.0))
+        covariance[left] *= flip[:, None] * flip
+        # A rotation's vector is an axial one: mirrored across x it keeps its x and turns the others round.
+        flip = torch.cat((flip, -flip))
+        wrist_covariance[left] *= flip[:, None] * flip
+    poses = []
+    for index, detection in enumerate(estimate.estimated):
+        if not bool(placed.root.valid[index]):
+            why = Reason(int(placed.root.reason[index])).name.lower().replace("_", " ")
+            poses.append(HandPose.invalid(detection, f"the wrist's position cannot be solved: {why}"))
+            continue
+        poses.append(
+            HandPose(
+                side=detection.side,
+                score=detection.score,
+                joints_m=joints[index].numpy(),
+                rotations=rotations[index].numpy(),
+                angles_rad=hands.angles[index].double().numpy(),
+                proportions=hands.proportions[index].double().numpy(),
+                anchor_length_m=float(placed.scale[index]),
+                covariance_m2=covariance[index].numpy(),
+                wrist_covariance=wrist_covariance[index].numpy(),
+                track_id=detection.track_id,
+            )
+        )
+    return poses
+
+
+def _where_known(estimate: EstimatedHands, hands: HandParameters) -> PlacedHands:
+    """Hands whose estimator knows their size and place."""
+    wrist = estimate.wrist_m.double()
+    scale = torch.full_like(wrist[:, 0], estimate.hand_size_m)
+    sure = torch.zeros_like(scale)
+    root = RootSolution(wrist, sure, sure, sure == 0, sure.to(torch.uint8))
+    return PlacedHands(scale, scale[:, None, None] * hands.joints.double(), root)
+
+
+def _by_image_points(
+    estimate: EstimatedHands, hands: HandParameters, turn: Tensor
+) -> tuple[PlacedHands, Tensor, Tensor]:
+    """Hands placed, and the covariances (n, 21, 3, 3) and (n, 6, 6) that their samples give."""
+    view, size = estimate.view, estimate.hand_size_m
+    if estimate.samples is None:
+        return place_hands(hands.joints, view.points, view.half_extent, size), *_unknown(turn)
+    samples = HandParameters(*(value.cpu() for value in estimate.samples))
+    joints = torch.cat((hands.joints[:, None], samples.joints), dim=1)
+    every = place_hands(joints, view.points, view.half_extent, size)
+    placed = every.at(0)
+    return placed, *_covariances(estimate, turn, hands, placed, samples, every.at(slice(1, None)))
+
+
+def _covariances(
+    estimate: EstimatedHands,
+    turn: Tensor,
+    hands: HandParameters,
+    placed: PlacedHands,
+    samples: HandParameters,
+    placed_samples: PlacedHands,
+) -> tuple[Tensor, Tensor]:
+    """Of the joints (n, 21, 3, 3) and the wrist (n, 6, 6), camera frame; NaN for fewer than two samples."""
+    joints = placed.joints @ turn.mT
+    solved = placed_samples.root.valid
+    weights = estimate.weights.to(joints) * solved
+    weights = weights / weights.sum(1, keepdim=True)
+    deviations = placed_samples.joints @ turn[:, None].mT - joints[:, None]
+    deviations = torch.where(solved[..., None, None], deviations, 0.0)
+    turns = rotation_vectors(samples.rotation, hands.rotation[:, None]).to(joints) @ turn.mT
+    wrist = weighted_covariance(torch.cat((deviations[:, :, hand.WRIST], turns), dim=-1), weights)
+    covariance = weighted_covariance(deviations, weights)
+    covariance, wrist = covariance * estimate.spread_scale**2, wrist * estimate.spread_scale**2
+    misfit = MISFIT_SPREAD * placed.root.condition * placed.root.residual
+    size = 0.0 if estimate.hand_size_m is not None else POPULATION_SPREAD**2
+    along = (misfit.clamp(max=_MOST_MISFIT).square() + size)[:, None, None, None]
+    common = torch.eye(3).to(joints) * (COMMON_SPREAD * placed.scale)[:, None, None, None] ** 2
+    added = common + along * joints[..., :, None] * joints[..., None, :]
+    covariance, wrist[:, :3, :3] = covariance + added, wrist[:, :3, :3] + added[:, hand.WRIST]
+    too_few = (solved.sum(1) < 2)[:, None, None]
+    return covariance.masked_fill(too_few[..., None], torch.nan), wrist.masked_fill(too_few, torch.nan)
+
+
+def _unknown(turn: Tensor) -> tuple[Tensor, Tensor]:
+    """Covariances of as many hands as ``turn`` (n, 3, 3) has, NaN."""
+    count = len(turn)
+    return turn.new_full((count, hand.NUM_JOINTS, 3, 3), torch.nan), turn.new_full((count, 6, 6), torch.nan)
+
+
+def weighted_covariance(deviations: Tensor, weights: Tensor) -> Tensor:
+    """Second moment (n, ..., k, k) of deviations (n, S, ..., k) from the estimate, with weights (n, S)."""
+    weighted = weights.reshape(*weights.shape, *[1] * (deviations.ndim - 2)) * deviations
+    return (weighted[..., None] * deviations[..., None, :]).sum(1)
+
+
+def rotation_vectors(rotations: Tensor, reference: Tensor) -> Tensor:
+    """The rotations (..., 3), rad about fixed axes, that turn ``reference`` (..., 3, 3) into ``rotations``."""
+    turn = rotations @ reference.mT
+    axis = torch.stack(
+        (
+            turn[..., 2, 1] - turn[..., 1, 2],
+            turn[..., 0, 2] - turn[..., 2, 0],
+            turn[..., 1, 0] - turn[..., 0, 1],
+        ),
+        dim=-1,
+    )
+    trace = turn.diagonal(dim1=-2, dim2=-1).sum(-1)
+    angle = torch.atan2(axis.norm(dim=-1), trace - 1)
+    return torch.nn.functional.normalize(axis, dim=-1) * angle[..., None]
