@@ -47,7 +47,7 @@ class PipelineConfig:
     estimator_backend: what runs it, one of ``BACKENDS``.
     condition: what it is told of a hand, one of ``CONDITIONS``; with 'image' the tracker follows hands by their
         pictures, too. samples, steps: see ``DiffusionEstimatorConfig``.
-    temporal: steady the diffusion estimator's hands over time. temporal_model: weights of the transformer that
+    temporal: smooth hands over time, with any estimator. temporal_model: weights of the transformer that
         does it; empty for the shipped ones. temporal_window: frames that it sees; None for all that it can.
     root_filter: filter the wrist's position over time, with any estimator.
     device: where networks run, one of ``DEVICES``.

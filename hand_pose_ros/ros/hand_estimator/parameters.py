@@ -90,7 +90,7 @@ class HandEstimatorParameters(NodeParameters):
     )
     temporal: bool = parameter(
         PipelineConfig.temporal,
-        "Steady the diffusion estimator's hands over time, by the temporal transformer.",
+        "Smooth hands over time by the temporal transformer, with any estimator.",
         read_only=True,
     )
     temporal_model: str = parameter(
