@@ -1,6 +1,6 @@
 """What flows between the rooms of the package: a frame of a camera, a hand found in it, and a hand in space.
 
-All are frozen and hold NumPy arrays that nobody writes to. Missing is NaN, never zero.
+All are frozen and hold arrays that nobody writes to. Missing is NaN, never zero.
 """
 
 from __future__ import annotations
