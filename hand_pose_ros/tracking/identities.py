@@ -71,6 +71,17 @@ class HandIdentities:
                 kept.append(one)
         return kept
 
+    def may_cover(self, time_s: float) -> bool:
+        """Whether one followed hand may cover another, judged by their predicted places."""
+        if len(self._followed) < 2:
+            return False
+        predicted = np.stack([track.predicted(time_s) for track in self._followed])
+        return bool(np.triu(self._near(predicted), 1).any())
+
+    def is_clear(self, observation: Observation, others: list[Observation]) -> bool:
+        """Whether an observed hand is too far from the others to cover one of them or to be covered."""
+        return not self._is_among(observation, others, self._config.covering)
+
     def update(self, observations: Sequence[Observation], time_s: float) -> list[Detection]:
         """The hands of a frame: those of the observations that are believed, each with its number and its side.
 
@@ -109,7 +120,7 @@ class HandIdentities:
         missing = [index for index in range(len(tracks)) if index not in seen]
         near = np.zeros((len(tracks), len(tracks)), dtype=bool)
         if missing and seen:
-            near = point_distances(predicted, predicted) < config.covering
+            near = self._near(predicted)
         for index, number in pairs:
             tracks[index].take(observations[number], time_s, contested=bool(near[index, missing].any()))
             tracks[index].confirmed = True
@@ -127,15 +138,21 @@ class HandIdentities:
                 kept.append(pair)
         return kept
 
-    def _is_among(self, observation: Observation, others: list[Observation]) -> bool:
-        """Whether an observation is of the same hand as one of the others."""
+    def _near(self, points: np.ndarray) -> np.ndarray:
+        """Whether one hand may cover another, (T, T) bool, for points (T, 23, 2)."""
+        return point_distances(points, points) < self._config.covering
+
+    def _is_among(
+        self, observation: Observation, others: list[Observation], within: float | None = None
+    ) -> bool:
+        """Whether an observation shows the same hand as one of the others, or lies ``within`` a distance."""
         if not others:
             return False
         if observation in others:
             return True
         points = np.stack([one.points_px for one in others])
         distances = point_distances(observation.points_px[None], points)
-        return bool((distances < self._config.same_hand).any())
+        return bool((distances < (self._config.same_hand if within is None else within)).any())
 
     def _return(self, observations: list[Observation], time_s: float) -> list[tuple[Track, Observation]]:
         """Remembered hands that are back: of the same side, near where they went, and no other could be.

@@ -74,12 +74,11 @@ class LandmarkTracker:
         """
         if self._landmarks is None:
             raise RuntimeError("the tracker is closed")
-        following = bool(self._identities.followed)
-        max_hands = self._config.identity.max_hands
+        following = len(self._identities.followed)
         hands = self._follow(frame)
         seen = self._identities.distinct(hands)
-        hidden = self._may_be_hidden(seen)
-        searched = self._schedule.due(len(seen), max_hands, hidden)
+        hidden = len(seen) < following and self._identities.may_cover(frame.time_s)
+        searched = self._schedule.due(len(seen), self._config.identity.max_hands, hidden)
         if searched:
             found = self._search(frame, seen, anew=hidden)
             hands = found if hidden and len(found) > len(seen) else hands + found
@@ -87,8 +86,8 @@ class LandmarkTracker:
         if searched:
             self._schedule.found(len(detections))
         self.counts.frames += 1
-        self.counts.frames_following += following
-        self.counts.searches_following += following and searched
+        self.counts.frames_following += following > 0
+        self.counts.searches_following += following > 0 and searched
         return detections
 
     def reset(self) -> None:
@@ -101,8 +100,12 @@ class LandmarkTracker:
         self._palms = self._landmarks = None
 
     def _follow(self, frame: Frame) -> list[Observation]:
-        """The hands that are where they are expected."""
-        found = []
+        """Observe the followed hands at their predicted places.
+
+        At the place of a hidden hand the finder may show the hand that covers it, or a mixture of both. The answer
+        counts only if it is clear of the other hands; a search finds the hidden hand otherwise.
+        """
+        found, reappeared = [], []
         for track in self._identities.followed:
             expected = track.predicted(frame.time_s)[: hand.NUM_JOINTS]
             one = self._landmarks.near(frame, expected, track.side)
@@ -111,13 +114,8 @@ class LandmarkTracker:
                 and one.detection.score >= self._config.min_tracking_confidence
                 and _plausible(one.detection.landmarks_px, expected, frame)
             ):
-                found.append(Observation.of(*one))
-        return found
-
-    def _may_be_hidden(self, seen: list[Observation]) -> bool:
-        """Whether a hand that is not seen may be covered by one that is."""
-        followed = self._identities.followed
-        return len(seen) < len(followed) and any(track.hidden for track in followed)
+                (reappeared if track.hidden else found).append(Observation.of(*one))
+        return found + [one for one in reappeared if self._identities.is_clear(one, found)]
 
     def _search(self, frame: Frame, seen: list[Observation], anew: bool) -> list[Observation]:
         """The hands whose palms are in the image: those that are not seen yet, or all of them ``anew``.

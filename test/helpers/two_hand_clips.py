@@ -115,6 +115,11 @@ def _laid_over(
     return image + cover * (moved - image), scale * picture.hands[0].joints_px + offset
 
 
+def sides(kind: str) -> tuple[str, str]:
+    """The sides of a clip's two hands, as the person has them who holds them up before the camera."""
+    return ("right", "right") if kind == "same_side" else ("right", "left")
+
+
 def _cast(kind: str, generator: np.random.Generator) -> list[_Actor]:
     left, right = (sign * generator.uniform(0.11, 0.13) for sign in (-1, 1))
     low, rise = generator.uniform(-0.02, 0.03, 2), generator.uniform(-0.02, 0.02, 2)
@@ -134,10 +139,8 @@ def _cast(kind: str, generator: np.random.Generator) -> list[_Actor]:
 
         return path
 
-    sides = ("right", "left")  # of the person who holds them up before the camera: palms to the camera
     if kind in ("crossing", "same_side"):
         paths = (across(left, right, near, 0), across(right, left, far, 1))
-        sides = ("right", "right") if kind == "same_side" else sides
     elif kind == "touching":
         close = generator.uniform(0.045, 0.055)
         paths = (there_and_back(left, -close, 0), there_and_back(right, close, 1))
@@ -147,7 +150,7 @@ def _cast(kind: str, generator: np.random.Generator) -> list[_Actor]:
         raise ValueError(f"unknown kind {kind!r}")
     bounds = proportion_bounds()
     actors = []
-    for side, path in zip(sides, paths, strict=True):
+    for side, path in zip(sides(kind), paths, strict=True):
         spread = torch.from_numpy(generator.normal(1, 0.03, hand.NUM_BONES).astype(np.float32))
         gestures = tuple(str(one) for one in generator.choice(_GESTURES, 2))
         actors.append(

@@ -215,6 +215,17 @@ def test_hands_that_pass_each_other_go_on_with_their_velocity():
         assert hidden or numbers[0] < numbers[1] if step < 14 else hidden or numbers[0] > numbers[1]
 
 
+def test_hands_may_cover_each_other_only_where_they_are_close():
+    first, close, far = (Observation.of(detection((x, 200))) for x in (200, 300, 600))
+    for other, may_cover in ((close, True), (far, False)):
+        identities = HandIdentities(IdentityConfig(max_hands=2))
+        assert not identities.may_cover(0.0)
+        identities.update([first, other], 0.0)
+        assert identities.may_cover(FRAME_S) is may_cover
+        assert identities.is_clear(other, [first]) is not may_cover
+    assert identities.is_clear(first, [])
+
+
 def test_boxes_without_landmarks_are_followed_too():
     numbering = Numbering()
     for step in range(10):

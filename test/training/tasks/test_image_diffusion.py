@@ -213,10 +213,10 @@ def test_a_small_network_learns_sixteen_drawn_hands(tmp_path, kind):
     optimiser = torch.optim.Adam(task.model.parameters(), lr=2e-3)
     before = task.validate(task.model.eval())
     task.model.train()
-    for step in range(80):
+    for step in range(100):
         optimiser.zero_grad()
         sum(task.losses(seeded_generator(0, step)).values()).backward()
         optimiser.step()
     after = task.validate(task.model.eval())
-    assert after["rendered_epe_px"] < 0.5 * before["rendered_epe_px"]
-    assert after["rendered_image_mm"] < 0.8 * before["rendered_image_mm"]
+    assert after["rendered_epe_px"] < 0.3 * before["rendered_epe_px"]
+    assert after["rendered_image_mm"] < 0.7 * before["rendered_image_mm"]
