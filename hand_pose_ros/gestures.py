@@ -1,6 +1,7 @@
-"""Named hand poses, as degrees by angle name. They fix all 23 angles that move with the fingers.
+"""Named hand poses, in degrees by angle name.
 
-The offset angles, which are a person's build, keep their neutral values.
+A pose sets all 23 angles that move with the fingers. The offset angles, which describe a person's build, keep
+their neutral values.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ GESTURES_DEG: Final[dict[str, dict[str, float]]] = {
 
 
 def gesture_angles(name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-    """The (38,) angles in radians of a named pose. Raises ValueError if there is none of that name."""
+    """The (38,) angles in radians of a named pose. Raises ValueError for an unknown name."""
     if name not in GESTURES_DEG:
         raise ValueError(f"unknown gesture {name!r}; expected one of {tuple(GESTURES_DEG)}")
     degrees = {angle.name: angle.neutral_deg for angle in hand.ANGLES} | GESTURES_DEG[name]

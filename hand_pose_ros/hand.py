@@ -16,6 +16,7 @@ Everything here is plain Python (angles in degrees, as the sources state them); 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -75,8 +76,8 @@ class Angle:
 
 MOTION_AXES: Final = {"twist": 0, "flexion": 1, "abduction": 2}
 
-# Range of each angle in degrees: (minimum, neutral, maximum). Where they come from is told in docs/how/limits.md;
-# in short: published ranges of motion of healthy adults, widened where real poses need it.
+# Range of each angle in degrees: (minimum, neutral, maximum). Sources: docs/how/limits.md.
+# In short: published ranges of motion of healthy adults, widened where real poses need it.
 _ARTICULATION: Final = {
     "thumb_cmc": {"flexion": (-30, 15, 50), "abduction": (-40, -5, 30), "twist": (-35, -10, 35)},
     "thumb_mcp": {"flexion": (-25, 10, 65), "abduction": (-25, 0, 20), "twist": (-20, 0, 20)},
@@ -126,7 +127,7 @@ def _node_turned_by(joint: str) -> int:
     return first if name == "base" else JOINT_INDEX[joint] + 1
 
 
-def _table(source: dict[str, dict[str, tuple[float, float, float]]]) -> tuple[Angle, ...]:
+def _table(source: Mapping[str, Mapping[str, tuple[float, float, float]]]) -> tuple[Angle, ...]:
     return tuple(
         Angle(f"{joint}_{motion}", _node_turned_by(joint), motion, *map(float, values))
         for joint, motions in source.items()
@@ -182,7 +183,8 @@ def joint_state_names(side: str) -> tuple[str, ...]:
 
 def limits() -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
     """(minimum, neutral, maximum) of the 38 bounded angles, each a tuple of 38 radians."""
-    return tuple(
-        tuple(math.radians(getattr(angle, field)) for angle in ANGLES)
-        for field in ("min_deg", "neutral_deg", "max_deg")
+    return (
+        tuple(math.radians(angle.min_deg) for angle in ANGLES),
+        tuple(math.radians(angle.neutral_deg) for angle in ANGLES),
+        tuple(math.radians(angle.max_deg) for angle in ANGLES),
     )

@@ -1,12 +1,13 @@
-"""What flows between the rooms of the package: a frame of a camera, a hand found in it, and a hand in space.
+"""The data types that pass between the folders of the package: frame, detection, hand pose and hand mesh.
 
-All are frozen and hold arrays that nobody writes to. Missing is NaN, never zero.
+All are frozen and hold arrays that must not be written to. Missing values are NaN, never zero.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -15,22 +16,23 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.camera.mirroring import mirrored_camera, mirrored_image
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.shapes import Array
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One image of a camera, and everything that is known of it.
+    """One image of a camera, with its camera model, time and depth.
 
     image_bgr: (H, W, 3) uint8, of the size that ``camera`` describes.
     camera: model of the camera that took it, for this image's pixels.
-    time_s: when it was taken, seconds from any origin; None if that is not known, or for an image of its own.
+    time_s: when it was taken, seconds from any origin; None if unknown, or for a single image.
     depth_m: (H, W) depth of each pixel in metres, NaN where not known; None without a depth camera.
     """
 
-    image_bgr: np.ndarray
+    image_bgr: Array
     camera: CameraModel
     time_s: float | None = None
-    depth_m: np.ndarray | None = None
+    depth_m: Array | None = None
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)
@@ -88,11 +90,11 @@ class Detection:
 
     side: str
     score: float
-    box_px: np.ndarray
-    landmarks_px: np.ndarray | None = None
-    landmarks_m: np.ndarray | None = None
+    box_px: Array
+    landmarks_px: Array | None = None
+    landmarks_m: Array | None = None
     track_id: int | None = None
-    landmark_scores: np.ndarray | None = None
+    landmark_scores: Array | None = None
     seen: SeenHand | None = None
 
     def __post_init__(self) -> None:
@@ -116,8 +118,8 @@ class HandMesh:
     template: name of the mesh that was posed; meshes of one template have the same vertices in the same order.
     """
 
-    vertices_m: np.ndarray
-    faces: np.ndarray
+    vertices_m: Array
+    faces: Array
     template: str
 
     def __post_init__(self) -> None:
@@ -145,18 +147,18 @@ class HandPose:
     covariance_m2: (21, 3, 3) of each joint; NaN where not known.
     wrist_covariance: (6, 6) of the wrist's position (m) and small rotation (rad) about the camera's axes; NaN
         where not known.
-    mesh: the surface, from an estimator that gives one; None has the joints' template shown instead.
+    mesh: the surface, from an estimator that gives one; if None, the joints' template is shown.
     """
 
     side: str
     score: float
-    joints_m: np.ndarray
-    rotations: np.ndarray
-    angles_rad: np.ndarray
-    proportions: np.ndarray
+    joints_m: Array
+    rotations: Array
+    angles_rad: Array
+    proportions: Array
     anchor_length_m: float
-    covariance_m2: np.ndarray
-    wrist_covariance: np.ndarray
+    covariance_m2: Array
+    wrist_covariance: Array
     valid: bool = True
     reason: str = ""
     track_id: int | None = None
@@ -174,11 +176,11 @@ class HandPose:
             raise ValueError("an invalid HandPose has no mesh")
 
     @property
-    def joint_sigma_m(self) -> np.ndarray:
+    def joint_sigma_m(self) -> Array:
         """(21,) standard deviation of each joint, as the root of the mean variance of its axes; NaN if unknown."""
         return np.sqrt(np.trace(self.covariance_m2, axis1=1, axis2=2) / 3)
 
-    def moved(self, shift_m: np.ndarray) -> HandPose:
+    def moved(self, shift_m: Array) -> HandPose:
         """The hand, with its mesh, moved by ``shift_m`` (3,)."""
         mesh = self.mesh and replace(self.mesh, vertices_m=self.mesh.vertices_m + shift_m)
         return replace(self, joints_m=self.joints_m + shift_m, mesh=mesh)
@@ -186,7 +188,7 @@ class HandPose:
     @classmethod
     def invalid(cls, detection: Detection, reason: str) -> HandPose:
         """The pose of a detected hand that could not be estimated, for ``reason``."""
-        unknown = {name: np.full(shape, np.nan) for name, shape in _POSE_SHAPES.items()}
+        unknown: dict[str, Any] = {name: np.full(shape, np.nan) for name, shape in _POSE_SHAPES.items()}
         return cls(
             side=detection.side,
             score=detection.score,
@@ -208,7 +210,7 @@ _POSE_SHAPES = {
 }
 
 
-def _check_array(name: str, value: np.ndarray, shape: tuple[int, ...]) -> None:
+def _check_array(name: str, value: Any, shape: tuple[int, ...]) -> None:
     if not isinstance(value, np.ndarray) or value.shape != shape:
         got = value.shape if isinstance(value, np.ndarray) else type(value).__name__
         raise ValueError(f"{name} must be an array of shape {shape}, got {got}")

@@ -1,4 +1,4 @@
-"""Rotation matrices: from Euler angles, from nine free numbers (SVD orthogonalisation), and small rotations.
+"""Rotation matrices from Euler angles, from nine free numbers (SVD orthogonalisation), and small rotations.
 
 Everything is batched over any leading shape and differentiable, and raises ValueError for a wrong shape. Matrices
 map coordinates of the rotated frame into the frame it is rotated in (``R_a_b``).

@@ -1,12 +1,12 @@
 """The hand as a URDF: the same tree, angles, limits and frames as the FK layer, for either side and any size.
 
 Every bounded angle is one revolute joint, named as in :func:`hand_pose_ros.hand.joint_state_names`, so that
-``robot_state_publisher`` shows what a JointState says. Per bone: flexion, abduction and twist in this order, as
+``robot_state_publisher`` shows a JointState directly. Per bone: flexion, abduction and twist in this order, as
 far as the bone has them, each with a link of its own that has no geometry, then a fixed joint along the bone to
 the link that is named after the TF frame at its end. That link has the position and the orientation that
 :func:`hand_pose_ros.kinematics.forward.forward_kinematics` gives. The root link is the wrist.
 
-The links have shapes to look at and no inertia: neither display nor kinematics needs one.
+The links have visual shapes but no inertia: neither display nor kinematics needs it.
 
     hand_pose urdf --side left --anchor-length 0.085 --output left_hand.urdf
 """
@@ -107,7 +107,7 @@ def _add_bone(
         ElementTree.SubElement(joint, "axis", xyz=_numbers(axes[angle.motion]))
         lower, upper = math.radians(angle.min_deg), math.radians(angle.max_deg)
         limit = {"lower": _numbers([lower]), "upper": _numbers([upper])}
-        ElementTree.SubElement(joint, "limit", **limit, effort=_EFFORT, velocity=_VELOCITY)
+        ElementTree.SubElement(joint, "limit", limit, effort=_EFFORT, velocity=_VELOCITY)
         parent = f"{names[index]}_link"
         _add_link(robot, parent)
 

@@ -1,4 +1,4 @@
-"""Calibrations as a CameraModel: YAML files of camera_info_manager and camera_calibration, CameraInfo messages."""
+"""Camera calibrations to CameraModel: YAML files of camera_info_manager, and CameraInfo messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hand_pose_ros.camera.model import CameraModel, UncalibratedCameraError
 
 
 def load_calibration(path: str | Path) -> tuple[CameraModel, str]:
-    """The camera and its name, from a calibration file.
+    """Read the camera and its name from a calibration file.
 
     Raises:
         FileNotFoundError: no such file.
@@ -50,7 +50,7 @@ def save_calibration(path: str | Path, camera: CameraModel, name: str = "camera"
 def camera_from_message(message: Any, rectified: bool = False) -> CameraModel:
     """The camera of the image that comes with a sensor_msgs/CameraInfo; ``rectified`` for an image_rect topic.
 
-    The message may be rclpy's or that of any library that reads bags: only the names of its fields count.
+    The message may come from rclpy or from any library that reads bags: only its field names matter.
 
     Raises:
         UncalibratedCameraError: K[0] is 0.

@@ -1,8 +1,8 @@
 """Lens distortion in normalised image coordinates: the models that CameraInfo names, both ways, in torch.
 
 ``plumb_bob`` (k1, k2, p1, p2, k3) and ``rational_polynomial`` (... k3, k4, k5, k6) are OpenCV's default model,
-``equidistant`` (k1 .. k4) is its fisheye model, and '' is a lens without distortion. A polynomial folds back
-beyond some radius, where two rays share one image point; from there on both directions give NaN.
+``equidistant`` (k1 .. k4) is its fisheye model, and '' means no distortion. A polynomial folds back beyond some
+radius, where two rays share one image point; beyond it both directions give NaN.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def _equidistant_radius(angle: Tensor, coefficients: Coefficients) -> tuple[Tens
 
 
 def _undo_equidistant(points: Tensor, model: str, coefficients: Coefficients) -> Tensor:
-    """Newton's method on the angle; what is seen 90 degrees or more off the axis gives NaN."""
+    """Newton's method on the angle; points 90 degrees or more off the axis give NaN."""
     squared = points.square().sum(-1, keepdim=True)
     near = squared < torch.finfo(points.dtype).eps ** 2
     radius = torch.where(near, torch.ones_like(squared), squared).sqrt()

@@ -1,4 +1,4 @@
-"""The picture that goes with a canonical view: a hand's crop as image encoders take it, always of a right hand."""
+"""Hand crops for the image encoders: the image that belongs to a canonical view, always of a right hand."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ from torch import Tensor
 
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.camera.virtual import VirtualCamera
+from hand_pose_ros.common.shapes import Array
 
 _MIRROR = torch.diag(torch.tensor((-1.0, 1.0, 1.0), dtype=torch.float64))
 
 
 def hand_crop(
-    image_bgr: np.ndarray,
+    image_bgr: Array,
     camera: CameraModel,
     view_rotation: Tensor,
     half_extent: float,
     side: str,
     size_px: int,
     margin: float,
-) -> np.ndarray:
-    """Cut a hand out of the camera's image, seen by the camera of its canonical view.
+) -> Array:
+    """Warp the camera's image into a crop taken by the camera of the hand's canonical view.
 
-    A point of the view, in its half extents, is shown at pixel ``(p / margin + 1) / 2 * size_px - 0.5``. Where the
-    image ends, the crop is black; where the crop has fewer pixels than the image, it is averaged first.
+    A view point p, in half extents, lies at pixel ``(p / margin + 1) / 2 * size_px - 0.5``. The crop is black
+    beyond the image's edge. If the crop has fewer pixels than the image, the image is averaged first.
 
     Args:
         image_bgr: (height, width, 3) uint8.
-        view_rotation: (3, 3) of :class:`~hand_pose_ros.camera.keypoint_view.KeypointView`; of a left hand
-            that of its mirrored rays, as :func:`~hand_pose_ros.estimator.keypoint_input.keypoint_input` gives it.
-        half_extent: of the view, the tangent of half the angle that the hand fills.
-        side: 'left' or 'right'; a left hand's crop is mirrored, and shows a right one.
-        size_px, margin: of the crop, which spans +-margin half extents.
+        view_rotation: (3, 3) of :class:`~hand_pose_ros.camera.keypoint_view.KeypointView`; for a left hand, the
+            rotation of its mirrored rays from :func:`~hand_pose_ros.estimator.keypoint_input.keypoint_input`.
+        half_extent: tangent of half the angle that the hand fills in the view.
+        side: 'left' or 'right'; a left hand's crop is mirrored, so that it shows a right hand.
+        size_px: width and height of the crop.
+        margin: the crop spans +-margin half extents.
 
     Returns:
         (size_px, size_px, 3) uint8, contiguous.
@@ -54,5 +56,5 @@ def hand_crop(
         rotation = _MIRROR @ rotation @ _MIRROR
     focal, middle = size_px / (2 * span), (size_px - 1) / 2
     crop = CameraModel.pinhole(focal, focal, middle, middle, size_px, size_px)
-    picture = VirtualCamera(camera, crop, rotation).warp(image_bgr)
-    return cv2.flip(picture, 1) if side == "left" else picture
+    crop_bgr = VirtualCamera(camera, crop, rotation).warp(image_bgr)
+    return cv2.flip(crop_bgr, 1) if side == "left" else crop_bgr

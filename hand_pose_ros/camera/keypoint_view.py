@@ -1,8 +1,8 @@
 """The canonical view of a hand's keypoints: a camera turned to look at the hand, with the palm pointing up.
 
-Networks that lift keypoints see them in this view only, in training and at run time, so that neither the place of
-the hand in the image nor the roll of the camera has to be learned. It is the virtual camera of
-:mod:`hand_pose_ros.camera.virtual`, batched over hands and made from their keypoints alone.
+Networks that lift keypoints take them in this view only, in training and at run time, so they need not learn the
+hand's position in the image or the camera's roll. The view is the virtual camera of
+:mod:`hand_pose_ros.camera.virtual`, batched over hands and computed from their keypoints alone.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class KeypointView(NamedTuple):
 def view_keypoints(rays: Tensor) -> KeypointView:
     """Look at the middle of the keypoints' box, with the direction wrist -> middle of the finger MCPs up.
 
-    Where the wrist or all those MCPs are missing, or they coincide in the picture, the roll is that of the
+    Where the wrist or all those MCPs are missing, or they coincide in the image, the roll is that of the
     rotation of least angle. Hands without two keypoints give NaN.
 
     Args:
@@ -69,7 +69,7 @@ def view_keypoints(rays: Tensor) -> KeypointView:
 
 
 def view_box(rays: Tensor) -> KeypointView:
-    """Look at the middle of a box, without a roll: for hands of which no keypoint is known.
+    """Look at the middle of a box, without a roll, for hands without known keypoints.
 
     Args:
         rays: (..., n, 3) of any length, from the camera through the box's corners.
@@ -95,7 +95,7 @@ def _unit(vectors: Tensor) -> Tensor:
 
 
 def _in_view(rays: Tensor, rotation: Tensor) -> Tensor:
-    """Normalised coordinates (..., 21, 2); NaN for what lies beside or behind the view."""
+    """Normalised coordinates (..., 21, 2); NaN for points beside or behind the view."""
     turned = rays @ rotation.transpose(-1, -2)
     depth = turned[..., 2:]
     return turned[..., :2] / torch.where(depth > _MIN_DEPTH, depth, torch.full_like(depth, torch.nan))
@@ -109,7 +109,7 @@ def _box(points: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _palm_up(points: Tensor) -> Tensor:
-    """Rotation (..., 3, 3) about z that turns wrist -> mean of the MCPs onto the picture's up, which is -y."""
+    """Rotation (..., 3, 3) about z that turns wrist -> mean of the MCPs onto the image's up, which is -y."""
     up = points[..., hand.KNUCKLES, :].nanmean(-2) - points[..., hand.WRIST, :]
     up = torch.where(up.isfinite().all(-1, keepdim=True), up, torch.zeros_like(up))
     length = vector_norm(up, dim=-1)

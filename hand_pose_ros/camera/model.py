@@ -1,4 +1,4 @@
-"""The calibrated camera: from a CameraInfo's fields, it projects, back-projects and undistorts points.
+"""The calibrated camera, built from a CameraInfo's fields: it projects, back-projects and undistorts points.
 
 Frames follow REP 103: x right, y down, z forward. Pixel (0, 0) is the centre of the upper left pixel, as in OpenCV
 and ROS, so an image spans [-0.5, width - 0.5]. Normalised image coordinates are (x/z, y/z) of an ideal lens.
@@ -20,7 +20,7 @@ from hand_pose_ros.common.shapes import check_shape, check_shapes
 
 
 class UncalibratedCameraError(ValueError):
-    """The CameraInfo says that its camera is not calibrated (K[0] == 0), so nothing metric can come from it."""
+    """The CameraInfo says that its camera is not calibrated (K[0] == 0), so it cannot give metric results."""
 
 
 @dataclass(frozen=True)

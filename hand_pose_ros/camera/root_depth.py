@@ -1,9 +1,8 @@
 """Root depth from a 2.5D pose: the quadratic over one bone (heatmap_25d eq. 3-7), least squares over all bones.
 
 A 2.5D pose is the undistorted normalised image point (x, y) = (X/Z, Y/Z) of each joint and its depth relative to
-the wrist, whose own is therefore 0. With Z the depth of the wrist, joint i is at ``(Z + z_i) (x_i, y_i, 1)``, and
-any bone of known length tells Z. Lengths have one unit throughout: the anchor bone for scale-normalised poses, or
-metres.
+the wrist. With Z the depth of the wrist, joint i is at ``(Z + z_i) (x_i, y_i, 1)``, and any bone of
+known length determines Z. All lengths have one unit: the anchor bone for scale-normalised poses, or metres.
 """
 
 from __future__ import annotations
@@ -103,7 +102,7 @@ def root_from_bones(
     weights: Tensor | None = None,
     max_condition: float = MAX_CONDITION,
 ) -> RootSolution:
-    """Least squares over all bones: the depth at which they, together, have the lengths that are known of them.
+    """Solve for the depth at which all bones best match their known lengths, by least squares.
 
     Minimises ``sum_b w_b length_b (|bone b at depth Z| - length_b)^2``. The start is the best, by absolute error,
     of all bones' own closed forms, so that a bone that points at the camera cannot choose the wrong one of two.
@@ -239,7 +238,7 @@ def _misfit_slope(depth: Tensor, lines: _BoneLines, bone_lengths: Tensor, weight
 def _best_candidate(
     quadratic: tuple[Tensor, Tensor, Tensor], bone_lengths: Tensor, weights: Tensor, lowest: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Of all bones' own solutions: the best depth (...), whether there is one, and whether a rival is as good."""
+    """The best depth (...) of all bones' own solutions, whether one exists, and whether a rival is as good."""
     a, b, c = quadratic
     half = (b * b - 4 * a * c).clamp(min=0).sqrt()  # a bone without a solution offers where it comes nearest
     candidates = torch.cat((-b - half, half - b), dim=-1) / (2 * torch.cat((a, a), dim=-1))

@@ -1,11 +1,11 @@
-"""Root position from a whole relative 3D pose: the translation that best explains the image points.
+"""Solver for the root position of a relative 3D pose: the translation that best explains the image points.
 
 Given joints P_i relative to the wrist, in the camera's orientation, the image says ``x_i (Z + Z_i) = X_i + X`` and
-the same for y: linear in the translation (X, Y, Z). That is the start; Gauss-Newton steps on the error follow.
+the same for y: linear in the translation (X, Y, Z). Gauss-Newton steps on the error start at this solution.
 
-Which error depends on what is noisy. If only the image is, it is the reprojection error. If the pose is too, that
-error favours large depths, where the noise of the joints projects smaller: 10 mm of noise put a hand 10 % too far.
-The error that accounts for both (as Deming's regression does) has no such preference:
+The error depends on the noise. If only the image points are noisy, it is the reprojection error. If the pose is
+noisy too, the reprojection error favours large depths, where the joints' noise projects smaller: 10 mm of noise
+put a hand 10 % too far. The error that accounts for both (as Deming's regression does) has no such bias:
 
     |X_i + X - x_i d_i|^2 / (d_i^2 + ratio^2),   d_i = Z + Z_i,   ratio = noise of the joints / noise of the image
 """
@@ -71,9 +71,10 @@ def root_from_pose(
 
     nearest = _NEAREST * vector_norm(relative_joints.detach(), dim=-1).amax(-1, keepdim=True)
     with torch.no_grad():
-        position, _ = _fit_translation(
+        step, information = _fit_translation(
             points, relative_joints[..., :2] - points * relative_joints[..., 2:], weights
         )
+        position = step
         for _ in range(_MAX_STEPS):
             view = _misfit(position, relative_joints, points, noise_ratio, nearest)
             pull = weights * _huber_factor(view.error, huber_delta) / view.scale.square()
@@ -111,9 +112,9 @@ def root_from_pose(
 
 
 class _Misfit(NamedTuple):
-    """At some position of the wrist, for each joint:
+    """The error of each joint at some position of the wrist.
 
-    error: (..., n, 2) its error e = (X - x d) / scale, in normalised coordinates. scale: (..., n).
+    error: (..., n, 2) the error e = (X - x d) / scale, in normalised coordinates. scale: (..., n).
     image: (..., n, 2) the image point u, nearest to x in proportion to the noise: de/dZ = -u / scale.
     depth: (..., n) d.
     """

@@ -1,4 +1,4 @@
-"""What every root solver returns: the wrist's position, how well it is determined, and whether it may be used."""
+"""The result of every root solver: the wrist's position, its uncertainty, and whether it is valid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Reason(IntEnum):
 
     OK = 0
     TOO_FEW_JOINTS = 1
-    """So many joints are missing that nothing, or nothing certain, can be solved."""
+    """Too few joints are known for a unique solution."""
     NO_SOLUTION = 2
     """No depth explains the input: image points, relative depths and lengths contradict each other."""
     AMBIGUOUS = 3
@@ -30,13 +30,13 @@ class Reason(IntEnum):
 
 
 class RootSolution(NamedTuple):
-    """Where the wrist is.
+    """The wrist's position and its quality.
 
     position: (..., 3) wrist in the camera frame, in the unit of the input; NaN where not valid.
     condition: (...) how strongly noise shows: the standard deviation of the relative depth (of Z, divided by Z)
         per unit of noise in the normalised image points. Times pixels of noise over focal length, it is the
         relative error of the depth to expect. A joint of weight w counts as 1 / sqrt(w) times as noisy as one of
-        weight 1. Infinite where nothing is known of the depth.
+        weight 1. Infinite where the depth is unknown.
     residual: (...) root mean square misfit: of bone lengths in the unit of the input, or, where the whole 3D pose
         was given, of normalised image points; NaN where not valid.
     valid: (...) bool.

@@ -1,9 +1,9 @@
 """The crop as a virtual camera: the real camera rotated about its centre until it looks at the hand.
 
-In a plain crop a hand at the image's edge is seen from the side, and the network would have to know where the crop
-came from. The virtual camera looks straight at the hand: points turn by a rotation, and nothing else of the scene
-changes. Its principal point is the middle of the crop, so that flipping a crop left-right is the same as
-changing the sign of x in the virtual frame; left hands need nothing from here for being mirrored.
+A plain crop shows a hand at the image's edge from the side, so a network would have to know the crop's position in
+the image. The virtual camera looks straight at the hand: points change by a rotation only. Its principal point is
+the middle of the crop, so flipping a crop left to right changes the sign of x in the virtual frame, and mirroring
+left hands needs no further correction.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ import math
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 import torch
 from torch import Tensor
 
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.camera.warp import check_image, sample, sampling_map
-from hand_pose_ros.common.shapes import check_shape
+from hand_pose_ros.common.shapes import Array, check_shape
 from hand_pose_ros.rotations import rotation_from_vector, skew
 
 _CENTRING_STEPS = 10
@@ -50,7 +49,7 @@ class VirtualCamera:
             size_px: width and height of the crop.
             enlarge: how much wider than the points' extent the crop's field is; 1.2 leaves a border.
             roll_rad: turn of the virtual camera about its own z axis, after the rotation of least angle that looks
-                at the hand. A positive roll turns the picture anticlockwise.
+                at the hand. A positive roll turns the image anticlockwise.
 
         Raises:
             ValueError: fewer than two usable points, no extent, or points more than 90 degrees apart from the
@@ -137,10 +136,10 @@ class VirtualCamera:
         """Where in the camera's image the crop's pixels (..., 2) appear; NaN where the camera cannot see them."""
         return self.camera.project(self.to_camera(self.crop.rays(crop_pixels)))
 
-    def warp(self, image: np.ndarray) -> np.ndarray:
+    def warp(self, image: Array) -> Array:
         """The crop (size, size[, channels]) out of the camera's image; black where the image ends.
 
-        Where a crop's pixel covers several of the image's, the image is averaged first, so that nothing aliases.
+        If a crop pixel covers several image pixels, the image is averaged first to prevent aliasing.
 
         Raises:
             ValueError: the image does not have the camera's size.
@@ -176,6 +175,7 @@ def _look_at(rays: Tensor, roll_rad: float) -> tuple[Tensor, float]:
     """R_virtual_camera (3, 3) that centres ``rays`` (n, 3), and the half extent of their view."""
     roll = rotation_from_vector(rays.new_tensor((0.0, 0.0, -roll_rad)))
     direction = torch.nn.functional.normalize(rays, dim=-1).sum(0)
+    R_virtual_camera, seen = roll, rays  # replaced in the first step
     for _ in range(_CENTRING_STEPS):
         R_virtual_camera = roll @ _shortest_rotation_to_z(direction)
         seen = rays @ R_virtual_camera.T

@@ -1,4 +1,4 @@
-"""Images seen by another camera at the same place: undistortion and crops, by one exact sampling map."""
+"""Warps of images to another camera at the same position: undistortion and crops, by one exact sampling map."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from torch import Tensor
 
 from hand_pose_ros.camera.distortion import EQUIDISTANT, max_radius
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.shapes import Array
 
-SamplingMap = tuple[np.ndarray, np.ndarray]
+SamplingMap = tuple[Array, Array]
 """Column and row to sample for each pixel of the result: two (height, width) float32 arrays, as for cv2.remap."""
 
 _OUTSIDE_PX = -10.0  # far enough outside for cv2.remap to blend nothing of the image in
@@ -41,9 +42,10 @@ def map_by_projection(source: CameraModel, target: CameraModel, R_source_target:
     return np.ascontiguousarray(columns), np.ascontiguousarray(rows)
 
 
-def sample(image: np.ndarray, pixels: SamplingMap) -> np.ndarray:
+def sample(image: Array, pixels: SamplingMap) -> Array:
     """The image sampled bilinearly where a sampling map says; black where it ends."""
-    return cv2.remap(image, *pixels, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    columns, rows = pixels
+    return cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
 
 
 def undistortion_map(camera: CameraModel) -> SamplingMap:
@@ -51,7 +53,7 @@ def undistortion_map(camera: CameraModel) -> SamplingMap:
     return sampling_map(camera, camera.without_distortion())
 
 
-def check_image(image: np.ndarray, camera: CameraModel) -> None:
+def check_image(image: Array, camera: CameraModel) -> None:
     """Raise ValueError unless the image (height, width[, channels]) has the camera's size."""
     if image.ndim not in (2, 3) or image.shape[:2] != (camera.height, camera.width):
         raise ValueError(

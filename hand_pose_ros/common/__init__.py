@@ -1,1 +1,1 @@
-"""Plumbing that knows no hand: files, configurations, devices, ONNX sessions, shapes."""
+"""Utilities that do not depend on hands: files, configurations, devices, ONNX sessions, shapes."""

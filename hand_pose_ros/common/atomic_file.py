@@ -1,18 +1,18 @@
-"""Files that are either complete or not there: written under another name first, then renamed."""
+"""Atomic writing of files: written under another name first, then renamed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path) -> Generator[Path, None, None]:
     """A path beside ``path`` to write to; renamed to ``path`` at the end, or removed if the block raises.
 
-    Whoever is interrupted, or runs out of disk, leaves what ``path`` held before. Makes missing folders.
+    An interruption or a full disk leaves the old content of ``path``. Missing folders are created.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Plain values, as YAML and JSON have them, into frozen dataclasses, with every mistake named by its key."""
+"""Conversion of plain YAML and JSON values into frozen dataclasses; every error names its key."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 Config = TypeVar("Config")
 
 
-def read_dataclass(cls: type[Config], values: Mapping, where: str = "") -> Config:
+def read_dataclass(cls: type[Config], values: object, where: str = "") -> Config:
     """Build the dataclass ``cls``, and those inside it, from plain values of the types that its fields have.
 
     Args:
@@ -22,8 +22,9 @@ def read_dataclass(cls: type[Config], values: Mapping, where: str = "") -> Confi
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"{where or 'the configuration'} must hold keys and values, got {values!r}")
+    values = cast("Mapping[str, Any]", values)
     prefix = f"{where}." if where else ""
-    known = {field.name: field for field in fields(cls)}
+    known = {field.name: field for field in fields(cast("Any", cls))}
     if unknown := [f"{prefix}{key}" for key in values if key not in known]:
         raise ValueError(f"unknown key: {', '.join(unknown)}; known are {', '.join(known)}")
     needed = [f for f in known.values() if f.default is MISSING and f.default_factory is MISSING]
@@ -41,7 +42,7 @@ def read_dataclass(cls: type[Config], values: Mapping, where: str = "") -> Confi
 def _read(hint: Any, value: Any, key: str) -> Any:
     """``value`` as the type ``hint`` says."""
     if is_dataclass(hint):
-        return read_dataclass(hint, {} if value is None else value, key)
+        return read_dataclass(cast("type[Any]", hint), {} if value is None else value, key)
     arguments = get_args(hint)
     if NoneType in arguments:
         return None if value is None else _read(next(a for a in arguments if a is not NoneType), value, key)

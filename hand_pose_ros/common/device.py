@@ -1,4 +1,4 @@
-"""Where and by what networks are run: the choices, and what they mean on this machine."""
+"""The devices and backends that run networks, and the choice of a device on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 DEVICES: Final = ("auto", "cpu", "cuda")
 BACKENDS: Final = ("auto", "torch", "compiled", "onnxruntime")
-"""What runs a network. All read a weight file (.safetensors); 'onnxruntime' also a folder of
+"""The backends that run a network. All read a weight file (.safetensors); 'onnxruntime' also a folder of
 ``hand_pose export-onnx``. 'auto' is 'torch' on CUDA and 'onnxruntime', which is faster there, on a CPU."""
 
 

@@ -1,4 +1,4 @@
-"""Objects named in tables as 'module:attribute': the table imports nothing until one is asked for."""
+"""Late import of objects named 'module:attribute': a table of names imports nothing until one is used."""
 
 from __future__ import annotations
 

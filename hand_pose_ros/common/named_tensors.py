@@ -1,22 +1,20 @@
-"""Named tuples whose fields are tensors, arrays, or again such tuples: the same operation on every field."""
+"""Operations on every field of named tuples whose fields are tensors, arrays, or again such tuples."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Named = TypeVar("Named", bound=tuple)
+Named = TypeVar("Named", bound="tuple[Any, ...]")
 
 
 def each(function: Callable[[Any], Any], value: Named) -> Named:
     """Return the tuple of what ``function`` makes of each tensor or array in ``value``."""
-    if isinstance(value, tuple):
-        return value._make(each(function, field) for field in value)
-    return function(value)
+    return _each(function, value)
 
 
 def rows(value: Named, index: Any) -> Named:
@@ -47,10 +45,17 @@ def stack(values: Sequence[Named]) -> Named:
     return _joined(values, torch.stack, np.stack)
 
 
-def _joined(values: Sequence[Any], tensors: Callable, arrays: Callable) -> Any:
+def _each(function: Callable[[Any], Any], value: Any) -> Any:
+    if isinstance(value, tuple):
+        return cast("Any", value)._make(_each(function, field) for field in value)
+    return function(value)
+
+
+def _joined(values: Sequence[Any], tensors: Callable[..., Any], arrays: Callable[..., Any]) -> Any:
     if not values:
         raise ValueError("there must be at least one part")
     first = values[0]
     if isinstance(first, tuple):
-        return first._make(_joined(fields, tensors, arrays) for fields in zip(*values, strict=True))
+        parts = (_joined(fields, tensors, arrays) for fields in zip(*values, strict=True))
+        return cast("Any", first)._make(parts)
     return tensors(values) if isinstance(first, Tensor) else arrays(values)

@@ -1,4 +1,4 @@
-"""ONNX graphs opened with onnxruntime, and tensors through them."""
+"""Opening ONNX graphs with onnxruntime and running them on tensors."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ def open_session(path: str | Path, device: str, threads: int = 1) -> Any:
 
 
 def run_session(session: Any, inputs: Mapping[str, Tensor]) -> list[Tensor]:
-    """What the graph makes of tensors on the CPU, by name."""
+    """Run the graph on named CPU tensors and return its outputs."""
     arrays = {name: np.ascontiguousarray(value.numpy()) for name, value in inputs.items()}
     return [torch.from_numpy(output) for output in session.run(None, arrays)]

@@ -1,4 +1,4 @@
-"""Options as people read them: a Markdown table, the body of a YAML file, the text of ``--help``."""
+"""Documents of options for readers: a Markdown table, the body of a YAML file, the text of ``--help``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def table(kind: type[Options]) -> str:
 
 def help_text(kind: type[Options]) -> str:
     """The options as lines of a terminal."""
-    lines = []
+    lines: list[str] = []
     for leaf in leaves(kind):
         allowed = ", ".join(leaf.spec.choices) or _range(leaf.spec)
         lines.append(f"  {leaf.name} (default {_plain(leaf.default)!s}{'; ' * bool(allowed)}{allowed})")

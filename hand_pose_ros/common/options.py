@@ -22,7 +22,7 @@ AnyOptions = TypeVar("AnyOptions", bound="Options")
 
 @dataclass(frozen=True)
 class Spec:
-    """What is known of an option beside its name, type and default.
+    """The properties of an option other than its name, type and default.
 
     minimum, maximum: inclusive; None for unbounded.
     choices: the only values allowed; empty for any.
@@ -47,7 +47,7 @@ class Leaf(NamedTuple):
 
 
 class Group(NamedTuple):
-    """How a field holds further options.
+    """A field that holds further options.
 
     kinds: name -> class. A section has one, under the name of its field; '' if its options have no prefix.
     default, description: of the choice; '' for a section.
@@ -73,10 +73,11 @@ def section(kind: type[Options], name: str = "", read_only: bool = False) -> Any
 def one_of(kinds: Mapping[str, type[Options]], default: str, description: str) -> Any:
     """A field that is one of several groups; an option of the field's name says which, by its key in ``kinds``."""
     group = Group(kinds, default, description)
-    return dataclasses.field(
-        default_factory=lambda: kinds[default](),  # noqa: PLW0108 (looked up when made)
-        metadata={"options": group},
-    )
+
+    def make() -> Options:  # looks the class up when called: the table may have changed since the declaration
+        return kinds[default]()
+
+    return dataclasses.field(default_factory=make, metadata={"options": group})
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def _hints(kind: type[Options]) -> dict[str, Any]:
 
 
 def _converted(name: str, value: Any, expected: Any) -> Any:
-    """``value`` as the expected type, where nothing is lost by it."""
+    """``value`` as the expected type, if the conversion loses nothing."""
     if get_origin(expected) in (Union, types.UnionType):
         if value is None:
             return None

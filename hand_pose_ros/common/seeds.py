@@ -1,6 +1,6 @@
-"""The table of fixed seeds: which random draws belong to training, validation, calibration and evaluation.
+"""The table of fixed seeds for training, validation, calibration and evaluation.
 
-No two entries share a seed, so no hand that is measured was drawn for training.
+No two entries share a seed, so no evaluated hand was drawn for training.
 """
 
 from __future__ import annotations

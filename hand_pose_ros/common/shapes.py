@@ -1,8 +1,14 @@
-"""The check that public functions make of their arguments' shapes, with one wording for all of them."""
+"""Checks of argument shapes with one wording for all functions, and the type of a NumPy array."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
 from torch import Size, Tensor, broadcast_shapes
+
+Array = NDArray[Any]
+"""A NumPy array of any element type; a function's docstring states the shape and type."""
 
 
 def check_shape(name: str, value: Tensor, trailing: tuple[int, ...]) -> Size:
@@ -19,7 +25,7 @@ def check_shape(name: str, value: Tensor, trailing: tuple[int, ...]) -> Size:
 
 
 def check_shapes(*arguments: tuple[str, object, tuple[int, ...]]) -> Size:
-    """The leading shape that all (name, value, trailing shape) broadcast to; what is no tensor fits everywhere.
+    """The leading shape that all (name, value, trailing shape) broadcast to; only tensors are checked.
 
     Raises:
         ValueError: as :func:`check_shape`, or the leading shapes do not broadcast.

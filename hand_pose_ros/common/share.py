@@ -1,4 +1,4 @@
-"""Where the package's own launch, config and model files are: in the checkout, or where colcon or pip put them."""
+"""Paths of the package's own launch, config and model files, in the checkout or installed by colcon or pip."""
 
 from __future__ import annotations
 

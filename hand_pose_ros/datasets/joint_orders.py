@@ -1,23 +1,24 @@
 """The joint orders of the public hand datasets and models, and the conversions between them and ours.
 
-Ours is the order of :data:`hand_pose_ros.hand.JOINT_NAMES`. Everything else is converted where it is read, with
-the one table below. Only the order changes here: units, camera frames (HO-3D's is OpenGL's) and the meaning of
-a joint stay the source's. One meaning differs so much that it needs its own step: the root of STB is the centre
-of the palm and not the wrist, see :func:`wrist_from_palm_centre`.
+Ours is the order of :data:`hand_pose_ros.hand.JOINT_NAMES`. The readers convert every other order
+with the table below. Only the order changes here: units, camera frames (HO-3D's is OpenGL's) and the meaning of a
+joint remain those of the source. One meaning needs a step of its own: the root of STB is the centre of the palm,
+not the wrist, see :func:`wrist_from_palm_centre`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hand_pose_ros import hand
 
-Array = TypeVar("Array", np.ndarray, Tensor)
+Joints = TypeVar("Joints", NDArray[Any], Tensor)
 
 _CHAINS: Final = {finger: hand.JOINT_NAMES[1 + 4 * i : 5 + 4 * i] for i, finger in enumerate(hand.FINGERS)}
 """The four joints of each finger, from its base to its tip."""
@@ -56,7 +57,7 @@ _BOTH_HANDS: Final = {
 """For the sources that hold both hands in one array: how many joints it has, and where each hand begins."""
 
 
-def from_order(joints: Array, order: str, axis: int = -2) -> Array:
+def from_order(joints: Joints, order: str, axis: int = -2) -> Joints:
     """Bring the joints of one hand from the order of a source into ours.
 
     Args:
@@ -70,12 +71,12 @@ def from_order(joints: Array, order: str, axis: int = -2) -> Array:
     return _take(joints, [names.index(name) for name in hand.JOINT_NAMES], axis)
 
 
-def to_order(joints: Array, order: str, axis: int = -2) -> Array:
+def to_order(joints: Joints, order: str, axis: int = -2) -> Joints:
     """Bring the joints of one hand from our order into that of a source: the inverse of :func:`from_order`."""
     return _take(joints, [hand.JOINT_INDEX[name] for name in _names(order)], axis)
 
 
-def split_hands(joints: Array, order: str, axis: int = -2) -> dict[str, Array]:
+def split_hands(joints: Joints, order: str, axis: int = -2) -> dict[str, Joints]:
     """Take both hands, each in our order, out of an array of a source that holds them together.
 
     Args:
@@ -95,7 +96,7 @@ def split_hands(joints: Array, order: str, axis: int = -2) -> dict[str, Array]:
     return {side: from_order(blocks[side], order, axis) for side in hand.SIDES}
 
 
-def join_hands(hands: Mapping[str, Array], order: str, axis: int = -2) -> Array:
+def join_hands(hands: Mapping[str, Joints], order: str, axis: int = -2) -> Joints:
     """Put both hands, each in our order, into one array of a source: the inverse of :func:`split_hands`.
 
     The joints of COCO-WholeBody that belong to neither hand are NaN, so the hands must be floating point there.
@@ -115,10 +116,10 @@ def join_hands(hands: Mapping[str, Array], order: str, axis: int = -2) -> Array:
     others = count - 2 * hand.NUM_JOINTS
     if others:
         blocks = (_nan_joints(left, others, axis), *blocks)
-    return torch.cat(blocks, dim=axis) if isinstance(left, Tensor) else np.concatenate(blocks, axis=axis)
+    return _concatenate(blocks, axis)
 
 
-def wrist_from_palm_centre(joints: Array, knuckle: str = "ring_mcp", axis: int = -2) -> Array:
+def wrist_from_palm_centre(joints: Joints, knuckle: str = "ring_mcp", axis: int = -2) -> Joints:
     """Replace a palm centre in the wrist's place (STB) by an estimate of the wrist.
 
     The palm centre is taken as the middle between the wrist and a knuckle. For STB the ring finger's knuckle is
@@ -137,7 +138,7 @@ def wrist_from_palm_centre(joints: Array, knuckle: str = "ring_mcp", axis: int =
     return _with_root(joints, 2 * root - base, axis)
 
 
-def palm_centre_from_wrist(joints: Array, knuckle: str = "ring_mcp", axis: int = -2) -> Array:
+def palm_centre_from_wrist(joints: Joints, knuckle: str = "ring_mcp", axis: int = -2) -> Joints:
     """Replace the wrist by the palm centre, half way to a knuckle: the inverse of ``wrist_from_palm_centre``."""
     root, base = _root_and_knuckle(joints, knuckle, axis)
     return _with_root(joints, (root + base) / 2, axis)
@@ -155,7 +156,7 @@ def _both_hands(order: str) -> tuple[int, dict[str, int]]:
     return _BOTH_HANDS[order]
 
 
-def _check_axis(joints: Array, axis: int, count: int) -> int:
+def _check_axis(joints: Joints, axis: int, count: int) -> int:
     """Check that there are ``count`` joints along ``axis``, and return it counted from the front."""
     if not -joints.ndim <= axis < joints.ndim:
         raise ValueError(f"joints have shape {tuple(joints.shape)}, which has no axis {axis}")
@@ -164,12 +165,12 @@ def _check_axis(joints: Array, axis: int, count: int) -> int:
     return axis % joints.ndim
 
 
-def _take(joints: Array, indices: list[int], axis: int) -> Array:
+def _take(joints: Joints, indices: list[int], axis: int) -> Joints:
     axis = _check_axis(joints, axis, hand.NUM_JOINTS)
     return joints[(slice(None),) * axis + (indices,)]
 
 
-def _nan_joints(like: Array, count: int, axis: int) -> Array:
+def _nan_joints(like: Joints, count: int, axis: int) -> Joints:
     shape = (*like.shape[:axis], count, *like.shape[axis + 1 :])
     if isinstance(like, Tensor):
         if not like.is_floating_point():
@@ -180,7 +181,7 @@ def _nan_joints(like: Array, count: int, axis: int) -> Array:
     return np.full(shape, np.nan, dtype=like.dtype)
 
 
-def _root_and_knuckle(joints: Array, knuckle: str, axis: int) -> tuple[Array, Array]:
+def _root_and_knuckle(joints: Joints, knuckle: str, axis: int) -> tuple[Joints, Joints]:
     """The first joint and the knuckle, each with one entry along ``axis``."""
     if knuckle not in ("ring_mcp", "middle_mcp"):
         raise ValueError(f"knuckle must be 'ring_mcp' or 'middle_mcp', got {knuckle!r}")
@@ -189,9 +190,13 @@ def _root_and_knuckle(joints: Array, knuckle: str, axis: int) -> tuple[Array, Ar
     return joints[(*before, slice(0, 1))], joints[(*before, slice(base, base + 1))]
 
 
-def _with_root(joints: Array, root: Array, axis: int) -> Array:
+def _with_root(joints: Joints, root: Joints, axis: int) -> Joints:
     axis = axis % joints.ndim
     others = joints[(slice(None),) * axis + (slice(1, None),)]
-    if isinstance(joints, Tensor):
-        return torch.cat((root, others), dim=axis)
-    return np.concatenate((root, others), axis=axis)
+    return _concatenate((root, others), axis)
+
+
+def _concatenate(blocks: Sequence[Any], axis: int) -> Any:
+    if isinstance(blocks[0], Tensor):
+        return torch.cat(tuple(blocks), dim=axis)
+    return np.concatenate(blocks, axis=axis)

@@ -1,4 +1,4 @@
-"""One hand to measure on: what an estimator is given of it, and the truth."""
+"""One hand for evaluation: the input of an estimator, and the true joints."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from hand_pose_ros.pose import Detection
 class Observation:
     """A detected hand with labels.
 
-    image: gives the picture, (H, W, 3) uint8 BGR, of the camera's size.
+    image: returns the image, (H, W, 3) uint8 BGR, of the camera's size.
     joints_m: (21, 3) true joints in the camera frame, NaN where unlabelled.
     points_px: (21, 2) their true image points, NaN where unlabelled.
-    hidden, outside: (21,) bool, whether the hand itself hides a joint, and whether the image does not show its
-        place; None where that is not known.
+    hidden, outside: (21,) bool, whether the hand itself hides a joint, and whether the joint lies outside the
+        image; None if unknown.
     """
 
     image: Callable[[], np.ndarray]

@@ -31,11 +31,11 @@ class LabelledPhoto:
         """The photo as (H, W, 3) uint8 BGR.
 
         Raises:
-            ValueError: the file is no image.
+            ValueError: the file is not an image.
         """
         image = cv2.imread(str(self.path))
         if image is None:
-            raise ValueError(f"{self.path} is missing or no image")
+            raise ValueError(f"{self.path} is missing or not an image")
         return image
 
 
@@ -55,7 +55,7 @@ def read_samples(folder: str | Path) -> list[LabelledPhoto]:
     try:
         return [_read(folder, sample) for sample in json.loads(path.read_text())["samples"]]
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} has not the expected form: {error!r}") from error
+        raise ValueError(f"{path} does not have the expected form: {error!r}") from error
 
 
 def _read(folder: Path, sample: dict) -> LabelledPhoto:

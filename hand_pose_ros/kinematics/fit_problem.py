@@ -31,7 +31,7 @@ _NEAREST_M = 0.02  # points are projected as if no nearer to the camera than thi
 
 @dataclass(frozen=True)
 class FitProblem:
-    """What a batch of right hands is fitted to.
+    """The data that a batch of right hands is fitted to.
 
     joints: (B, 21, 3) metres, zero where missing; joint_precision: (B, 21) reciprocal standard deviations in
         1/m, zero where missing.
@@ -77,7 +77,7 @@ class FitProblem:
         frames = self.pose(state)
         of_joints = joint_jacobian(state.angles, frames)
         blocks = [(self._centred(of_joints) * self.joint_precision[..., None, None]).flatten(1, 2)]
-        if self.rays is not None:
+        if self.rays is not None and self.ray_precision is not None:
             blocks.append(
                 (_of_projection(frames.joints, of_joints) * self.ray_precision[..., None, None]).flatten(1, 2)
             )
@@ -111,7 +111,7 @@ class FitProblem:
         missing = joints.new_tensor(torch.nan)
         of_joints = self._centred(joints - self.joints).norm(dim=-1)
         of_joints = torch.where(self.joint_precision > 0, of_joints, missing)
-        if self.rays is None:
+        if self.rays is None or self.ray_precision is None:
             return of_joints, None
         of_rays = (_project(joints) - self.rays).norm(dim=-1)
         return of_joints, torch.where(self.ray_precision > 0, of_rays, missing)
@@ -119,7 +119,7 @@ class FitProblem:
     def _residuals(self, state: HandState, frames: HandFrames) -> Tensor:
         of_joints = self._centred(frames.joints - self.joints) * self.joint_precision[..., None]
         blocks = [of_joints.flatten(1)]
-        if self.rays is not None:
+        if self.rays is not None and self.ray_precision is not None:
             offsets = _project(frames.joints) - self.rays
             blocks.append((offsets * self.ray_precision[..., None]).flatten(1))
         blocks.append(self._prior_residuals(state))

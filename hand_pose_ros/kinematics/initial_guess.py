@@ -21,7 +21,7 @@ _BONE_FINGERS = [bone // 4 for bone in range(hand.NUM_BONES)]
 
 
 class HandState(NamedTuple):
-    """What the solver moves: a *right* hand, batch (B,).
+    """The variables of the solver: a *right* hand, batch (B,).
 
     angles (B, 38) radians, log_proportions (B, 20), log_anchor (B,) of metres, root_rotation (B, 3, 3),
     root_position (B, 3) metres.
@@ -57,13 +57,13 @@ def rigid_fit(source: Tensor, target: Tensor, weights: Tensor) -> tuple[Tensor, 
 def initial_guess(joints: Tensor, weights: Tensor, rank: int = 0) -> HandState:
     """A right hand inside the limits near ``joints`` (B, 21, 3) metres; joints of weight (B, 21) 0 are ignored.
 
-    ``rank`` 0 gives the best guess, 1 to 4 give others, whose fingers are twisted otherwise.
+    ``rank`` 0 gives the best guess; 1 to 4 give guesses with other twists of the fingers.
     """
     bounds = angle_bounds(joints.dtype, joints.device)
     lengths = proportion_bounds(joints.dtype, joints.device)
     template = forward_kinematics(bounds.neutral, lengths.neutral).joints
     known = (weights > 0).to(weights)
-    # With too little of the palm in sight, every known joint has its say.
+    # With too few known palm joints, all known joints are used.
     palm = torch.zeros_like(known)
     palm[:, hand.PALM_JOINTS] = known[:, hand.PALM_JOINTS]
     enough = palm.sum(-1, keepdim=True) >= _MIN_PALM_JOINTS

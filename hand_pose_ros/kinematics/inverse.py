@@ -2,7 +2,7 @@
 
 A maximum a-posteriori fit by bounded Levenberg-Marquardt (diffusion + FK paper, section 3.1). The data are 3D
 joints and, optionally, their image points, each with its noise; the prior is centred on the neutral hand with
-half of each limit's range as its standard deviation, so that what the data leave open takes a plausible value.
+half of each limit's range as its standard deviation, so that undetermined angles take plausible values.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def fit_hand(
 
     joints, precision = _known(joints_m.reshape(-1, hand.NUM_JOINTS, 3) * flip, weights, noise_m)
     rays = ray_precision = None
-    if image_points_px is not None:
+    if image_points_px is not None and camera is not None:
         _check_data("image_points_px", image_points_px, 2, image_weights, noise_px)
         if image_points_px.shape[:-1] != joints_m.shape[:-1]:
             raise ValueError(
@@ -123,7 +123,7 @@ def fit_hand(
 
 def _solve(
     problem: FitProblem, log_anchor: Tensor | None, warm: HandState | None, max_iterations: int
-) -> Solution:
+) -> Solution[HandState]:
     """Minimise from the best start and, where the fit then misses a joint, from other guesses as well."""
     solution = _minimise(problem, log_anchor, max_iterations, warm=warm)
     for rank in range(0 if warm is not None else 1, _GUESSES):
@@ -144,15 +144,13 @@ def _minimise(
     max_iterations: int,
     rank: int = 0,
     warm: HandState | None = None,
-) -> Solution:
+) -> Solution[HandState]:
     """Minimise from ``warm``, or from the guess of that rank where it is None or NaN."""
-    known = None if warm is None else warm.root_position.isfinite().all(-1)
-    if known is not None and bool(known.all()):
-        start = warm
-    else:
+    if warm is None:
         start = _guess(problem, rank)
-        if warm is not None:
-            start = select(known, warm, start)
+    else:
+        known = warm.root_position.isfinite().all(-1)
+        start = warm if bool(known.all()) else select(known, warm, _guess(problem, rank))
     if log_anchor is not None:
         start = start._replace(log_anchor=log_anchor)
     return minimise(start, problem, max_iterations)
@@ -160,7 +158,7 @@ def _minimise(
 
 def _guess(problem: FitProblem, rank: int) -> HandState:
     guess = initial_guess(problem.joints, problem.joint_precision, rank)
-    if not problem.relative:
+    if not problem.relative or problem.rays is None or problem.ray_precision is None:
         return guess
     # Where the guessed hand has to be for the camera to see it so; in front of the camera if that fails.
     from_wrist = problem.pose(guess).joints - guess.root_position[:, None]
@@ -187,7 +185,11 @@ def _state_of(fit: HandFit, side: str, batch: torch.Size, like: Tensor) -> HandS
 
 
 def _result(
-    problem: FitProblem, solution: Solution, side: str, batch: torch.Size, camera: CameraModel | None
+    problem: FitProblem,
+    solution: Solution[HandState],
+    side: str,
+    batch: torch.Size,
+    camera: CameraModel | None,
 ) -> HandFit:
     """Undo the mirroring and the flattening of the batch, and blank what could not be determined."""
     state = solution.state
@@ -196,7 +198,7 @@ def _result(
     if side == "left":
         frames = HandFrames(*mirror_across_camera_x(*frames))
     determined = (problem.joint_precision > 0).sum(-1) >= MIN_JOINTS
-    if problem.relative:
+    if problem.relative and problem.ray_precision is not None:
         determined &= (problem.ray_precision > 0).sum(-1) >= MIN_JOINTS
 
     def finish(values: Tensor) -> Tensor:
@@ -209,7 +211,7 @@ def _result(
         anchor_length_m=finish(state.log_anchor.exp()),
         frames=HandFrames(*map(finish, frames)),
         residual_m=finish(residual_m),
-        residual_px=None if residual_px is None else finish(residual_px * camera.fx),
+        residual_px=None if residual_px is None or camera is None else finish(residual_px * camera.fx),
         converged=(solution.converged & determined).reshape(batch),
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,28 +27,34 @@ class Problem(Protocol[State]):
 
     def cost(self, state: State) -> Tensor:
         """(B,) half the sum of squared residuals."""
+        ...
 
     def linearise(self, state: State) -> Linearisation:
         """Residuals and their Jacobian at ``state``."""
+        ...
 
     def step_range(self, state: State) -> tuple[Tensor, Tensor]:
         """Lowest and highest allowed step (B, n) from ``state``; -inf and inf where unbounded."""
+        ...
 
     def retract(self, state: State, step: Tensor) -> State:
         """``state`` moved by ``step`` (B, n)."""
+        ...
 
     def subset(self, chosen: Tensor) -> Problem[State]:
         """Only the problems with the indices ``chosen`` (k,)."""
+        ...
 
 
-class Solution(NamedTuple):
-    """Where the minimisation ended.
+@dataclass(frozen=True)
+class Solution(Generic[State]):
+    """The result of a minimisation.
 
     state: the best state found. cost: (B,) half the sum of squared residuals there. converged: (B,) whether one
     more step could lower the cost by no more than the tolerance. iterations: how many steps were tried.
     """
 
-    state: tuple[Tensor, ...]
+    state: State
     cost: Tensor
     converged: Tensor
     iterations: int
@@ -55,7 +62,7 @@ class Solution(NamedTuple):
 
 def minimise(
     state: State, problem: Problem[State], max_iterations: int = 60, tolerance: float = 1e-2
-) -> Solution:
+) -> Solution[State]:
     """Minimise half the sum of squared residuals of each problem of the batch, inside box bounds.
 
     Each step solves ``(J^T J + damping diag(J^T J)) step = -J^T r`` over the variables that no bound holds, is cut
@@ -158,7 +165,7 @@ def _finite(step: Tensor) -> Tensor:
     return torch.nan_to_num(step, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def keep_better(solution: Solution, chosen: Tensor, other: Solution) -> Solution:
+def keep_better(solution: Solution[State], chosen: Tensor, other: Solution[State]) -> Solution[State]:
     """``solution`` with its problems ``chosen`` (k,) replaced by those of ``other`` (batch k) that cost less."""
     better = other.cost < solution.cost[chosen]
     state = _take(other.state, better)
@@ -180,8 +187,8 @@ def _take(state: State, chosen: Tensor) -> State:
 
 
 def _store(
-    solution: Solution, active: Tensor, state: State, cost: Tensor, converged: Tensor, iteration: int
-) -> Solution:
+    solution: Solution[State], active: Tensor, state: State, cost: Tensor, converged: Tensor, iteration: int
+) -> Solution[State]:
     """``solution`` with the problems ``active`` brought up to date."""
     fields = (old.index_copy(0, active, new) for old, new in zip(solution.state, state, strict=True))
     return Solution(

@@ -1,4 +1,4 @@
-"""The one rule that makes a left hand out of a right one.
+"""The mirror rule that turns a right hand into a left one.
 
 A left hand is the right hand's mirror image in the wrist's y axis, with the same value for every anatomical
 angle. With ``M = diag(1, -1, 1)``, a point of the right hand's wrist frame maps to ``M p`` and a frame to
@@ -42,7 +42,7 @@ def mirror_columns(rotations: Tensor, sign: Tensor) -> Tensor:
 
 
 def mirror_across_camera_x(joints: Tensor, rotations: Tensor) -> tuple[Tensor, Tensor]:
-    """The same hand as its image flipped left-right shows it, which is a hand of the other side (paper 2.1).
+    """The hand that the image flipped left to right shows: a hand of the other side (paper 2.1).
 
     Takes and returns joints (..., n, 3) and bone rotations (..., n, 3, 3) in the camera frame: x changes its
     sign, and the frames become ``C R M`` with ``C = diag(-1, 1, 1)``.

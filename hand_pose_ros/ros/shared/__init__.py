@@ -1,1 +1,1 @@
-"""What every node uses: parameters, process, diagnostics."""
+"""Parts that all nodes share: parameters, process, diagnostics."""

@@ -1,4 +1,4 @@
-"""Diagnostic messages, and the rolling statistics that they show."""
+"""Diagnostic messages and the rolling statistics in them."""
 
 from __future__ import annotations
 

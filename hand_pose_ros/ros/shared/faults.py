@@ -1,4 +1,4 @@
-"""What is wrong at present: logged once when it begins and once when it ends, and kept for the diagnostics."""
+"""The current faults of a node: logged once when they begin and once when they end, and kept for diagnostics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 _SAME_MESSAGE_S: Final = 10.0
 _SAME_KIND_S: Final = 1.0
-"""A fault that comes back sooner is not logged again: one that comes and goes with every frame is no flood."""
+"""A fault that returns sooner is not logged again, so a fault that comes and goes does not flood the log."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class FaultLog:
         self._lock = threading.Lock()
 
     def report(self, kind: str, message: str, level: bytes = DiagnosticStatus.ERROR) -> None:
-        """A fault is there, now or still; a line is logged if it was not there before."""
+        """Record that a fault is active; a line is logged if it was not active before."""
         with self._lock:
             is_new = kind not in self._active
             self._active[kind] = Fault(level, message)
@@ -60,7 +60,7 @@ class FaultLog:
         return False
 
     def clear(self, *kinds: str) -> None:
-        """These faults are not there (any more)."""
+        """Record that these faults have ended or do not exist."""
         if not self._active:
             return
         with self._lock:
@@ -72,14 +72,14 @@ class FaultLog:
             self._logger.info(f"over: {fault.message}")
 
     def clear_all(self) -> None:
-        """Forget everything but the counts, without a word."""
+        """Forget everything but the counts, without logging."""
         with self._lock:
             self._active.clear()
             self._passed.clear()
             self._announced.clear()
 
     def take(self) -> dict[str, Fault]:
-        """The faults that are there, and those that came and went since the last call."""
+        """The active faults, and those that began and ended since the last call."""
         with self._lock:
             result = {**self._passed, **self._active}
             self._passed.clear()

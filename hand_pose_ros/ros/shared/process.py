@@ -1,19 +1,21 @@
-"""Runs a node as a process: its callbacks in a thread, its work in the main thread, a quiet end on SIGINT."""
+"""Runs a node as a process: its callbacks in a thread, its work in the main thread, and a clean end on SIGINT."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import rclpy
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import try_shutdown
 
 from hand_pose_ros.common.option_documents import help_text
 from hand_pose_ros.common.options import Options
@@ -48,7 +50,7 @@ def run_node(
             f"parameters:\n{help_text(parameters)}"
         )
         return 0
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
     previous = {number: signal.signal(number, signal.default_int_handler) for number in _STOP_SIGNALS}
     node = None
     try:
@@ -63,14 +65,14 @@ def run_node(
     except _REFUSALS as error:
         if node is not None:
             raise
-        rclpy.logging.get_logger(create.__name__).fatal(str(error))
+        get_logger(create.__name__).fatal(str(error))
         return 1
     finally:
         for number in _STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the clean-up
         if node is not None:
             node.destroy_node()
-        rclpy.try_shutdown()
+        try_shutdown()
         for number, handler in previous.items():
             signal.signal(number, handler)
 
@@ -79,16 +81,17 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def _spinning(node: Node, executor: Executor) -> Iterator[None]:
+def _spinning(node: Node, executor: Executor) -> Generator[None, None, None]:
     """Run the node's callbacks in a thread; an exception in one of them is raised here."""
     failures: list[BaseException] = []
+    main_thread = cast("int", threading.main_thread().ident)  # None only before a thread starts
 
     def spin() -> None:
         try:
             executor.spin()
         except Exception as error:  # whatever a callback raises has to end the process, not only this thread
             failures.append(error)
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # also out of a wait
+            signal.pthread_kill(main_thread, signal.SIGINT)  # also out of a wait
 
     executor.add_node(node)
     thread = threading.Thread(target=spin, name="callbacks")

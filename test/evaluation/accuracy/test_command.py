@@ -250,8 +250,8 @@ def test_every_method_sees_the_same_hands():
     ("content", "message"),
     [
         (None, "no samples.json"),
-        ("{}", "not the expected form"),
-        ('{"samples": [{}]}', "not the expected form"),
+        ("{}", "not have the expected form"),
+        ('{"samples": [{}]}', "not have the expected form"),
     ],
 )
 def test_a_folder_without_proper_samples_is_refused(tmp_path, content, message):
