@@ -51,7 +51,7 @@ class ImageFollower:
             crops.size_px,
             crops.margin,
         )
-        seen, _ = self._network.see_crops(crop[None], view.half_extent.float())
+        seen, _ = self._network.encode_crops(crop[None], view.half_extent.float())
         presence = 1 / (1 + math.exp(-float(seen.presence[0])))
         if presence < self._least:
             return None
