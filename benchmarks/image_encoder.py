@@ -44,7 +44,7 @@ def parts(denoiser: HandImageDenoiser) -> dict[str, Callable[[], object]]:
     crop = np.random.default_rng(Seed.ARBITRARY).integers(0, 256, (1, size, size, 3), np.uint8)
     extent, generator = torch.tensor([0.2]), torch.Generator().manual_seed(Seed.ARBITRARY)
     noise = antithetic_noise(DEFAULT.samples, generator)
-    condition = denoiser.see_crops(crop, extent)[1]
+    condition = denoiser.encode_crops(crop, extent)[1]
 
     def diffusion(given: torch.Tensor = condition) -> object:
         encoded = denoiser.encode(None, given)
@@ -52,9 +52,9 @@ def parts(denoiser: HandImageDenoiser) -> dict[str, Callable[[], object]]:
         return denoiser.fit(x0.flatten(0, 1), encoded.repeat(DEFAULT.samples))
 
     return {
-        "image encoder": lambda: denoiser.see_crops(crop, extent),
+        "image encoder": lambda: denoiser.encode_crops(crop, extent),
         f"diffusion, {DEFAULT.samples} samples of {DEFAULT.steps} steps": diffusion,
-        "both": lambda: diffusion(denoiser.see_crops(crop, extent)[1]),
+        "both": lambda: diffusion(denoiser.encode_crops(crop, extent)[1]),
     }
 
 

@@ -1,1 +1,1 @@
-"""Networks in PyTorch, and how their weights are kept in files."""
+"""The package defines the PyTorch networks, their weight files and their export to ONNX."""

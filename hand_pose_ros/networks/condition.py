@@ -1,7 +1,7 @@
-"""What the estimator is told about a hand: keypoints in the canonical view, image features, or both.
+"""The module encodes the condition of a hand network: keypoints in the canonical view, image features, or both.
 
-Each may be absent, for a whole batch or for single hands; in training, condition dropout makes it so at random, so
-that either works alone.
+Either may be absent, for a whole batch or for single hands. In training, condition dropout removes one of them at
+random, so that the network also works with the other alone.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from hand_pose_ros.common.named_tensors import each
 from hand_pose_ros.networks.embeddings import ResidualBlock, residual_mlp
 
 JOINT_FEATURES: Final = 9
-"""Numbers per joint that :func:`joint_features` gives."""
+"""Number of features per joint that :func:`joint_features` returns."""
 IMAGE_JOINT_FEATURES: Final = 4
-"""Numbers per joint that an image encoder may give: x, y, depth, log sigma; see :func:`joints_of_image`."""
+"""Number of features per joint of an image encoder: x, y, depth, log sigma; see :func:`joints_of_image`."""
 CONFIDENCE_LOSS: Final = 4.0
-"""In the logarithm of a keypoint's confidence, per half extent of its standard deviation."""
+"""Decrease of a keypoint's log confidence per half extent of its standard deviation."""
 _IMAGE_TAIL = 1 + IMAGE_JOINT_FEATURES * hand.NUM_JOINTS  # log_field, then the joints
 
 
 class KeypointCondition(NamedTuple):
-    """Keypoints of n hands, right ones or mirrored to be.
+    """Keypoints of n right hands; left hands are mirrored.
 
-    points: (n, 21, 2) in the canonical view, multiples of its half extent; NaN where missing.
-    depth: (n, 21) the detector's depths relative to its wrist, in anchor lengths; NaN where not given.
-    confidence: (n, 21) in [0, 1]; NaN where the detector gives none.
+    points: (n, 21, 2) in the canonical view, in multiples of its half extent; NaN where missing.
+    depth: (n, 21) detected depths relative to the wrist, in anchor lengths; NaN where missing.
+    confidence: (n, 21) in [0, 1]; NaN where missing.
     inside: (n, 21) bool, whether the point lies in the image.
-    half_extent: (n,) of the view: the tangent of half the angle that the hand fills.
+    half_extent: (n,) half extent of the view: the tangent of half the angle that the hand subtends.
     """
 
     points: Tensor
@@ -43,7 +43,7 @@ class KeypointCondition(NamedTuple):
 
 
 def unknown_keypoints(half_extent: Tensor) -> KeypointCondition:
-    """The condition of hands without keypoints, in views of ``half_extent`` (n,)."""
+    """Return the condition of n hands without keypoints, in views of ``half_extent`` (n,)."""
     unknown = torch.full((len(half_extent), hand.NUM_JOINTS), torch.nan).to(half_extent)
     return KeypointCondition(
         points=unknown[..., None].expand(-1, -1, 2),
@@ -55,21 +55,21 @@ def unknown_keypoints(half_extent: Tensor) -> KeypointCondition:
 
 
 class Encoded(NamedTuple):
-    """A condition, encoded once per hand and used in every step of sampling.
+    """An encoded condition; it is computed once per hand and used in every sampling step.
 
-    features: (n, width). joints: (n, 21, joint_features of the configuration).
+    features: (n, width). joints: (n, 21, ConditionConfig.joint_features).
     """
 
     features: Tensor
     joints: Tensor
 
     def repeat(self, samples: int) -> Encoded:
-        """Each hand ``samples`` times in a row: (n * samples, ...)."""
+        """Repeat each hand ``samples`` times in a row: (n * samples, ...)."""
         return each(lambda value: value.repeat_interleave(samples, 0), self)
 
 
 def joint_features(condition: KeypointCondition) -> Tensor:
-    """(n, 21, 9): x, y, depth, confidence, whether each of the three is given, inside, and the field of view."""
+    """Return (n, 21, 9): x, y, depth, confidence, flags (point, depth, confidence, inside), and log field."""
     known = condition.points.isfinite().all(-1)
     has_depth = condition.depth.isfinite() & known
     has_confidence = condition.confidence.isfinite() & known
@@ -90,16 +90,16 @@ def joint_features(condition: KeypointCondition) -> Tensor:
 
 
 def log_field(half_extent: Tensor) -> Tensor:
-    """The field of view as networks take it: the logarithm of the half extent, centred."""
+    """Return the field of view as a network input: the centred logarithm of the half extent."""
     return half_extent.clamp(1e-3, 10).log() + 1.5
 
 
 def joints_of_image(joints: Tensor, field: Tensor) -> Tensor:
-    """What an image encoder sees, in the place of a detector's keypoints: (n, 21, 9) as :func:`joint_features`.
+    """Convert the joints of an image encoder to the (n, 21, 9) of :func:`joint_features`, to replace keypoints.
 
     Args:
         joints: (n, 21, 4) x, y in half extents, depth in anchor lengths, log sigma in half extents.
-        field: (n,) of :func:`log_field`.
+        field: (n,) the output of :func:`log_field`.
     """
     one = torch.ones_like(joints[..., 0])
     confidence = torch.exp(-CONFIDENCE_LOSS * joints[..., 3].exp())
@@ -109,11 +109,11 @@ def joints_of_image(joints: Tensor, field: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class ConditionConfig:
-    """Size of the encoder.
+    """Sizes of the condition encoder.
 
-    image_features: numbers per hand that an image encoder gives; 0 for an estimator of keypoints alone.
+    image_features: number of image features per hand; 0 for keypoints alone.
     image_joints: whether they end in :func:`log_field` and ``IMAGE_JOINT_FEATURES`` of each joint, joint by joint.
-    dropout: probability, in training, that a hand is shown only one of two given conditions.
+    dropout: probability, in training, that one of two given conditions of a hand is removed.
     """
 
     width: int = 512
@@ -132,18 +132,18 @@ class ConditionConfig:
 
     @property
     def joint_features(self) -> int:
-        """Numbers per joint that the encoder hands on: the keypoints', and the image's if it has any.
+        """Number of features per joint in the output: those of keypoints, then those of the image, if any.
 
-        The image's come last, and behind them whether there is an image.
+        A flag that an image is given follows the image features.
         """
         return JOINT_FEATURES + (IMAGE_JOINT_FEATURES + 1 if self.image_joints else 0)
 
 
 class ConditionEncoder(nn.Module):
-    """Keypoints and/or image features -> :class:`Encoded`.
+    """The encoder maps keypoints, image features, or both to :class:`Encoded`.
 
-    With ``image_joints``, what the image encoder takes for the joints stands in for keypoints where there are
-    none, so that what was learned from keypoints holds for images, too.
+    With ``image_joints``, the joints of the image encoder replace missing keypoints, so that an image uses the
+    layers that were trained on keypoints.
     """
 
     def __init__(self, config: ConditionConfig) -> None:
@@ -165,17 +165,17 @@ class ConditionEncoder(nn.Module):
         """Encode n hands.
 
         Args:
-            image_features: (n, image_features); a hand with NaN in them has none.
-            generator: of condition dropout, used in training mode only.
+            image_features: (n, image_features); a row with a NaN counts as missing.
+            generator: source of condition dropout, used in training mode only.
 
         Raises:
-            ValueError: neither condition is given, or features that this encoder was not built for.
+            ValueError: neither condition is given, or the encoder was built without image features and gets some.
         """
         if image_features is not None and not self.config.image_features:
             raise ValueError("this encoder was built without image features")
         if keypoints is None and image_features is None:
             raise ValueError("give keypoints, image_features, or both")
-        if not self.config.image_features:
+        if keypoints is not None and not self.config.image_features:
             joints = joint_features(keypoints)
             return Encoded(self.keypoints(joints.flatten(1)), joints)
         return self._fused(keypoints, image_features, generator)
@@ -186,11 +186,13 @@ class ConditionEncoder(nn.Module):
         image_features: Tensor | None,
         generator: torch.Generator | None,
     ) -> Encoded:
-        count = len(image_features) if image_features is not None else len(keypoints.points)
         like = self.absent_image
-        joints = like.new_zeros(count, hand.NUM_JOINTS, JOINT_FEATURES)
         if keypoints is not None:
             joints = joint_features(keypoints)
+        else:
+            assert image_features is not None  # forward has checked it
+            joints = like.new_zeros(len(image_features), hand.NUM_JOINTS, JOINT_FEATURES)
+        count = len(joints)
         if image_features is None:
             image_features = like.new_full((count, self.config.image_features), torch.nan)
         has_keypoints = joints[..., 4].any(-1)
@@ -213,14 +215,14 @@ class ConditionEncoder(nn.Module):
     def _with_image_joints(
         self, joints: Tensor, image_features: Tensor, has_keypoints: Tensor, has_image: Tensor
     ) -> Encoded:
-        """As :meth:`_fused`, of the joints (n, 21, 9) and image features; zero where there are none."""
-        # reshape and not unflatten, which an ONNX export takes for one of a fixed number of hands
-        seen = image_features[:, 1 - _IMAGE_TAIL :].reshape(-1, hand.NUM_JOINTS, IMAGE_JOINT_FEATURES)
-        in_place = joints_of_image(seen, image_features[:, -_IMAGE_TAIL]) * has_image[:, None, None]
+        """Fuse joints (n, 21, 9) and image features; either is zero where it is missing."""
+        # reshape, because ONNX export would fix the number of hands in an unflatten
+        image_joints = image_features[:, 1 - _IMAGE_TAIL :].reshape(-1, hand.NUM_JOINTS, IMAGE_JOINT_FEATURES)
+        in_place = joints_of_image(image_joints, image_features[:, -_IMAGE_TAIL]) * has_image[:, None, None]
         joints = torch.where(has_keypoints[:, None, None], joints.to(in_place), in_place)
         any_joints = (has_keypoints | has_image)[:, None]
         from_keypoints = torch.where(any_joints, self.keypoints(joints.flatten(1)), self.absent_keypoints)
         from_image = torch.where(has_image[:, None], self.image(image_features), self.absent_image)
-        present = has_image.to(seen)[:, None, None].expand(-1, hand.NUM_JOINTS, 1)
-        every = torch.cat((joints, seen, present), dim=-1)
+        present = has_image.to(image_joints)[:, None, None].expand(-1, hand.NUM_JOINTS, 1)
+        every = torch.cat((joints, image_joints, present), dim=-1)
         return Encoded(self.fuse(from_keypoints + from_image), every)

@@ -1,4 +1,4 @@
-"""Embeddings and blocks that the networks share."""
+"""The module holds the embedding and the residual blocks that the networks share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def sinusoidal_embedding(values: Tensor, width: int, longest_period: float = 10_000.0) -> Tensor:
-    """Sines and cosines (..., width) of ``values`` (...) at periods from 2 pi up, geometrically spaced.
+    """Return sines and cosines (..., width) of ``values`` (...) at periods from 2 pi up, geometrically spaced.
 
     Raises:
         ValueError: width is odd.
@@ -22,7 +22,7 @@ def sinusoidal_embedding(values: Tensor, width: int, longest_period: float = 10_
 
 
 class ResidualBlock(nn.Module):
-    """``x + W2 silu(W1 norm(x))``; starts as the identity."""
+    """The block computes ``x + W2 silu(W1 norm(x))``; it is initialised as the identity."""
 
     def __init__(self, width: int, hidden: int | None = None) -> None:
         super().__init__()
@@ -33,11 +33,11 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.second.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., width) -> (..., width)."""
+        """Map (..., width) to (..., width)."""
         return x + self.second(nn.functional.silu(self.first(self.norm(x))))
 
 
 def residual_mlp(inputs: int, width: int, blocks: int) -> nn.Sequential:
-    """A linear layer to ``width``, residual blocks, and a norm."""
+    """Build a linear layer to ``width``, residual blocks, and a final norm."""
     layers = [nn.Linear(inputs, width), *(ResidualBlock(width) for _ in range(blocks)), nn.LayerNorm(width)]
     return nn.Sequential(*layers)

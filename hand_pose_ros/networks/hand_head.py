@@ -1,4 +1,4 @@
-"""From features to a valid hand: raw outputs -> bounded angles and proportions, 9D root rotation -> FK layer."""
+"""The head maps features to a valid hand: bounded angles and proportions, a 9D root rotation, and an FK layer."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _PALM_UP: Final = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 
 
 class HandParameters(NamedTuple):
-    """Right hands of anchor length 1, root-relative.
+    """Right hands of anchor length 1, relative to the wrist.
 
     angles: (n, 38) rad. proportions: (n, 20). rotation: (n, 3, 3) wrist frame -> view frame.
-    joints: (n, 21, 3) that the FK layer makes of them, in the view frame. rotations: (n, 21, 3, 3).
+    joints: (n, 21, 3) and rotations: (n, 21, 3, 3) of the FK layer, in the view frame.
     """
 
     angles: Tensor
@@ -34,7 +34,7 @@ class HandParameters(NamedTuple):
 
 
 class HandHead(nn.Module):
-    """An MLP whose every output is a valid hand (paper 2.2 and 2.6). It starts as the neutral hand, palm up."""
+    """An MLP that outputs valid hands only (paper 2.2 and 2.6); at first the neutral hand, palm up."""
 
     def __init__(self, inputs: int, width: int = 512, blocks: int = 2) -> None:
         super().__init__()
@@ -54,13 +54,13 @@ class HandHead(nn.Module):
             )
 
     def forward(self, features: Tensor) -> HandParameters:
-        """(n, inputs) -> hands; any finite features give one within all limits."""
+        """Map features (n, inputs) to hands; any finite features give a hand within all limits."""
         raw = self.out(self.body(features)).float()
         return hand_from_raw(raw)
 
 
 def hand_from_raw(raw: Tensor) -> HandParameters:
-    """Unbounded numbers (n, 67): 9 of the rotation, 38 of angles, 20 of proportions -> hands (eq. 1 and 7)."""
+    """Map unbounded values (n, 67), 9 for rotation, 38 for angles, 20 for proportions, to hands (eq. 1 and 7)."""
     matrix, angles, proportions = raw.split((_ROTATION, hand.NUM_ANGLES, hand.NUM_BONES), dim=-1)
     angles = sine_bound(angles, angle_bounds(raw.dtype, raw.device))
     proportions = sine_bound(proportions, proportion_bounds(raw.dtype, raw.device))

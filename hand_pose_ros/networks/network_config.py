@@ -1,4 +1,4 @@
-"""What every network's configuration can do: be written into a weight file, and be read from it."""
+"""The base class of network configurations converts them to and from plain values for the weight file."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ Config = TypeVar("Config", bound="NetworkConfig")
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Everything that is needed to rebuild a network, in the fields of a derived dataclass."""
+    """A derived dataclass holds everything that is needed to rebuild its network."""
 
     def to_dict(self) -> dict:
-        """As JSON can hold it."""
+        """Convert to values that JSON can hold."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls: type[Config], values: dict) -> Config:
-        """The inverse of :meth:`to_dict`; what is not given has its default.
+        """Invert :meth:`to_dict`; missing keys keep their defaults.
 
         Raises:
             ValueError: an unknown key or a bad value; the message names it.

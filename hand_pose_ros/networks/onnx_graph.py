@@ -1,4 +1,4 @@
-"""One network as one ONNX graph."""
+"""The module exports one network as one ONNX graph."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def export_graph(
     path: Path,
     first_axis: Mapping[str, str] | None = None,
 ) -> None:
-    """Write what ``module`` does with ``inputs``, examples by name, to ``path``.
+    """Trace ``module`` with the named example ``inputs`` and write the graph to ``path``.
 
-    The first axis of everything may have any length at run time: 'count', or the name that ``first_axis`` gives.
+    The first axis of every tensor is dynamic; it is called 'count', or as ``first_axis`` says.
     """
     names = dict.fromkeys((*inputs, *outputs), "count") | dict(first_axis or {})
     logger, level = logging.getLogger("torch.onnx"), logging.getLogger("torch.onnx").level
     with atomic_path(path) as unfinished, warnings.catch_warnings():
-        # The tracer warns of every check of a shape, and of itself: it is the one that needs no further package.
+        # The tracer is the only exporter without further packages. It warns at every shape check and of itself.
         warnings.simplefilter("ignore")
         logger.setLevel(logging.ERROR)
         try:
@@ -51,5 +51,5 @@ def export_graph(
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
+    """Return the SHA-256 of a file in hexadecimal digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

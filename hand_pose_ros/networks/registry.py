@@ -1,7 +1,7 @@
-"""The networks by the kind that their weight files state, and the one function that loads any of them.
+"""The registry maps the kind in a weight file to its network class and loads any of them with one function.
 
-To add a network, give its class a ``config_class``, the ``NetworkConfig`` that its constructor takes, and its kind
-a line in :data:`NETWORKS`.
+To add a network, give its class a ``config_class``, the ``NetworkConfig`` that its constructor takes, and add its
+kind to :data:`NETWORKS`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ IMAGE_HAND_DIFFUSION: Final = "image_hand_diffusion"
 IMAGE_HAND_REGRESSOR: Final = "image_hand_regressor"
 TEMPORAL: Final = "temporal"
 DENOISERS: Final = (HAND_DIFFUSION, IMAGE_HAND_DIFFUSION)
-"""Kinds that are a :class:`~hand_pose_ros.networks.diffusion.sampling.HandDenoiser`."""
+"""Kinds whose network is a :class:`~hand_pose_ros.networks.diffusion.sampling.HandDenoiser`."""
 
 NETWORKS: Final[dict[str, str]] = {
     HAND_DIFFUSION: "hand_pose_ros.networks.diffusion.network:HandDiffusion",
@@ -46,7 +46,7 @@ _SHIPPED: Final = {
 class LoadedNetwork:
     """A network with its weights, in evaluation mode and without gradients.
 
-    network: an instance of the class in ``NETWORKS``. kind, config: what the file states.
+    network: an instance of the class in ``NETWORKS``. kind, config: as stored in the file.
     spread_scale: factor on the spread of a denoiser's samples, None for other networks.
     """
 
@@ -60,7 +60,7 @@ def load_network(path: str | Path, *kinds: str, device: str | torch.device = "cp
     """Load the network in a weight file.
 
     Args:
-        kinds: those that are accepted; any in ``NETWORKS`` if none is given.
+        kinds: accepted kinds; any in ``NETWORKS`` if none is given.
 
     Raises:
         ValueError: the file is missing or damaged, its kind is not accepted or not known, or its configuration or

@@ -1,8 +1,8 @@
-"""Weight files: safetensors that also hold what is needed to rebuild the network.
+"""The module reads and writes weight files: safetensors that also hold the configuration of the network.
 
-The file's metadata has one entry, ``hand_pose_ros``: JSON with ``format_version``, that of this module; ``kind``,
-the network's name; and ``config``, its configuration. It is one entry because safetensors writes several in random
-order, and the same weights are to give the same file.
+The file's metadata has one entry, ``hand_pose_ros``: JSON with ``format_version``, the version of this format;
+``kind``, the network's name; and ``config``, its configuration. Safetensors writes several entries in random
+order; one entry makes equal weights give equal files.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _FOREIGN = {
     b"<": "a web page or XML: the download did not give the file itself",
     b"PK": "a zip archive, as torch.save writes it",
 }
-"""First bytes of what is found in place of weights, and what that is."""
+"""First bytes of files that are mistaken for weights -> description for the message."""
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedWeights:
-    """What a weight file holds.
+    """The content of a weight file.
 
-    kind: the network's name. config: what it was built with. tensors: its state dict, on the CPU, as stored.
-    path: of the file, for messages.
+    kind: the network's name. config: its configuration. tensors: its state dict, on the CPU, as stored.
+    path: path of the file, for messages.
     """
 
     kind: str
@@ -44,12 +44,12 @@ class LoadedWeights:
 
 
 def save_weights(path: str | Path, model: nn.Module, kind: str, config: Mapping, half: bool = False) -> None:
-    """Write the state dict of ``model``; ``path`` holds either the whole file or what it held before.
+    """Write the state dict of ``model`` to ``path``, atomically.
 
     Args:
-        kind: the network's name, which :func:`load_weights` can be told to insist on.
-        config: what rebuilds the network; JSON must be able to hold it.
-        half: store floating-point tensors with 16 bits, in half the space and to three digits.
+        kind: the network's name, which :func:`load_weights` can check.
+        config: the configuration that rebuilds the network, as values that JSON can hold.
+        half: store floating-point tensors with 16 bits, which halves the size and keeps three digits.
 
     Raises:
         ValueError: a tensor is not finite, as stored, or JSON cannot hold ``config``.
@@ -78,11 +78,11 @@ def load_weights(path: str | Path, *kinds: str) -> LoadedWeights:
     """Read a file of :func:`save_weights`.
 
     Args:
-        kinds: of the networks whose weights are accepted; any if none is given.
+        kinds: accepted kinds; any if none is given.
 
     Raises:
-        ValueError: the file is missing, truncated, or something else; holds no configuration; or is of another
-            kind or a newer format. The message names the file and what was expected.
+        ValueError: the file is missing, truncated or not safetensors, has no configuration, or has another kind or
+            format version. The message names the file and what was expected.
     """
     path = Path(path)
     if not path.is_file():
@@ -110,10 +110,10 @@ def load_weights(path: str | Path, *kinds: str) -> LoadedWeights:
 
 
 def restore(model: nn.Module, loaded: LoadedWeights) -> None:
-    """Copy the tensors into ``model``, which must have exactly these; its types and devices stay.
+    """Copy the tensors into ``model``, which must have exactly these names and shapes; its types and devices stay.
 
     Raises:
-        ValueError: names the tensors that are missing, unexpected or of another shape; ``model`` stays as it was.
+        ValueError: names the tensors that are missing, unexpected or of another shape; ``model`` is not changed.
     """
     own = model.state_dict()
     shared = own.keys() & loaded.tensors.keys()

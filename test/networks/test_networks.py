@@ -59,7 +59,7 @@ def test_an_untrained_head_gives_the_neutral_hand_with_the_palm_up():
     torch.nn.init.zeros_(model.head.out.weight)
     hands = model.fit(torch.randn(2, 21, 3), model.encode(random_condition(2)))
     torch.testing.assert_close(hands.angles, angle_bounds().neutral.expand(2, -1), rtol=0, atol=1e-5)
-    assert (hands.joints[:, 9, 1] < -0.5).all()  # up in the picture
+    assert (hands.joints[:, 9, 1] < -0.5).all()  # up in the image
     torch.testing.assert_close(hands.rotations[:, 0, :, 2], torch.tensor([[0.0, 0.0, 1.0]] * 2))
 
 

@@ -74,9 +74,9 @@ class CompiledDenoiser:
         # The number of hands changes from frame to frame; a graph for each number would compile in mid-video.
         self._unet = torch.compile(unet, dynamic=True)
 
-    def see_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+    def encode_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
         """See ``HandImageDenoiser``; not compiled, since it runs once and not in every step."""
-        return self._model.see_crops(crops, half_extent)
+        return self._model.encode_crops(crops, half_extent)
 
     def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
         """See ``HandDenoiser``."""

@@ -133,4 +133,4 @@ class ConditionMaker:
             )
             for rotation, half_extent, side in zip(view.rotation, view.half_extent, sides, strict=True)
         ]
-        return network.see_crops(np.stack(crops), view.half_extent)
+        return network.encode_crops(np.stack(crops), view.half_extent)

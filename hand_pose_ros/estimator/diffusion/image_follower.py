@@ -52,7 +52,7 @@ class ImageFollower:
             crops.size_px,
             crops.margin,
         )
-        seen, features = self._network.see_crops(crop[None], view.half_extent.float())
+        seen, features = self._network.encode_crops(crop[None], view.half_extent.float())
         points = seen.points.double().cpu()
         presence = 1 / (1 + math.exp(-float(seen.presence[0])))
         flip = torch.tensor((-1.0 if side == "left" else 1.0, 1.0, 1.0), dtype=torch.float64)

@@ -86,7 +86,7 @@ class OnnxDenoiser:
         self._encoder, self._denoiser, self._head = (sessions[name] for name in GRAPHS)
         self._image = sessions.get(IMAGE_GRAPH)
 
-    def see_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+    def encode_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
         """See :class:`~hand_pose_ros.networks.diffusion.sampling.HandImageDenoiser`.
 
         Raises:

@@ -133,7 +133,9 @@ def look(
     points, conditions = [], []
     for start in range(0, len(crops), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        seen, condition = network.see(normalised(crops[rows], half_extent.device), half_extent[rows])
+        seen, condition = network.encode_images(
+            normalised(crops[rows], half_extent.device), half_extent[rows]
+        )
         points.append(seen.points)
         conditions.append(condition)
     return torch.cat(points), torch.cat(conditions)

@@ -1,1 +1,1 @@
-"""Noise schedule and samplers, which know no hand."""
+"""The package holds the noise schedules and samplers, which do not depend on hands."""

@@ -1,9 +1,9 @@
-"""From noise to samples: DDPM ancestral sampling (diffusion + FK paper, eq. 6) and DDIM (Song et al. 2021).
+"""The samplers are DDPM ancestral sampling (diffusion + FK paper, eq. 6) and DDIM (Song et al. 2021).
 
-Once the network's prediction is given, every step of both is linear, so a step is three numbers and there is one
-loop. It costs two products and a sum per step and needs only floats beside its tensors, so a CUDA graph can hold
-it. It knows nothing of the network but that it maps a noisy sample and its step to a prediction. Every random
-number comes from the generator that the caller passes, and no value is clipped.
+Given the network's prediction, every step of both is linear, so three numbers describe a step and one loop runs
+both. A step costs two products and a sum, and uses floats and tensors only, so a CUDA graph can capture the loop.
+The network is any function of a noisy sample and its step. Every random number comes from the generator that the
+caller passes, and no value is clipped.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class SamplingStep(NamedTuple):
 def spaced_steps(total: int, count: int) -> tuple[int, ...]:
     """``count`` of the steps 0 .. ``total - 1``, evenly spaced and descending: from ``total - 1`` down to 0.
 
-    Both ends are always taken (a single step is the first): a sampler that starts below T - 1 takes for pure
-    noise what was never trained as such.
+    Both ends are always included (a single step is the first): a sampler that starts below T - 1 would treat as
+    pure noise a level that was not trained as such.
 
     Raises:
         ValueError: count is not between 1 and total.
@@ -53,10 +53,10 @@ def sampling_steps(
     """Return ``count`` evenly spaced steps of DDIM, or all steps of ancestral sampling if it is None.
 
     Args:
-        parametrisation: what the network predicts, 'epsilon' or 'x0'.
+        parametrisation: the prediction's target, 'epsilon' or 'x0'.
 
     Raises:
-        ValueError: there are not so many steps.
+        ValueError: count exceeds the schedule's steps.
     """
     if count is None:
         return ancestral_steps(schedule, parametrisation)
@@ -103,7 +103,7 @@ def ddim_steps(
 
 
 def _readings(alpha_bar: float, parametrisation: str) -> tuple[tuple[float, float], tuple[float, float]]:
-    """x0 and epsilon as (factor of x_t, factor of the prediction)."""
+    """Return x0 and epsilon as (factor of x_t, factor of the prediction)."""
     signal, noise = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
     if parametrisation == "epsilon":
         return (1 / signal, -noise / signal), (0.0, 1.0)
@@ -118,14 +118,14 @@ def sample(
     generator: torch.Generator | None = None,
     added: Iterable[Tensor] | None = None,
 ) -> Tensor:
-    """Samples (B, ...) from standard normal ``noise`` (B, ...) of any shape.
+    """Denoise standard normal ``noise`` (B, ...) of any shape to samples (B, ...).
 
     Args:
-        generator: of the noise that steps add, on ``noise``'s device.
-        added: that noise itself, in the steps' order, in place of a generator.
+        generator: source of the noise that steps add, on ``noise``'s device.
+        added: the noise itself, in the steps' order, instead of a generator.
 
     Raises:
-        ValueError: a step adds noise, and there is neither a generator nor the noise.
+        ValueError: a step adds noise, and neither a generator nor the noise is given.
     """
     if added is None:
         if generator is None and any(step.of_noise for step in steps):

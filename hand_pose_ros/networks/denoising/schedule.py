@@ -1,4 +1,4 @@
-"""Noise schedules and the forward process (diffusion + FK paper, 2.5; Ho et al. 2020; Nichol and Dhariwal 2021).
+"""The module defines noise schedules and the forward process (paper, 2.5; Ho 2020; Nichol and Dhariwal 2021).
 
 Notation: T steps, t = 0 .. T - 1; beta_t is the variance added in step t, alpha_t = 1 - beta_t, and alpha_bar_t
 the product of alpha_0 .. alpha_t. x_t is the noised sample after step t; t = T - 1 is almost pure noise.
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 PARAMETRISATIONS = ("epsilon", "x0")
-"""What a network predicts: the noise that was added (eq. 5), or the clean sample."""
+"""Targets of the network's prediction: the added noise (eq. 5), or the clean sample."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class NoiseSchedule:
 
     @property
     def alpha_bars(self) -> Tensor:
-        """(T,) share of the clean sample's variance that is left after each step."""
+        """(T,) fraction of the clean sample's variance that remains after each step."""
         return (1 - self.betas).cumprod(0)
 
     def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
@@ -52,19 +52,19 @@ class NoiseSchedule:
         return alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * noise
 
     def x0_from_epsilon(self, x_t: Tensor, epsilon: Tensor, t: Tensor) -> Tensor:
-        """The clean sample (B, ...) that ``x_t`` came from if ``epsilon`` was added to it: eq. 3 solved for x0."""
+        """Solve eq. 3 for x0: the clean sample (B, ...) behind ``x_t`` if ``epsilon`` was added."""
         alpha_bar = self.at(t, x_t)
         return (x_t - (1 - alpha_bar).sqrt() * epsilon) / alpha_bar.sqrt()
 
     def epsilon_from_x0(self, x_t: Tensor, x0: Tensor, t: Tensor) -> Tensor:
-        """The noise (B, ...) that leads from ``x0`` to ``x_t``: eq. 3 solved for the noise."""
+        """Solve eq. 3 for the noise (B, ...) that leads from ``x0`` to ``x_t``."""
         alpha_bar = self.at(t, x_t)
         return (x_t - alpha_bar.sqrt() * x0) / (1 - alpha_bar).sqrt()
 
     def x0_and_epsilon(
         self, x_t: Tensor, prediction: Tensor, t: Tensor, parametrisation: str
     ) -> tuple[Tensor, Tensor]:
-        """Both readings of what a network predicted for ``x_t``.
+        """Return the clean sample and the noise that a prediction for ``x_t`` implies.
 
         Raises:
             ValueError: the parametrisation is neither 'epsilon' nor 'x0'.
@@ -76,14 +76,14 @@ class NoiseSchedule:
         raise ValueError(f"parametrisation must be one of {PARAMETRISATIONS}, got {parametrisation!r}")
 
     def at(self, t: Tensor, like: Tensor) -> Tensor:
-        """alpha_bar of steps ``t`` (B,), shaped (B, 1, ...) to multiply ``like`` (B, ...)."""
+        """Return alpha_bar of steps ``t`` (B,), shaped (B, 1, ...) to multiply ``like`` (B, ...)."""
         return self.alpha_bars.to(like)[t].reshape(-1, *[1] * (like.ndim - 1))
 
 
 def linear_schedule(steps: int, first: float = 1e-4, last: float = 0.02) -> NoiseSchedule:
-    """Betas that rise linearly. ``first`` and ``last`` are those of 1,000 steps and scale to the given number.
+    """Return linearly rising betas; ``first`` and ``last`` hold for 1,000 steps and are scaled to ``steps``.
 
-    With few steps, unscaled betas would leave most of the sample in x_T, which sampling takes for pure noise.
+    With few steps, unscaled betas would leave most of the sample in x_T, which sampling treats as pure noise.
     """
     _check_steps(steps)
     scale = 1000 / steps
@@ -92,7 +92,7 @@ def linear_schedule(steps: int, first: float = 1e-4, last: float = 0.02) -> Nois
 
 
 def cosine_schedule(steps: int, offset: float = 0.008) -> NoiseSchedule:
-    """alpha_bar follows a squared cosine (Nichol and Dhariwal 2021): gentler at both ends."""
+    """Return betas whose alpha_bar follows a squared cosine (Nichol and Dhariwal 2021)."""
     _check_steps(steps)
     times = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
     alpha_bars = torch.cos((times + offset) / (1 + offset) * math.pi / 2) ** 2

@@ -1,1 +1,1 @@
-"""The diffusion networks of hands and their regression baselines."""
+"""The package defines the diffusion networks of hands and their regression baselines."""

@@ -1,4 +1,4 @@
-"""The baseline without diffusion: condition -> angles and proportions -> FK (diffusion + FK paper, 2.2)."""
+"""The baseline without diffusion regresses angles and proportions, then applies FK (diffusion + FK paper, 2.2)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hand_pose_ros.networks.network_config import NetworkConfig
 
 @dataclass(frozen=True)
 class HandRegressorConfig(NetworkConfig):
-    """Sizes of the encoder and of the head."""
+    """Sizes of encoder and head."""
 
     head_width: int = 512
     head_blocks: int = 2
@@ -23,7 +23,7 @@ class HandRegressorConfig(NetworkConfig):
 
 
 class HandRegressor(nn.Module):
-    """One valid hand for each condition."""
+    """The network regresses one valid hand for each condition."""
 
     config_class: ClassVar = HandRegressorConfig
 
@@ -39,5 +39,5 @@ class HandRegressor(nn.Module):
         image_features: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> HandParameters:
-        """See :class:`ConditionEncoder` for the arguments."""
+        """Regress n hands; see :class:`ConditionEncoder` for the arguments."""
         return self.head(self.encoder(keypoints, image_features, generator).features)

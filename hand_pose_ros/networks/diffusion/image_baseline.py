@@ -1,4 +1,4 @@
-"""The baseline that sees the picture: image encoder and regression of a valid hand, no diffusion (paper, 2.2)."""
+"""The image baseline regresses a valid hand from an image encoder, without diffusion (paper, 2.2)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hand_pose_ros.networks.network_config import NetworkConfig
 
 @dataclass(frozen=True)
 class HandImageRegressorConfig(NetworkConfig):
-    """Everything that is needed to rebuild both networks; the regressor's condition has room for the encoder's."""
+    """Everything that is needed to rebuild both networks; the regressor's condition takes the encoder's output."""
 
     image: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
     regressor: HandRegressorConfig = field(default_factory=HandRegressorConfig)
@@ -32,7 +32,7 @@ class HandImageRegressorConfig(NetworkConfig):
 
 
 class HandImageRegressor(nn.Module):
-    """image: the encoder. regressor: the network that it is a condition of."""
+    """The network combines the encoder ``image`` and the ``regressor`` that it conditions."""
 
     config_class: ClassVar = HandImageRegressorConfig
 
@@ -42,7 +42,7 @@ class HandImageRegressor(nn.Module):
         self.image = ImageEncoder(config.image)
         self.regressor = HandRegressor(config.regressor)
 
-    def see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
-        """See ``HandImageDiffusion.see``."""
-        seen = self.image(images)
-        return seen, image_condition(seen, half_extent)
+    def encode_images(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """See ``HandImageDiffusion.encode_images``."""
+        features = self.image(images)
+        return features, image_condition(features, half_extent)

@@ -1,6 +1,6 @@
-"""The estimator that also sees the picture: image encoder and diffusion network, trained and stored as one.
+"""The image network joins an image encoder and the diffusion network; they are trained and stored as one.
 
-Either condition may be absent: keypoints alone, the image alone, or both, as condition dropout has taught it.
+Its condition is keypoints alone, the image alone, or both; condition dropout trains all three cases.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hand_pose_ros.networks.weights import LoadedWeights
 
 @dataclass(frozen=True)
 class HandImageDiffusionConfig(NetworkConfig):
-    """Everything that is needed to rebuild both networks; the diffusion's condition has room for the encoder's."""
+    """Everything that is needed to rebuild both networks; the diffusion's condition takes the encoder's output."""
 
     image: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
     diffusion: HandDiffusionConfig = field(default_factory=HandDiffusionConfig)
@@ -44,7 +44,7 @@ class HandImageDiffusionConfig(NetworkConfig):
 
 
 class HandImageDiffusion(nn.Module):
-    """image: the encoder. diffusion: the network that it is a condition of."""
+    """The network combines the encoder ``image`` and the ``diffusion`` that it conditions."""
 
     config_class: ClassVar = HandImageDiffusionConfig
 
@@ -56,17 +56,17 @@ class HandImageDiffusion(nn.Module):
 
     @property
     def crops(self) -> ImageEncoderConfig:
-        """How crops are to be cut."""
+        """Size and margin of the crops."""
         return self.config.image
 
     @property
     def schedule(self) -> NoiseSchedule:
-        """Of the diffusion."""
+        """Noise schedule of the diffusion."""
         return self.diffusion.schedule
 
     @property
     def parametrisation(self) -> str:
-        """What the U-Net predicts."""
+        """Target of the U-Net, 'epsilon' or 'x0'."""
         return self.diffusion.parametrisation
 
     @property
@@ -85,7 +85,7 @@ class HandImageDiffusion(nn.Module):
         return self.diffusion.spread_scale
 
     def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
-        """See ``HandDenoiser``; ``image_features`` as :meth:`see` gives them."""
+        """See ``HandDenoiser``; ``image_features`` come from :meth:`encode_images`."""
         return self.diffusion.encode(keypoints, image_features)
 
     def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
@@ -96,31 +96,31 @@ class HandImageDiffusion(nn.Module):
         """See ``HandDenoiser``."""
         return self.diffusion.fit(standardised, encoded)
 
-    def see_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+    def encode_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
         """See :class:`~hand_pose_ros.networks.diffusion.sampling.HandImageDenoiser`."""
         device = self.mean.device
-        return self.see(normalised(crops, device), half_extent.to(device))
+        return self.encode_images(normalised(crops, device), half_extent.to(device))
 
-    def see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
-        """What the encoder sees in crops, and the condition (n, condition_size) that this is to the diffusion.
+    def encode_images(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """Encode crops; returns the encoder's output and the condition (n, condition_size) of the diffusion.
 
         Args:
             images: (n, 3, s, s), see :func:`~hand_pose_ros.networks.image.image_encoder.normalised`.
             half_extent: (n,) of the crops' views.
         """
-        seen = self.image(images)
-        return seen, image_condition(seen, half_extent)
+        features = self.image(images)
+        return features, image_condition(features, half_extent)
 
 
 @torch.no_grad()
 def warm_start(network: nn.Module, loaded: LoadedWeights) -> list[str]:
-    """Start from the weights of a network that knows fewer conditions: tensors of the same name are copied.
+    """Copy the weights of a network with fewer conditions into the tensors of the same names.
 
-    Where a tensor has more columns than the stored one (its second axis), the new ones, which must be the last,
-    are zero: what comes in through them changes nothing until it is trained.
+    If a tensor has more columns (second axis) than the stored one, the last ones are new and set to zero, so that
+    their inputs have no effect until they are trained.
 
     Returns:
-        The names of the network's tensors that the file does not have and that keep their first values.
+        The names of the network's tensors that the file does not have and that keep their initial values.
 
     Raises:
         ValueError: a stored tensor has no counterpart, or one of another shape.
@@ -128,15 +128,14 @@ def warm_start(network: nn.Module, loaded: LoadedWeights) -> list[str]:
     own = network.state_dict()
     for name, tensor in loaded.tensors.items():
         target = own.get(name)
-        fits = (
-            target is not None
-            and target.ndim == tensor.ndim
-            and all(
-                a == b or (axis == 1 and a > b)
+        if (
+            target is None
+            or target.ndim != tensor.ndim
+            or any(
+                a != b and (axis != 1 or a < b)
                 for axis, (a, b) in enumerate(zip(target.shape, tensor.shape, strict=True))
             )
-        )
-        if not fits:
+        ):
             shape = None if target is None else tuple(target.shape)
             raise ValueError(
                 f"{loaded.path}: {name} {tuple(tensor.shape)} does not fit the network's {shape}"

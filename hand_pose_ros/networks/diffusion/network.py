@@ -1,8 +1,7 @@
-"""The estimator's network: condition encoder, denoising U-Net, and IK head (diffusion + FK paper, 2.5 and 2.6).
+"""The diffusion network has a condition encoder, a denoising U-Net, and an IK head (paper, 2.5 and 2.6).
 
-The data of the diffusion are the 63 coordinates of a right hand: relative to the wrist, in anchor lengths, in the
-canonical view, standardised. The paper calls the joints as the U-Net leaves them D, and the valid hand that the IK
-head makes of them D*.
+The diffusion runs on the 63 coordinates of a right hand: relative to the wrist, in anchor lengths, in the
+canonical view, standardised. The paper calls the joints of the U-Net D, and the valid hand of the IK head D*.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ _MIN_SCALE = 0.05  # anchor lengths: the wrist is always zero and has no spread 
 class HandDiffusionConfig(NetworkConfig):
     """Everything that is needed to rebuild the network.
 
-    steps: T of the diffusion. schedule: 'linear' or 'cosine'. parametrisation: what the U-Net predicts, the noise
+    steps: T of the diffusion. schedule: 'linear' or 'cosine'. parametrisation: target of the U-Net, the noise
         ('epsilon', eq. 5) or the clean joints ('x0').
-    channels: of the U-Net. head_width, head_blocks: of the IK head.
+    channels: channels of the U-Net. head_width, head_blocks: size of the IK head.
     """
 
     steps: int = 50
@@ -61,13 +60,16 @@ class HandDiffusionConfig(NetworkConfig):
 
 
 class HandDiffusion(nn.Module):
-    """Encoder, U-Net and IK head.
+    """The network combines encoder, U-Net and IK head.
 
-    mean, scale: (21, 3) that standardise the joints. spread_scale: () factor on the samples' spread that makes it
-        the error's on held-out hands. schedule: of the noise.
+    mean, scale: (21, 3) that standardise the joints. spread_scale: () factor that calibrates the samples' spread
+        to the error on held-out hands. schedule: the noise schedule.
     """
 
     config_class: ClassVar = HandDiffusionConfig
+    mean: Tensor
+    scale: Tensor
+    spread_scale: Tensor
 
     def __init__(self, config: HandDiffusionConfig | None = None) -> None:
         super().__init__()
@@ -84,7 +86,7 @@ class HandDiffusion(nn.Module):
 
     @property
     def parametrisation(self) -> str:
-        """What the U-Net predicts."""
+        """Target of the U-Net, 'epsilon' or 'x0'."""
         return self.config.parametrisation
 
     def set_statistics(self, joints: Tensor) -> None:
@@ -93,11 +95,11 @@ class HandDiffusion(nn.Module):
         self.scale.copy_(joints.std(0).clamp(min=_MIN_SCALE))
 
     def standardise(self, joints: Tensor) -> Tensor:
-        """Normalised joints (..., 21, 3) -> what is diffused."""
+        """Map normalised joints (..., 21, 3) to the standardised space of the diffusion."""
         return (joints - self.mean) / self.scale
 
     def joints(self, standardised: Tensor) -> Tensor:
-        """The inverse of :meth:`standardise`."""
+        """Invert :meth:`standardise`."""
         return standardised * self.scale + self.mean
 
     def encode(
@@ -110,9 +112,9 @@ class HandDiffusion(nn.Module):
         return self.encoder(keypoints, image_features, generator)
 
     def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
-        """The U-Net's prediction (n, 21, 3) for standardised noisy joints at steps ``t`` (n,)."""
+        """Predict (n, 21, 3) for standardised noisy joints at steps ``t`` (n,) with the U-Net."""
         return self.unet(noisy, t, *encoded)
 
     def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
-        """The IK head: the valid hand behind standardised, possibly noisy joints (n, 21, 3)."""
+        """Fit valid hands to standardised, possibly noisy joints (n, 21, 3) with the IK head."""
         return self.head(torch.cat((standardised.flatten(1), encoded.features), dim=-1))

@@ -1,4 +1,4 @@
-"""The diffusion network as ONNX graphs in one folder, for onnxruntime.
+"""The module exports the diffusion network as ONNX graphs in one folder, for onnxruntime.
 
     hand_pose export-onnx --weights diffusion.safetensors --output diffusion_onnx
 
@@ -6,15 +6,16 @@
     denoiser.onnx   noisy, t, features, joints -> prediction
     head.onnx       standardised, features -> angles, proportions, rotation, joint_positions, rotations
     image.onnx      crops, crop_half_extent -> features, points, depth, sigma, presence, image_features
-                    only of a network that sees pictures; crops (n, s, s, 3) uint8 BGR
+                    only of a network with an image encoder; crops (n, s, s, 3) uint8 BGR
     model.json      everything else that a sampler needs, and the graphs' checksums
 
-The first axis of everything is the hands or samples, any number; ``t`` may also be one step for all of them.
+The first axis of every tensor counts hands or samples and is dynamic; ``t`` may also be one step for all of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 from pathlib import Path
@@ -43,8 +44,8 @@ IMAGE_GRAPH: Final = "image"
 CROP_INPUTS: Final = ("crops", "crop_half_extent")
 IMAGE_OUTPUTS: Final = (*ImageFeatures._fields, IMAGE_INPUT)
 HEAD_OUTPUTS: Final = ("angles", "proportions", "rotation", "joint_positions", "rotations")
-"""In the order of :class:`~hand_pose_ros.networks.hand_head.HandParameters`."""
-_EXAMPLES: Final = 3  # any number but 1, which the tracer might take for a constant
+"""Outputs in the order of :class:`~hand_pose_ros.networks.hand_head.HandParameters`."""
+_EXAMPLES: Final = 3  # not 1, which the tracer might treat as a constant
 
 
 class _Encoder(nn.Module):
@@ -63,8 +64,8 @@ class _Image(nn.Module):
         self.model = model
 
     def forward(self, crops: Tensor, half_extent: Tensor) -> tuple[Tensor, ...]:
-        seen, condition = self.model.see(normalised(crops), half_extent)
-        return (*seen, condition)
+        features, condition = self.model.encode_images(normalised(crops), half_extent)
+        return (*features, condition)
 
 
 class _Head(nn.Module):
@@ -77,14 +78,14 @@ class _Head(nn.Module):
 
 
 def graphs_of(kind: str) -> tuple[str, ...]:
-    """The names of the graphs that an export of this kind has."""
+    """Return the names of the graphs in an export of this kind."""
     return (*GRAPHS, IMAGE_GRAPH) if kind == IMAGE_HAND_DIFFUSION else GRAPHS
 
 
 def export_onnx(network: HandDiffusion | HandImageDiffusion, folder: str | Path) -> None:
-    """Write the graphs and the metadata of ``network`` into ``folder``, which is made if needed.
+    """Write the graphs and the metadata of ``network`` into ``folder``, which is created if needed.
 
-    The metadata come last: until they are there, or while they do not fit the graphs, the folder is no export.
+    The metadata are written last: a folder without them, or whose graphs differ from them, is not an export.
 
     Raises:
         ValueError: ``folder`` is a file.
@@ -92,9 +93,8 @@ def export_onnx(network: HandDiffusion | HandImageDiffusion, folder: str | Path)
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} must be a folder, it is a file")
-    network = _on_cpu(network)
-    sees = isinstance(network, HandImageDiffusion)
-    model = network.diffusion if sees else network
+    network = copy.deepcopy(network).cpu().eval().requires_grad_(False)
+    model = network.diffusion if isinstance(network, HandImageDiffusion) else network
     count, width, image = _EXAMPLES, model.config.condition.width, model.config.condition.image_features
     keypoints = {
         "points": torch.zeros(count, hand.NUM_JOINTS, 2),
@@ -117,12 +117,12 @@ def export_onnx(network: HandDiffusion | HandImageDiffusion, folder: str | Path)
     export_graph(unet, noisy, ("prediction",), folder / "denoiser.onnx", {"t": "steps"})
     fitted = {"standardised": joints, "features": features}
     export_graph(_Head(model), fitted, HEAD_OUTPUTS, folder / "head.onnx")
-    if sees:
+    if isinstance(network, HandImageDiffusion):
         size = network.crops.size_px
         crops = torch.zeros(count, size, size, 3, dtype=torch.uint8)
-        inputs = dict(zip(CROP_INPUTS, (crops, keypoints["half_extent"]), strict=True))
+        inputs: dict[str, Tensor] = dict(zip(CROP_INPUTS, (crops, keypoints["half_extent"]), strict=True))
         export_graph(_Image(network), inputs, IMAGE_OUTPUTS, folder / f"{IMAGE_GRAPH}.onnx")
-    kind = IMAGE_HAND_DIFFUSION if sees else HAND_DIFFUSION
+    kind = IMAGE_HAND_DIFFUSION if isinstance(network, HandImageDiffusion) else HAND_DIFFUSION
     metadata = {
         "format_version": FORMAT_VERSION,
         "kind": kind,
@@ -134,19 +134,13 @@ def export_onnx(network: HandDiffusion | HandImageDiffusion, folder: str | Path)
         "spread_scale": model.spread_scale.item(),
         "sha256": {name: checksum(folder / f"{name}.onnx") for name in graphs_of(kind)},
     }
-    if sees:
+    if isinstance(network, HandImageDiffusion):
         metadata["crops"] = network.crops.to_dict()
     write_text_atomically(folder / METADATA_FILE, json.dumps(metadata, indent=1) + "\n")
 
 
-def _on_cpu(model: HandDiffusion | HandImageDiffusion) -> HandDiffusion | HandImageDiffusion:
-    """A copy for inference, so that neither mode nor place of the original change."""
-    copy = type(model)(model.config)
-    copy.load_state_dict(model.state_dict())
-    return copy.eval().requires_grad_(False)
-
-
 def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns 0, or exits with 2 for bad input."""
     parser = argparse.ArgumentParser(
         prog="hand_pose export-onnx",
         description="Write the diffusion estimator's network as ONNX graphs, for backend 'onnxruntime'.",

@@ -1,4 +1,4 @@
-"""Samples of a hand from the diffusion network, whatever runs it."""
+"""The module draws samples of a hand from the diffusion network, with any backend."""
 
 from __future__ import annotations
 
@@ -18,44 +18,61 @@ from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, Image
 
 
 class HandDenoiser(Protocol):
-    """What :class:`~hand_pose_ros.networks.diffusion.network.HandDiffusion` is to a sampler.
+    """The interface of :class:`~hand_pose_ros.networks.diffusion.network.HandDiffusion` that samplers use."""
 
-    schedule, parametrisation: of the diffusion. mean, scale: (21, 3), see ``HandDiffusion``.
-    """
+    @property
+    def schedule(self) -> NoiseSchedule:
+        """Noise schedule of the diffusion."""
+        ...
 
-    schedule: NoiseSchedule
-    parametrisation: str
-    mean: Tensor
-    scale: Tensor
+    @property
+    def parametrisation(self) -> str:
+        """Target of the prediction, 'epsilon' or 'x0'."""
+        ...
+
+    @property
+    def mean(self) -> Tensor:
+        """(21, 3) that standardises the joints, see ``HandDiffusion``."""
+        ...
+
+    @property
+    def scale(self) -> Tensor:
+        """(21, 3) that standardises the joints, see ``HandDiffusion``."""
+        ...
 
     def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
-        """Once per hand."""
+        """Encode the condition, once per hand."""
+        ...
 
     def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
-        """Standardised noisy joints (n, 21, 3) at steps (n,) -> the prediction (n, 21, 3)."""
+        """Predict (n, 21, 3) for standardised noisy joints (n, 21, 3) at steps (n,)."""
+        ...
 
     def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
-        """Standardised joints (n, 21, 3) -> valid hands."""
+        """Return the valid hands for standardised joints (n, 21, 3)."""
+        ...
 
 
 class HandImageDenoiser(HandDenoiser, Protocol):
-    """A :class:`HandDenoiser` that can be told of pictures, too.
+    """A :class:`HandDenoiser` that also takes images."""
 
-    crops: how they are cut, see :func:`~hand_pose_ros.camera.hand_crop.hand_crop`.
-    """
+    @property
+    def crops(self) -> ImageEncoderConfig:
+        """Size and margin of the crops, see :func:`~hand_pose_ros.camera.hand_crop.hand_crop`."""
+        ...
 
-    crops: ImageEncoderConfig
+    def encode_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
+        """Encode crops (n, s, s, 3) uint8 BGR of views of ``half_extent`` (n,).
 
-    def see_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
-        """What is seen in crops (n, s, s, 3) uint8 BGR of views of ``half_extent`` (n,): as it is, and as the
-        ``image_features`` (n, condition_size) of :meth:`encode`.
+        Returns the encoder's output and the ``image_features`` (n, condition_size) of :meth:`encode`.
         """
+        ...
 
 
 def antithetic_noise(samples: int, generator: torch.Generator) -> Tensor:
-    """Standard normal x_T (samples, 21, 3); the second half is the first with its sign changed.
+    """Draw standard normal x_T (samples, 21, 3); the second half is the negated first half.
 
-    Each sample alone is as random as ever, while the mean of all has less noise of its own.
+    Each sample is still standard normal, but the mean of all samples has less variance.
     """
     half = torch.randn(-(-samples // 2), hand.NUM_JOINTS, 3, generator=generator, device=generator.device)
     return torch.cat((half, -half))[:samples]
@@ -69,11 +86,11 @@ def sample_joints(
     steps: int | None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Standardised joints (n, S, 21, 3) of n hands.
+    """Draw standardised joints (n, S, 21, 3) of n hands.
 
     Args:
         noise: (S, 21, 3) or (n, S, 21, 3) standard normal; the same noise gives the same samples.
-        steps: of DDIM; None for ancestral sampling (eq. 6) over all steps, which needs the generator.
+        steps: number of DDIM steps; None for ancestral sampling (eq. 6) over all steps, which needs the generator.
         generator: on the device of ``noise``.
 
     Raises:
@@ -88,7 +105,7 @@ def sample_joints(
 
 
 def fit_samples(denoiser: HandDenoiser, encoded: Encoded, samples: Tensor) -> HandParameters:
-    """Return the valid hands, fields (n, S, ...), that the IK head makes of standardised joints (n, S, 21, 3)."""
+    """Run the IK head on standardised joints (n, S, 21, 3); returns valid hands, fields (n, S, ...)."""
     hands, count = samples.shape[:2]
     fitted = denoiser.fit(samples.flatten(0, 1), encoded.repeat(count))
     return each(lambda value: value.unflatten(0, (hands, count)), fitted)

@@ -1,4 +1,4 @@
-"""The denoising network: a U-Net along the 21 joints (diffusion + FK paper, 2.5)."""
+"""The denoising network is a U-Net along the 21 joints (diffusion + FK paper, 2.5)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _TIME_FEATURES = 64
 
 
 class UNet1d(nn.Module):
-    """(noisy joints, step, condition) -> prediction for each joint.
+    """The U-Net maps noisy joints, step and condition to a prediction for each joint.
 
-    The joints lie along the axis of the convolutions in the order of ``hand.JOINT_NAMES``, each with its three
-    noisy coordinates and its own condition; the time step and the condition of the whole hand scale and shift the
-    channels of every block. At the coarsest resolution a dense layer connects every finger with every other.
+    The convolutions run along the joints in the order of ``hand.JOINT_NAMES``; each joint has its three noisy
+    coordinates and its own condition. The time step and the condition of the whole hand scale and shift the
+    channels of every block. At the coarsest resolution a dense layer connects all fingers.
     """
 
     def __init__(self, joint_features: int, features: int, channels: Sequence[int] = (48, 64, 96)) -> None:
-        """``channels``: of each resolution, 21 joints padded to a multiple of the coarsest first."""
+        """``channels``: of each resolution, the finest first; the 21 joints are padded to fit the coarsest."""
         super().__init__()
         if any(count % _GROUPS for count in channels):
             raise ValueError(f"channels must be multiples of {_GROUPS}, got {list(channels)}")
@@ -50,7 +50,7 @@ class UNet1d(nn.Module):
         """Predict for noisy joints (n, 21, 3) at steps ``t`` (n,).
 
         Args:
-            features: (n, features) condition of the hand. joints: (n, 21, joint_features) of each joint.
+            features: (n, features) condition of the hand. joints: (n, 21, joint_features) condition of each joint.
         """
         features = features + self.time(sinusoidal_embedding(t, _TIME_FEATURES).to(features))
         x = torch.cat((noisy, joints.to(noisy)), dim=-1).transpose(1, 2)
@@ -69,7 +69,7 @@ class UNet1d(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two convolutions; between them the condition scales and shifts the channels."""
+    """The block has two convolutions; between them the condition scales and shifts the channels."""
 
     def __init__(self, inputs: int, outputs: int, features: int) -> None:
         super().__init__()
@@ -79,8 +79,8 @@ class _Block(nn.Module):
         self.norm2 = nn.GroupNorm(_GROUPS, outputs)
         self.conv2 = nn.Conv1d(outputs, outputs, 3, padding=1)
         self.skip = nn.Conv1d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        for parameter in self.conv2.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
         hidden = self.conv1(nn.functional.silu(self.norm1(x)))

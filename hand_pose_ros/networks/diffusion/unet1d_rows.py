@@ -1,12 +1,15 @@
-"""The trained U-Net once more, laid out for a CPU: channels last, and every convolution one large matrix product.
+"""The module rearranges a trained U-Net for CPUs: channels last, each convolution as one large matrix product.
 
-:class:`~hand_pose_ros.networks.diffusion.unet1d.UNet1d` has 6 to 24 places along the joints, too few for the
-convolutions of torch and onnxruntime to be fast. Here the samples and the places along the joints are the rows of
-one matrix; the normalisation, its affine map, and the scale and shift by the condition are one product and one
-sum; and what depends on the time step alone is a table. The numbers are the same, to rounding.
+:class:`~hand_pose_ros.networks.diffusion.unet1d.UNet1d` has 6 to 24 positions along the joints, too few for fast
+convolutions in torch and onnxruntime. Here the samples and positions are the rows of one matrix; normalisation,
+its affine map, and scale and shift by the condition are one product and one sum; terms that depend on the time
+step alone are in a table. The results are equal up to rounding.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +21,10 @@ from hand_pose_ros.networks.embeddings import ResidualBlock, sinusoidal_embeddin
 
 
 class RowUNet1d(nn.Module):
-    """Same arguments and result as :class:`UNet1d`, for inference: it holds rearranged copies, as buffers."""
+    """Arguments and result equal those of :class:`UNet1d`; the weights are rearranged copies, as buffers."""
+
+    time: Tensor
+    position: Tensor
 
     @torch.no_grad()
     def __init__(self, unet: UNet1d, steps: int) -> None:
@@ -30,14 +36,14 @@ class RowUNet1d(nn.Module):
         self.register_buffer("position", unet.position.t().clone())
         self.into = _RowConvolution(unet.into, unet._length)
         lengths = [unet._length >> level for level in range(len(unet.down) + 1)]
-        self.down = nn.ModuleList(map(_RowBlock, unet.down, lengths))
-        self.downsample = nn.ModuleList(map(_RowConvolution, unet.downsample, lengths))
+        self.down = _rearranged(_RowBlock, unet.down, lengths)
+        self.downsample = _rearranged(_RowConvolution, unet.downsample, lengths)
         self.middle = _RowBlock(unet.middle, lengths[-1])
         self.dense = _RowDense(unet.dense, lengths[-1])
-        self.upsample = nn.ModuleList(map(_RowUpsampling, unet.upsample, lengths[:0:-1]))
-        self.up = nn.ModuleList(map(_RowBlock, unet.up, lengths[-2::-1]))
-        self.norm = _RowNorm(unet.out[0])
-        self.out = _RowConvolution(unet.out[2], unet._length)
+        self.upsample = _rearranged(_RowUpsampling, unet.upsample, lengths[:0:-1])
+        self.up = _rearranged(_RowBlock, unet.up, lengths[-2::-1])
+        self.norm = _RowNorm(cast(nn.GroupNorm, unet.out[0]))
+        self.out = _RowConvolution(cast(nn.Conv1d, unet.out[2]), unet._length)
 
     def forward(self, noisy: Tensor, t: Tensor, features: Tensor, joints: Tensor) -> Tensor:
         """See :meth:`UNet1d.forward`; ``t`` may also be (1,), one step for all."""
@@ -55,11 +61,21 @@ class RowUNet1d(nn.Module):
         return self.out(silu(self.norm(x)))[:, : hand.NUM_JOINTS]
 
 
+def _rearranged(
+    rows: Callable[[Any, int], nn.Module], layers: Iterable[Any], lengths: Iterable[int]
+) -> nn.ModuleList:
+    return nn.ModuleList(map(rows, layers, lengths))
+
+
 class _RowConvolution(nn.Module):
     """A convolution over (n, length, channels) of width 1, or of width 3 with a border of zeros."""
 
+    weight: Tensor
+    bias: Tensor
+
     def __init__(self, convolution: nn.Conv1d, length: int) -> None:
         super().__init__()
+        assert convolution.bias is not None
         self._length, self._stride = length, convolution.stride[0]
         self._outputs, self._inputs, self._width = convolution.weight.shape
         self.register_buffer("weight", convolution.weight.permute(0, 2, 1).flatten(1).clone())
@@ -77,8 +93,12 @@ class _RowConvolution(nn.Module):
 class _RowUpsampling(nn.Module):
     """The transposed convolution of width and stride 2: every row becomes two."""
 
+    weight: Tensor
+    bias: Tensor
+
     def __init__(self, convolution: nn.ConvTranspose1d, length: int) -> None:
         super().__init__()
+        assert convolution.bias is not None
         self._inputs, self._outputs, _ = convolution.weight.shape
         self._length = 2 * length
         self.register_buffer("weight", convolution.weight.permute(2, 1, 0).flatten(0, 1).clone())
@@ -90,13 +110,17 @@ class _RowUpsampling(nn.Module):
 
 
 class _RowNorm(nn.Module):
-    """Group normalisation of (n, length, channels); scale and shift (n, 1, channels) come after its own."""
+    """Group normalisation of (n, length, channels), then scale and shift (n, 1, channels) if given."""
+
+    averages: Tensor
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, norm: nn.GroupNorm) -> None:
         super().__init__()
         size = norm.num_channels // norm.num_groups
         self._epsilon = norm.eps
-        # A product with this gives every channel its group's mean, which is cheaper than to regroup them.
+        # A product with this matrix averages over each group, which is cheaper than regrouping the channels.
         averages = torch.block_diag(*[torch.full((size, size), 1 / size)] * norm.num_groups)
         self.register_buffer("averages", averages.to(norm.weight))
         self.register_buffer("weight", norm.weight.clone())
@@ -106,13 +130,16 @@ class _RowNorm(nn.Module):
         deviations = x - x.mean(1, keepdim=True) @ self.averages
         variance = (deviations * deviations).mean(1, keepdim=True) @ self.averages
         factor, offset = self.weight, self.bias
-        if scale is not None:
+        if scale is not None and shift is not None:
             factor, offset = factor * (1 + scale), offset * (1 + scale) + shift
         return deviations * (factor / (variance + self._epsilon).sqrt()) + offset
 
 
 class _RowBlock(nn.Module):
-    """The U-Net's block; the condition comes with its activation already applied."""
+    """The block of the U-Net; the activation of the condition has already been applied."""
+
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, block: _Block, length: int) -> None:
         super().__init__()
@@ -131,7 +158,14 @@ class _RowBlock(nn.Module):
 
 
 class _RowDense(nn.Module):
-    """The residual block across all channels and places, which the U-Net lists channel by channel."""
+    """The residual block across all channels and positions, which the U-Net orders channel by channel."""
+
+    norm_weight: Tensor
+    norm_bias: Tensor
+    first_weight: Tensor
+    first_bias: Tensor
+    second_weight: Tensor
+    second_bias: Tensor
 
     def __init__(self, block: ResidualBlock, length: int) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""Networks that read an image crop."""
+"""The package defines the networks that encode an image crop."""

@@ -1,7 +1,7 @@
-"""Latent 2.5D heatmaps: feature maps -> where each joint is in the picture, and how deep (heatmap_25d.txt, 4.2).
+"""The head computes latent 2.5D heatmaps: the image position and depth of each joint (heatmap_25d.txt, 4.2).
 
-What the maps mean is what is read off them: points, their depths and their expected errors are the outputs, and
-the spread of the maps is learned for each joint.
+The outputs are expectations over the maps: points, their depths and their expected errors. The sharpness of the
+maps is learned for each joint.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from hand_pose_ros import hand
 
 _MAPS: Final = 3  # of each joint: heat, depth, logarithm of sigma
 LOG_SIGMA: Final = (-6.0, 2.0)
-"""Bounds of what the head may say of its own error, in half extents of the crop."""
+"""Bounds of the predicted log error, in half extents of the crop."""
 _FIRST_BETA: Final = 8.0
-_FIRST_LOG_SIGMA: Final = -2.0  # before it has learned anything: an eighth of the crop's half extent
+_FIRST_LOG_SIGMA: Final = -2.0  # initial value: an eighth of the crop's half extent
 
 
 class HeatmapPoints(NamedTuple):
-    """What is read off the maps, for n crops.
+    """The head's outputs for n crops.
 
     points: (n, 21, 2) from -1 to 1 across the crop, x right, y down. depth: (n, 21), positive = away.
-    log_sigma: (n, 21) logarithm of the mean absolute error that is expected of x and y, unit of the points.
+    log_sigma: (n, 21) logarithm of the expected mean absolute error of x and y, unit of the points.
     log_heat: (n, 21, h, w) logarithm of the heatmaps, each of which sums to 1.
     """
 
@@ -38,34 +38,37 @@ class HeatmapPoints(NamedTuple):
 
 
 class HeatmapHead(nn.Module):
-    """A few cheap layers that bring the coarse feature maps up to the finest one, and the maps of 21 joints.
+    """The head upsamples the coarse feature maps to the finest resolution and computes the maps of 21 joints.
 
-    Every step up halves the stride: a 1x1 convolution of the finer map is added, then two convolutions, the first
-    of them 3x3 and channel by channel, mix neighbours and channels.
+    Each level halves the stride: a 1x1 convolution of the finer map is added, then a depthwise 3x3 and a 1x1
+    convolution mix neighbours and channels.
     """
 
     def __init__(self, inputs: Sequence[int], channels: int = 96) -> None:
-        """``inputs``: channels of the feature maps, the finest first, each half as large as the one before."""
+        """``inputs``: channels of the feature maps, the finest first; each is half as large as the previous."""
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(count, channels, 1, bias=False) for count in inputs)
         self.mix = nn.ModuleList(_mix(channels) for _ in inputs[1:])
         self.maps = nn.Conv2d(channels, _MAPS * hand.NUM_JOINTS, 1)
         nn.init.normal_(self.maps.weight, std=0.01)
+        assert self.maps.bias is not None
         nn.init.zeros_(self.maps.bias)
-        # The exponential keeps beta of eq. 14 positive. From 1 on, the maps would need several times as many steps
-        # to become sharp.
+        # The exponential keeps beta of eq. 14 positive. If beta started at 1, the maps would take several times as
+        # many steps to become sharp.
         self.log_beta = nn.Parameter(torch.full((hand.NUM_JOINTS,), math.log(_FIRST_BETA)))
 
     def forward(self, maps: Sequence[Tensor]) -> HeatmapPoints:
-        """Feature maps (n, inputs[i], h / 2^i, w / 2^i)."""
+        """Compute the outputs from feature maps (n, inputs[i], h / 2^i, w / 2^i)."""
         x = self.lateral[-1](maps[-1])
         for level in range(len(maps) - 2, -1, -1):
             x = interpolate(x, scale_factor=2.0, mode="nearest") + self.lateral[level](maps[level])
             x = self.mix[level](x)
-        maps = self.maps(x).float().flatten(2)
-        grid = pixel_grid(*x.shape[-2:], maps)
-        with torch.autocast(maps.device.type, enabled=False):  # places need more digits than features
-            heat, depth, log_sigma = maps.chunk(_MAPS, dim=1)
+        joint_maps = self.maps(x).float().flatten(2)
+        grid = pixel_grid(x.shape[-2], x.shape[-1], joint_maps)
+        with torch.autocast(
+            joint_maps.device.type, enabled=False
+        ):  # positions need more digits than features
+            heat, depth, log_sigma = joint_maps.chunk(_MAPS, dim=1)
             log_heat = torch.log_softmax(heat * self.log_beta.exp()[:, None], dim=-1)  # eq. 14
             probability = log_heat.exp()
             points = probability @ grid  # eq. 15
@@ -76,7 +79,7 @@ class HeatmapHead(nn.Module):
 
 
 def pixel_grid(height: int, width: int, like: Tensor) -> Tensor:
-    """(height * width, 2) x and y of the pixels' centres in a picture that spans [-1, 1], row by row."""
+    """Return (height * width, 2) x and y of the pixel centres in an image that spans [-1, 1], row by row."""
     x = (2 * torch.arange(width, device=like.device, dtype=like.dtype) + 1) / width - 1
     y = (2 * torch.arange(height, device=like.device, dtype=like.dtype) + 1) / height - 1
     return torch.stack((x.repeat(height), y.repeat_interleave(width)), dim=-1)

@@ -1,7 +1,7 @@
-"""The image encoder: a crop of a right hand in the canonical view -> features, 2.5D keypoints, presence.
+"""The image encoder maps a crop of a right hand in the canonical view to features, 2.5D keypoints and presence.
 
-ResNet features after average pooling and one hidden layer (diffusion + FK paper, 2.1), and beside them the latent
-2.5D heatmaps of :mod:`hand_pose_ros.networks.image.heatmap_head`, which keep the places that pooling loses.
+The features come from a ResNet, average pooling and one hidden layer (diffusion + FK paper, 2.1). The latent 2.5D
+heatmaps of :mod:`hand_pose_ros.networks.image.heatmap_head` keep the positions that pooling loses.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet'
 
 
 class ImageFeatures(NamedTuple):
-    """What the encoder sees in n crops.
+    """The encoder's output for n crops.
 
     features: (n, features). points: (n, 21, 2) joints in half extents of the crop's view. depth: (n, 21) relative
-    to the wrist, anchor lengths, positive = away. sigma: (n, 21) mean absolute error that is expected of x and of
-    y, half extents. presence: (n,) logit that the crop shows a right hand about where the view expects one.
+    to the wrist, anchor lengths, positive = away. sigma: (n, 21) expected mean absolute error of x and of y,
+    half extents. presence: (n,) logit that the crop shows a right hand near the position that the view expects.
     """
 
     features: Tensor
@@ -38,7 +38,7 @@ class ImageFeatures(NamedTuple):
 
 
 class ImageFeaturesAndHeat(NamedTuple):
-    """:class:`ImageFeatures` and what training also looks at.
+    """The fields of :class:`ImageFeatures`, and the heatmaps for training.
 
     log_heat: (n, 21, h, w) logarithms of heatmaps over the crop, each of which sums to 1.
     """
@@ -53,11 +53,11 @@ class ImageFeaturesAndHeat(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageEncoderConfig(NetworkConfig):
-    """Everything that is needed to rebuild the encoder, and to cut its crops.
+    """Everything that is needed to rebuild the encoder and to cut its crops.
 
-    depth: of the ResNet. features: width of the hidden layer. head_channels: of the heatmap head.
-    size_px, margin: of the crops, which span +-margin half extents of the view.
-    projection: width of the contrastive loss' own layers, which only training uses; 0 for none.
+    depth: depth of the ResNet. features: width of the hidden layer. head_channels: channels of the heatmap head.
+    size_px: size of the crops. margin: the crops span +-margin half extents of the view.
+    projection: output width of the layers that only the contrastive loss uses; 0 for none.
     """
 
     depth: int = 18
@@ -79,12 +79,12 @@ class ImageEncoderConfig(NetworkConfig):
 
     @property
     def condition_size(self) -> int:
-        """Numbers per hand that :func:`image_condition` gives."""
+        """Number of features per hand that :func:`image_condition` returns."""
         return self.features + 1 + IMAGE_JOINT_FEATURES * hand.NUM_JOINTS
 
 
 class ImageEncoder(nn.Module):
-    """Crops -> :class:`ImageFeatures`."""
+    """The encoder maps crops to :class:`ImageFeatures`."""
 
     def __init__(self, config: ImageEncoderConfig | None = None) -> None:
         super().__init__()
@@ -101,42 +101,42 @@ class ImageEncoder(nn.Module):
             )
 
     def forward(self, images: Tensor) -> ImageFeatures:
-        """``images``: (n, 3, s, s) of :func:`normalised`, s a multiple of 32. Results have 32 bits."""
+        """Encode images (n, 3, s, s) of :func:`normalised`, s a multiple of 32; the outputs are float32."""
         return ImageFeatures(*self.with_heat(images)[:-1])
 
     def with_heat(self, images: Tensor) -> ImageFeaturesAndHeat:
-        """As :meth:`forward`, with the heatmaps that the points were read off."""
+        """Encode as :meth:`forward`, and return the heatmaps, too."""
         maps = self.resnet(images)
         features = self.hidden(maps[-1].mean((-2, -1)))
-        seen = self.heatmaps(maps)
+        joints = self.heatmaps(maps)
         margin = self.config.margin
         return ImageFeaturesAndHeat(
             features.float(),
-            seen.points * margin,
-            seen.depth - seen.depth[:, :1],
-            seen.log_sigma.exp() * margin,
+            joints.points * margin,
+            joints.depth - joints.depth[:, :1],
+            joints.log_sigma.exp() * margin,
             self.present(features).float()[:, 0],
-            seen.log_heat,
+            joints.log_heat,
         )
 
 
 def normalised(images: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:
-    """(n, s, s, 3) uint8 BGR -> (n, 3, s, s) float32 RGB as the encoder takes it, its channels last in memory."""
+    """Convert (n, s, s, 3) uint8 BGR to the encoder's input: (n, 3, s, s) float32 RGB, channels last in memory."""
     images = torch.as_tensor(images).to(device).flip(-1).float()
     mean, deviation = (255 * images.new_tensor(values) for values in (_MEAN, _DEVIATION))
     return ((images - mean) / deviation).permute(0, 3, 1, 2)
 
 
-def image_condition(seen: ImageFeatures, half_extent: Tensor) -> Tensor:
-    """What the diffusion network is told of n crops, (n, condition_size).
+def image_condition(encoded: ImageFeatures, half_extent: Tensor) -> Tensor:
+    """Return the image condition of the diffusion network for n crops, (n, condition_size).
 
-    The features, the field of view, and for each joint x, y, depth and the logarithm of sigma. The features are
-    trained by what the diffusion makes of them; the joints are not, their own labels being better teachers.
+    It holds the features, the field of view, and x, y, depth and log sigma of each joint. Gradients of the
+    diffusion flow into the features but not into the joints, which their own labels train better.
 
     Args:
         half_extent: (n,) of the crops' views.
     """
-    joints = torch.cat((seen.points, seen.depth[..., None], seen.sigma.log()[..., None]), dim=-1).detach()
-    return torch.cat(
-        (seen.features, log_field(half_extent)[:, None].to(seen.features), joints.flatten(1)), dim=-1
-    )
+    log_sigma = encoded.sigma.log()
+    joints = torch.cat((encoded.points, encoded.depth[..., None], log_sigma[..., None]), dim=-1).detach()
+    field = log_field(half_extent)[:, None].to(encoded.features)
+    return torch.cat((encoded.features, field, joints.flatten(1)), dim=-1)

@@ -1,7 +1,7 @@
-"""The residual networks ResNet 18, 34 and 50 without their classifier: an image -> four feature maps.
+"""ResNet 18, 34 and 50 without their classifier map an image to four feature maps.
 
-The names and shapes of the tensors are those of torchvision, so that weights trained there, on whatever data, can
-be loaded with :func:`load_torchvision`. Strides of ResNet 50 lie in the 3x3 convolutions, as in torchvision's.
+The names and shapes of the tensors equal those of torchvision, so that :func:`load_torchvision` can load weights
+that were trained there. ResNet 50 has its strides in the 3x3 convolutions, as in torchvision.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 _LAYOUTS: Final = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 DEPTHS: Final = tuple(_LAYOUTS)
 STRIDES: Final = (4, 8, 16, 32)
-"""Of the four feature maps, in pixels of the image."""
+"""Strides of the four feature maps, in pixels of the image."""
 _STEM_CHANNELS: Final = 64
 _CLASSIFIER: Final = "fc."
 
@@ -63,13 +63,18 @@ class _Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Stem and four layers.
+    """The network has a stem and four layers.
 
-    channels: of the four feature maps, of strides ``STRIDES``.
+    channels: channels of the four feature maps, whose strides are ``STRIDES``.
     """
 
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
+
     def __init__(self, depth: int = 18) -> None:
-        """Random weights, every residual block the identity at first.
+        """Initialise at random; every residual block starts as the identity.
 
         Raises:
             ValueError: ``depth`` is not one of ``DEPTHS``.
@@ -94,7 +99,7 @@ class ResNet(nn.Module):
         self._initialise()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(n, 3, h, w) normalised RGB -> (n, channels[i], h / STRIDES[i], w / STRIDES[i])."""
+        """Map (n, 3, h, w) normalised RGB to maps (n, channels[i], h / STRIDES[i], w / STRIDES[i])."""
         x = self.maxpool(self.bn1(self.conv1(images)).relu_())
         first = self.layer1(x)
         second = self.layer2(first)
@@ -112,10 +117,10 @@ class ResNet(nn.Module):
 
 
 def load_torchvision(network: ResNet, tensors: Mapping[str, Tensor]) -> None:
-    """Copy the weights of torchvision's network of the same depth; its classifier is left out.
+    """Copy the weights of torchvision's network of the same depth, without its classifier.
 
     Raises:
-        ValueError: tensors are missing, unexpected, or of another shape: the weights are of another network.
+        ValueError: tensors are missing, unexpected, or of another shape: the weights belong to another network.
     """
     kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(_CLASSIFIER)}
     own = network.state_dict()
@@ -129,12 +134,12 @@ def load_torchvision(network: ResNet, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _downsample(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
-    """What brings a block's input to the size of its output; None where it has it."""
+    """Build the layer that maps a block's input to the shape of its output; None if they are equal."""
     if stride == 1 and inputs == outputs:
         return None
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
 def to_channels_last(network: nn.Module) -> nn.Module:
-    """The same network with its kernels laid out for images of that layout, which are faster on most machines."""
-    return network.to(memory_format=torch.channels_last)
+    """Convert the kernels to the channels-last layout, which is faster on most machines; returns ``network``."""
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]: torch's stub lacks it

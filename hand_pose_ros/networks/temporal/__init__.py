@@ -1,1 +1,1 @@
-"""The temporal transformer."""
+"""The package defines the temporal transformer and its input window."""

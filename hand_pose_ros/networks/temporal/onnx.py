@@ -1,4 +1,4 @@
-"""The temporal transformer as an ONNX graph, for onnxruntime: a window in, the newest frame's hand out."""
+"""The module exports the temporal transformer as an ONNX graph that maps a window to the newest frame's hand."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from hand_pose_ros.networks.temporal.window import HandWindow
 GRAPH_FILE: Final = "temporal.onnx"
 GRAPH_VERSION: Final = 1
 GRAPH_INPUTS: Final = (*HandWindow._fields, "proportions")
-"""Fields of a window of as many frames as the network was trained for, and the proportions of the tracks."""
+"""Fields of a window, with the number of frames of training, and the proportions of the tracks."""
 GRAPH_OUTPUTS: Final = tuple(f"newest_{name}" for name in HandParameters._fields)
-_EXAMPLES: Final = 3  # any number but 1, which the tracer might take for a constant
+_EXAMPLES: Final = 3  # not 1, which the tracer might treat as a constant
 
 
 class _Newest(nn.Module):
@@ -34,7 +34,7 @@ class _Newest(nn.Module):
 
 
 def export_temporal(model: TemporalTransformer, path: str | Path) -> None:
-    """Write the graph: inputs ``GRAPH_INPUTS``, outputs ``GRAPH_OUTPUTS``, (n, ...)."""
+    """Write the graph with inputs ``GRAPH_INPUTS``, outputs ``GRAPH_OUTPUTS``, (n, ...)."""
     copy = TemporalTransformer(model.config)
     copy.load_state_dict(model.state_dict())
     copy = copy.eval().requires_grad_(False)
@@ -53,5 +53,5 @@ def export_temporal(model: TemporalTransformer, path: str | Path) -> None:
 
 
 def hand_parameters(outputs: list[Tensor]) -> HandParameters:
-    """What the graph gives, (n, ...), as hands of one frame each, (n, 1, ...)."""
+    """Convert the graph's outputs (n, ...) to hands of one frame each, (n, 1, ...)."""
     return rows(HandParameters(*outputs), (slice(None), None))

@@ -1,8 +1,8 @@
-"""The temporal transformer (diffusion + FK paper, 2.7): a window of frames -> angles and root rotation of each.
+"""The temporal transformer maps a window of frames to angles and root rotation of each frame (paper, 2.7).
 
-Encoder only. Beyond the paper, what it gives is a correction of a weighted mean of the frames' own D*, whose
-weights come from attention as well, apart for each finger, the wrist, and the angles that are the person's build:
-so it starts as a plain smoother, and a window of one frame gives that frame's D*.
+It is an encoder only. Beyond the paper, its output is a correction of a weighted mean of the frames' own D*. The
+weights also come from attention, separately for each finger, the wrist, and the offset angles of the person. It
+therefore starts as a plain smoother, and a window of one frame gives that frame's D*.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _FEATURES: Final = 2 * _POSE + hand.NUM_JOINTS + 1
 _LONGEST_PERIOD: Final = 30.0  # of the sinusoids, in 2 pi frames
 _DIFFERENCE_SCALE: Final = 4.0  # of differences between frames, so that they are of the order of 1
 _BUILD, _WRIST = len(hand.FINGERS), len(hand.FINGERS) + 1
-_GROUPS: Final = _WRIST + 1  # whose frames are mixed apart: the fingers, what does not move, the wrist
+_GROUPS: Final = _WRIST + 1  # with separate mixing: the fingers, the offset angles, the wrist
 _MIXING_WIDTH: Final = 16
 _FIRST_RATES: Final = (*[0.6] * len(hand.FINGERS), 0.02, 0.6)
-"""By which a frame counts less per frame of age, at the start of training."""
+"""Initial decay rates of a frame's weight per frame of age."""
 _GROUP_OF_ANGLE: Final = torch.tensor(
     [(angle.node - 1) // 4 for angle in hand.ARTICULATION_ANGLES] + [_BUILD] * len(hand.OFFSET_ANGLES)
 )
@@ -47,7 +47,7 @@ _GROUP_OF_ANGLE: Final = torch.tensor(
 class TemporalConfig(NetworkConfig):
     """Everything that is needed to rebuild the network.
 
-    window: number of frames that it is trained for; it takes fewer, too. hidden: width inside the blocks.
+    window: number of frames in training; fewer also work. hidden: width inside the blocks.
     """
 
     window: int = 5
@@ -67,7 +67,7 @@ class TemporalConfig(NetworkConfig):
 
 
 class TemporalTransformer(nn.Module):
-    """Frames of a hand -> the same frames, steadier; each sees all valid frames of the window."""
+    """The network smooths the frames of a hand; each frame attends to all valid frames of the window."""
 
     config_class: ClassVar = TemporalConfig
 
@@ -87,12 +87,12 @@ class TemporalTransformer(nn.Module):
         nn.init.zeros_(self.correction.bias)
 
     def forward(self, window: HandWindow, proportions: Tensor, newest_only: bool = False) -> HandParameters:
-        """The hands of all frames, also of those that are not valid: fields (n, F, ...), in the window's frame.
+        """Return the hands of all frames, invalid ones included: fields (n, F, ...), in the window's frame.
 
         Args:
-            window: turned into the view of its newest valid frame; at least one frame of each track is valid.
+            window: rotated into the view of its newest valid frame; at least one frame of each track is valid.
             proportions: (n, 20) of the tracks.
-            newest_only: give the last frame's hands only, (n, 1, ...), in less time.
+            newest_only: compute the last frame's hands only, (n, 1, ...), which is faster.
 
         Raises:
             ValueError: a wrong shape.
@@ -103,9 +103,9 @@ class TemporalTransformer(nn.Module):
         x = self.embed(frame_features(window))
         x = x + sinusoidal_embedding(ages, x.shape[-1], _LONGEST_PERIOD).to(x)
         x = self.dropout(x)
-        seen = window.valid[:, None, None, :].expand(-1, 1, frames, -1)
+        attended = window.valid[:, None, None, :].expand(-1, 1, frames, -1)
         for block in self.blocks:
-            x = block(x, seen)
+            x = block(x, attended)
         x = self.norm(x)
         wanted = slice(-1, None) if newest_only else slice(None)
         shares = self.mixing(x, ages, window.valid, wanted)
@@ -139,7 +139,7 @@ class TemporalTransformer(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """Self-attention over the frames, then a two-layer network, each on normalised input and added to it."""
+    """The block applies self-attention over the frames and a two-layer network, each pre-normalised and residual."""
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -148,19 +148,19 @@ class EncoderBlock(nn.Module):
         self.into, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.first, self.second = nn.Linear(width, hidden), nn.Linear(hidden, width)
 
-    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
-        """x: (n, F, width). seen: (n, 1, F, F) bool, whether a frame (row) looks at another (column)."""
+    def forward(self, x: Tensor, attended: Tensor) -> Tensor:
+        """Transform x (n, F, width); attended (n, 1, F, F): whether a frame (row) attends to another (column)."""
         query, key, value = self.into(self.attention_norm(x)).chunk(3, dim=-1)
         query, key, value = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query, key, value)
         )
-        found = scaled_dot_product_attention(query, key, value, attn_mask=seen)
+        found = scaled_dot_product_attention(query, key, value, attn_mask=attended)
         x = x + self.dropout(self.out(found.transpose(1, 2).flatten(2)))
         return x + self.dropout(self.second(silu(self.first(self.norm(x)))))
 
 
 class FrameMixing(nn.Module):
-    """How much each valid frame counts in the mean that stands for a frame, for each group apart."""
+    """The layer computes the weights of all valid frames in the mean of each frame, separately for each group."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -170,7 +170,7 @@ class FrameMixing(nn.Module):
         self.raw_rate = nn.Parameter(torch.tensor(_FIRST_RATES).expm1().log())
 
     def forward(self, x: Tensor, ages: Tensor, valid: Tensor, wanted: slice) -> Tensor:
-        """(n, F, width), ages (n, F) in frames, valid (n, F) -> shares (n, 7, wanted, F), rows summing to 1."""
+        """Map x (n, F, width), ages (n, F) in frames, valid (n, F) to shares (n, 7, wanted, F); rows sum to 1."""
         query, key = (
             layer(frames).float().unflatten(-1, (_GROUPS, _MIXING_WIDTH)).transpose(1, 2)
             for layer, frames in ((self.query, x[:, wanted]), (self.key, x))
@@ -182,9 +182,9 @@ class FrameMixing(nn.Module):
 
 
 def frame_features(window: HandWindow) -> Tensor:
-    """(n, F, 242): pose, difference from the newest valid frame's, log of sigma, whether valid; 0 if hidden.
+    """Return (n, F, 242): pose, its difference from the newest valid pose, log sigma, and valid; 0 if invalid.
 
-    A pose is joints, D* angles as shares of their range, and rotation.
+    A pose is joints, D* angles as fractions of their range, and rotation.
     """
     bounds = angle_bounds(window.angles.dtype, window.angles.device)
     half = ((bounds.maximum - bounds.minimum) / 2).clamp(min=1e-6)

@@ -1,9 +1,9 @@
-"""What the temporal transformer sees: the last frames of a hand, all in one frame of reference.
+"""A window holds the last frames of a hand in one reference frame; it is the input of the temporal transformer.
 
-Every frame of a video has its own canonical view (:mod:`hand_pose_ros.camera.keypoint_view`), which turns from
-frame to frame. So a track keeps its frames in the camera's frame, and a window is turned into the view of its
-newest frame that shows the hand: ``R_view_camera`` of that frame, for all of them. What turns then is the hand and
-not the view, and a hand anywhere in the image gives the same numbers.
+Every video frame has its own canonical view (:mod:`hand_pose_ros.camera.keypoint_view`), which turns from frame to
+frame. A track therefore stores its frames in the camera's frame, and a window is rotated into the view of its
+newest valid frame: ``R_view_camera`` of that frame applies to all. The window then shows the rotation of the hand
+without that of the view, and does not depend on the hand's position in the image.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _LEAST_VARIANCE: Final = 0.1  # in typical variances: no frame counts more than 
 class HandWindow(NamedTuple):
     """F frames of n tracks of right hands, oldest first.
 
-    stamps_s: (n, F) not falling. valid: (n, F) bool; the rest of a frame that is not valid is never looked at.
+    stamps_s: (n, F) not decreasing. valid: (n, F) bool; the other fields of an invalid frame are ignored.
     joints: (n, F, 21, 3) mean of the diffusion's samples, relative to the wrist, in anchor lengths.
-    sigma: (n, F, 21) standard deviation of the samples, per axis, in anchor lengths; NaN where not known.
+    sigma: (n, F, 21) standard deviation of the samples, per axis, in anchor lengths; NaN where unknown.
     angles: (n, F, 38) rad and rotation: (n, F, 3, 3) of the IK head (D*); wrist frame -> frame of the joints.
     """
 
@@ -34,7 +34,7 @@ class HandWindow(NamedTuple):
     rotation: Tensor
 
     def turned(self, rotation: Tensor) -> HandWindow:
-        """The same in a frame to which ``rotation`` (n, 3, 3), or (n, F, 3, 3), leads."""
+        """Rotate the window by ``rotation`` (n, 3, 3) or (n, F, 3, 3), from the current to the new frame."""
         if rotation.ndim == 3:
             rotation = rotation[:, None]
         return self._replace(
@@ -43,22 +43,22 @@ class HandWindow(NamedTuple):
 
 
 def newest_valid(valid: Tensor) -> Tensor:
-    """(n,) index of the last valid frame of (n, F); the last frame where none is."""
+    """Return (n,) index of the last valid frame of (n, F); the last frame if none is valid."""
     places = torch.arange(valid.shape[1], device=valid.device)
     last = torch.where(valid, places, -1).amax(1)
     return torch.where(last < 0, valid.shape[1] - 1, last)
 
 
 def newest_view(views: Tensor, valid: Tensor) -> Tensor:
-    """(n, 3, 3): ``R_view_camera`` of the newest valid frame, out of those of all frames (n, F, 3, 3)."""
+    """Select (n, 3, 3) ``R_view_camera`` of the newest valid frame from those of all frames (n, F, 3, 3)."""
     return views[torch.arange(len(views), device=views.device), newest_valid(valid)]
 
 
 def samples_sigma(joints: Tensor, weights: Tensor | None = None) -> Tensor:
-    """(..., 21): root of the mean variance of a joint's axes over samples (..., S, 21, 3); NaN for a single one.
+    """Return (..., 21) root mean variance over a joint's axes of samples (..., S, 21, 3); NaN for a single one.
 
     Args:
-        weights: (..., S) summing to 1; equal ones if None.
+        weights: (..., S) summing to 1; equal weights if None.
     """
     samples = joints.shape[-3]
     if samples < 2:
@@ -71,15 +71,15 @@ def samples_sigma(joints: Tensor, weights: Tensor | None = None) -> Tensor:
 
 
 def certainty(sigma: Tensor) -> Tensor:
-    """(...): how much a frame with ``sigma`` (..., 21) counts in a track's proportions; 1 if not known."""
+    """Return (...) the weight of a frame with ``sigma`` (..., 21) in a track's proportions; 1 if unknown."""
     mean_square = (sigma.square().mean(-1) / TYPICAL_SIGMA**2).nan_to_num(1.0)
     return 1 / mean_square.clamp(min=_LEAST_VARIANCE)
 
 
 def running_proportions(proportions: Tensor, sigma: Tensor, valid: Tensor) -> Tensor:
-    """Proportions (n, F, 20) averaged over each track so far, weighted by certainty: bones do not grow.
+    """Average the proportions (n, F, 20) over each track so far, weighted by certainty: bones do not grow.
 
-    Before the first valid frame they are that frame's, and NaN if there is none.
+    Frames before the first valid one get its proportions; all are NaN if there is none.
     """
     weights = torch.where(valid, certainty(sigma), 0.0)[..., None]
     total = weights.cumsum(1)

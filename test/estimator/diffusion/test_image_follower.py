@@ -23,7 +23,7 @@ class SpotNetwork:
 
     crops = ImageEncoderConfig(size_px=128)
 
-    def see_crops(self, crops, half_extent):
+    def encode_crops(self, crops, half_extent):
         (crop,) = np.asarray(crops)
         grey = cv2.GaussianBlur(crop.mean(-1).astype(np.float32), (0, 0), 2.0)
         row, column = np.unravel_index(grey.argmax(), grey.shape)

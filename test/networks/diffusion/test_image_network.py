@@ -32,7 +32,7 @@ SHIPPED = Path(__file__).parents[3] / "models/hand_diffusion.safetensors"
 def random_image(model, count, seed=0):
     generator = torch.Generator().manual_seed(seed)
     images = torch.randn(count, 3, 64, 64, generator=generator)
-    return model.see(images, torch.full((count,), 0.3))
+    return model.encode_images(images, torch.full((count,), 0.3))
 
 
 def test_keypoints_the_image_and_both_are_different_conditions():
@@ -134,7 +134,7 @@ def test_both_networks_are_one_file(tmp_path):
     again = load_network(path, IMAGE_HAND_DIFFUSION).network
     images = torch.randn(2, 3, 64, 64)
     extent = torch.full((2,), 0.2)
-    assert torch.equal(again.see(images, extent)[1], model.see(images, extent)[1])
+    assert torch.equal(again.encode_images(images, extent)[1], model.encode_images(images, extent)[1])
     with pytest.raises(ValueError, match="expected 'hand_diffusion'"):
         load_weights(path, "hand_diffusion")
 

@@ -1,4 +1,4 @@
-"""The network that sees pictures, exported: onnxruntime gives what PyTorch gives, whatever is known of a hand."""
+"""The exported image network: onnxruntime gives the results of PyTorch, for every condition of a hand."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def assert_same(actual, expected, tolerance=5e-5):
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_onnxruntime_sees_what_pytorch_sees(model, folder, count):
+def test_onnxruntime_encodes_crops_as_pytorch(model, folder, count):
     denoiser = OnnxDenoiser(folder)
     assert denoiser.crops == model.crops
     extent = torch.linspace(0.1, 0.4, count)
-    seen, condition = denoiser.see_crops(crops(count), extent)
-    expected, expected_condition = model.see_crops(crops(count), extent)
+    seen, condition = denoiser.encode_crops(crops(count), extent)
+    expected, expected_condition = model.encode_crops(crops(count), extent)
     assert_same((*seen, condition), (*expected, expected_condition), 2e-4)
 
 
@@ -62,7 +62,7 @@ def test_onnxruntime_sees_what_pytorch_sees(model, folder, count):
 @pytest.mark.parametrize("count", [1, 4])  # other numbers than that of the export's example
 def test_onnxruntime_estimates_what_pytorch_estimates(model, folder, given, count):
     denoiser = OnnxDenoiser(folder)
-    _, image = model.see_crops(crops(count), torch.full((count,), 0.3))
+    _, image = model.encode_crops(crops(count), torch.full((count,), 0.3))
     image[2:3] = torch.nan
     conditions = {"image": (None, image), "keypoints": (random_condition(count), None)}
     conditions["both"] = (random_condition(count), image)
@@ -77,25 +77,25 @@ def test_onnxruntime_estimates_what_pytorch_estimates(model, folder, given, coun
     assert_same(fitted, expected_fit, 2e-4)
 
 
-def test_every_backend_reads_the_weight_file_and_sees(model, weights, tmp_path, monkeypatch):
+def test_every_backend_reads_the_weight_file_and_encodes_crops(model, weights, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     extent = torch.tensor([0.2, 0.3])
-    expected, condition = model.see_crops(crops(2), extent)
+    expected, condition = model.encode_crops(crops(2), extent)
     for backend in BACKENDS:
         denoiser, spread_scale = load_denoiser(weights, backend, "cpu")
         assert takes_images(denoiser)
         assert spread_scale == 1.25
-        seen, also = denoiser.see_crops(crops(2), extent)
+        seen, also = denoiser.encode_crops(crops(2), extent)
         assert_same((*seen, also), (*expected, condition), 2e-4)
 
 
-def test_a_network_of_keypoints_does_not_see(tmp_path):
+def test_a_network_of_keypoints_does_not_encode_crops(tmp_path):
     export_onnx(random_network(), tmp_path)
     denoiser = OnnxDenoiser(tmp_path)
     assert not takes_images(denoiser)
     assert not takes_images(random_network())
     with pytest.raises(ValueError, match="without image features"):
-        denoiser.see_crops(crops(1), torch.ones(1))
+        denoiser.encode_crops(crops(1), torch.ones(1))
 
 
 def test_the_command_exports_both_kinds(weights, tmp_path, capsys):

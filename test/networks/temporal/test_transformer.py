@@ -203,8 +203,8 @@ def test_training_removes_noise_without_lag():
     errors = [joints - videos.true_joints for joints in (published.single, published.temporal)]
     single, temporal = (float(error[:, 4:].norm(dim=-1).mean()) for error in errors)
     assert temporal < 0.75 * single
-    jitter, steadied = (float(error.diff(n=2, dim=1).norm(dim=-1).mean()) for error in errors)
-    assert steadied < 0.5 * jitter
+    jitter, smoothed = (float(error.diff(n=2, dim=1).norm(dim=-1).mean()) for error in errors)
+    assert smoothed < 0.5 * jitter
     assert abs(lag_frames(published.temporal, videos.true_joints)) <= 1.0
 
 
