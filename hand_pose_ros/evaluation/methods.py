@@ -45,9 +45,10 @@ class Prediction:
         count = len(joints_m)
         if size_m is None:
             parent, child = hand.BONES[hand.ANCHOR_BONE]
-            size_m = np.linalg.norm(joints_m[:, child] - joints_m[:, parent], axis=-1)
-        unknown = [(hand.NUM_ANGLES,), (hand.NUM_BONES,), (hand.NUM_JOINTS, 3, 3)]
-        return cls(joints_m, size_m, *(np.full((count, *shape), np.nan) for shape in unknown), is_placed)
+            size_m = np.asarray(np.linalg.norm(joints_m[:, child] - joints_m[:, parent], axis=-1))
+        shapes = ((hand.NUM_ANGLES,), (hand.NUM_BONES,), (hand.NUM_JOINTS, 3, 3))
+        angles, proportions, covariance = (np.full((count, *shape), np.nan) for shape in shapes)
+        return cls(joints_m, size_m, angles, proportions, covariance, is_placed)
 
     @classmethod
     def of_poses(cls, poses: Sequence[HandPose]) -> Prediction:
@@ -81,6 +82,8 @@ def in_camera_axes(camera: CameraModel, detection: Detection) -> np.ndarray:
 
     The crop's z axis is the ray through its middle; the rotation of least angle maps it to the camera's.
     """
+    assert detection.landmarks_px is not None
+    assert detection.landmarks_m is not None
     centre = RotatedSquare.around_landmarks(detection.landmarks_px).centre_px
     rotation = view_box(camera.rays(torch.from_numpy(centre)[None])).rotation.numpy()
     return detection.landmarks_m @ rotation
@@ -106,12 +109,14 @@ def estimator_method(estimator: PoseEstimator) -> Method:
 
 
 def _placed_by_pnp(camera: CameraModel, detection: Detection) -> np.ndarray:
+    assert detection.landmarks_px is not None
+    assert detection.landmarks_m is not None
     points = camera.undistort_points(torch.from_numpy(detection.landmarks_px)).numpy()
     known = np.isfinite(points).all(1) & np.isfinite(detection.landmarks_m).all(1)
     failed = np.full_like(detection.landmarks_m, np.nan)
     if known.sum() < _MIN_PNP_POINTS:
         return failed
     found, turn, shift = cv2.solvePnP(
-        detection.landmarks_m[known], points[known], camera.K.numpy(), None, flags=cv2.SOLVEPNP_SQPNP
+        detection.landmarks_m[known], points[known], camera.K.numpy(), np.zeros(4), flags=cv2.SOLVEPNP_SQPNP
     )
     return detection.landmarks_m @ cv2.Rodrigues(turn)[0].T + shift.T if found else failed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -110,9 +110,9 @@ def shape_and_covariance(
 
 
 def joint_state(observations: Sequence[Observation]) -> np.ndarray:
-    """(n, 21) index into ``STATES``."""
-    hidden = np.stack([observation.hidden for observation in observations])
-    outside = np.stack([observation.outside for observation in observations])
+    """(n, 21) index into ``STATES``, of observations that know both."""
+    hidden = np.stack([cast(np.ndarray, observation.hidden) for observation in observations])
+    outside = np.stack([cast(np.ndarray, observation.outside) for observation in observations])
     return np.where(outside, 2, np.where(hidden, 1, 0))
 
 

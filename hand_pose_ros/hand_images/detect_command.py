@@ -56,7 +56,7 @@ def detected_hands(images: HandImages, detector: HandDetector, generator: np.ran
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--images", type=Path, nargs="+", required=True, help="folders of shards")
     parser.add_argument("--output", type=Path, required=True, help="folder that gets as many smaller shards")
     parser.add_argument("--seed", type=int, default=Seed.TRAINING.value)

@@ -67,6 +67,7 @@ def detect_in_images(images: HandImages, detector: HandDetector, zoom: int = ZOO
         larger = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
         best = np.nanmax(np.ptp(labels, axis=0)) / 2
         for one in detector.detect(larger):
+            assert one.landmarks_px is not None, "the detector must find landmarks"
             found = pixels_to_view((one.landmarks_px + 0.5) / zoom - 0.5, image.shape[0])
             error = np.nanmean(np.linalg.norm(found - labels, axis=-1))
             if error < best:
@@ -99,7 +100,7 @@ def cached_detections(
     """
     digest = hashlib.sha256(f"{_VERSION} {ZOOM}".encode())
     for field in (images.image, images.points):
-        digest.update(np.ascontiguousarray(field))
+        digest.update(np.ascontiguousarray(field).data)
     path = cache / f"{name}-{digest.hexdigest()[:16]}.npz" if cache is not None else None
     if path is not None and path.is_file():
         with np.load(path) as stored:
@@ -120,7 +121,8 @@ def cached_detections(
 def _shown(image: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(21,) whether points lie in the image, and not in the black that is outside of the original picture."""
     size = image.shape[0]
-    black = cv2.dilate(cv2.erode(cv2.inRange(image, (0, 0, 0), (0, 0, 0)), _BLACK), _BLACK)
+    black = cv2.inRange(image, (0, 0, 0), (0, 0, 0))  # pyright: ignore[reportCallIssue, reportArgumentType]
+    black = cv2.dilate(cv2.erode(black, _BLACK), _BLACK)
     pixels = view_to_pixels(points, size)
     within = ((pixels > -0.5) & (pixels < size - 0.5)).all(-1)
     x, y = pixels.round().astype(int).clip(0, size - 1).T

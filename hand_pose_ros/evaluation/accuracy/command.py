@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hand_pose evaluate", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose evaluate", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folders", nargs="*", type=Path, help="labelled photos with a samples.json")
     parser.add_argument("--generated", type=int, default=0, metavar="N", help="also on N generated hands")
     parser.add_argument(
@@ -119,7 +119,7 @@ def _methods(
         loaded = load_network(options.weights, HAND_DIFFUSION)
         network = loaded.network
         methods["D (diffusion)"] = unet_method(network, config)
-        estimator = DiffusionEstimator(network, loaded.spread_scale, config)
+        estimator = DiffusionEstimator(network, float(network.spread_scale), config)
         methods[ESTIMATE] = estimator_method(estimator)
     return methods, network, config
 

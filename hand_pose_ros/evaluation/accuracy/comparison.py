@@ -68,7 +68,10 @@ def photo_set(name: str, photos: Sequence[LabelledPhoto], detector: HandDetector
         ],
         bool,
     )
-    total = sum(_is_complete(photo.camera, photo.joints_m, photo.points_px) for photo in photos)
+    total = sum(
+        photo.camera is not None and _is_complete(photo.camera, photo.joints_m, photo.points_px)
+        for photo in photos
+    )
     parts = {f"{name}, all joints labelled and inside": (complete, total)} if 0 < total < len(photos) else {}
     return HandSet(name, observations, len(photos), parts)
 

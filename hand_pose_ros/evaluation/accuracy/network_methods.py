@@ -25,7 +25,7 @@ def baseline_method(network: HandRegressor, hand_size_m: float | None = None) ->
 
     @torch.inference_mode()
     def method(observations: Sequence[Observation]) -> Prediction:
-        return _placed(observations, lambda condition: network(condition), hand_size_m)
+        return _placed(observations, network, hand_size_m)
 
     return method
 

@@ -31,6 +31,7 @@ def detect_hands(photos: Sequence[LabelledPhoto], detector: HandDetector) -> lis
         detector.reset()
         detection = _best_match(detector.detect(photo.image()), photo)
         if detection is not None:
+            assert photo.camera is not None, "the photos must be scorable"
             found.append(Observation(photo.image, photo.camera, detection, photo.joints_m, photo.points_px))
     return found
 
@@ -42,10 +43,14 @@ def _is_labelled(joints: np.ndarray) -> bool:
 
 def _best_match(detections: list[Detection], photo: LabelledPhoto) -> Detection | None:
     """The detection of the labelled hand's side that lies nearest to its image points, if it lies on that hand."""
-    candidates = [d for d in detections if d.side == photo.side and d.landmarks_px is not None]
+    candidates = [
+        (one, one.landmarks_px)
+        for one in detections
+        if one.side == photo.side and one.landmarks_px is not None
+    ]
     if not candidates:
         return None
-    distances = [np.nanmean(metrics.joint_errors(d.landmarks_px, photo.points_px)) for d in candidates]
+    distances = [np.nanmean(metrics.joint_errors(points, photo.points_px)) for _, points in candidates]
     extent = np.nanmax(np.nanmax(photo.points_px, 0) - np.nanmin(photo.points_px, 0))
     nearest = int(np.argmin(distances))
-    return candidates[nearest] if distances[nearest] < extent / 2 else None
+    return candidates[nearest][0] if distances[nearest] < extent / 2 else None

@@ -86,7 +86,9 @@ def _error(joints: Tensor, truth: Tensor, size_mm: Tensor) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="hand_pose sampling-study", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="hand_pose sampling-study", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--weights", type=Path, required=True, help="of the diffusion estimator")
     parser.add_argument("--hands", type=int, default=500)
     parser.add_argument("--samples", type=int, nargs="+", default=[1, 4, 16, 32])

@@ -74,7 +74,7 @@ def calibrate_on_images(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="hand_pose calibrate", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose calibrate", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--weights", type=Path, required=True, help="of the diffusion estimator")
     parser.add_argument("--output", type=Path, required=True, help="the same weights with the fitted factor")
     parser.add_argument("--hands", type=int, default=2000, help="generated hands")

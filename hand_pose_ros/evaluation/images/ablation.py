@@ -134,7 +134,7 @@ def measure(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").split("\n")[0])
     parser.add_argument("runs", nargs="+", type=Path, help="folders of hand_pose train")
     parser.add_argument("--rendered", type=Path, nargs="+", required=True, help="folders of unseen renders")
     parser.add_argument("--held-back", type=Path, nargs="*", default=[], help="folders of unseen real photos")

@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--weights", type=Path, required=True, help="of the network that sees pictures")
     parser.add_argument("--keypoint-weights", type=Path, help="of the one that does not; the shipped ones")
     parser.add_argument("--rendered", type=Path, nargs="*", default=[], help="folders of unseen renders")

@@ -117,7 +117,7 @@ def _draw(
         oval = np.stack((half_axes[0] * np.cos(turns), half_axes[1] * np.sin(turns)), 1)
         cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
         corners = oval @ np.array(((cosine, sine), (-sine, cosine))) + middle
-    cv2.fillPoly(mask, [np.round(np.asarray(corners) * 16).astype(np.int32)], 255, cv2.LINE_8, 4)
+    cv2.fillPoly(mask, [np.round(np.asarray(corners) * 16).astype(np.int32)], (255,), cv2.LINE_8, 4)
 
 
 def _generators(hands: HandImages, seed: int) -> list[np.random.Generator]:

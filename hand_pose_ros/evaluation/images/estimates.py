@@ -111,6 +111,7 @@ def estimate_from_keypoints(
     condition = keypoint_condition(images, detections, change)
     image = None
     if with_image:
+        assert isinstance(denoiser, HandImageDiffusion), "with_image needs a network with an image encoder"
         _, image = look(denoiser, cut(images, change, denoiser.crops), condition.half_extent)
     return _estimate(denoiser, change, condition, image, condition.points, config)
 
@@ -169,7 +170,7 @@ def no_estimates(count: int) -> Estimates:
     return Estimates(*(np.full((count, hand.NUM_JOINTS, size), np.nan) for size in (3, 2, 2)))
 
 
-def detector_estimates(images: HandImages, detections: ImageDetections) -> Estimates:
+def detector_estimates(detections: ImageDetections) -> Estimates:
     """The detector's own landmarks: in 3D in anchor lengths of their own, in 2D as they are.
 
     The 3D landmarks have the axes of the detector's crop, which are those of the stored view to a degree.

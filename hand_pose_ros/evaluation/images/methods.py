@@ -100,12 +100,11 @@ def estimate_set(
             for target, value in zip(both, estimates[IMAGE], strict=True):
                 target[without] = value[without]
         estimates[BOTH] = both
-    if SHIPPED in methods and networks.keypoints is not None:
-        estimates[SHIPPED] = of_found(
-            lambda some, seen: estimate_from_keypoints(networks.keypoints, some, seen, config)
-        )
+    shipped = networks.keypoints
+    if SHIPPED in methods and shipped is not None:
+        estimates[SHIPPED] = of_found(lambda some, seen: estimate_from_keypoints(shipped, some, seen, config))
     if DETECTOR in methods:
-        estimates[DETECTOR] = detector_estimates(images, detections)
+        estimates[DETECTOR] = detector_estimates(detections)
     return {name: estimates[name] for name in methods if name in estimates}
 
 

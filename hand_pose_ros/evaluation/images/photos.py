@@ -73,6 +73,7 @@ def jittered_observations(photos: Sequence[LabelledPhoto], seed: int) -> list[Ob
     jitter = random_view_change(np.ones(len(photos)), ViewJitterConfig(), generator)
     observations = []
     for photo, roll, shift, scale in zip(photos, jitter.roll_rad, jitter.shift, jitter.scale, strict=True):
+        assert photo.camera is not None, "the photos must be scorable"
         points = photo.points_px
         low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
         middle, half_extent = (low + high) / 2, (high - low).max() / 2

@@ -90,6 +90,7 @@ def photo_figures(prediction: Prediction, observations: Sequence[Observation]) -
         shown = one.detection.landmarks_px
         if prediction.is_placed:
             shown = one.camera.project(torch.from_numpy(joints)).numpy()
+        assert shown is not None, "the detector must find landmarks"
         distances.append(crop_distances(one, shown))
     figures["EPE px of 128"] = CROP_PX * mean(hand_means(np.stack(distances)))
     return figures

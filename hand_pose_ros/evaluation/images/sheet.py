@@ -92,14 +92,14 @@ def draw_hand(
     triangles = pixels(skin(frames, "right", template).numpy())[mesh_faces("right", template).numpy()]
     silhouette = np.zeros(image.shape[:2], np.uint8)
     for triangle in _fixed(triangles[np.isfinite(triangles).all((1, 2))]):
-        cv2.fillConvexPoly(silhouette, triangle, 255, shift=_SHIFT)
+        cv2.fillConvexPoly(silhouette, triangle, (255,), shift=_SHIFT)
     contours, _ = cv2.findContours(silhouette, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(image, contours, -1, _OUTLINE_BGR, 1, cv2.LINE_AA)
     places = pixels(joints_m)
     for parent, child in hand.BONES:
         if np.isfinite(places[[parent, child]]).all():
-            ends = _fixed(places[[parent, child]]).tolist()
-            cv2.line(image, *ends, _FINGER_BGR[(child - 1) // 4], 2, cv2.LINE_AA, _SHIFT)
+            start, end = _fixed(places[[parent, child]]).tolist()
+            cv2.line(image, start, end, _FINGER_BGR[(child - 1) // 4], 2, cv2.LINE_AA, _SHIFT)
 
 
 def _fixed(pixels: np.ndarray) -> np.ndarray:

@@ -142,7 +142,7 @@ def real(options: argparse.Namespace) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns 0, or 2 for bad input."""
-    parser = argparse.ArgumentParser(prog="hand_pose smoothness", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose smoothness", description=(__doc__ or "").split("\n")[0])
     parser.add_argument(
         "--diffusion",
         type=Path,

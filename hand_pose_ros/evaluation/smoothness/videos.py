@@ -19,7 +19,7 @@ from scipy.signal import savgol_filter
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.named_tensors import stack
-from hand_pose_ros.datasets.photo_folder import read_samples
+from hand_pose_ros.datasets.photo_folder import LabelledPhoto, read_samples
 from hand_pose_ros.estimator.estimate import EstimatedHands, PoseEstimator
 from hand_pose_ros.estimator.placement import place
 from hand_pose_ros.estimator.smoothing import EstimateSmoother
@@ -58,17 +58,17 @@ def labelled_videos(folder: str | Path) -> dict[str, list[LabelledFrame]]:
     """The videos in a folder of labelled photos: one for each sub-folder with consecutive images, in their order.
 
     Raises:
-        ValueError: the folder has no readable ``samples.json``.
+        ValueError: the folder has no readable ``samples.json``, or a video has no camera.
     """
     photos = sorted(read_samples(folder), key=lambda photo: photo.path)
     videos = {}
-    for parent, of_camera in groupby(photos, key=lambda photo: photo.path.parent):
-        of_camera = list(of_camera)
+    for parent, consecutive in groupby(photos, key=lambda photo: photo.path.parent):
+        of_camera = list(consecutive)
         numbers = [_number(photo.path) for photo in of_camera]
         if len(numbers) < _LEAST_FRAMES or np.any(np.diff(numbers) != 1):
             continue
         videos[parent.name] = [
-            LabelledFrame(Frame(photo.image(), photo.camera, number / _RATE_HZ), photo.side, photo.joints_m)
+            LabelledFrame(_frame(photo, number / _RATE_HZ), photo.side, photo.joints_m)
             for photo, number in zip(of_camera, numbers, strict=True)
         ]
     return videos
@@ -108,6 +108,7 @@ def follow(
         detections = [one for one in tracker.track(frame) if one.side == side]
         best = sorted(detections, key=lambda one: -one.score)[:1]
         estimate = estimator.estimate(frame, best)
+        assert frame.time_s is not None, "the frames of a video have a time"
         rows.append(
             VideoJoints(
                 _from_wrist(truth_m),
@@ -216,6 +217,12 @@ def _from_wrist(joints_m: np.ndarray | None) -> np.ndarray:
     if joints_m is None:
         return np.full((hand.NUM_JOINTS, 3), np.nan)
     return 1000 * (joints_m - joints_m[hand.WRIST])
+
+
+def _frame(photo: LabelledPhoto, time_s: float) -> Frame:
+    if photo.camera is None:
+        raise ValueError(f"{photo.path} has no camera")
+    return Frame(photo.image(), photo.camera, time_s)
 
 
 def _number(path: Path) -> int:

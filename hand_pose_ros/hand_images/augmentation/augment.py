@@ -167,8 +167,8 @@ def change_image(image: np.ndarray, config: PhotometricConfig, generator: np.ran
     def happens(share: float) -> bool:
         return strength > 0 and generator.random() < share
 
-    def drawn(sigma: float, count: int | None = None) -> np.ndarray:
-        return strength * sigma * generator.standard_normal(count)
+    def drawn(sigma: float) -> float:
+        return strength * sigma * generator.standard_normal()
 
     if happens(config.motion_share):
         # Long smears are rarer than short ones.
@@ -189,7 +189,7 @@ def change_image(image: np.ndarray, config: PhotometricConfig, generator: np.ran
             float(np.exp(drawn(config.gamma_log))),
             float(np.exp(drawn(config.contrast_log))),
             float(drawn(config.brightness)),
-            tuple(np.exp(drawn(config.white_balance_log, 3))),
+            tuple(np.exp(strength * config.white_balance_log * generator.standard_normal(3))),
         )
     if happens(config.colour_share):
         saturation = float(np.exp(drawn(config.saturation_log)))
@@ -216,7 +216,7 @@ def fill_outside(image: np.ndarray, others: HandImages, generator: np.random.Gen
     Single black pixels, as dark pictures have them, stay: only black areas of some five pixels' width are
     taken.
     """
-    black = cv2.inRange(image, (0, 0, 0), (0, 0, 0))
+    black = cv2.inRange(image, (0, 0, 0), (0, 0, 0))  # pyright: ignore[reportCallIssue, reportArgumentType]
     black = cv2.erode(black, _AREA)  # beyond the crop's edge it goes on as at the edge
     if not black.any():
         return image

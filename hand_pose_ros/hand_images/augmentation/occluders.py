@@ -105,7 +105,7 @@ def draw_shape(
     """(s, s) uint8 mask of an oval (kind 0), a box (1) or an irregular polygon (2)."""
     mask = np.zeros((size_px, size_px), np.uint8)
     if kind == 0:
-        corners = cv2.ellipse2Poly((0, 0), (1000, 1000), 0, 0, 360, 15)[:-1] / 1000.0
+        corners = np.asarray(cv2.ellipse2Poly((0, 0), (1000, 1000), 0, 0, 360, 15))[:-1] / 1000.0
     elif kind == 1:
         corners = np.array(((-1, -1), (1, -1), (1, 1), (-1, 1))) * 0.9
     else:
@@ -113,7 +113,7 @@ def draw_shape(
         corners = np.stack((np.cos(turns), np.sin(turns)), 1) * generator.uniform(0.5, 1.3, (7, 1))
     cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
     corners = (corners * radii_px) @ np.array(((cosine, sine), (-sine, cosine))) + middle_px
-    cv2.fillPoly(mask, [_fixed(corners)], 255, cv2.LINE_AA, _SHIFT)
+    cv2.fillPoly(mask, [_fixed(corners)], (255,), cv2.LINE_AA, _SHIFT)
     return mask
 
 
@@ -145,9 +145,9 @@ def hand_mask(size_px: int, points_px: np.ndarray, width_px: float) -> np.ndarra
     if not np.isfinite(points_px).all():
         return mask
     lines = list(_fixed(points_px[_BONES]).reshape(-1, 2, 2))
-    cv2.polylines(mask, lines, False, 255, max(1, round(width_px)), cv2.LINE_AA, _SHIFT)
+    cv2.polylines(mask, lines, False, (255,), max(1, round(width_px)), cv2.LINE_AA, _SHIFT)
     palm = cv2.convexHull(points_px[list(hand.PALM_JOINTS)].astype(np.float32))[:, 0]
-    cv2.fillPoly(mask, [_fixed(palm)], 255, cv2.LINE_AA, _SHIFT)
+    cv2.fillPoly(mask, [_fixed(palm)], (255,), cv2.LINE_AA, _SHIFT)
     return mask
 
 

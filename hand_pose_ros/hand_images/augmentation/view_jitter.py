@@ -88,7 +88,7 @@ def random_view_change(
     return view_change(half_extent, roll, shift, scale)
 
 
-def intrinsics(half_extent: np.ndarray, size_px: int, margin: float) -> np.ndarray:
+def intrinsics(half_extent: np.ndarray | float, size_px: int, margin: float) -> np.ndarray:
     """(n, 3, 3) K of square images of ``size_px`` that span +-``margin`` half extents of views (n,)."""
     K = np.zeros((*np.shape(half_extent), 3, 3))
     K[..., 0, 0] = K[..., 1, 1] = size_px / (2 * margin * np.asarray(half_extent, np.float64))

@@ -156,7 +156,7 @@ def _misfit(images: HandImages) -> np.ndarray:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="hand_pose real-images", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose real-images", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--real", type=Path, required=True, help="folder of labels.npz and the tar files")
     parser.add_argument("--output", type=Path, required=True, help="folder that gets train/ and held_back/")
     parser.add_argument(

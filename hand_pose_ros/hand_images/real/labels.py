@@ -57,6 +57,7 @@ class RealHandLabels:
 
     @property
     def count(self) -> int:
+        """Number of crops."""
         return len(self.names)
 
     def rows(self, index: np.ndarray) -> RealHandLabels:

@@ -88,7 +88,7 @@ def view_image(
     right, bottom = np.floor(np.minimum(high - _INSET_PX, np.array(crop.shape[1::-1]) - 1)).astype(int)
     shown = crop[top : bottom + 1, left : right + 1]
     fine = STORED_SIZE_PX * _OVERSAMPLING
-    to_fine = intrinsics(np.float64(half_extent), fine, STORED_MARGIN)
+    to_fine = intrinsics(half_extent, fine, STORED_MARGIN)
     move = np.array(((1, 0, -left), (0, 1, -top), (0, 0, 1)))
     matrix = move @ to_crop @ np.linalg.inv(to_fine)
     image = cv2.warpPerspective(
@@ -101,7 +101,7 @@ def view_image(
     image = cv2.resize(image, (STORED_SIZE_PX, STORED_SIZE_PX), interpolation=cv2.INTER_AREA)
     grid = np.stack(np.meshgrid(np.arange(STORED_SIZE_PX), np.arange(STORED_SIZE_PX)), -1)
     grid = np.concatenate((grid, np.ones_like(grid[..., :1])), -1).astype(np.float64)
-    K = intrinsics(np.float64(half_extent), STORED_SIZE_PX, STORED_MARGIN)
+    K = intrinsics(half_extent, STORED_SIZE_PX, STORED_MARGIN)
     pixels = grid @ (to_picture @ np.linalg.inv(K)).T
     pixels = pixels[..., :2] / pixels[..., 2:]
     outside = ((pixels < corners[0, :2]) | (pixels > corners[1, :2])).any(-1)

@@ -120,7 +120,8 @@ def fill_shards(jobs: Sequence[ShardJob], workers: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="hand_pose render", description=__doc__.split("\n\n")[0])
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="hand_pose render", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--count", type=int, default=24000, help="number of images (default: %(default)s)")
     parser.add_argument("--output", type=Path, required=True, help="folder that gets the shards")
     parser.add_argument("--workers", type=int, default=2, help="worker processes (default: %(default)s)")
@@ -153,14 +154,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        folders = {
-            name: None if folder is None else str(Path(folder).resolve(strict=True))
-            for name, folder in (
-                ("rigged_folder", options.rigged_folder),
-                ("photo_folder", options.photo_folder),
-            )
-        }
-        settings = RenderSettings(**{name: getattr(options, name) for name in shares}, **folders)
+        rigged, photos = (
+            None if folder is None else str(Path(folder).resolve(strict=True))
+            for folder in (options.rigged_folder, options.photo_folder)
+        )
+        settings = RenderSettings(
+            **{name: getattr(options, name) for name in shares}, rigged_folder=rigged, photo_folder=photos
+        )
         if options.workers < 1:
             raise ValueError(f"--workers must be at least 1, got {options.workers}")
         jobs = shard_jobs(options.output, options.count, options.seed, settings, options.shard_size)

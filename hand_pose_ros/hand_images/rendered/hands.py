@@ -9,7 +9,7 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView, view_keypoints
 from hand_pose_ros.common.named_tensors import rows
-from hand_pose_ros.hand_images.rendered.objects import beside, in_grasp
+from hand_pose_ros.hand_images.rendered.objects import PlacedSolid, beside, in_grasp
 from hand_pose_ros.hand_images.rendered.scene import (
     HAND_LABEL,
     OBJECT_LABEL,
@@ -172,7 +172,7 @@ class _Looks:
         other = 1 + generator.integers(max(len(surfaces) - 1, 1), size=count)
         self._chosen = np.where(rigged, other, 0)
         sign = torch.tensor([1.0 if side == "right" else -1.0 for side in sides])
-        self._vertices: list[np.ndarray | None] = [None] * count
+        self._vertices: dict[int, np.ndarray] = {}
         for number, surface in enumerate(surfaces):
             of_surface = np.flatnonzero(self._chosen == number)
             if len(of_surface):
@@ -224,7 +224,7 @@ def _in_front(joints: np.ndarray, wardrobe: Wardrobe, generator: np.random.Gener
     return [_material(beside(joints, (0.55, 0.92), (0.08, 0.55), generator), wardrobe, generator)]
 
 
-def _material(placed, wardrobe: Wardrobe, generator: np.random.Generator) -> MeshPart:
+def _material(placed: PlacedSolid, wardrobe: Wardrobe, generator: np.random.Generator) -> MeshPart:
     picture = wardrobe.materials[generator.integers(len(wardrobe.materials))]
     gloss = float(generator.choice((0.1, 1.0, 4.0)))
     return solid_part(*placed, picture, gloss, OBJECT_LABEL)

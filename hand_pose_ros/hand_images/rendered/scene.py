@@ -127,7 +127,7 @@ class Scene:
     def _black_outside(self, image: np.ndarray) -> None:
         """Blacken what the camera's picture does not show."""
         # The picture is convex, so what has its corners inside is inside.
-        if self._outside(np.float32((-1, 1))).any():
+        if self._outside(np.array((-1, 1), np.float32)).any():
             steps = (np.arange(STORED_SIZE_PX, dtype=np.float32) + np.float32(0.5)) * np.float32(
                 2 / STORED_SIZE_PX
             ) - 1

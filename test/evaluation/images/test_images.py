@@ -46,7 +46,6 @@ from hand_pose_ros.evaluation.images.methods import (
 from hand_pose_ros.evaluation.images.photos import jittered_observations, photo_tables
 from hand_pose_ros.evaluation.images.scores import (
     CROP_PX,
-    MM,
     crop_distances,
     figure,
     joint_errors,
@@ -132,7 +131,7 @@ def test_errors_have_the_units_that_they_say():
     joints[:, 8, 0] += 0.5
     projected[:, 8, 1] += 0.3
     errors = joint_errors(Estimates(joints, projected, exact.points), HANDS)
-    np.testing.assert_allclose(errors.relative_mm[:, 8], 0.5 * MM, atol=1e-3)
+    np.testing.assert_allclose(errors.relative_mm[:, 8], 0.5 * hand.MEAN_ANCHOR_LENGTH_MM, atol=1e-3)
     np.testing.assert_allclose(errors.projected_px[:, 8], 0.3 * CROP_PX, atol=1e-3)
     visible = np.ones((HANDS.count, 21), bool)
     visible[:, 8] = False
@@ -144,7 +143,7 @@ def test_errors_have_the_units_that_they_say():
 def test_a_detector_s_own_landmarks_are_scored_in_its_own_size():
     detections = exact_detections()
     grown = detections._replace(landmarks_m=7 * detections.landmarks_m + 1)
-    errors = joint_errors(detector_estimates(HANDS, grown), HANDS)
+    errors = joint_errors(detector_estimates(grown), HANDS)
     assert np.nanmax(errors.relative_mm) < 1e-3
     assert np.nanmax(errors.points_px) == 0
 

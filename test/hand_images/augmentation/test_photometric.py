@@ -28,7 +28,7 @@ def detail(picture: np.ndarray) -> float:
 
 
 STEPS = {
-    "defocus": lambda p, s: photometric.defocus(p, s),
+    "defocus": photometric.defocus,
     "motion": lambda p, s: photometric.motion_blur(p, 4 * s, 0.7),
     "exposure": lambda p, s: photometric.tone(p, exposure=2**s),
     "contrast": lambda p, s: photometric.tone(p, contrast=1 + s),
@@ -38,7 +38,7 @@ STEPS = {
     "saturation": lambda p, s: photometric.colour(p, saturation=1 + s / 3),
     "noise": lambda p, s: photometric.sensor_noise(p, 3 * s, 3 * s, generator()),
     "coarse noise": lambda p, s: photometric.sensor_noise(p, 3 * s, 3 * s, generator(), 2),
-    "sharpen": lambda p, s: photometric.sharpen(p, s),
+    "sharpen": photometric.sharpen,
     "low resolution": lambda p, s: photometric.low_resolution(p, 1 + s),
 }
 
