@@ -34,9 +34,11 @@ test-fast: setup ## run the tests that take less than ten seconds each
 	@$(PYTEST) $(TESTS) -m "not live and not slow"
 	@$(PYTEST) test/ros -m "live and not slow"
 
-lint: setup ## check formatting and style
+lint: setup ## check formatting, style, the floors of the package and types
 	@$(RUN) ruff format --check .
 	@$(RUN) ruff check .
+	@$(RUN) lint-imports
+	@$(RUN) basedpyright
 
 format: setup ## format the code
 	@$(RUN) ruff format .

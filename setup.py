@@ -35,7 +35,15 @@ MEDIAPIPE = ["mediapipe>=0.10.18,<0.10.22"]
 TRAINING = ["matplotlib>=3.6,<4", "scikit-image>=0.22,<1", "tqdm>=4.60,<5"]
 # colcon runs pytest because `test` names it; with `tests_require` it would silently run nothing.
 TEST = ["pytest>=7.4", "pytest-timeout>=2", "hypothesis>=6", "trimesh>=4", "pin>=2.7,<3", "packaging>=21"]
-DEVELOPMENT = [*TRAINING, *TEST, "pytest-xdist>=3", "ruff>=0.6", "setuptools<80"]
+DEVELOPMENT = [
+    *TRAINING,
+    *TEST,
+    "pytest-xdist>=3",
+    "ruff>=0.6",
+    "import-linter>=2.3",
+    "basedpyright>=1.30",
+    "setuptools<80",
+]
 
 
 def shared_files() -> list[tuple[str, list[str]]]:

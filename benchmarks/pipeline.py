@@ -17,10 +17,10 @@ import torch
 from benchmarks.timing import median_seconds
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.common.share import share_file
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 from hand_pose_ros.estimator.temporal.network import load_temporal_network
-from hand_pose_ros.factory import SHIPPED_TEMPORAL_MODEL, PipelineConfig, create_pipeline
+from hand_pose_ros.factory import PipelineConfig, create_pipeline
+from hand_pose_ros.networks.registry import TEMPORAL, shipped_weights
 from hand_pose_ros.networks.temporal.window import HandWindow
 from hand_pose_ros.pose import Frame
 from hand_pose_ros.tracking.tracker import TrackerConfig
@@ -48,7 +48,7 @@ def images(spec: str) -> list[np.ndarray]:
 
 def transformer_seconds() -> float:
     """One step of the temporal transformer for one hand, with a full window."""
-    network = load_temporal_network(share_file(SHIPPED_TEMPORAL_MODEL), "auto", "cpu")
+    network = load_temporal_network(shipped_weights(TEMPORAL), "auto", "cpu")
     shape = (1, network.window)
     window = HandWindow(
         stamps_s=torch.linspace(-0.5, 0, network.window)[None],

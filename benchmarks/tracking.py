@@ -22,6 +22,7 @@ from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
+from hand_pose_ros.detection.mediapipe.finders import create_finders
 from hand_pose_ros.estimator.root_filter import RootFilter
 from hand_pose_ros.pose import Detection, Frame, HandPose
 from hand_pose_ros.rendering.clip import render_clip
@@ -103,8 +104,9 @@ def main() -> None:
     for name, seconds in zip(("identities", "root filter"), identities_and_filter(), strict=True):
         print_row(f"{name}, two hands", seconds)
     for max_hands in (1, 2):
-        config = LandmarkTrackerConfig(threads=1, identity=IdentityConfig(max_hands=max_hands))
-        tracker, graph = LandmarkTracker(config), MediaPipeDetector(MediaPipeConfig(max_hands=max_hands))
+        config = LandmarkTrackerConfig(identity=IdentityConfig(max_hands=max_hands))
+        tracker = LandmarkTracker(*create_finders(threads=1), config)
+        graph = MediaPipeDetector(MediaPipeConfig(max_hands=max_hands))
         times = iter(np.arange(len(images)) * _INTERVAL_S)
         ours = cpu_seconds(
             lambda image, tracker=tracker, times=times: tracker.track(Frame(image, camera, next(times))),

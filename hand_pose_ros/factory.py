@@ -7,17 +7,15 @@ from typing import Final
 
 from hand_pose_ros.common.device import DEVICES
 from hand_pose_ros.common.options import Options, one_of, option, section
-from hand_pose_ros.common.share import share_file
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
+from hand_pose_ros.detection.mediapipe.finders import create_finders
 from hand_pose_ros.detection.onnx.detector import OnnxDetector, OnnxDetectorConfig
-from hand_pose_ros.estimator.diffusion.backends import load_denoiser, takes_images
-from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
-from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
-from hand_pose_ros.estimator.ik import IkEstimator, IkEstimatorConfig
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
+from hand_pose_ros.estimator.estimate import PoseEstimator
+from hand_pose_ros.estimator.ik import IkEstimatorConfig
 from hand_pose_ros.estimator.root_filter import RootFilter
-from hand_pose_ros.estimator.temporal.network import load_temporal_network
-from hand_pose_ros.estimator.temporal.smoother import TemporalConfig, TemporalSmoother
+from hand_pose_ros.estimator.temporal.smoother import TemporalConfig
 from hand_pose_ros.pipeline import HandPipeline
 from hand_pose_ros.tracking.identities import IdentityConfig
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
@@ -25,14 +23,7 @@ from hand_pose_ros.tracking.tracker import HandTracker, TrackerConfig
 
 DETECTORS: Final = {"mediapipe": MediaPipeConfig, "onnx": OnnxDetectorConfig}
 ESTIMATORS: Final = {"diffusion": DiffusionEstimatorConfig, "ik": IkEstimatorConfig}
-SHIPPED_MODEL = "models/hand_diffusion.safetensors"
-"""The diffusion estimator's weights, in the package's share folder: those that are told of landmarks alone."""
-SHIPPED_IMAGE_MODEL = "models/hand_image_diffusion.safetensors"
-"""Those that take images, too."""
-SHIPPED_TEMPORAL_MODEL = "models/temporal.safetensors"
-"""The temporal transformer's."""
-
-
+"""Name -> options, whose ``create(hand_size_m, device)`` makes the estimator: a new one needs a line here only."""
 _SMALLEST_HAND_M: Final = 0.03
 
 
@@ -91,20 +82,18 @@ def create_pipeline(config: PipelineConfig) -> HandPipeline:
         ValueError: a value is out of range, or a model file is missing or not usable.
         ImportError: a library that the detector needs is not installed; the message says which.
     """
-    if isinstance(config.estimator, IkEstimatorConfig):
-        estimator, follower = IkEstimator(replace(config.estimator, hand_size_m=config.hand_size_m)), None
-    else:
-        estimator, follower = _create_diffusion_estimator(config, config.estimator)
+    estimator = config.estimator.create(config.hand_size_m, config.device)
+    temporal = config.temporal
     return HandPipeline(
-        _create_tracker(config, follower),
+        _create_tracker(config, estimator),
         estimator,
-        smoothers=(_create_smoother(config),) if config.temporal.enabled else (),
+        smoothers=(temporal.create(config.device),) if temporal.enabled else (),
         pose_smoothers=(RootFilter(),) if config.root_filter else (),
         mirrored=config.mirrored,
     )
 
 
-def _create_tracker(config: PipelineConfig, follower: ImageFollower | None) -> HandTracker | HandDetector:
+def _create_tracker(config: PipelineConfig, estimator: PoseEstimator) -> HandTracker | HandDetector:
     tracker = config.tracker
     if isinstance(config.detector, OnnxDetectorConfig):
         return OnnxDetector(
@@ -116,15 +105,19 @@ def _create_tracker(config: PipelineConfig, follower: ImageFollower | None) -> H
             )
         )
     if config.follows_landmarks:
+        palms, landmarks = create_finders(
+            config.detector.model_file,
+            config.detector.model_complexity,
+            min_palm_score=tracker.min_detection_confidence,
+        )
         return LandmarkTracker(
+            palms,
+            estimator.finder(landmarks),
             LandmarkTrackerConfig(
-                model_file=config.detector.model_file,
-                model_complexity=config.detector.model_complexity,
                 min_detection_confidence=tracker.min_detection_confidence,
                 min_tracking_confidence=tracker.min_tracking_confidence,
                 identity=IdentityConfig(max_hands=tracker.max_hands),
             ),
-            follower,
         )
     return MediaPipeDetector(
         replace(
@@ -134,21 +127,3 @@ def _create_tracker(config: PipelineConfig, follower: ImageFollower | None) -> H
             min_tracking_confidence=tracker.min_tracking_confidence,
         )
     )
-
-
-def _create_diffusion_estimator(
-    config: PipelineConfig, settings: DiffusionEstimatorConfig
-) -> tuple[DiffusionEstimator, ImageFollower | None]:
-    """The estimator, and the follower of hands if the image is its only input."""
-    takes_image = settings.condition in ("image", "both")
-    model = settings.model_file or share_file(SHIPPED_IMAGE_MODEL if takes_image else SHIPPED_MODEL)
-    denoiser, spread_scale = load_denoiser(model, settings.backend, config.device)
-    estimator = DiffusionEstimator(denoiser, spread_scale, replace(settings, hand_size_m=config.hand_size_m))
-    follows = settings.condition == "image" and takes_images(denoiser)
-    return estimator, ImageFollower(denoiser, config.tracker.min_tracking_confidence) if follows else None
-
-
-def _create_smoother(config: PipelineConfig) -> TemporalSmoother:
-    model = config.temporal.model_file or share_file(SHIPPED_TEMPORAL_MODEL)
-    network = load_temporal_network(model, config.temporal.backend, config.device)
-    return TemporalSmoother(network, config.temporal.window)

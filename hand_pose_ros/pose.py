@@ -1,6 +1,6 @@
 """What flows between the rooms of the package: a frame of a camera, a hand found in it, and a hand in space.
 
-All are frozen and hold NumPy arrays that nobody writes to. Missing is NaN, never zero.
+All are frozen and hold arrays that nobody writes to. Missing is NaN, never zero.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.camera.mirroring import mirrored_camera, mirrored_image
 from hand_pose_ros.camera.model import CameraModel
 
@@ -52,6 +54,21 @@ class Frame:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class SeenHand:
+    """What an image encoder saw of a hand; whoever has the same encoder need not look again.
+
+    encoder: the network. side: of the hand that it looked for.
+    view: fields (1, ...), where it looked, as right hands are looked at; its points are the joints that it saw.
+    features: (1, k) what the network is told of the image.
+    """
+
+    encoder: object
+    side: str
+    view: KeypointView
+    features: Tensor
+
+
 @dataclass(frozen=True)
 class Detection:
     """One hand found in an image.
@@ -66,6 +83,7 @@ class Detection:
     track_id: number that stays with the hand from frame to frame; None without tracking.
     landmark_scores: (21,) the detector's confidence in each landmark, in [0, 1], NaN where it has none; None from
         a detector that gives none at all.
+    seen: what an image encoder saw, if one found the hand.
     """
 
     side: str
@@ -75,6 +93,7 @@ class Detection:
     landmarks_m: np.ndarray | None = None
     track_id: int | None = None
     landmark_scores: np.ndarray | None = None
+    seen: SeenHand | None = None
 
     def __post_init__(self) -> None:
         hand.check_side(self.side)

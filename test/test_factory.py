@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from hand_pose_ros import factory
-from hand_pose_ros.common.share import share_file
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeDetector
+from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
+from hand_pose_ros.estimator.ik import IkEstimator
 from hand_pose_ros.estimator.temporal.smoother import TemporalConfig
 from hand_pose_ros.factory import PipelineConfig, create_pipeline
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, shipped_weights
 from hand_pose_ros.pose import Frame
 from hand_pose_ros.rendering.clip import CLIP_CAMERA, render_clip
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker
@@ -57,8 +59,8 @@ def test_impossible_configurations_are_refused(options, message):
         ),
         ({"temporal.window": 64}, "window must lie in"),
         (
-            {"diffusion.condition": "image", "diffusion.model_file": str(share_file(factory.SHIPPED_MODEL))},
-            "take images",
+            {"diffusion.condition": "image", "diffusion.model_file": str(shipped_weights(HAND_DIFFUSION))},
+            "image encoder",
         ),
     ],
 )
@@ -69,16 +71,22 @@ def test_what_does_not_fit_the_weights_is_named(options, message):
 
 @pytest.mark.parametrize(("tracker", "kind"), [("auto", LandmarkTracker), ("detector", MediaPipeDetector)])
 def test_the_tracker_is_the_one_asked_for(tracker, kind):
-    part = factory._create_tracker(PipelineConfig(tracker=TrackerConfig(tracker)), None)
+    part = factory._create_tracker(PipelineConfig(tracker=TrackerConfig(tracker)), IkEstimator())
     assert isinstance(part, kind)
     part.close()
 
 
 @pytest.mark.parametrize("condition", ["image", "both"])
-def test_the_shipped_weights_that_see_pictures_follow_the_clip_s_hand(condition):
-    pipeline = create_pipeline(
-        PipelineConfig.from_flat({"tracker.max_hands": 1, "diffusion.condition": condition})
-    )
+def test_the_shipped_weights_that_see_pictures_follow_the_clip_s_hand(condition, monkeypatch):
+    looks, see_crops = [], OnnxDenoiser.see_crops
+
+    def counted(network, crops, half_extent):
+        looks.extend(crops)
+        return see_crops(network, crops, half_extent)
+
+    monkeypatch.setattr(OnnxDenoiser, "see_crops", counted)
+    options = {"tracker.max_hands": 1, "diffusion.condition": condition, "device": "cpu"}
+    pipeline = create_pipeline(PipelineConfig.from_flat(options))
     errors = []
     for number, frame in zip(range(12), render_clip(), strict=False):
         (pose,) = pipeline.process(Frame(frame.rendering.image, CLIP_CAMERA, number / 30)).hands
@@ -89,6 +97,7 @@ def test_the_shipped_weights_that_see_pictures_follow_the_clip_s_hand(condition)
         errors.append(np.linalg.norm(found_px - truth.joints_px, axis=-1).mean() / size_px)
     pipeline.close()
     assert np.mean(errors) < 0.15
+    assert len(looks) == len(errors), "the encoder is to look once at each hand of each frame"
 
 
 def test_the_default_pipeline_follows_the_clip_s_hand_steadily():

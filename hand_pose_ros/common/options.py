@@ -73,7 +73,10 @@ def section(kind: type[Options], name: str = "", read_only: bool = False) -> Any
 def one_of(kinds: Mapping[str, type[Options]], default: str, description: str) -> Any:
     """A field that is one of several groups; an option of the field's name says which, by its key in ``kinds``."""
     group = Group(kinds, default, description)
-    return dataclasses.field(default_factory=lambda: kinds[default](), metadata={"options": group})
+    return dataclasses.field(
+        default_factory=lambda: kinds[default](),  # noqa: PLW0108 (looked up when made)
+        metadata={"options": group},
+    )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from hand_pose_ros.camera.keypoint_view import KeypointView
+from hand_pose_ros.detection.finders import LandmarkFinder
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.pose import Detection, Frame
 
@@ -62,6 +63,9 @@ class PoseEstimator(Protocol):
 
     def estimate(self, frame: Frame, detections: list[Detection]) -> EstimatedHands:
         """A hand, or the reason why there is none, for each detection."""
+
+    def finder(self, landmarks: LandmarkFinder) -> LandmarkFinder:
+        """The finder by which hands are tracked for this estimator: ``landmarks``, or one of its own around it."""
 
     def reset(self) -> None:
         """Forget what was learned from earlier frames."""

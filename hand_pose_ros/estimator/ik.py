@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -13,6 +13,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import view_keypoints
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.options import Options, option
+from hand_pose_ros.detection.finders import LandmarkFinder
 from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.kinematics.inverse import MIN_JOINTS, HandFit, fit_hand
 from hand_pose_ros.kinematics.mirror import mirror_across_camera_x
@@ -49,6 +50,11 @@ class IkEstimatorConfig(Options):
         if self.hand_size_m is not None and not 0 < self.hand_size_m < np.inf:
             raise ValueError(f"hand_size_m must be positive and finite, got {self.hand_size_m}")
 
+    def create(self, hand_size_m: float | None, device: str) -> IkEstimator:
+        """The estimator, which needs no device."""
+        del device
+        return IkEstimator(replace(self, hand_size_m=hand_size_m))
+
 
 class IkEstimator:
     """A :class:`~hand_pose_ros.estimator.estimate.PoseEstimator` without a network.
@@ -61,6 +67,10 @@ class IkEstimator:
     def __init__(self, config: IkEstimatorConfig | None = None) -> None:
         self._config = config or IkEstimatorConfig()
         self._last: dict[tuple[str, int | None], HandFit] = {}
+
+    def finder(self, landmarks: LandmarkFinder) -> LandmarkFinder:
+        """See :class:`~hand_pose_ros.estimator.estimate.PoseEstimator`."""
+        return landmarks
 
     def estimate(self, frame: Frame, detections: list[Detection]) -> EstimatedHands:
         """See :class:`~hand_pose_ros.estimator.estimate.PoseEstimator`.

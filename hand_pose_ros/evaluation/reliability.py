@@ -73,7 +73,7 @@ def shape_errors(
     denoiser: HandDenoiser, observations: Sequence[Observation], config: DiffusionEstimatorConfig
 ) -> ShapeErrors:
     """Of all observations that can be lifted."""
-    given = network_input(observations)
+    given = network_input([(one.camera, one.detection) for one in observations])
     observations = [observations[row] for row in given.rows.tolist()]
     joints, covariance = shape_and_covariance(denoiser, given.condition, config)
     truth = torch.from_numpy(np.stack([observation.joints_m for observation in observations]))

@@ -16,8 +16,9 @@ from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.inverse import fit_hand
 
 DECIMALS: Final = {
-    "PA-MPJPE mm": 1, "root-relative mm": 1, "size given mm": 1, "absolute mm": 1, "root mm": 1,
-    "root depth %": 1, "AUC 20-50 mm": 3, "EPE px": 1, "outside limits %": 1, "failed": 0,
+    "PA-MPJPE mm": 1, "root-relative mm": 1, "size given mm": 1, "absolute mm": 1,
+    "absolute, size given mm": 1, "root mm": 1, "root depth %": 1, "AUC 20-50 mm": 3,
+    "EPE px": 1, "outside limits %": 1, "failed": 0,
 }  # fmt: skip
 """The figures of a row and how many decimals they deserve."""
 THRESHOLDS_MM: Final = np.arange(0.0, 101.0, 2.0)
@@ -30,14 +31,15 @@ def score(prediction: Prediction, observations: Sequence[Observation]) -> dict[s
     """Means over hands; a hand that a method failed on counts as failed and in no mean.
 
     Lengths in millimetres. *size given*: root-relative, after the method's hand is given the true anchor length in
-    place of the one it took. *root depth*: mean absolute error relative to the true depth. *EPE*: between
-    projected and labelled image points. *AUC*: of root-relative joints within 20 to 50 mm.
+    place of the one it took. *absolute, size given*: likewise, in the camera frame: a hand twice as large is twice
+    as far away. *root depth*: mean absolute error relative to the true depth. *EPE*: between projected and
+    labelled image points. *AUC*: of root-relative joints within 20 to 50 mm.
     """
     joints, labels = prediction.joints_m, _labels(observations)
     points = np.stack([observation.points_px for observation in observations])
     parent, child = hand.BONES[hand.ANCHOR_BONE]
     true_size = np.linalg.norm(labels[:, child] - labels[:, parent], axis=-1)
-    resized = joints * (true_size / prediction.size_m)[:, None, None]
+    ratio = (true_size / prediction.size_m)[:, None, None]
     in_camera = joints if prediction.is_placed else np.full_like(joints, np.nan)
     cameras = [observation.camera for observation in observations]
     projected = [
@@ -46,8 +48,9 @@ def score(prediction: Prediction, observations: Sequence[Observation]) -> dict[s
     return {
         "PA-MPJPE mm": 1e3 * _mean(metrics.pa_mpjpe(joints, labels)),
         "root-relative mm": 1e3 * _mean(metrics.root_relative_mpjpe(joints, labels)),
-        "size given mm": 1e3 * _mean(metrics.root_relative_mpjpe(resized, labels)),
+        "size given mm": 1e3 * _mean(metrics.root_relative_mpjpe(ratio * joints, labels)),
         "absolute mm": 1e3 * _mean(metrics.mpjpe(in_camera, labels)),
+        "absolute, size given mm": 1e3 * _mean(metrics.mpjpe(ratio * in_camera, labels)),
         "root mm": 1e3 * _mean(metrics.root_error(in_camera, labels)),
         "root depth %": 1e2 * _mean(np.abs(metrics.relative_root_depth_error(in_camera, labels))),
         "AUC 20-50 mm": metrics.pck_auc(root_relative_errors(joints, labels), 0.02, 0.05),

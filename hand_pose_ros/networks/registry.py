@@ -13,6 +13,7 @@ from typing import Any, Final
 import torch
 
 from hand_pose_ros.common.late_import import import_named
+from hand_pose_ros.common.share import share_file
 from hand_pose_ros.networks.network_config import NetworkConfig
 from hand_pose_ros.networks.weights import load_weights, restore
 
@@ -32,6 +33,13 @@ NETWORKS: Final[dict[str, str]] = {
     TEMPORAL: "hand_pose_ros.networks.temporal.transformer:TemporalTransformer",
 }
 """Kind -> 'module:class' of the network; imported when such a file is loaded."""
+
+
+_SHIPPED: Final = {
+    HAND_DIFFUSION: "models/hand_diffusion.safetensors",
+    IMAGE_HAND_DIFFUSION: "models/hand_image_diffusion.safetensors",
+    TEMPORAL: "models/temporal.safetensors",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,3 +79,12 @@ def load_network(path: str | Path, *kinds: str, device: str | torch.device = "cp
     network.eval().requires_grad_(False).to(device)
     scale = getattr(network, "spread_scale", None)
     return LoadedNetwork(network, loaded.kind, config, None if scale is None else float(scale))
+
+
+def shipped_weights(kind: str) -> Path:
+    """The weight file of a kind that comes with the package: HAND_DIFFUSION, IMAGE_HAND_DIFFUSION or TEMPORAL.
+
+    Raises:
+        FileNotFoundError: the installation is not complete.
+    """
+    return share_file(_SHIPPED[kind])

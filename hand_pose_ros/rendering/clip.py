@@ -27,7 +27,7 @@ CLIP_DURATION_S = 9.0
 FRAME_RATE_HZ = 30.0
 
 # Time (s), gesture, yaw, tilt and roll (degrees), centre of the hand (m, optical frame); for a right hand.
-_KEYFRAMES = (
+_KEYFRAMES: tuple[tuple[float, str, tuple[int, int, int], tuple[float, float, float]], ...] = (
     (0.0, "open", (-10, 0, 0), (0.00, 0.000, 0.42)),
     (0.3, "open", (-10, 0, 0), (0.00, 0.000, 0.42)),
     (1.2, "fist", (-15, 5, -5), (0.01, 0.010, 0.42)),
@@ -147,20 +147,20 @@ def _pose_at(stamp_s: float, side: str) -> tuple[Tensor, Tensor, tuple[float, fl
     """Angles (38,), wrist rotation (3, 3) and centre of the hand (m) at a time of the clip."""
     time = stamp_s % CLIP_DURATION_S
     last = next(k for k in range(1, len(_KEYFRAMES)) if time < _KEYFRAMES[k][0])
-    (start, *first), (end, *second) = _KEYFRAMES[last - 1 : last + 1]
+    (start, *_), (end, *_) = first, second = _KEYFRAMES[last - 1], _KEYFRAMES[last]
     share = _minimum_jerk((time - start) / (end - start))
     angles, turn, centre = (
-        (1 - share) * a + share * b for a, b in zip(_arrays(*first), _arrays(*second), strict=True)
+        (1 - share) * a + share * b for a, b in zip(_arrays(*first[1:]), _arrays(*second[1:]), strict=True)
     )
     yaw, tilt, roll = np.deg2rad(turn)
     mirror = 1.0 if side == "right" else -1.0
     rotation = upright_rotation("palm", mirror * yaw, tilt, mirror * roll)
-    centre = (mirror * centre[0], *centre[1:])
-    return angle_bounds().clamp(torch.from_numpy(angles)), rotation, tuple(map(float, centre))
+    x, y, z = map(float, centre)
+    return angle_bounds().clamp(torch.from_numpy(angles)), rotation, (mirror * x, y, z)
 
 
 def _arrays(gesture: str, turn: tuple, centre: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return gesture_angles(gesture).numpy(), np.float32(turn), np.float32(centre)
+    return gesture_angles(gesture).numpy(), np.array(turn, np.float32), np.array(centre, np.float32)
 
 
 def _minimum_jerk(share: float) -> np.float32:

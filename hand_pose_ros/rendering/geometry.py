@@ -100,10 +100,11 @@ class Geometry:
 
     def colour(self, triangles: np.ndarray, barycentric: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """Linear RGB (N, 3) of points on triangles (N,), seen along directions (N, 3)."""
-        values = sum(
+        first, second, third = (
             barycentric[:, corner, None] * self._attributes[self.faces[triangles, corner]]
             for corner in range(3)
         )
+        values = first + second + third
         normals, rest, rest_normals = _unit(values[:, :3]), values[:, 3:6], _unit(values[:, 6:9])
         visibility = values[:, 9:].reshape(len(values), len(self._lighting.lights) + 1, 3)
         bones, owners = self._bones[triangles], self._owners[triangles]
@@ -145,7 +146,7 @@ def _parts(one: HandInView, owner: int) -> list[_Part]:
     sleeve, sleeve_faces = one.forearm.sleeve()
     if len(sleeve):
         vertices = _from_wrist(one, sleeve)
-        even = scipy.sparse.identity(len(sleeve), dtype=np.float32, format="csr")
+        even = scipy.sparse.csr_matrix(np.eye(len(sleeve), dtype=np.float32))
         parts.append(
             _Part(
                 vertices=vertices,

@@ -19,7 +19,7 @@ _SHADOW_SAMPLES = 6
 _OCCLUSION_SAMPLES = 20
 _OCCLUSION_REACH_M = 0.10
 _RAY_START_M = 7e-4  # off the surface, so that a ray does not meet the triangle that it leaves
-_WRAP = np.float32((0.38, 0.18, 0.12))  # light seeps past the terminator, red farthest
+_WRAP = np.array((0.38, 0.18, 0.12), np.float32)  # light seeps past the terminator, red farthest
 # Linear RGB of a black body, relative to green, from candle light over daylight to a blue sky.
 _TEMPERATURES = np.array(((2000, 2.6, 0.22), (2700, 1.95, 0.42), (4000, 1.35, 0.72), (5500, 1.08, 0.95),
                           (6500, 1.0, 1.05), (9000, 0.84, 1.32), (12000, 0.77, 1.5)))  # fmt: skip
@@ -95,7 +95,7 @@ def vertex_visibility(
     red = smoothing @ (smoothing @ green)
     visibility = np.stack((red, green, green), axis=2)
     # Light between two surfaces of skin is reflected by skin: occluded places turn red, not grey.
-    visibility[:, -1] **= np.float32((0.75, 1.05, 1.15))
+    visibility[:, -1] **= np.array((0.75, 1.05, 1.15), np.float32)
     return visibility
 
 
@@ -114,7 +114,7 @@ def _disc(light: Light) -> np.ndarray:
     """Unit directions (S, 3) spread evenly over the light's disc."""
     direction = np.asarray(light.direction, dtype=np.float32)
     direction /= np.linalg.norm(direction)
-    helper = np.float32((1, 0, 0)) if abs(direction[0]) < 0.8 else np.float32((0, 1, 0))
+    helper = np.array((1, 0, 0), np.float32) if abs(direction[0]) < 0.8 else np.array((0, 1, 0), np.float32)
     first = np.cross(direction, helper)
     first /= np.linalg.norm(first)
     second = np.cross(direction, first)
@@ -156,14 +156,14 @@ def incident_light(
     Arguments as of :func:`shade`; ``visibility`` (N, lights + 1, 3) as :func:`vertex_visibility` gives it.
     """
     up = 0.5 - 0.5 * normals[:, 1:2]
-    sky, ground = (np.float32(rgb) for rgb in (lighting.sky_rgb, lighting.ground_rgb))
+    sky, ground = (np.array(rgb, np.float32) for rgb in (lighting.sky_rgb, lighting.ground_rgb))
     light_in = (ground + up * (sky - ground)) * visibility[:, -1]
     facing = np.einsum("ni,ni->n", normals, view).clip(0, 1)
     # Schlick's term: at grazing angles skin reflects the sky.
     reflected = (0.10 * (1 - facing) ** 4 * visibility[:, -1, 1] * gloss)[:, None] * sky
     for number, light in enumerate(lighting.lights):
-        direction = np.float32(light.direction) / np.float32(np.linalg.norm(light.direction))
-        rgb = np.float32(light.rgb)
+        direction = np.array(light.direction, np.float32) / np.float32(np.linalg.norm(light.direction))
+        rgb = np.array(light.rgb, np.float32)
         cosine = normals @ direction
         wrapped = ((cosine[:, None] + _WRAP) / (1 + _WRAP)).clip(0, None)
         light_in += rgb * wrapped * visibility[:, number]

@@ -9,17 +9,15 @@ from hand_pose_ros.rendering.skin import linear_from_srgb
 
 
 def random_pattern(size: int, generator: np.random.Generator) -> np.ndarray:
-    """A picture (size, size, 3) float32 sRGB in [0, 1]: two or three colours mixed by a random pattern."""
+    """A image (size, size, 3) float32 sRGB in [0, 1]: two or three colours mixed by a random pattern."""
     kinds = (_plain, _stripes, _checks, _dots, _grain, _clouds, _patches, _weave)
     share = kinds[generator.integers(len(kinds))](size, generator)[..., None]
     first = random_colour(generator)
     # Often a shade of the same colour, else another one.
     second = first * generator.uniform(0.3, 1.6) if generator.random() < 0.5 else random_colour(generator)
-    picture = first + share * (second.clip(0, 1) - first)
-    picture *= (
-        1 + generator.uniform(0.02, 0.12) * _noise(size, generator.integers(2, 40), generator)[..., None]
-    )
-    return picture.clip(0, 1).astype(np.float32)
+    image = first + share * (second.clip(0, 1) - first)
+    image *= 1 + generator.uniform(0.02, 0.12) * _noise(size, generator.integers(2, 40), generator)[..., None]
+    return image.clip(0, 1).astype(np.float32)
 
 
 def random_albedo(size: int, generator: np.random.Generator) -> np.ndarray:
@@ -74,18 +72,20 @@ def _grain(size: int, generator: np.random.Generator) -> np.ndarray:
 
 
 def _clouds(size: int, generator: np.random.Generator) -> np.ndarray:
-    noise = sum(_noise(size, cells, generator) / cells**0.5 for cells in (2, 4, 8, 16, 32))
+    noise = np.zeros((size, size))
+    for cells in (2, 4, 8, 16, 32):
+        noise = noise + _noise(size, cells, generator) / cells**0.5
     return (0.5 + generator.uniform(0.3, 1.0) * noise).clip(0, 1)
 
 
 def _patches(size: int, generator: np.random.Generator) -> np.ndarray:
-    picture = np.zeros((size, size), dtype=np.float32)
+    image = np.zeros((size, size), dtype=np.float32)
     for _ in range(generator.integers(3, 14)):
         corners = generator.uniform(-0.1, 1.1, (generator.integers(3, 6), 2)) * size
         cv2.fillConvexPoly(
-            picture, cv2.convexHull(corners.astype(np.int32)), float(generator.random()), cv2.LINE_AA
+            image, cv2.convexHull(corners.astype(np.int32)), (float(generator.random()),), cv2.LINE_AA
         )
-    return picture
+    return image
 
 
 def _weave(size: int, generator: np.random.Generator) -> np.ndarray:

@@ -19,7 +19,7 @@ from hand_pose_ros.rendering.lighting import Lighting
 from hand_pose_ros.rendering.rays import Hits
 from hand_pose_ros.rendering.skin import linear_from_srgb, srgb_from_linear
 
-_SUBPIXELS = np.float32(((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125)))
+_SUBPIXELS = np.array(((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125)), np.float32)
 _OUTLINE_STEP_M = 0.004  # a larger step in depth between neighbouring pixels is an outline
 _EYE = np.zeros(3, dtype=np.float32)
 _FLESH_M = SLANT * np.array(JOINT_DEPTHS_M)
@@ -154,7 +154,7 @@ def _pixel_rays(camera: CameraModel) -> np.ndarray:
 def _rays(camera: CameraModel, pixels: np.ndarray) -> np.ndarray:
     """Rays (N, 3) with z = 1; where the lens has none, one that looks back and meets nothing."""
     rays = camera.rays(torch.from_numpy(pixels)).numpy()
-    return np.where(np.isfinite(rays), rays, np.float32((0, 0, -1)))
+    return np.where(np.isfinite(rays), rays, np.array((0, 0, -1), np.float32))
 
 
 def _truth(number: int, one: HandInView, camera: CameraModel, geometry: Geometry) -> HandTruth:

@@ -86,8 +86,8 @@ def skin_at(skin: Skin, positions: np.ndarray, normals: np.ndarray, bones: np.nd
 
     base = linear_from_srgb(np.asarray(skin.base_rgb)).astype(np.float32)
     darkness = 1 - base.mean() ** 0.5
-    pale = base * (1 - 0.3 * darkness) + np.float32((0.62, 0.40, 0.33)) * (0.3 * darkness)
-    pale = pale * np.float32((1.10, 1.05, 1.06))
+    pale = base * (1 - 0.3 * darkness) + np.array((0.62, 0.40, 0.33), np.float32) * (0.3 * darkness)
+    pale = pale * np.array((1.10, 1.05, 1.06), np.float32)
     albedo = base + palmar[:, None] * (pale - base)
     albedo *= (1 + skin.detail * (0.05 * noise[:, 0] + 0.05 * noise[:, 1] * noise[:, 2]))[:, None]
 
@@ -97,7 +97,7 @@ def skin_at(skin: Skin, positions: np.ndarray, normals: np.ndarray, bones: np.nd
     tip = distal * _smoothstep(0.35, 0.9, x / length)
     blotch = _smoothstep(0.1, 0.9, noise[:, 3]) * palmar * in_palm
     blood = skin.detail * (0.5 * knuckle + 0.55 * tip + 0.4 * blotch)
-    albedo *= 1 - blood.clip(0, 1)[:, None] * np.float32((0.02, 0.22, 0.20))
+    albedo *= 1 - blood.clip(0, 1)[:, None] * np.array((0.02, 0.22, 0.20), np.float32)
 
     crease = palmar * phalanx * (_line(x - 0.0005, 0.0007) + _line(x - length, 0.0007) * ~distal)
     proximal = phalanx & (bones % 4 == 2) & (bones > 4)
@@ -107,15 +107,17 @@ def skin_at(skin: Skin, positions: np.ndarray, normals: np.ndarray, bones: np.nd
     wrinkle = knuckle * (0.5 + 0.5 * np.cos(x * (2 * np.pi / 0.0021) + 160 * y * np.sin(300 * y)))
     palm_line = palmar * ~phalanx * _palm_lines(positions)
     cavity = skin.detail * (0.5 * crease + 0.22 * wrinkle + 0.34 * palm_line)
-    albedo *= 1 - cavity.clip(0, 0.7)[:, None] * np.float32((0.55, 0.8, 0.85))
+    albedo *= 1 - cavity.clip(0, 0.7)[:, None] * np.array((0.55, 0.8, 0.85), np.float32)
 
     vein = ~phalanx * dorsal * _smoothstep(0.55, 0.95, 1 - np.abs(noise[:, 2]))
-    albedo *= 1 - (skin.detail * 0.06 * vein)[:, None] * np.float32((1.0, 0.7, 0.45))
+    albedo *= 1 - (skin.detail * 0.06 * vein)[:, None] * np.array((1.0, 0.7, 0.45), np.float32)
 
     nail, rim, white = _nail(x, y, up, length, radii[bones], distal)
-    nail_rgb = 0.8 * base * np.float32((1.12, 1.0, 1.02)) + 0.2 * np.float32((0.66, 0.42, 0.37))
+    nail_rgb = 0.8 * base * np.array((1.12, 1.0, 1.02), np.float32) + 0.2 * np.array(
+        (0.66, 0.42, 0.37), np.float32
+    )
     albedo += nail[:, None] * (nail_rgb - albedo)
-    albedo += (0.35 * white)[:, None] * (0.4 * base + 0.6 * np.float32((0.70, 0.64, 0.56)) - albedo)
+    albedo += (0.35 * white)[:, None] * (0.4 * base + 0.6 * np.array((0.70, 0.64, 0.56), np.float32) - albedo)
     albedo *= 1 - (0.35 * rim)[:, None]
 
     gloss = skin.gloss * (1 + 2.5 * nail + 0.3 * noise[:, 1])

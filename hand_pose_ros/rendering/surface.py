@@ -70,4 +70,4 @@ def _loop_subdivision(num_vertices: int, faces: np.ndarray) -> tuple[scipy.spars
     a, b, c = faces.T
     ab, bc, ca = (num_vertices + edge_of).reshape(-1, 3).T
     fine = np.stack(((a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca))).transpose(2, 0, 1).reshape(-1, 3)
-    return scipy.sparse.vstack((even, odd)).tocsr().astype(np.float32), fine
+    return scipy.sparse.csr_matrix(scipy.sparse.vstack((even, odd)), dtype=np.float32), fine

@@ -85,7 +85,11 @@ def random_hand(camera: CameraModel, generator: torch.Generator) -> HandInView:
         flexion_rad=_uniform(-0.35, 0.35, generator),
         abduction_rad=_uniform(-0.2, 0.2, generator),
         sleeve_start_m=None if _choice(2, generator) else _uniform(0.04, 0.16, generator),
-        sleeve_rgb=tuple(_uniform(0.05, 0.8, generator) for _ in range(3)),
+        sleeve_rgb=(
+            _uniform(0.05, 0.8, generator),
+            _uniform(0.05, 0.8, generator),
+            _uniform(0.05, 0.8, generator),
+        ),
     )
     return HandInView(frames, side, SKIN_TONES[_choice(len(SKIN_TONES), generator)], arm)
 

@@ -14,7 +14,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView, view_keypoints, view_rays
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.networks.condition import KeypointCondition
-from hand_pose_ros.synthetic.detector.noise import DetectorNoise
+from hand_pose_ros.synthetic.detector.noise import KeypointNoise
 from hand_pose_ros.synthetic.joint_visibility import joints_visible
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 from hand_pose_ros.synthetic.views import HandView, random_views
@@ -52,7 +52,7 @@ class SampledHands(NamedTuple):
 
 
 def sample_hands(
-    count: int, sampler: PoseSampler, noise: DetectorNoise, generator: torch.Generator
+    count: int, sampler: PoseSampler, noise: KeypointNoise, generator: torch.Generator
 ) -> SampledHands:
     """``count`` random hands in random views, seen by a detector."""
     angles, proportions = sampler.sample(count, generator)
@@ -63,7 +63,7 @@ def sample_hands(
 
 
 def observe(
-    joints: Tensor, placed: HandView, noise: DetectorNoise, generator: torch.Generator
+    joints: Tensor, placed: HandView, noise: KeypointNoise, generator: torch.Generator
 ) -> ObservedHands:
     """What a detector gives of normalised right hands.
 

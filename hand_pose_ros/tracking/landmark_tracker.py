@@ -1,19 +1,13 @@
-"""The default tracker: MediaPipe's networks, of which the one that searches the image runs only when it must."""
+"""The default tracker: a finder of palms, which runs only when it must, and one of landmarks, which follows."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from hand_pose_ros import hand
-from hand_pose_ros.detection.boxes import box_around
-from hand_pose_ros.detection.mediapipe.crop import RotatedSquare
-from hand_pose_ros.detection.mediapipe.landmarks import CropLandmarks, LandmarkNetwork
-from hand_pose_ros.detection.mediapipe.models import TfliteNetwork, read_models
-from hand_pose_ros.detection.mediapipe.palms import Palm, PalmDetector
-from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
+from hand_pose_ros.detection.finders import LandmarkFinder, Palm, PalmFinder
 from hand_pose_ros.pose import Detection, Frame
 from hand_pose_ros.tracking.identities import HandIdentities, IdentityConfig
 from hand_pose_ros.tracking.observation import Observation
@@ -29,29 +23,19 @@ _SAME_PALM = 0.5  # of the palm's box, from the middle of a hand that is seen al
 class LandmarkTrackerConfig:
     """Options of :class:`LandmarkTracker`.
 
-    model_file: path of a ``hand_landmarker.task``; empty for the networks in MediaPipe's wheel (up to 0.10.21).
-    model_complexity: 0 (lite) or 1 (full) of the networks in the wheel.
-    min_detection_confidence: of the palm, and of the hand's presence around it, for a new hand.
+    min_detection_confidence: of the hand's presence around a palm, for a new hand.
     min_tracking_confidence: of the hand's presence, to go on following it.
-    box_margin: added on each side of the landmarks' box, as a share of its larger side.
-    threads: of the CPU, for the networks; 0 for half of the cores, at most four.
     identity: who is who.
     """
 
-    model_file: str = ""
-    model_complexity: int = 1
     min_detection_confidence: float = 0.5
     min_tracking_confidence: float = 0.5
-    box_margin: float = 0.1
-    threads: int = 0
     identity: IdentityConfig = field(default_factory=IdentityConfig)
 
     def __post_init__(self) -> None:
         for name in ("min_detection_confidence", "min_tracking_confidence"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
-        if not (self.box_margin >= 0 and math.isfinite(self.box_margin)):
-            raise ValueError(f"box_margin must be finite and not negative, got {self.box_margin}")
 
 
 @dataclass
@@ -66,31 +50,19 @@ class TrackerCounts:
 class LandmarkTracker:
     """A :class:`~hand_pose_ros.tracking.tracker.HandTracker`; call it from one thread at a time.
 
-    Each hand is looked for where its joints are expected, in a crop that only the landmark network sees. The
-    palm detector searches the image when no hand is followed, when one was lost, and now and then for a new
-    one. The score is the presence of a hand; ``landmarks_m`` are the network's: about 2 cm wrong.
+    Each hand is looked for where its joints are expected, by the finder of landmarks. The finder of palms searches
+    the image when no hand is followed, when one was lost, and now and then for a new one. The score is the
+    presence of a hand.
     """
 
     def __init__(
-        self, config: LandmarkTrackerConfig | None = None, follower: ImageFollower | None = None
+        self, palms: PalmFinder, landmarks: LandmarkFinder, config: LandmarkTrackerConfig | None = None
     ) -> None:
-        """Load the networks.
-
-        Args:
-            follower: what follows hands instead of the landmark network, which then only finds them.
-
-        Raises:
-            DetectorUnavailableError: LiteRT or the networks are not installed. ValueError: no usable model file.
-        """
+        """Make a tracker that runs these finders."""
         self._config = config or LandmarkTrackerConfig()
-        models = read_models(self._config.model_file, self._config.model_complexity)
-        threads = self._config.threads
-        self._palms: PalmDetector | None = PalmDetector(
-            TfliteNetwork(models.palm, threads), self._config.min_detection_confidence
-        )
-        self._landmarks: LandmarkNetwork | None = LandmarkNetwork(TfliteNetwork(models.landmarks, threads))
+        self._palms: PalmFinder | None = palms
+        self._landmarks: LandmarkFinder | None = landmarks
         self._identities = HandIdentities(self._config.identity)
-        self._follower = follower
         self._schedule = SearchSchedule()
         self.counts = TrackerCounts()
 
@@ -104,7 +76,7 @@ class LandmarkTracker:
             raise RuntimeError("the tracker is closed")
         following = bool(self._identities.followed)
         max_hands = self._config.identity.max_hands
-        hands = self._follow(frame) if self._follower is None else self._look(frame)
+        hands = self._follow(frame)
         seen = self._identities.distinct(hands)
         hidden = self._may_be_hidden(seen)
         searched = self._schedule.due(len(seen), max_hands, hidden)
@@ -125,7 +97,7 @@ class LandmarkTracker:
         self._schedule.reset()
 
     def close(self) -> None:
-        """Free the networks; closing again does nothing."""
+        """Let go of the finders; closing again does nothing."""
         self._palms = self._landmarks = None
 
     def _follow(self, frame: Frame) -> list[Observation]:
@@ -133,21 +105,13 @@ class LandmarkTracker:
         found = []
         for track in self._identities.followed:
             expected = track.predicted(frame.time_s)[: hand.NUM_JOINTS]
-            answer = self._landmarks.find(frame.image_bgr, RotatedSquare.around_landmarks(expected))
-            if answer.presence >= self._config.min_tracking_confidence and _plausible(
-                answer.landmarks_px, expected, frame
+            one = self._landmarks.near(frame, expected, track.side)
+            if (
+                one is not None
+                and one.detection.score >= self._config.min_tracking_confidence
+                and _plausible(one.detection.landmarks_px, expected, frame)
             ):
-                found.append(self._observation(answer))
-        return found
-
-    def _look(self, frame: Frame) -> list[Observation]:
-        """The same by the follower, which knows nothing of sides."""
-        found = []
-        for track in self._identities.followed:
-            expected = track.predicted(frame.time_s)[: hand.NUM_JOINTS]
-            one = self._follower.find(frame, expected, track.side)
-            if one is not None and _plausible(one.landmarks_px, expected, frame):
-                found.append(Observation.of(one, 0.5))
+                found.append(Observation.of(*one))
         return found
 
     def _may_be_hidden(self, seen: list[Observation]) -> bool:
@@ -168,26 +132,14 @@ class LandmarkTracker:
                 break
             if any(_is_of(palm, one) for one in known):
                 continue
-            answer = self._landmarks.find(
-                frame.image_bgr, RotatedSquare.around_palm(palm.box_px, palm.keypoints_px)
-            )
-            if answer.presence >= self._config.min_detection_confidence:
-                found.append(self._observation(answer))
+            one = self._landmarks.in_palm(frame, palm)
+            if one is not None and one.detection.score >= self._config.min_detection_confidence:
+                found.append(Observation.of(*one))
         return self._identities.distinct(found)
-
-    def _observation(self, answer: CropLandmarks) -> Observation:
-        detection = Detection(
-            side="right" if answer.right >= 0.5 else "left",
-            score=answer.presence,
-            box_px=box_around(answer.landmarks_px, self._config.box_margin),
-            landmarks_px=answer.landmarks_px,
-            landmarks_m=answer.world_m,
-        )
-        return Observation.of(detection, answer.right)
 
 
 def _plausible(found_px: np.ndarray, expected: np.ndarray, frame: Frame) -> bool:
-    """Whether a hand is in the image and about as large as expected: the network always answers something."""
+    """Whether a hand is in the image and about as large as expected: a finder always answers something."""
     inside = ((found_px >= 0) & (found_px < (frame.camera.width, frame.camera.height))).all(axis=1)
     growth = np.ptp(found_px, axis=0).max() / max(np.ptp(expected, axis=0).max(), 1.0)
     return bool(inside.mean() >= _LEAST_IN_IMAGE and 1 / _LARGEST_GROWTH < growth < _LARGEST_GROWTH)

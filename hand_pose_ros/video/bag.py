@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any, Final
@@ -100,7 +100,7 @@ class BagSource:
             return _camera(self._deserialise(raw, self._info))
         return None
 
-    def _read_from(self, start_ns: int) -> Iterator[VideoFrame]:
+    def _read_from(self, start_ns: int) -> Generator[VideoFrame, None, None]:
         connections = [self._image] if self._info is None else [self._info, self._image]
         for connection, time_ns, raw in self._reader.messages(connections, start=start_ns):
             message = self._deserialise(raw, connection)

@@ -52,7 +52,7 @@ def clip_video(report: Callable[[str], None]) -> Path:
         outdated.unlink(missing_ok=True)
     unfinished = cache / f"rendering_{os.getpid()}.avi"
     size = (CLIP_CAMERA.width, CLIP_CAMERA.height)
-    fourcc = cv2.VideoWriter_fourcc(*"MJPG")
+    fourcc = cv2.VideoWriter.fourcc(*"MJPG")
     writer = cv2.VideoWriter(str(unfinished), cv2.CAP_OPENCV_MJPEG, fourcc, FRAME_RATE_HZ, size)
     if not writer.isOpened():
         raise OSError(f"cannot write {unfinished}")

@@ -44,9 +44,14 @@ class VideoSource(Protocol):
     duration_s: from the first image to one period after the last; None if live or unknown.
     """
 
-    name: str
-    rate_hz: float | None
-    duration_s: float | None
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def rate_hz(self) -> float | None: ...  # noqa: D102
+
+    @property
+    def duration_s(self) -> float | None: ...  # noqa: D102
 
     def read(self) -> VideoFrame | None:
         """The next image; None at the end. Raises SourceError if it cannot be delivered."""

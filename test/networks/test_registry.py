@@ -10,8 +10,6 @@ import torch
 from safetensors.torch import save_file
 
 from hand_pose_ros.common.late_import import import_named
-from hand_pose_ros.common.share import share_file
-from hand_pose_ros.factory import SHIPPED_MODEL
 from hand_pose_ros.networks.condition import ConditionConfig
 from hand_pose_ros.networks.registry import (
     DENOISERS,
@@ -20,6 +18,7 @@ from hand_pose_ros.networks.registry import (
     NETWORKS,
     TEMPORAL,
     load_network,
+    shipped_weights,
 )
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.training.task import TASKS
@@ -65,9 +64,9 @@ def test_the_network_goes_to_the_device(tmp_path):
 
 def test_another_kind_than_expected_is_refused():
     with pytest.raises(ValueError, match="holds weights of 'hand_diffusion', expected 'temporal'"):
-        load_network(share_file(SHIPPED_MODEL), TEMPORAL)
+        load_network(shipped_weights(HAND_DIFFUSION), TEMPORAL)
     with pytest.raises(ValueError, match="expected 'hand_regressor' or 'temporal'"):
-        load_network(share_file(SHIPPED_MODEL), HAND_REGRESSOR, TEMPORAL)
+        load_network(shipped_weights(HAND_DIFFUSION), HAND_REGRESSOR, TEMPORAL)
 
 
 def test_an_unknown_kind_is_refused_and_the_known_are_listed(tmp_path):

@@ -9,13 +9,14 @@ from helpers.identity_score import IdentityScore, score
 from helpers.two_hand_clips import KINDS, cut_out_clip, rendered_clip
 
 from hand_pose_ros.detection.detector import DetectorUnavailableError
-from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
+from hand_pose_ros.detection.mediapipe.finders import create_finders
+from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker
 
 
 @pytest.fixture(scope="module")
 def tracker():
     try:
-        tracker = LandmarkTracker(LandmarkTrackerConfig(threads=1))
+        tracker = LandmarkTracker(*create_finders(threads=1))
     except DetectorUnavailableError as error:
         pytest.skip(str(error))
     with closing(tracker):

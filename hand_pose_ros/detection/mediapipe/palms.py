@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import cv2
 import numpy as np
 
 from hand_pose_ros.detection.boxes import box_iou
+from hand_pose_ros.detection.finders import Palm
 from hand_pose_ros.detection.mediapipe.crop import RotatedSquare
 from hand_pose_ros.detection.mediapipe.models import TfliteNetwork
 
@@ -18,16 +19,8 @@ _SAME_PALM: Final = 0.3  # overlap from which two boxes are of one palm
 _LARGEST_LOGIT: Final = 100.0
 
 
-class Palm(NamedTuple):
-    """A palm in the image: box (4,) x0, y0, x1, y1 and keypoints (7, 2), wrist first, pixels; score in [0, 1]."""
-
-    box_px: np.ndarray
-    keypoints_px: np.ndarray
-    score: float
-
-
 class PalmDetector:
-    """MediaPipe's palm network."""
+    """MediaPipe's palm network, a :class:`~hand_pose_ros.detection.finders.PalmFinder`."""
 
     def __init__(self, network: TfliteNetwork, min_score: float = 0.5) -> None:
         self._network = network

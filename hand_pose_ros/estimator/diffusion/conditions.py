@@ -15,7 +15,7 @@ from hand_pose_ros.estimator.keypoint_input import check_view, keypoint_input, m
 from hand_pose_ros.networks.condition import KeypointCondition, unknown_keypoints
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
 from hand_pose_ros.networks.image.image_encoder import ImageFeatures
-from hand_pose_ros.pose import Detection, Frame
+from hand_pose_ros.pose import Detection, Frame, SeenHand
 
 CONDITIONS: Final = ("auto", "image", "keypoints", "both")
 """'auto' takes what is there: landmarks, if the detector gives them, and the picture, if the weights see it."""
@@ -60,6 +60,8 @@ class ConditionMaker:
         """
         reason = why_not(detection, frame.camera)
         if not reason:
+            if (seen := self._seen(detection)) is not None:
+                return seen.view, unknown_keypoints(seen.view.half_extent)
             view, keypoints = keypoint_input(frame.camera, detection)
             return view, unknown_keypoints(view.half_extent) if self._condition == "image" else keypoints
         if detection.landmarks_px is not None or not self._looks or self._condition == "both":
@@ -78,10 +80,33 @@ class ConditionMaker:
         keypoints = KeypointCondition(*map(torch.cat, zip(*(one for _, one in views), strict=True)))
         if not self._looks:
             return HandConditions(view, keypoints, None)
-        seen, image = self._see(frame, [one.side for one in detections], view)
+        points, image = self._looked(frame, detections, view)
         without = ~keypoints.points.isfinite().any(-1).any(-1)
-        points = torch.where(without[:, None, None], seen.points.to(view.points), view.points)
+        points = torch.where(without[:, None, None], points.to(view.points), view.points)
         return HandConditions(view._replace(points=points), keypoints, image)
+
+    def _seen(self, detection: Detection) -> SeenHand | None:
+        """What this network saw of a hand, where that is all that it is told."""
+        seen = detection.seen if self._condition == "image" else None
+        fits = seen is not None and seen.encoder is self._network and seen.side == detection.side
+        return seen if fits else None
+
+    def _looked(self, frame: Frame, detections: list[Detection], view: KeypointView) -> tuple[Tensor, Tensor]:
+        """The points (n, 21, 2) that the encoder sees in the views, and the conditions (n, k).
+
+        It looks only at the hands that it has not seen yet.
+        """
+        seen = [self._seen(one) for one in detections]
+        new = [row for row, one in enumerate(seen) if one is None]
+        if not new:
+            return view.points, torch.cat([one.features for one in seen])
+        sides = [detections[row].side for row in new]
+        looked, image = self._see(frame, sides, KeypointView(*(value[new] for value in view)))
+        if len(new) == len(seen):
+            return looked.points, image
+        points = view.points.index_copy(0, torch.tensor(new), looked.points.to(view.points))
+        parts = iter(image[:, None])
+        return points, torch.cat([next(parts) if one is None else one.features for one in seen])
 
     def _view_in_box(self, frame: Frame, detection: Detection) -> KeypointView:
         """The view of a hand without landmarks: the box is looked at first, then the points that it shows."""

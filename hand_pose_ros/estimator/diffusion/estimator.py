@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,13 +13,17 @@ from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.common.device import BACKENDS
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.common.seeds import Seed
+from hand_pose_ros.detection.finders import LandmarkFinder
+from hand_pose_ros.estimator.diffusion.backends import load_denoiser, takes_images
 from hand_pose_ros.estimator.diffusion.conditions import CONDITIONS, ConditionMaker, HandConditions
 from hand_pose_ros.estimator.diffusion.fusion import FUSIONS, fuse_samples, reprojection_weights
+from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
 from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.estimator.placement import place_hands
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser, antithetic_noise, sample_joints
 from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, IMAGE_HAND_DIFFUSION, shipped_weights
 from hand_pose_ros.pose import Detection, Frame
 
 Sampler = Callable[[HandDenoiser, Encoded, Tensor, int | None, torch.Generator | None], Tensor]
@@ -84,6 +88,13 @@ class DiffusionEstimatorConfig(Options):
         if self.hand_size_m is not None and not 0 < self.hand_size_m < math.inf:
             raise ValueError(f"hand_size_m must be positive and finite, got {self.hand_size_m}")
 
+    def create(self, hand_size_m: float | None, device: str) -> DiffusionEstimator:
+        """The estimator with its weights; raises ValueError as :func:`load_denoiser` and the estimator do."""
+        takes_image = self.condition in ("image", "both")
+        model = self.model_file or shipped_weights(IMAGE_HAND_DIFFUSION if takes_image else HAND_DIFFUSION)
+        denoiser, spread_scale = load_denoiser(model, self.backend, device)
+        return DiffusionEstimator(denoiser, spread_scale, replace(self, hand_size_m=hand_size_m))
+
 
 class DiffusionEstimator:
     """A :class:`~hand_pose_ros.estimator.estimate.PoseEstimator` that samples hands from the diffusion network."""
@@ -118,6 +129,12 @@ class DiffusionEstimator:
         generator = torch.Generator().manual_seed(self._config.seed)
         self._noise = antithetic_noise(self._config.samples, generator).to(denoiser.mean)
         self._generator = torch.Generator(denoiser.mean.device).manual_seed(self._config.seed)
+
+    def finder(self, landmarks: LandmarkFinder) -> LandmarkFinder:
+        """Hands are tracked by the image encoder where the image is the only input."""
+        if self._config.condition == "image" and takes_images(self._denoiser):
+            return ImageFollower(self._denoiser, landmarks)
+        return landmarks
 
     def estimate(self, frame: Frame, detections: list[Detection]) -> EstimatedHands:
         """See :class:`~hand_pose_ros.estimator.estimate.PoseEstimator`; no frame depends on the one before."""

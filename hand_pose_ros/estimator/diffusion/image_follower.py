@@ -9,33 +9,34 @@ import numpy as np
 import torch
 
 from hand_pose_ros.camera.hand_crop import hand_crop
-from hand_pose_ros.camera.keypoint_view import view_keypoints, view_rays
+from hand_pose_ros.camera.keypoint_view import KeypointView, view_keypoints, view_rays
 from hand_pose_ros.detection.boxes import box_around
+from hand_pose_ros.detection.finders import FoundHand, LandmarkFinder, Palm
 from hand_pose_ros.estimator.keypoint_input import MAX_HALF_EXTENT, mirrored_rays
 from hand_pose_ros.networks.diffusion.sampling import HandImageDenoiser
-from hand_pose_ros.pose import Detection, Frame
+from hand_pose_ros.pose import Detection, Frame, SeenHand
 
 _BOX_MARGIN: Final = 0.1
 
 
 class ImageFollower:
-    """Where the joints of a hand are, given where they are expected.
+    """A :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; the score is how likely the crop shows the hand.
 
-    The crop is cut where the hand should be, as the estimator will cut its own around what is found here.
+    The crop is cut where the hand should be. What the encoder saw of it goes with the detection.
     """
 
-    def __init__(self, network: HandImageDenoiser, min_presence: float = 0.5) -> None:
-        """``min_presence``: probability that the crop shows the hand, below which it counts as lost."""
+    def __init__(self, network: HandImageDenoiser, beginning: LandmarkFinder) -> None:
+        """``beginning``: what finds hands that nothing is known of but their palm."""
         self._network = network
-        self._least = min_presence
+        self._beginning = beginning
+
+    def in_palm(self, frame: Frame, palm: Palm) -> FoundHand | None:
+        """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`."""
+        return self._beginning.in_palm(frame, palm)
 
     @torch.inference_mode()
-    def find(self, frame: Frame, expected_px: np.ndarray, side: str) -> Detection | None:
-        """The hand, or None if it is not there.
-
-        Args:
-            expected_px: (21, 2) where its joints should be.
-        """
+    def near(self, frame: Frame, expected_px: np.ndarray, side: str) -> FoundHand | None:
+        """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; it takes the side for granted."""
         expected = torch.from_numpy(np.asarray(expected_px, dtype=np.float64))
         view = view_keypoints(mirrored_rays(frame.camera, expected, side)[None])
         half_extent = float(view.half_extent)
@@ -51,21 +52,27 @@ class ImageFollower:
             crops.size_px,
             crops.margin,
         )
-        seen, _ = self._network.see_crops(crop[None], view.half_extent.float())
+        seen, features = self._network.see_crops(crop[None], view.half_extent.float())
+        points = seen.points.double().cpu()
         presence = 1 / (1 + math.exp(-float(seen.presence[0])))
-        if presence < self._least:
-            return None
         flip = torch.tensor((-1.0 if side == "left" else 1.0, 1.0, 1.0), dtype=torch.float64)
-        found = frame.camera.project(view_rays(view, seen.points.double().cpu())[0] * flip).numpy()
+        found = frame.camera.project(view_rays(view, points)[0] * flip).numpy()
         if not np.isfinite(found).all():
             return None
-        return Detection(
+        detection = Detection(
             side=side,
             score=presence,
             box_px=box_around(found, _BOX_MARGIN),
             landmarks_px=found,
             landmark_scores=_scores(seen.sigma[0].double().cpu().numpy()),
+            seen=SeenHand(
+                self._network,
+                side,
+                KeypointView(*(value.float() for value in view._replace(points=points))),
+                features,
+            ),
         )
+        return FoundHand(detection, right=0.5)
 
 
 def _scores(sigma: np.ndarray) -> np.ndarray:

@@ -15,8 +15,9 @@ from hand_pose_ros import hand
 from hand_pose_ros.common.device import BACKENDS
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.estimator.estimate import EstimatedHands
-from hand_pose_ros.estimator.temporal.network import TemporalNetwork
+from hand_pose_ros.estimator.temporal.network import TemporalNetwork, load_temporal_network
 from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.registry import TEMPORAL, shipped_weights
 from hand_pose_ros.networks.temporal.window import HandWindow, certainty, samples_sigma
 
 LONGEST_GAP_S: Final = 0.3
@@ -48,6 +49,11 @@ class TemporalConfig(Options):
         maximum=64,
         unset=0,
     )
+
+    def create(self, device: str) -> TemporalSmoother:
+        """The smoother with its weights; raises as :func:`load_temporal_network` and the smoother do."""
+        model = self.model_file or shipped_weights(TEMPORAL)
+        return TemporalSmoother(load_temporal_network(model, self.backend, device), self.window)
 
 
 class TrackedHands(NamedTuple):

@@ -48,7 +48,7 @@ def _placed(
     network: Callable[[KeypointCondition], HandParameters | Tensor],
     hand_size_m: float | None,
 ) -> Prediction:
-    given = network_input(observations)
+    given = network_input([(one.camera, one.detection) for one in observations])
     output = network(given.condition)
     joints = output if isinstance(output, Tensor) else output.joints
     placed, size = _in_camera(observations, given, joints, hand_size_m)

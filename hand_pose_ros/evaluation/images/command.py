@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 
 from hand_pose_ros.common.seeds import Seed
-from hand_pose_ros.common.share import share_file
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.evaluation import report
 from hand_pose_ros.evaluation.images import report as image_report
@@ -37,10 +36,14 @@ from hand_pose_ros.evaluation.images.methods import (
 from hand_pose_ros.evaluation.images.photos import photo_tables
 from hand_pose_ros.evaluation.images.scores import JointErrors, hand_means, joint_errors
 from hand_pose_ros.evaluation.images.sheet import contact_sheet, spread_choice
-from hand_pose_ros.factory import SHIPPED_MODEL
 from hand_pose_ros.hand_images.detections import ImageDetections, cached_detections, open_mediapipe
 from hand_pose_ros.hand_images.shards import HandImages
-from hand_pose_ros.networks.registry import HAND_DIFFUSION, IMAGE_HAND_DIFFUSION, load_network
+from hand_pose_ros.networks.registry import (
+    HAND_DIFFUSION,
+    IMAGE_HAND_DIFFUSION,
+    load_network,
+    shipped_weights,
+)
 
 COMMAND = "hand_pose evaluate-images"
 _SHEET, _OWN_SHEET, _SHEET_COLUMNS = 64, 24, 4
@@ -90,7 +93,7 @@ def _evaluate(options: argparse.Namespace) -> str:
     """Measure, write what is asked for, and return the tables."""
     networks = Networks(
         load_network(options.weights, IMAGE_HAND_DIFFUSION).network,
-        load_network(options.keypoint_weights or share_file(SHIPPED_MODEL), HAND_DIFFUSION).network,
+        load_network(options.keypoint_weights or shipped_weights(HAND_DIFFUSION), HAND_DIFFUSION).network,
         DiffusionEstimatorConfig(samples=options.samples, steps=options.steps),
     )
     texts = []

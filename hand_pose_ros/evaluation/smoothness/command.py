@@ -17,7 +17,6 @@ import torch
 from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import cat
 from hand_pose_ros.common.seeds import Seed
-from hand_pose_ros.common.share import share_folder
 from hand_pose_ros.estimator.diffusion.backends import load_denoiser
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.temporal.smoother import TemporalSmoother
@@ -32,12 +31,12 @@ from hand_pose_ros.evaluation.smoothness.videos import (
     unlabelled_table,
     unlabelled_video,
 )
-from hand_pose_ros.factory import SHIPPED_MODEL, SHIPPED_TEMPORAL_MODEL
-from hand_pose_ros.networks.registry import HAND_DIFFUSION, TEMPORAL, load_network
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, TEMPORAL, load_network, shipped_weights
 from hand_pose_ros.synthetic.motion.frame_stamps import random_stamps
 from hand_pose_ros.synthetic.motion.hand_motion import sample_motion
 from hand_pose_ros.synthetic.motion.videos import DiffusionFrames, HandVideos, estimated_videos
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
+from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker
 
 _FRAMES, _RATE_HZ = 30, 30.0
 _AT_ONCE = 50
@@ -120,7 +119,7 @@ def generated(options: argparse.Namespace) -> str:
 
 def real(options: argparse.Namespace) -> str:
     """Tables on the videos that were given, and the plot of one; empty if none was."""
-    from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker  # needs MediaPipe
+    from hand_pose_ros.detection.mediapipe.finders import create_finders  # needs MediaPipe
 
     denoiser, spread = load_denoiser(options.diffusion, "auto", "cpu")
     smoother = TemporalSmoother(load_network(options.temporal, TEMPORAL).network)
@@ -128,14 +127,14 @@ def real(options: argparse.Namespace) -> str:
     texts = []
     if options.labelled:
         videos = {
-            name: follow(frames, LandmarkTracker(), estimator, smoother)
+            name: follow(frames, LandmarkTracker(*create_finders()), estimator, smoother)
             for name, frames in labelled_videos(options.labelled).items()
         }
         texts.append(f"**Labelled videos, {options.labelled.name}**\n\n{labelled_table(videos)}")
         plot_labelled(options.output / "smoothness_labelled.png", videos)
     if options.video:
         frames = unlabelled_video(options.video, options.fov, options.side)
-        joints: VideoJoints = follow(frames, LandmarkTracker(), estimator, smoother)
+        joints: VideoJoints = follow(frames, LandmarkTracker(*create_finders()), estimator, smoother)
         texts.append(f"**A video without labels, {options.video.stem}**\n\n{unlabelled_table(joints)}")
     return "\n".join(texts)
 
@@ -146,13 +145,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--diffusion",
         type=Path,
-        default=share_folder() / SHIPPED_MODEL,
+        default=shipped_weights(HAND_DIFFUSION),
         help="weights of the diffusion estimator",
     )
     parser.add_argument(
         "--temporal",
         type=Path,
-        default=share_folder() / SHIPPED_TEMPORAL_MODEL,
+        default=shipped_weights(TEMPORAL),
         help="weights of the transformer",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for the plots")

@@ -18,15 +18,13 @@ import numpy as np
 from torch import Tensor
 
 from hand_pose_ros.common.seeds import Seed
-from hand_pose_ros.common.share import share_file
-from hand_pose_ros.factory import SHIPPED_MODEL
 from hand_pose_ros.hand_images.real.labels import RealHandLabels, read_crops, read_labels
 from hand_pose_ros.hand_images.real.lift import SAMPLES, STEPS, LiftedHands, lift_hands
 from hand_pose_ros.hand_images.real.sources import HELD_BACK, SOURCES, TRAIN, numbers_of_part, source_numbers
 from hand_pose_ros.hand_images.real.views import FOCAL_LENGTH, RealHandViews, real_hand_views, view_image
 from hand_pose_ros.hand_images.shards import HandImages, empty_hand_images, save_shard
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
-from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network, shipped_weights
 
 PARTS: Final = (TRAIN, HELD_BACK)
 _SHARD = 1024  # hands in one
@@ -168,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     start = time.monotonic()
     try:
-        network = load_network(options.weights or share_file(SHIPPED_MODEL), HAND_DIFFUSION).network
+        network = load_network(options.weights or shipped_weights(HAND_DIFFUSION), HAND_DIFFUSION).network
         counts = write_shards(
             options.real, options.output, network, options.samples, options.seed, options.exclude
         )

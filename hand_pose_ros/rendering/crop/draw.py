@@ -25,12 +25,14 @@ _SRGB = (srgb_from_linear(np.arange(_TONES) / (_TONES - 1)) * 255 + 0.5).astype(
 # Occlusion: how far behind the mean of its surroundings (as a share of their size) a point is fully dark.
 _OCCLUSION_SHARE = 0.055
 _OCCLUSION_DEPTH = 1.4
-_OCCLUSION_RGB = np.float32((0.45, 0.62, 0.66))  # light between two surfaces of skin turns red, not grey
+_OCCLUSION_RGB = np.array(
+    (0.45, 0.62, 0.66), np.float32
+)  # light between two surfaces of skin turns red, not grey
 # Shadows, by depth maps seen from the lights: coarser than rays, and much faster.
 _SHADOW_SIZE = 96
 _SHADOW_BIAS_M = 0.005  # a surface this close behind another is not in its shadow
 _LIGHT_DISTANCE = 10.0  # how far away the light's picture is taken from, in windows: rays are parallel
-_SHADOW_TAPS = np.float32(((0.8, 0.3), (-0.3, 0.8), (-0.8, -0.3), (0.3, -0.8)))
+_SHADOW_TAPS = np.array(((0.8, 0.3), (-0.3, 0.8), (-0.8, -0.3), (0.3, -0.8)), np.float32)
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,9 @@ def _light_vertices(
             visibility[start:end, :shadows, 1:] = green[:, :, None]
             visibility[start:end, :shadows, 0] = part.smoothing @ green
         start = end
-    gloss = np.repeat(np.float32([part.gloss for part in parts]), [len(part.vertices) for part in parts])
+    gloss = np.repeat(
+        np.array([part.gloss for part in parts], np.float32), [len(part.vertices) for part in parts]
+    )
     normals = np.concatenate([part.normals for part in parts])
     light = incident_light(lighting, gloss[used], normals[used], unit(-vertices[used]), visibility[used])
     return np.concatenate(light, axis=1)
@@ -216,7 +220,7 @@ def _light_reaches(
     x, y, z = light.direction
     across = (1.0, 0.0, 0.0) if abs(x) < abs(y) + abs(z) else (0.0, 1.0, 0.0)
     # Columns: right and down in the light's picture, and away from the light.
-    turn = frame_along((-x, -y, -z), across)[:, [1, 2, 0]]
+    turn = frame_along(np.array((-x, -y, -z)), np.array(across))[:, [1, 2, 0]]
     turned = (vertices - centre) @ (turn / radius).astype(np.float32)
     pixels = (turned[:, :2] + 1) * np.float32(_SHADOW_SIZE / 2) - np.float32(0.5)
     depth = turned[:, 2] + np.float32(_LIGHT_DISTANCE)

@@ -63,12 +63,12 @@ def sleeve_part(wrist: Wrist, forearm: Forearm, image: np.ndarray, repeats: int,
 @cache
 def _sleeve_constants(faces: bytes, num_vertices: int) -> tuple:
     """Incidence of the sleeve's faces, and where their corners (3, 2, F) are on the cloth: around, along."""
-    faces = np.frombuffer(faces, dtype=np.int64).reshape(-1, 3)
-    ring, step = np.divmod(faces, SLEEVE_AROUND)
+    triangles = np.frombuffer(faces, dtype=np.int64).reshape(-1, 3)
+    ring, step = np.divmod(triangles, SLEEVE_AROUND)
     # The faces that close the ring.
     step = np.where((np.ptp(step, axis=1) > 1)[:, None] & (step == 0), SLEEVE_AROUND, step)
     corners = np.stack((step.T / SLEEVE_AROUND, ring.T / SLEEVE_RINGS * 1.5), axis=1).astype(np.float32)
-    return face_incidence(num_vertices, faces), corners
+    return face_incidence(num_vertices, triangles), corners
 
 
 def solid_part(
@@ -81,7 +81,8 @@ def solid_part(
     label: int,
 ) -> MeshPart:
     """A solid whose frame is at ``centre`` (3,), turned by ``rotation`` (3, 3), in a material (h, w, 3)."""
-    shape = solid(kind, tuple(float(v) for v in half_size))
+    x, y, z = map(float, half_size)
+    shape = solid(kind, (x, y, z))
     turn = rotation.T.astype(np.float32)
     size = np.float32(image.shape[0])
     corners = (shape.uv * size).T[:, shape.faces.T].swapaxes(0, 1)

@@ -45,6 +45,7 @@ def rasterise(points: np.ndarray, depth: np.ndarray, faces: np.ndarray, shape: t
     """
     fragments = _fragments(points, depth, faces, shape)
     buffer, winner = _nearest(fragments, shape)
+    assert winner is not None  # asked for
     covered = np.flatnonzero(buffer != 0)
     winner = at(winner, covered).astype(np.intp)
     row = at(fragments.row, winner)

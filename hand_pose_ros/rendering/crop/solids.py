@@ -45,8 +45,8 @@ def solid(kind: str, half_size: tuple[float, float, float]) -> Solid:
     vertices = shape.vertices
     if kind == "capsule":
         radius = min(float(size[1:].mean()), float(size[0]))
-        straight = np.sign(vertices[:, :1]) * np.float32((size[0] - radius, 0, 0))
-        scale = np.float32((radius, size[1], size[2]))
+        straight = np.sign(vertices[:, :1]) * np.array((size[0] - radius, 0, 0), np.float32)
+        scale = np.array((radius, size[1], size[2]), np.float32)
         return Solid(vertices * scale + straight, _scaled_normals(shape, scale), shape.faces, shape.uv)
     return Solid(vertices * size, _scaled_normals(shape, size), shape.faces, shape.uv)
 

@@ -292,7 +292,7 @@ def collect(folder: Path, count: int, seed: int) -> Study:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="hand_pose noise-fit", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose noise-fit", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, default=3000, help="hands that are to be found")
     parser.add_argument("--study", type=Path, required=True, help="folder of the answers, old and new")
     parser.add_argument("--seed", type=int, default=Seed.DETECTOR_STUDY.value)

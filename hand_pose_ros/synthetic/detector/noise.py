@@ -9,6 +9,7 @@ is fitted to MediaPipe (docs/how/detector_noise.md); variants for other detector
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,6 +74,10 @@ class DetectorVariety:
 NO_VARIETY = DetectorVariety(*[0.0] * 7)
 """MediaPipe alone: complete, with depth, without confidence."""
 _NEAR_PERFECT_LEVEL = 0.25  # highest share of the errors that remains for near-perfect hands
+
+
+KeypointNoise = Callable[..., NoisyKeypoints]
+"""Makes keypoints noisy; called like :class:`DetectorNoise`."""
 
 
 class DetectorNoise:

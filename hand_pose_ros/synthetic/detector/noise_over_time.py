@@ -84,8 +84,8 @@ class MotionNoise:
     def _errors(self, frames: list[tuple[Tensor, ...]], seed: int) -> Tensor:
         """(n, F, 21, 3) errors with the same random numbers in every frame: points, then depth."""
         errors = []
-        for points, depth, *rest in frames:
-            noisy = self._noise(points, depth, *rest, torch.Generator().manual_seed(seed))
+        for points, depth, visible, inside, rotation in frames:
+            noisy = self._noise(points, depth, visible, inside, rotation, torch.Generator().manual_seed(seed))
             errors.append(torch.cat((noisy.points - points, (noisy.depth - depth)[..., None]), dim=-1))
         return torch.stack(errors, dim=1)
 

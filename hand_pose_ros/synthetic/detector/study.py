@@ -122,6 +122,8 @@ def answer(detector: HandDetector, image: np.ndarray, mirrored: bool) -> dict[st
             "landmarks_m": np.full((hand.NUM_JOINTS, 3), np.nan),
         }
     found = detections[0]
+    if found.landmarks_px is None or found.landmarks_m is None:
+        raise ValueError("the detector must give 2D and 3D landmarks")
     px, metres = found.landmarks_px.copy(), found.landmarks_m.copy()
     if mirrored:
         px[:, 0] = image.shape[1] - 1 - px[:, 0]

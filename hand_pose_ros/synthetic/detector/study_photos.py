@@ -37,6 +37,7 @@ def photo_study(photos: Sequence[LabelledPhoto], detector: HandDetector) -> Stud
 
 def _show(photo: LabelledPhoto, detector: HandDetector) -> Study:
     camera, image = photo.camera, photo.image()
+    assert camera is not None, "only photos with a camera are shown"
     fx, fy, cx, cy = camera.fx, camera.fy, camera.cx, camera.cy
     joints = photo.joints_m.copy()
     if photo.side == "left":  # stored as the right hand that its mirror image shows

@@ -103,7 +103,7 @@ class DiffusionFrames:
         self._noise = antithetic_noise(samples, torch.Generator().manual_seed(seed))
 
     @torch.no_grad()
-    def __call__(self, observed: ObservedHands, generator: torch.Generator) -> FrameEstimates:
+    def __call__(self, observed: ObservedHands, _generator: torch.Generator) -> FrameEstimates:
         """See :data:`FrameEstimator`."""
         count = len(observed.rays)
         parts = []

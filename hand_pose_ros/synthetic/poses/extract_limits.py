@@ -81,7 +81,7 @@ def _percentiles(values: Tensor) -> list[list[float]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="hand_pose limits", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose limits", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("poses", type=Path, help="folder, .npy, .npz or WebXR .json file with 3D hand poses")
     parser.add_argument("--side", choices=hand.SIDES, default="right", help="which hand the poses are of")
     parser.add_argument("--order", default="mediapipe", help="joint order of an array file")

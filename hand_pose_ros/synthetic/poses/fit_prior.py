@@ -89,7 +89,7 @@ def make_bank(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = argparse.ArgumentParser(prog="hand_pose prior-fit", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose prior-fit", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="where pose_prior and real_hands are")
     parser.add_argument("--output", type=Path, default=SHIPPED, help="the file to write")
     parser.add_argument("--parts", type=int, default=PARTS, help="normal distributions in the mixture")

@@ -22,14 +22,12 @@ _PALM: Final = 0.022  # width of the palm: the further from the index finger, th
 def _loadings() -> Tensor:
     """(factors, 20): how each independent standard normal variable moves the logarithm of each bone."""
     rows = [[_FINGERS * (bone % 4 > 0 or bone == 0) for bone in range(hand.NUM_BONES)]]
-    for finger in range(5):
-        rows.append([_FINGER * (bone // 4 == finger and bone % 4 > 0) for bone in range(hand.NUM_BONES)])
-    for level in range(1, 4):
-        rows.append([_ROW[level] * (bone >= 4 and bone % 4 == level) for bone in range(hand.NUM_BONES)])
-    for level in range(4):
-        rows.append([_THUMB[level] * (bone == level) for bone in range(hand.NUM_BONES)])
-    for finger in range(2, 5):  # wrist -> MCP: what moves one knuckle moves those beyond it
-        rows.append([_PALM * (bone % 4 == 0 and bone // 4 >= finger) for bone in range(hand.NUM_BONES)])
+    bones = range(hand.NUM_BONES)
+    rows += [[_FINGER * (bone // 4 == finger and bone % 4 > 0) for bone in bones] for finger in range(5)]
+    rows += [[_ROW[level] * (bone >= 4 and bone % 4 == level) for bone in bones] for level in range(1, 4)]
+    rows += [[_THUMB[level] * (bone == level) for bone in bones] for level in range(4)]
+    # wrist -> MCP: what moves one knuckle moves those beyond it
+    rows += [[_PALM * (bone % 4 == 0 and bone // 4 >= finger) for bone in bones] for finger in range(2, 5)]
     rows += (torch.eye(hand.NUM_BONES) * _BONE)[[b for b in range(hand.NUM_BONES) if b % 4]].tolist()
     return torch.tensor(rows)
 

@@ -12,6 +12,7 @@ from helpers.frames import poses
 
 from hand_pose_ros.estimator.diffusion.conditions import ConditionMaker
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
 from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion, HandImageDiffusionConfig
 from hand_pose_ros.networks.diffusion.network import HandDiffusionConfig
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
@@ -120,3 +121,53 @@ def test_a_mirrored_picture_gives_the_mirrored_hand(seeing, image, condition):
         np.testing.assert_allclose(
             other.joints_m * np.array((-1.0, 1.0, 1.0)), pose.joints_m, atol=0.02 * pose.joints_m[0, 2]
         )
+
+
+class Counted:
+    """Counts the crops that the encoder of a network looks at."""
+
+    def __init__(self, network, monkeypatch):
+        self.crops, see_crops = 0, network.see_crops
+
+        def counted(crops, half_extent):
+            self.crops += len(crops)
+            return see_crops(crops, half_extent)
+
+        monkeypatch.setattr(network, "see_crops", counted, raising=False)
+
+
+def followed(network, image, found):
+    """Detections with what the network's encoder saw where they are; an untrained one finds no joints itself."""
+    follower, frame = ImageFollower(network, None), Frame(image, CAMERA)
+    return [
+        replace(one, seen=follower.near(frame, one.landmarks_px, one.side).detection.seen) for one in found
+    ]
+
+
+def test_what_the_encoder_saw_when_it_found_a_hand_is_not_looked_at_again(seeing, image, monkeypatch):
+    hands = followed(seeing, image, detections(2))
+    # Looked at once more, in the same place, a hand gives the same condition.
+    again = conditions(seeing, "image", image, detections(2))
+    counted = Counted(seeing, monkeypatch)
+    told = conditions(seeing, "image", image, hands)
+    assert counted.crops == 0
+    torch.testing.assert_close(told.image, again.image)
+    for one, other in zip(told.view, again.view, strict=True):
+        torch.testing.assert_close(one, other)
+    # Beside a hand that it has not seen, each has its own.
+    mixed = conditions(seeing, "image", image, [hands[0], detections(2)[1]])
+    assert counted.crops == 1
+    torch.testing.assert_close(mixed.image, again.image)
+    torch.testing.assert_close(mixed.view.points, again.view.points)
+
+
+@pytest.mark.parametrize("change", ["another encoder", "another side", "another condition"])
+def test_what_was_seen_otherwise_is_looked_at_anew(seeing, image, monkeypatch, change):
+    (hand,) = followed(seeing, image, detections(1))
+    if change == "another encoder":
+        hand = replace(hand, seen=replace(hand.seen, encoder=object()))
+    elif change == "another side":
+        hand = replace(hand, side="left")
+    counted = Counted(seeing, monkeypatch)
+    conditions(seeing, "both" if change == "another condition" else "image", image, [hand])
+    assert counted.crops == 1

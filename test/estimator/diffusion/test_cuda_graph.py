@@ -10,7 +10,9 @@ from helpers.reference_samplers import sample_ddim, sample_ddpm
 
 from hand_pose_ros.estimator.diffusion.cuda_graph import GraphSampler
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.networks.condition import Encoded
 from hand_pose_ros.networks.denoising.samplers import sampling_steps, spaced_steps
+from hand_pose_ros.networks.denoising.schedule import cosine_schedule
 from hand_pose_ros.networks.diffusion.sampling import sample_joints
 
 SAMPLES = 4
@@ -111,6 +113,25 @@ def test_another_denoiser_is_sampled_step_by_step(model):
     encoded = other.encode(random_condition(1))
     assert torch.equal(sampler(other, encoded, noise(), 2), sample_joints(other, encoded, noise(), 2))
     assert graph.captures == 0
+
+
+class Vertices:
+    """A denoiser of something else than joints: (n, 7, 4)."""
+
+    parametrisation, mean, schedule = "x0", torch.zeros(7, 4), cosine_schedule(10)
+
+    def denoise(self, noisy, t, encoded):
+        return (noisy * encoded.features[:, None] + t[:, None, None]).sin()
+
+
+@pytest.mark.parametrize("steps", [None, 4])
+def test_other_data_than_joints_are_sampled_as_well(steps):
+    denoiser, encoded = Vertices(), Encoded(torch.tensor([[0.5], [0.7]]), torch.zeros(2, 1))
+    start = torch.randn(SAMPLES, 7, 4, generator=generator(1))
+    sampler = GraphSampler(denoiser, hands=2, samples=SAMPLES, steps=steps, capture=FakeGraph())
+    expected = sample_joints(denoiser, encoded, start, steps, generator())
+    assert expected.shape == (2, SAMPLES, 7, 4)
+    torch.testing.assert_close(sampler(denoiser, encoded, start, steps, generator()), expected)
 
 
 def test_ancestral_sampling_needs_a_generator(model):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,11 +12,10 @@ from helpers.diffusion import CAMERA, detections
 from helpers.frames import blank_frame
 
 from hand_pose_ros import hand
+from hand_pose_ros.detection.finders import Palm
 from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, ImageFeatures
 from hand_pose_ros.pose import Frame
-from hand_pose_ros.rendering.clip import CLIP_CAMERA, render_clip
-from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
 
 
 class SpotNetwork:
@@ -48,41 +46,30 @@ def test_what_is_seen_in_the_crop_is_where_it_is_in_the_image(side):
     middle = found.landmarks_px.mean(0)
     for offset in ((0.0, 0.0), (14.0, -9.0), (-20.0, 11.0)):
         spot = middle + offset
-        seen = ImageFollower(SpotNetwork()).find(picture(spot), found.landmarks_px, side)
+        seen = ImageFollower(SpotNetwork(), None).near(picture(spot), found.landmarks_px, side).detection
         assert np.abs(seen.landmarks_px - spot).max() < 2.5
         assert seen.side == side
         assert seen.score == pytest.approx(1 / (1 + math.exp(-5.0)))
         assert ((seen.landmark_scores > 0) & (seen.landmark_scores < 1)).all()
 
 
-def test_what_is_not_there_is_lost():
+def test_what_is_not_there_has_a_low_score():
     (found,) = detections(1)
-    follower = ImageFollower(SpotNetwork())
+    follower = ImageFollower(SpotNetwork(), None)
     dark = blank_frame(CAMERA)
-    assert follower.find(dark, found.landmarks_px, "right") is None
+    assert follower.near(dark, found.landmarks_px, "right").detection.score < 0.01
     unknown = np.full_like(found.landmarks_px, np.nan)
-    assert follower.find(dark, unknown, "right") is None
+    assert follower.near(dark, unknown, "right") is None
 
 
-class Shadow:
-    """Finds a hand where another tracker found it, as a follower would."""
-
-    def __init__(self, tracker):
-        self._tracker = tracker
-        self.calls = 0
-
-    def find(self, frame, expected_px, side):
-        self.calls += 1
-        found = self._tracker.track(replace(frame, time_s=self.calls / 30))
-        return replace(found[0], track_id=None) if found else None
+def test_a_hand_begins_with_what_finds_it_in_its_palm():
+    beginning = Beginning()
+    palm = Palm(np.zeros(4), np.zeros((7, 2)), 1.0)
+    assert ImageFollower(SpotNetwork(), beginning).in_palm(blank_frame(CAMERA), palm) is beginning.found
 
 
-def test_the_landmark_network_only_finds_hands_that_a_follower_follows():
-    shadow = Shadow(LandmarkTracker(LandmarkTrackerConfig(threads=1)))
-    tracker = LandmarkTracker(LandmarkTrackerConfig(threads=1), shadow)
-    frames = []
-    for number, frame in zip(range(12), render_clip(), strict=False):
-        frames.append(tracker.track(Frame(frame.rendering.image, CLIP_CAMERA, number / 30)))
-    assert shadow.calls == 11
-    assert all(len(found) == 1 for found in frames)
-    assert len({found[0].track_id for found in frames}) == 1
+class Beginning:
+    found = object()
+
+    def in_palm(self, frame, palm):
+        return self.found

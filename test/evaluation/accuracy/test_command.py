@@ -167,6 +167,8 @@ def test_the_size_is_given_to_what_a_method_took_it_to_be(folder):
     row = compared(photos[:1], LabelReader(photos), {"larger": larger}).rows["larger"]
     assert row["root-relative mm"] > 10
     assert row["size given mm"] == pytest.approx(0, abs=1e-6)
+    assert row["absolute mm"] > 50
+    assert row["absolute, size given mm"] == pytest.approx(0, abs=1e-6)
     assert row["root depth %"] == pytest.approx(20)
     assert row["EPE px"] == pytest.approx(0, abs=1e-6)
 

@@ -11,9 +11,7 @@ from helpers.real_hands import CROP_PX, FOCAL, HEIGHT, SPOT_JOINTS, WIDTH, write
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.common.share import share_file
 from hand_pose_ros.estimator.keypoint_input import keypoint_input
-from hand_pose_ros.factory import SHIPPED_MODEL
 from hand_pose_ros.hand_images.real.command import convert, label_weight, main, write_shards
 from hand_pose_ros.hand_images.real.labels import read_crops, read_labels
 from hand_pose_ros.hand_images.real.lift import lift_hands
@@ -28,7 +26,7 @@ from hand_pose_ros.hand_images.real.sources import (
 )
 from hand_pose_ros.hand_images.real.views import real_hand_views
 from hand_pose_ros.hand_images.shards import ShardedHandImages, check_hand_images, shard_info, view_to_pixels
-from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network, shipped_weights
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.pose import Detection
 
@@ -248,7 +246,7 @@ def test_the_real_photos(shared_data):
     assert counts == {TRAIN: 6535, HELD_BACK: 789, MEASURED: 234}
     chosen = np.sort(np.random.default_rng(0).permutation(labels.count)[:40])
     images = convert(
-        folder, labels.rows(chosen), load_network(share_file(SHIPPED_MODEL), HAND_DIFFUSION).network, 4
+        folder, labels.rows(chosen), load_network(shipped_weights(HAND_DIFFUSION), HAND_DIFFUSION).network, 4
     )
     # A right hand's thumb is on the right where the palm is seen, and on the left where the back is.
     thumb = (

@@ -20,7 +20,7 @@ def test_transforms_arrive(ros_domain, listener):
     with Listener() as sender:
         received = listener.subscribe(TFMessage, "/tf")
         broadcaster = tf2_ros.TransformBroadcaster(sender.node)
-        wait_for(lambda: broadcaster.pub_tf.get_subscription_count(), "the connection")
+        wait_for(broadcaster.pub_tf.get_subscription_count, "the connection")
         broadcaster.sendTransform([transform("wrist"), transform("thumb")])
         assert list(received.wait_for(1)[0].transforms) == [transform("wrist"), transform("thumb")]
 
