@@ -1,4 +1,4 @@
-"""Labelled photos shown to a detector, once, so that every method gets the same detections."""
+"""Runs a detector on labelled photos once, so that every method gets the same detections."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MIN_LABELLED = 15
 
 
 def scorable(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
-    """The photos with a camera, a labelled wrist, and at least 15 labelled joints."""
+    """Select the photos with a camera, a labelled wrist and at least 15 labelled joints."""
     return [photo for photo in photos if photo.camera is not None and _is_labelled(photo.joints_m)]
 
 
 def detect_hands(photos: Sequence[LabelledPhoto], detector: HandDetector) -> list[Observation]:
-    """The labelled hand of each photo as the detector sees it, each photo searched anew.
+    """Detect the labelled hand of each photo; the detector is reset before each.
 
     Photos without a detection of the right side near the labels are left out.
     """
@@ -42,7 +42,7 @@ def _is_labelled(joints: np.ndarray) -> bool:
 
 
 def _best_match(detections: list[Detection], photo: LabelledPhoto) -> Detection | None:
-    """The detection of the labelled hand's side that lies nearest to its image points, if it lies on that hand."""
+    """Return the detection of the same side that is nearest to the labels, if it lies on the labelled hand."""
     candidates = [
         (one, one.landmarks_px)
         for one in detections

@@ -2,9 +2,9 @@
 
 hand_pose render --output FOLDER
 
-Every shard is made by one worker from the seed and its own number alone, so any number of workers makes the same
-images. Complete shards are left as they are, so an interrupted run goes on where it was. Each worker holds one
-shard (160 MB with 2,048 images) and the stock that it draws from.
+A worker makes a shard from the seed and the shard's number only, so the images do not depend on the number of
+workers. Complete shards are kept, so an interrupted run continues. Each worker holds one shard (160 MB with 2,048
+images) and its stock of backgrounds and materials.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _WARDROBE, _BACKGROUND, _IMAGES = range(3)
 
 @dataclass(frozen=True)
 class ShardJob:
-    """One shard to make: where, which of the run, and how many images."""
+    """One shard to make: its folder, its number in the run, and its number of images."""
 
     folder: Path
     number: int
@@ -52,10 +52,10 @@ class ShardJob:
 def shard_jobs(
     output: Path, count: int, seed: int, settings: RenderSettings, shard_size: int = SHARD_SIZE
 ) -> list[ShardJob]:
-    """The shards of ``count`` images that are not there yet.
+    """List the missing shards of ``count`` images.
 
     Raises:
-        ValueError: a number that is not positive, or the folder holds a shard that this run would not make.
+        ValueError: a number is not positive, or the folder holds a shard with other settings.
     """
     if count <= 0 or shard_size <= 0 or seed < 0:
         raise ValueError("count and shard_size must be positive, the seed not negative")
@@ -97,13 +97,13 @@ def _photos(folder: str | None) -> tuple[Path, ...]:
 
 
 def _start_worker() -> None:
-    """Every worker has one core."""
+    """Restrict a worker to one core."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
 
 
 def fill_shards(jobs: Sequence[ShardJob], workers: int) -> None:
-    """Make all shards in worker processes. A job that fails ends the run; what is complete stays."""
+    """Make all shards in worker processes. A failed job ends the run; complete shards stay."""
     context = multiprocessing.get_context("spawn")
     started = time.monotonic()
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
