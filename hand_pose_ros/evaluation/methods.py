@@ -1,4 +1,4 @@
-"""The methods to compare on the same detections: the detector's own 3D, its 3D placed by PnP, and ours."""
+"""Defines the methods to compare: the detector's own 3D, its 3D placed by PnP, and the estimators."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _MIN_PNP_POINTS = 4
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a method makes of n hands; NaN where it fails, or does not tell.
+    """Prediction of n hands by a method; NaN where it fails, or does not give a quantity.
 
     joints_m: (n, 21, 3) in the camera frame; if not ``is_placed``, with its axes only.
-    size_m: (n,) the anchor length that the method took the hand to have.
+    size_m: (n,) the anchor length that the method assumed.
     angles_rad: (n, 38). proportions: (n, 20). covariance_m2: (n, 21, 3, 3) of the joints.
     """
 
@@ -41,17 +41,18 @@ class Prediction:
     def of_joints(
         cls, joints_m: np.ndarray, size_m: np.ndarray | None = None, is_placed: bool = True
     ) -> Prediction:
-        """Of a method that gives joints only; their own bone is the size if none is given."""
+        """Make the prediction of a method that gives joints only; by default their anchor bone is the size."""
         count = len(joints_m)
         if size_m is None:
             parent, child = hand.BONES[hand.ANCHOR_BONE]
-            size_m = np.linalg.norm(joints_m[:, child] - joints_m[:, parent], axis=-1)
-        unknown = [(hand.NUM_ANGLES,), (hand.NUM_BONES,), (hand.NUM_JOINTS, 3, 3)]
-        return cls(joints_m, size_m, *(np.full((count, *shape), np.nan) for shape in unknown), is_placed)
+            size_m = np.asarray(np.linalg.norm(joints_m[:, child] - joints_m[:, parent], axis=-1))
+        shapes = ((hand.NUM_ANGLES,), (hand.NUM_BONES,), (hand.NUM_JOINTS, 3, 3))
+        angles, proportions, covariance = (np.full((count, *shape), np.nan) for shape in shapes)
+        return cls(joints_m, size_m, angles, proportions, covariance, is_placed)
 
     @classmethod
     def of_poses(cls, poses: Sequence[HandPose]) -> Prediction:
-        """Of one of our estimators."""
+        """Make the prediction of an estimator."""
         return cls(
             np.stack([pose.joints_m for pose in poses]),
             np.array([pose.anchor_length_m for pose in poses]),
@@ -61,38 +62,40 @@ class Prediction:
         )
 
     def select(self, rows: np.ndarray) -> Prediction:
-        """Some of the hands."""
+        """Return some of the hands."""
         arrays = {name: value[rows] for name, value in vars(self).items() if name != "is_placed"}
         return replace(self, **arrays)
 
 
 Method = Callable[[Sequence[Observation]], Prediction]
-"""What predicts all hands of a set."""
+"""A function that predicts all hands of a set."""
 
 
 def detector_3d(observations: Sequence[Observation]) -> Prediction:
-    """The detector's 3D landmarks, which have a shape, a size and an orientation but no place."""
+    """Return the detector's 3D landmarks, which have a shape, a size and an orientation but no place."""
     landmarks = [in_camera_axes(one.camera, one.detection) for one in observations]
     return Prediction.of_joints(np.stack(landmarks), is_placed=False)
 
 
 def in_camera_axes(camera: CameraModel, detection: Detection) -> np.ndarray:
-    """MediaPipe's 3D landmarks (21, 3), metres, turned from its crop's axes to the camera's.
+    """Rotate MediaPipe's 3D landmarks (21, 3), metres, from its crop's axes to the camera's.
 
     The crop's z axis is the ray through its middle; the rotation of least angle maps it to the camera's.
     """
+    assert detection.landmarks_px is not None
+    assert detection.landmarks_m is not None
     centre = RotatedSquare.around_landmarks(detection.landmarks_px).centre_px
     rotation = view_box(camera.rays(torch.from_numpy(centre)[None])).rotation.numpy()
     return detection.landmarks_m @ rotation
 
 
 def detector_with_pnp(observations: Sequence[Observation]) -> Prediction:
-    """The detector's 3D landmarks, placed so that they project onto its 2D landmarks (OpenCV's SQPnP)."""
+    """Place the detector's 3D landmarks so that they project onto its 2D landmarks (OpenCV's SQPnP)."""
     return Prediction.of_joints(np.stack([_placed_by_pnp(o.camera, o.detection) for o in observations]))
 
 
 def estimator_method(estimator: PoseEstimator) -> Method:
-    """One of our estimators, hand by hand, as the node calls it."""
+    """Return the method that calls an estimator hand by hand, as the node does."""
 
     def method(observations: Sequence[Observation]) -> Prediction:
         poses = []
@@ -106,12 +109,14 @@ def estimator_method(estimator: PoseEstimator) -> Method:
 
 
 def _placed_by_pnp(camera: CameraModel, detection: Detection) -> np.ndarray:
+    assert detection.landmarks_px is not None
+    assert detection.landmarks_m is not None
     points = camera.undistort_points(torch.from_numpy(detection.landmarks_px)).numpy()
     known = np.isfinite(points).all(1) & np.isfinite(detection.landmarks_m).all(1)
     failed = np.full_like(detection.landmarks_m, np.nan)
     if known.sum() < _MIN_PNP_POINTS:
         return failed
     found, turn, shift = cv2.solvePnP(
-        detection.landmarks_m[known], points[known], camera.K.numpy(), None, flags=cv2.SOLVEPNP_SQPNP
+        detection.landmarks_m[known], points[known], camera.K.numpy(), np.zeros(4), flags=cv2.SOLVEPNP_SQPNP
     )
     return detection.landmarks_m @ cv2.Rodrigues(turn)[0].T + shift.T if found else failed

@@ -1,8 +1,8 @@
-"""Metrics of 3D and 2D joints, and of meshes, each with its exact definition.
+"""Defines the metrics of 3D and 2D joints and of meshes.
 
-All take NumPy arrays, predictions first. Joints are (..., J, 3) metres in the camera frame unless stated. A joint
-whose label is NaN does not count; a missing prediction of a labelled joint gives NaN, so that a failure cannot
-improve a mean unnoticed. Results keep the input's unit.
+All functions take NumPy arrays, predictions first. Joints are (..., J, 3) metres in the camera frame unless
+stated. A joint whose label is NaN does not count; a missing prediction of a labelled joint gives NaN, so that a
+failure cannot improve a mean unnoticed. Results keep the input's unit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hand_pose_ros.pose import HandMesh
 
 
 def joint_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Euclidean distance of each joint (..., J); NaN where the label is missing. In 2D this is the EPE."""
+    """Return the Euclidean distance of each joint (..., J); NaN without a label. In 2D this is the EPE."""
     return np.linalg.norm(predicted - truth, axis=-1)
 
 
@@ -48,7 +48,7 @@ def pa_mpjpe(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def pa_joint_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The distances (..., J) that :func:`pa_mpjpe` is the mean of; NaN where the label is missing."""
+    """Return the distances (..., J) whose mean is :func:`pa_mpjpe`; NaN without a label."""
     flat_predicted = predicted.reshape(-1, *predicted.shape[-2:])
     flat_truth = np.broadcast_to(truth, predicted.shape).reshape(flat_predicted.shape)
     errors = [_aligned_errors(p, t) for p, t in zip(flat_predicted, flat_truth, strict=True)]
@@ -102,9 +102,9 @@ def pck_auc(errors: np.ndarray, lowest: float, highest: float, steps: int = 100)
 
 
 def limit_violations(angles_rad: np.ndarray, proportions: np.ndarray, tolerance: float = 1e-6) -> np.ndarray:
-    """Whether each hand (...) has an angle (..., 38) or a proportion (..., 20) that is not inside its limits.
+    """Return whether each hand (...) has an angle (..., 38) or a proportion (..., 20) outside of its limits.
 
-    NaN is not: a hand that is not known satisfies none.
+    NaN violates the limits.
     """
     pairs = ((angles_rad, angle_bounds(torch.float64)), (proportions, proportion_bounds(torch.float64)))
     inside = [bounds.contains(torch.from_numpy(values), tolerance).numpy() for values, bounds in pairs]
@@ -121,7 +121,7 @@ def acceleration(joints: np.ndarray, period_s: float) -> np.ndarray:
 def jitter(predicted: np.ndarray, period_s: float, truth: np.ndarray | None = None) -> float:
     """Mean norm of the acceleration of the joints (T, J, 3), or of its error where the truth is given; m/s^2.
 
-    Over the joints that three frames in a row have: what is missing does not jitter, so state how much that is.
+    Joints that are missing in one of three consecutive frames do not count: state their share.
     """
     of_prediction = acceleration(predicted, period_s)
     of_truth = acceleration(truth, period_s) if truth is not None else 0.0
@@ -136,7 +136,7 @@ def coverage(predicted: np.ndarray, sigma: np.ndarray, truth: np.ndarray, multip
 
 
 def _mean_over_labelled(errors: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Mean of (..., J) over the joints that have a label; NaN where none has, or a prediction is missing."""
+    """Mean of (..., J) over the joints that have a label; NaN without a label, or without a prediction."""
     labelled = ~np.isnan(truth).any(-1)
     counts = labelled.sum(-1)
     with np.errstate(invalid="ignore"):

@@ -1,4 +1,4 @@
-"""Labelled hands as the networks get them: canonical views and conditions of those that can be lifted."""
+"""Converts labelled hands to the input of the networks."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hand_pose_ros.networks.condition import KeypointCondition
 
 
 class NetworkInput(NamedTuple):
-    """n of N observations as the networks get them.
+    """Input of the networks for n of N observations.
 
-    rows: (n,) which ones; the others cannot be lifted. view, condition: of these.
+    rows: (n,) indices of these observations; the others cannot be lifted. view, condition: of these.
     """
 
     rows: Tensor
@@ -27,10 +27,10 @@ class NetworkInput(NamedTuple):
 
 
 def network_input(observations: Sequence[Observation]) -> NetworkInput:
-    """The canonical views and conditions of those observations that the networks can take.
+    """Return the canonical views and conditions of the observations that can be lifted.
 
     Raises:
-        ValueError: none of them can be taken.
+        ValueError: none of them can be lifted.
     """
     taken, views, conditions = [], [], []
     for row, observation in enumerate(observations):

@@ -1,9 +1,9 @@
-"""Whether stated uncertainties are the size of the errors, of a hand's shape and of its place."""
+"""Compares stated uncertainties with the errors of a hand's shape and of its place."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -38,14 +38,14 @@ class AxisErrors(NamedTuple):
     state: np.ndarray
 
     def known(self) -> AxisErrors:
-        """Without the hands that have no estimate."""
+        """Return the hands that have an estimate."""
         return named_tensors.rows(
             self, np.isfinite(self.sigma).all((1, 2)) & np.isfinite(self.error).all((1, 2))
         )
 
 
 def absolute_errors(prediction: Prediction, observations: Sequence[Observation]) -> AxisErrors:
-    """Of the joints in the camera frame, as the estimator publishes them: shape, size and place together."""
+    """Return the errors of the published joints in the camera frame, with shape, size and place."""
     error = prediction.joints_m - np.stack([observation.joints_m for observation in observations])
     sigma = np.sqrt(np.diagonal(prediction.covariance_m2, axis1=-2, axis2=-1))
     return AxisErrors(error, sigma, joint_state(observations)).known()
@@ -54,7 +54,7 @@ def absolute_errors(prediction: Prediction, observations: Sequence[Observation])
 class ShapeErrors(NamedTuple):
     """Errors (n, 20, 3) in metres of the joints relative to the wrist, at the hand's true size.
 
-    spread: (n, 20, 3) standard deviation of the samples. common: (n, 1, 1) that of what all samples share.
+    spread: (n, 20, 3) standard deviation of the samples. common: (n, 1, 1) of the error common to all.
     state: (n, 20) index into ``STATES``.
     """
 
@@ -64,7 +64,7 @@ class ShapeErrors(NamedTuple):
     state: np.ndarray
 
     def stated(self, spread_scale: float) -> AxisErrors:
-        """With the standard deviation that the estimator states with this factor on the spread."""
+        """Return the errors with the sigma that the estimator states for this factor on the spread."""
         sigma = np.sqrt(np.square(spread_scale * self.spread) + np.square(self.common))
         return AxisErrors(self.error, sigma, self.state)
 
@@ -72,8 +72,8 @@ class ShapeErrors(NamedTuple):
 def shape_errors(
     denoiser: HandDenoiser, observations: Sequence[Observation], config: DiffusionEstimatorConfig
 ) -> ShapeErrors:
-    """Of all observations that can be lifted."""
-    given = network_input([(one.camera, one.detection) for one in observations])
+    """Return the errors of all observations that can be lifted."""
+    given = network_input(observations)
     observations = [observations[row] for row in given.rows.tolist()]
     joints, covariance = shape_and_covariance(denoiser, given.condition, config)
     truth = torch.from_numpy(np.stack([observation.joints_m for observation in observations]))
@@ -97,10 +97,10 @@ def shape_and_covariance(
     config: DiffusionEstimatorConfig,
     image: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Fused joints (n, 21, 3) in the views, in anchor lengths, and their samples' spread (n, 21, 3, 3).
+    """Return fused joints (n, 21, 3) in the views, anchor lengths, and their samples' covariance (n, 21, 3, 3).
 
     Args:
-        image: (n, ...) what a network that sees pictures is told of them.
+        image: (n, ...) image features; None for a network without an image encoder.
     """
     lifted = lift(denoiser, condition, config.samples, config.steps, config.seed, image)
     weights = torch.full(lifted.unet.shape[:2], 1 / config.samples)
@@ -110,17 +110,17 @@ def shape_and_covariance(
 
 
 def joint_state(observations: Sequence[Observation]) -> np.ndarray:
-    """(n, 21) index into ``STATES``."""
-    hidden = np.stack([observation.hidden for observation in observations])
-    outside = np.stack([observation.outside for observation in observations])
+    """Return the index (n, 21) into ``STATES``; the observations must know ``hidden`` and ``outside``."""
+    hidden = np.stack([cast(np.ndarray, observation.hidden) for observation in observations])
+    outside = np.stack([cast(np.ndarray, observation.outside) for observation in observations])
     return np.where(outside, 2, np.where(hidden, 1, 0))
 
 
 def coverage(errors: AxisErrors) -> dict[str, float]:
-    """Share of the truth within one and two stated standard deviations, over all axes and along each.
+    """Return the share of the truth within one and two stated standard deviations, over all axes and along each.
 
-    With the median stated sigma (root mean square over axes, millimetres) of visible, hidden and outside joints:
-    the mean over joints, each with itself, because those that are often hidden lie nearer to the wrist.
+    It also gives the median stated sigma (root mean square over axes, millimetres) of visible, hidden and outside
+    joints, as the mean over the medians of the joints: joints that are often hidden lie nearer to the wrist.
     """
     multiples = np.abs(errors.error / errors.sigma)
     rows = {}
@@ -137,13 +137,13 @@ def coverage(errors: AxisErrors) -> dict[str, float]:
 
 
 def _medians(sigma: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Median (J,) of the chosen of sigma (n, J), joint by joint; NaN where a joint is never chosen."""
+    """Return the median (J,) of the chosen sigma (n, J) of each joint; NaN for a joint that is never chosen."""
     columns = zip(sigma.T, chosen.T, strict=True)
     return np.array([np.median(s[c]) if c.any() else np.nan for s, c in columns])
 
 
 def reliability_curve(errors: AxisErrors) -> np.ndarray:
-    """Observed frequency of the truth within the central interval of each of ``PROBABILITIES``."""
+    """Return the observed frequency of the truth within the central interval of each of ``PROBABILITIES``."""
     normal = torch.distributions.Normal(0.0, 1.0)
     bounds = normal.icdf(torch.from_numpy((1 + PROBABILITIES) / 2)).numpy()
     multiples = np.abs(errors.error / errors.sigma)

@@ -1,4 +1,4 @@
-"""What an evaluation found, for people: Markdown tables, the tables inside a document, and plots."""
+"""Writes the results of an evaluation: Markdown tables, the tables inside a document, and plots."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ COLOURS: Final = ("#1f5fd6", "#d62728", "#2ca02c", "#9467bd", "#8c8c8c", "#b5651
 
 
 def accuracy_table(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
-    """Methods (rows) and figures (columns) under a line that says what they are of."""
+    """Format methods (rows) and figures (columns) under a title."""
     table = [[cell(value, DECIMALS[name]) for name, value in row.items()] for row in rows.values()]
     return f"**{title}**\n\n{markdown_table(['method', *DECIMALS], list(rows), table)}"
 
 
 def coverage_table(rows: Mapping[str, Mapping[str, float]]) -> str:
-    """What was measured (rows) against coverage in percent and sigma in millimetres."""
+    """Format coverage in percent and sigma in millimetres, a row for each set."""
     columns = list(next(iter(rows.values())))
     table = [
         [cell(value, 1) if name.endswith("mm") else cell(100 * value, 1) for name, value in row.items()]
@@ -36,7 +36,7 @@ def coverage_table(rows: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def markers(command: str) -> tuple[str, str]:
-    """The lines of a document between which ``command`` makes its tables anew."""
+    """Return the lines of a document between which ``command`` replaces its tables."""
     return f"<!-- {command}: begin -->", f"<!-- {command}: end -->"
 
 
@@ -56,7 +56,7 @@ def replace_between_markers(path: Path, text: str, command: str = "hand_pose eva
 
 
 def plot_pck(curves: Mapping[str, Mapping[str, list[float]]], path: Path) -> None:
-    """Correct root-relative joints against the threshold: set of hands (a panel each) -> method -> shares."""
+    """Plot correct root-relative joints over the threshold: set of hands (a panel each) -> method -> shares."""
     figure, panels = _panels(len(curves))
     methods = list(dict.fromkeys(method for of_set in curves.values() for method in of_set))
     for axes, (name, of_set) in zip(panels, curves.items(), strict=False):
@@ -74,7 +74,7 @@ def plot_pck(curves: Mapping[str, Mapping[str, list[float]]], path: Path) -> Non
 def plot_reliability(
     curves: Mapping[str, list[float]], sigmas: Mapping[str, Mapping[str, float]], path: Path
 ) -> None:
-    """Observed against stated frequency for each curve, and the stated sigma of joints that are seen and not."""
+    """Plot observed over stated frequency for each curve, and the stated sigma of each joint state."""
     figure, (left, right) = _panels(2)
     left.plot((0, 1), (0, 1), color="black", linewidth=0.8, linestyle="--", label="as stated")
     for colour, (name, observed) in zip(COLOURS, curves.items(), strict=False):
@@ -101,18 +101,18 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write it, and make the folder."""
+    """Write a figure, and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
 
 def markdown_table(columns: list[str], names: list[str], cells: list[list[str]]) -> str:
-    """Markdown: ``columns`` of which the first is of the ``names``, and a row of ``cells`` for each of these."""
+    """Format a Markdown table with a header of ``columns`` and a row of ``cells`` for each of ``names``."""
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     lines += [f"| {name} | " + " | ".join(row) + " |" for name, row in zip(names, cells, strict=True)]
     return "\n".join(lines)
 
 
 def cell(value: float, decimals: int) -> str:
-    """A number as tables show it."""
+    """Format a number of a table; NaN is a dash."""
     return "-" if math.isnan(value) else f"{value:.{decimals}f}"

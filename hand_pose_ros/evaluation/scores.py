@@ -1,4 +1,4 @@
-"""One row of figures for a method on a set of hands, and its curve of correct keypoints."""
+"""Scores a method on a set of hands: a row of figures, and its curve of correct keypoints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DECIMALS: Final = {
     "absolute, size given mm": 1, "root mm": 1, "root depth %": 1, "AUC 20-50 mm": 3,
     "EPE px": 1, "outside limits %": 1, "failed": 0,
 }  # fmt: skip
-"""The figures of a row and how many decimals they deserve."""
+"""The figures of a row and their number of decimals."""
 THRESHOLDS_MM: Final = np.arange(0.0, 101.0, 2.0)
 LIMIT_TOLERANCE_M: Final = 2e-3
 _SAME_HAND_M: Final = 1e-5
@@ -28,7 +28,7 @@ _FIT_CHUNK: Final = 500
 
 
 def score(prediction: Prediction, observations: Sequence[Observation]) -> dict[str, float]:
-    """Means over hands; a hand that a method failed on counts as failed and in no mean.
+    """Return means over hands; a hand without an estimate counts as failed and enters no mean.
 
     Lengths in millimetres. *size given*: root-relative, after the method's hand is given the true anchor length in
     place of the one it took. *absolute, size given*: likewise, in the camera frame: a hand twice as large is twice
@@ -62,35 +62,35 @@ def score(prediction: Prediction, observations: Sequence[Observation]) -> dict[s
 
 
 def pck(prediction: Prediction, observations: Sequence[Observation]) -> np.ndarray:
-    """Share of root-relative joints within each of ``THRESHOLDS_MM``; what is missing is in none."""
+    """Return the share of root-relative joints within each of ``THRESHOLDS_MM``; missing joints are outside."""
     errors = root_relative_errors(prediction.joints_m, _labels(observations))
     errors = np.sort(errors[~np.isnan(errors)])
     return np.searchsorted(errors, THRESHOLDS_MM / 1e3, side="right") / max(len(errors), 1)
 
 
 def root_relative_errors(joints: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(n, 20) distances after wrists are superimposed; infinite for missing joints, NaN for unlabelled ones."""
+    """Return root-relative errors (n, 20); infinite for missing joints, NaN for unlabelled ones."""
     errors = metrics.joint_errors(*(one - one[:, :1] for one in (joints, labels)))[:, 1:]
     return np.where(np.isnan(errors) & ~np.isnan(labels[:, 1:]).any(-1), np.inf, errors)
 
 
 def outside_limits(prediction: Prediction, sides: list[str]) -> np.ndarray:
-    """(n,) 1 for hands that no hand within the limits is like, else 0; NaN for hands that failed.
+    """Return (n,) 1 for hands outside of the anatomical limits, else 0; NaN for hands that failed.
 
-    Where a method tells angles and proportions, these must be within their limits, and its joints those that they
-    make (up to place, turn and 10 micrometres). Otherwise the inverse kinematics must find a hand within the
-    limits whose joints are, root mean square, within 2 mm of the given ones.
+    If a method gives angles and proportions, these must be within their limits, and must reproduce its joints
+    within 10 micrometres up to a rigid motion. Otherwise the inverse kinematics must find a hand within the limits
+    whose joints are, root mean square, within 2 mm of the given ones.
     """
     outside = np.full(len(prediction.joints_m), np.nan)
     known = np.isfinite(prediction.joints_m).all((1, 2))
-    told = known & np.isfinite(prediction.angles_rad).all(1)
-    if told.any():
-        one = prediction.select(told)
-        outside[told] = metrics.limit_violations(one.angles_rad, one.proportions) | ~_is_its_own_hand(
-            one, np.array(sides)[told]
+    has_angles = known & np.isfinite(prediction.angles_rad).all(1)
+    if has_angles.any():
+        one = prediction.select(has_angles)
+        outside[has_angles] = metrics.limit_violations(one.angles_rad, one.proportions) | ~_is_its_own_hand(
+            one, np.array(sides)[has_angles]
         )
     for side in hand.SIDES:
-        rows = np.flatnonzero(known & ~told & (np.array(sides) == side))
+        rows = np.flatnonzero(known & ~has_angles & (np.array(sides) == side))
         for start in range(0, len(rows), _FIT_CHUNK):
             chunk = rows[start : start + _FIT_CHUNK]
             fit = fit_hand(torch.from_numpy(prediction.joints_m[chunk]), side=side)
@@ -99,7 +99,7 @@ def outside_limits(prediction: Prediction, sides: list[str]) -> np.ndarray:
 
 
 def _is_its_own_hand(prediction: Prediction, sides: np.ndarray) -> np.ndarray:
-    """(n,) whether angles, proportions and size make the joints."""
+    """Return whether (n,) angles, proportions and size reproduce the joints."""
     same = np.zeros(len(sides), bool)
     for side in hand.SIDES:
         rows = sides == side

@@ -1,1 +1,1 @@
-"""Stored images of hands with labels, for training."""
+"""Hand images with labels, for training and evaluation."""

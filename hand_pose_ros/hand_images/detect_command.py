@@ -1,9 +1,9 @@
-"""Training images with what a detector really says of them: ``hand_pose detect-images``.
+"""The ``hand_pose detect-images`` command: it stores a real detector's keypoints with hand images.
 
-The errors of a detector come with the picture: where it is smeared, or something is in the way, keypoints are
-worse than elsewhere, all at once and often in the same direction. Noise that is drawn without a look at the
-picture cannot teach when to believe the picture rather than the keypoints. So images are made worse here as a
-camera would, then shown to the detector, and kept with its answer where it finds the hand.
+The errors of a detector depend on the image: blur and occluders make all keypoints worse, often in the same
+direction. Random noise does not depend on the image, so it cannot teach a network when to trust the image more
+than the keypoints. This command degrades images as a camera would, runs the detector on them, and keeps those in
+which it finds the hand.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ WORSE: Final = AugmentationConfig(
     photometric=PhotometricConfig(motion_share=0.4, motion_px=32.0, defocus_share=0.2),
     fill_share=0.0,
 )
-"""What is done to the images; longer smears and more occluders than in training, where keypoints matter less."""
+"""Degradation of the images, with longer blurs and more occluders than in training."""
 
 _log = logging.getLogger(__name__)
 
 
 def detected_hands(images: HandImages, detector: HandDetector, generator: np.random.Generator) -> HandImages:
-    """Images made worse, of the hands that ``detector`` then finds, with its answer."""
+    """Degrade the images and return those in which ``detector`` finds the hand, with its keypoints."""
     worse = augment(images, WORSE, generator, STORED_SIZE_PX, STORED_MARGIN).hands
     found = detect_in_images(worse, detector)
     detected = np.concatenate((found.points, found.depth[..., None]), axis=-1).astype(np.float32)
@@ -56,7 +56,7 @@ def detected_hands(images: HandImages, detector: HandDetector, generator: np.ran
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--images", type=Path, nargs="+", required=True, help="folders of shards")
     parser.add_argument("--output", type=Path, required=True, help="folder that gets as many smaller shards")
     parser.add_argument("--seed", type=int, default=Seed.TRAINING.value)

@@ -1,4 +1,4 @@
-"""A detector's keypoints on stored images of hands, kept in a file, because they are needed again and again."""
+"""Runs a detector on hand images and caches its keypoints in a file."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from hand_pose_ros.detection.relative_depth import relative_depth
 from hand_pose_ros.hand_images.shards import HandImages, pixels_to_view, view_to_pixels
 
 ZOOM: Final = 2
-"""How much larger than stored a detector sees the images: MediaPipe then finds more of the hands."""
+"""Factor by which images are enlarged for the detector: MediaPipe then finds more hands."""
 _VERSION = 1  # of the files
-_BLACK = np.ones((5, 5), np.uint8)  # what is this wide and black is outside of the original picture
+_BLACK = np.ones((5, 5), np.uint8)  # black areas at least this wide are outside of the original image
 
 _log = logging.getLogger(__name__)
 
 
 class ImageDetections(NamedTuple):
-    """What a detector makes of n stored images; NaN where it does not find the hand.
+    """Detections in n hand images; NaN if the hand is not found.
 
     points: (n, 21, 2) in the stored view, half extents. depth: (n, 21) relative to the wrist, anchor lengths.
-    landmarks_m: (n, 21, 3) the detector's own 3D. inside: (n, 21) bool, where the image shows something.
-    side: (n,) whether it calls the hand a right one.
+    landmarks_m: (n, 21, 3) the detector's own 3D. inside: (n, 21) bool, within the original image.
+    side: (n,) bool, detected as a right hand.
     """
 
     points: np.ndarray
@@ -44,19 +44,19 @@ class ImageDetections(NamedTuple):
 
     @property
     def found(self) -> np.ndarray:
-        """(n,) bool."""
+        """Whether each hand is found (n,) bool."""
         return np.isfinite(self.points).all((1, 2))
 
     def rows(self, index: np.ndarray) -> ImageDetections:
-        """Of some of the images."""
+        """Return the detections of some of the images."""
         return named_tensors.rows(self, index)
 
 
 def detect_in_images(images: HandImages, detector: HandDetector, zoom: int = ZOOM) -> ImageDetections:
-    """Search each image anew; of several hands take the one nearest to the labels, if it is on the labelled one.
+    """Detect the hand of each image: of several, the one nearest to the labels, if it lies on the labelled hand.
 
-    A hand that is called a left one counts as found: who follows a hand knows its side, and the landmarks do
-    not depend on it.
+    The detector is reset before each image. A hand detected as a left one counts as found: a tracker knows the
+    side, and the landmarks do not depend on it.
     """
     unknown = np.full((images.count, hand.NUM_JOINTS, 3), np.nan)
     points, landmarks = unknown[..., :2].copy(), unknown.copy()
@@ -67,6 +67,7 @@ def detect_in_images(images: HandImages, detector: HandDetector, zoom: int = ZOO
         larger = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
         best = np.nanmax(np.ptp(labels, axis=0)) / 2
         for one in detector.detect(larger):
+            assert one.landmarks_px is not None, "the detector must find landmarks"
             found = pixels_to_view((one.landmarks_px + 0.5) / zoom - 0.5, image.shape[0])
             error = np.nanmean(np.linalg.norm(found - labels, axis=-1))
             if error < best:
@@ -79,10 +80,10 @@ def detect_in_images(images: HandImages, detector: HandDetector, zoom: int = ZOO
 
 
 def open_mediapipe() -> HandDetector:
-    """MediaPipe for single images, as it searches labelled photos.
+    """Open MediaPipe for single images.
 
     Raises:
-        ImportError: it is not installed, or has no model of its own.
+        ImportError: it is not installed, or its models are missing.
     """
     from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 
@@ -92,14 +93,14 @@ def open_mediapipe() -> HandDetector:
 def cached_detections(
     images: HandImages, detector: Callable[[], HandDetector], cache: Path | None, name: str
 ) -> ImageDetections:
-    """As :func:`detect_in_images`, from a file in the folder ``cache`` if the same images were searched before.
+    """Detect as :func:`detect_in_images`, or read the result for the same images from the folder ``cache``.
 
     Args:
-        detector: makes the detector if it is needed. name: of the file, beside what tells images apart.
+        detector: makes the detector when needed. name: start of the file's name; a hash of the images follows.
     """
     digest = hashlib.sha256(f"{_VERSION} {ZOOM}".encode())
     for field in (images.image, images.points):
-        digest.update(np.ascontiguousarray(field))
+        digest.update(np.ascontiguousarray(field).data)
     path = cache / f"{name}-{digest.hexdigest()[:16]}.npz" if cache is not None else None
     if path is not None and path.is_file():
         with np.load(path) as stored:
@@ -118,9 +119,10 @@ def cached_detections(
 
 
 def _shown(image: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(21,) whether points lie in the image, and not in the black that is outside of the original picture."""
+    """Return whether points lie in the image and not in the black outside of the original image (21,)."""
     size = image.shape[0]
-    black = cv2.dilate(cv2.erode(cv2.inRange(image, (0, 0, 0), (0, 0, 0)), _BLACK), _BLACK)
+    black = cv2.inRange(image, (0, 0, 0), (0, 0, 0))  # pyright: ignore[reportCallIssue, reportArgumentType]
+    black = cv2.dilate(cv2.erode(black, _BLACK), _BLACK)
     pixels = view_to_pixels(points, size)
     within = ((pixels > -0.5) & (pixels < size - 0.5)).all(-1)
     x, y = pixels.round().astype(int).clip(0, size - 1).T

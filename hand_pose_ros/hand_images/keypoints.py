@@ -1,4 +1,4 @@
-"""Stored images of hands as a detector has them: its keypoints, and the views that these lead to."""
+"""Simulates a detector on hand images: its keypoints, and the views that follow from them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from hand_pose_ros.synthetic.detector.noise import DetectorNoise
 def noisy_keypoints(
     hands: HandImages, noise: DetectorNoise, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What a detector makes of stored hands: points (n, 21, 2), depth (n, 21), confidence (n, 21), float32.
+    """Return noisy points (n, 21, 2), depth (n, 21) and confidence (n, 21), float32.
 
-    Labels of photos are a detector's themselves. They count as the truth here, with errors like those of renders
-    on top, lest keypoints seem to be perfect on photos. Without known joints they stay as they are.
+    Labels of photos come from a detector. They get the same errors as renders, because keypoints would otherwise
+    be perfect on photos. Hands without known joints stay as they are.
     """
     points, depth = torch.from_numpy(np.array(hands.points)), torch.from_numpy(np.array(hands.depth))
     rotation = torch.from_numpy(np.array(hands.rotation))
@@ -55,16 +55,16 @@ def crop_views(
     jitter: ViewJitterConfig | None,
     generator: np.random.Generator,
 ) -> ViewChange:
-    """From the stored views to those of n crops: a detector's, or jittered ones.
+    """Return the change from the stored views to those of n crops, from detected points or by jitter.
 
     Args:
-        points: (n, 21, 2) what the detector says. detector_views: share of its views. jitter: of the others, None
-            for none.
+        points: (n, 21, 2) detected keypoints. detector_views: share of the views from these. jitter: of the other
+            views; None keeps the stored views.
     """
     jittered = random_view_change(hands.half_extent, jitter or _NO_JITTER, generator)
     detector = generator.random(hands.count) < detector_views
     found = detected_view_change(hands.half_extent, points)
-    # A detector that is far off would be a hand that is not found.
+    # Views that are far off count as hands that are not found.
     usable = np.isfinite(found.rotation).all((1, 2)) & (np.abs(found.shift).max(-1) < 0.5)
     usable &= (found.scale > 0.6) & (found.scale < 1.6)
     detector &= usable
@@ -80,7 +80,7 @@ _NO_JITTER = ViewJitterConfig(0.0, 0.0, 0.0, 0.0, 1.0, 1.0)
 
 
 def detected_view_change(half_extent: np.ndarray, points: np.ndarray) -> ViewChange:
-    """From views of ``half_extent`` (n,) to the canonical views of the keypoints (n, 21, 2) in them."""
+    """Return the change from views of ``half_extent`` (n,) to the canonical views of keypoints (n, 21, 2)."""
     extent = np.asarray(half_extent, np.float64)
     rays = np.concatenate((points * extent[:, None, None], np.ones_like(points[..., :1])), axis=-1)
     view = view_keypoints(torch.from_numpy(rays.astype(np.float64)))

@@ -1,11 +1,11 @@
-"""Training images of hands and what is known of each, rendered and real ones alike: arrays, and their files.
+"""Defines hand images with their labels, rendered or real, and stores them in shards.
 
 Every image shows a RIGHT hand (left ones are mirrored) in the canonical view of its keypoints
-(:mod:`hand_pose_ros.camera.keypoint_view`): a square pinhole picture along the view's axis, x right, y down, that
-spans +-``STORED_MARGIN`` half extents. The margin leaves room to turn, shift and scale the picture afterwards.
+(:mod:`hand_pose_ros.camera.keypoint_view`): a square pinhole image along the view's axis, x right, y down, that
+spans +-``STORED_MARGIN`` half extents. The margin leaves room to rotate, shift and scale the image afterwards.
 
-A shard is a folder with one ``.npy`` per field, so that it is memory-mapped instead of read, and ``shard.json``,
-which is written last: a folder without it is unfinished.
+A shard is a folder with one ``.npy`` per field, which can be memory-mapped, and ``shard.json``, which is written
+last: a folder without it is unfinished.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _SIZE = STORED_SIZE_PX
 
 
 class HandImages(NamedTuple):
-    """n right hands; missing is NaN. Lengths are in anchor lengths (bone wrist -> index MCP) of that hand.
+    """n right hands with labels; missing is NaN. Lengths are in anchor lengths (bone wrist -> index MCP).
 
     image: (n, 160, 160, 3) uint8 BGR; pixel ``view_to_pixels(points)`` shows a point of the view.
     points: (n, 21, 2) float32, joints in the view, in half extents.
     depth: (n, 21) float32, along the view's axis, relative to the wrist, positive = farther away.
     visible: (n, 21) bool, hidden neither by the hand, nor an object, nor another hand, and ``inside``.
-    inside: (n, 21) bool, inside the picture that the image was cut from (outside, the image is black).
-    half_extent: (n,) float32, tangent of half the angle that the hand fills in the view.
+    inside: (n, 21) bool, inside the original image, from which this one was cut (it is black outside).
+    half_extent: (n,) float32, tangent of half the angle of the hand in the view.
     joints: (n, 21, 3) float32, relative to the wrist, in the view's frame.
     wrist: (n, 3) float32, in the view's frame, from the camera.
     angles: (n, 38) float32, rad. proportions: (n, 20) float32. rotation: (n, 3, 3) float32, wrist frame -> view.
     sigma: (n, 21) float32, standard deviation of ``joints`` per axis; 0 for renders.
     weight: (n,) float32, weight in the loss; 1 for renders.
     source: (n,) int16; 0 rendered, k > 0 the k-th real source.
-    detected: (n, 21, 3) float32, what a detector that was shown this very image says: x and y in half extents of
-        the view, and its own depth.
+    detected: (n, 21, 3) float32, keypoints that a detector found in this image: x and y in half extents of the
+        view, and relative depth.
     """
 
     image: np.ndarray
@@ -72,11 +72,11 @@ class HandImages(NamedTuple):
 
     @property
     def has_detection(self) -> np.ndarray:
-        """(n,) bool, whether a detector was shown the image and found the hand."""
+        """(n,) bool, whether a detection of the hand is stored."""
         return np.isfinite(self.detected).all((1, 2))
 
     def rows(self, index: Any) -> HandImages:
-        """The chosen hands: ``index`` is a slice, an array of numbers or a mask."""
+        """Return the chosen hands; ``index`` is a slice, an array of row numbers or a mask."""
         return named_tensors.rows(self, index)
 
 
@@ -98,13 +98,13 @@ FIELDS: Final[dict[str, tuple[tuple[int, ...], type]]] = {
     "source": ((), np.int16),
     "detected": ((_J, 3), np.float32),
 }
-"""Shape of one hand's entry and type of each field."""
+"""Shape of one hand's entry, and type, of each field."""
 _OPTIONAL: Final = ("detected",)
-"""Fields that shards need not have a file of: then they are not known of any hand."""
+"""Fields without a file in some shards: they are NaN for all hands of these."""
 
 
 def check_hand_images(images: HandImages) -> None:
-    """Raises ValueError unless all fields have their type and shape and are of equally many hands."""
+    """Raise ValueError unless all fields have their type and shape and the same number of hands."""
     for name, (shape, kind) in FIELDS.items():
         field = getattr(images, name)
         if field.shape != (images.count, *shape) or field.dtype != kind:
@@ -114,7 +114,7 @@ def check_hand_images(images: HandImages) -> None:
 
 
 def empty_hand_images(count: int) -> HandImages:
-    """``count`` rows to fill: black images, nothing known (NaN), weight 1, source 0."""
+    """Make ``count`` rows to fill: black images, NaN labels, weight 1, source 0."""
     rows = {name: np.zeros((count, *shape), kind) for name, (shape, kind) in FIELDS.items()}
     for field in rows.values():
         if field.dtype == np.float32:
@@ -126,26 +126,26 @@ def empty_hand_images(count: int) -> HandImages:
 def view_to_pixels(
     points: np.ndarray, size_px: int = STORED_SIZE_PX, margin: float = STORED_MARGIN
 ) -> np.ndarray:
-    """Pixels (..., 2), the first one's centre at 0, of points (..., 2) in half extents of the view."""
+    """Convert points (..., 2) in half extents to pixels (..., 2); the first pixel's centre is 0."""
     return (points / margin + 1) * (size_px / 2) - 0.5
 
 
 def pixels_to_view(
     pixels: np.ndarray, size_px: int = STORED_SIZE_PX, margin: float = STORED_MARGIN
 ) -> np.ndarray:
-    """Inverse of :func:`view_to_pixels`."""
+    """Invert :func:`view_to_pixels`."""
     return ((pixels + 0.5) * (2 / size_px) - 1) * margin
 
 
 def save_shard(folder: str | Path, images: HandImages, seed: int, settings: dict[str, Any]) -> None:
-    """Write a shard; ``folder`` is there whole, or not at all. An unfinished one of that name is replaced.
+    """Write a shard atomically; an unfinished one of that name is replaced.
 
     Args:
-        seed, settings: what made the images, for the record; as :func:`shard_info` gives it back.
+        seed, settings: record of how the images were made; :func:`shard_info` returns it.
 
     Raises:
         ValueError: a field has another shape or type.
-        FileExistsError: there is a complete shard.
+        FileExistsError: the folder is a complete shard already.
     """
     check_hand_images(images)
     folder = Path(folder)
@@ -167,18 +167,18 @@ def save_shard(folder: str | Path, images: HandImages, seed: int, settings: dict
 
 
 def is_shard(folder: str | Path) -> bool:
-    """Whether the folder is a complete shard."""
+    """Return whether the folder is a complete shard."""
     return (Path(folder) / _JSON).is_file()
 
 
 def shard_info(folder: str | Path) -> dict[str, Any]:
-    """Keys: format, count, seed, settings.
+    """Read a shard's record, with keys format, count, seed, settings.
 
     Raises:
-        ValueError: no complete shard, or one of another version.
+        ValueError: the shard is not complete, or has another version.
     """
     if not is_shard(folder):
-        raise ValueError(f"{folder} is no complete shard of hand images: it has no {_JSON}")
+        raise ValueError(f"{folder} is not a complete shard of hand images: it has no {_JSON}")
     info = json.loads((Path(folder) / _JSON).read_text(encoding="utf-8"))
     if info.get("format") != FORMAT_VERSION:
         raise ValueError(f"{folder} has format {info.get('format')}, this program reads {FORMAT_VERSION}")
@@ -186,10 +186,10 @@ def shard_info(folder: str | Path) -> dict[str, Any]:
 
 
 def load_shard(folder: str | Path) -> HandImages:
-    """A shard, memory-mapped and read-only.
+    """Load a shard, memory-mapped and read-only.
 
     Raises:
-        ValueError: no complete shard, of another version, or with fields of another shape.
+        ValueError: the shard is not complete, or has another version or fields of another shape.
     """
     count = shard_info(folder)["count"]
     images = HandImages(*(_load_field(Path(folder), name, count) for name in FIELDS))
@@ -206,23 +206,23 @@ def _load_field(folder: Path, name: str, count: int) -> np.ndarray:
 
 
 def shard_folders(folder: str | Path) -> list[Path]:
-    """The complete shards in ``folder`` in the order of their names, or ``folder`` itself if it is one."""
+    """List the complete shards in ``folder`` in the order of their names, or ``folder`` itself if it is one."""
     folder = Path(folder)
     if is_shard(folder):
         return [folder]
     if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder")
+        raise ValueError(f"{folder} is not a folder")
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and is_shard(path))
 
 
 class ShardedHandImages:
-    """Many shards as one table, of which only the rows that are asked for are read.
+    """Many shards as one table; only requested rows are read.
 
     Args:
-        folders: folders of shards, or shards; each is listed once, now.
+        folders: folders of shards, or shards; they are listed once, at construction.
 
     Raises:
-        ValueError: no shard in them, or a broken one.
+        ValueError: there is no shard in them, or a broken one.
     """
 
     def __init__(self, folders: Sequence[str | Path]) -> None:
@@ -237,10 +237,10 @@ class ShardedHandImages:
         return int(self._ends[-1])
 
     def rows(self, index: np.ndarray) -> HandImages:
-        """Copies of the rows numbered ``index`` (m,), in that order.
+        """Copy the rows ``index`` (m,), in that order.
 
         Raises:
-            IndexError: a number outside [0, len).
+            IndexError: a row outside [0, len).
         """
         index = np.asarray(index)
         if index.ndim != 1 or (len(index) and not (index.min() >= 0 and index.max() < len(self))):

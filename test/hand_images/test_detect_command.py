@@ -15,7 +15,7 @@ HANDS = drawn_hands(5)
 
 
 class EveryOther:
-    """Finds hands 0, 2, 4, ... one pixel off; ``seen``: the pictures that it was shown."""
+    """Finds hands 0, 2, 4, ... one pixel off; ``seen``: the images that it was given."""
 
     def __init__(self, zoom=2):
         self.zoom, self.seen, self.closed = zoom, [], False
@@ -47,7 +47,7 @@ def test_only_hands_that_are_found_are_kept_each_with_its_answer():
     moved = view_to_pixels(hands.detected[..., :2]) - view_to_pixels(HANDS.points[::2])
     np.testing.assert_allclose(moved, 1.0, atol=1e-3)
     np.testing.assert_allclose(hands.depth, HANDS.depth[::2], atol=1e-6)  # labels stay: the view is the same
-    assert (hands.image != HANDS.image[::2]).any((1, 2, 3)).sum() >= 2  # nearly every picture is changed
+    assert (hands.image != HANDS.image[::2]).any((1, 2, 3)).sum() >= 2  # nearly every image is changed
     small = detector.seen[0][::2, ::2].astype(float)  # what was shown is what is kept
     assert np.abs(small - hands.image[0]).mean() < 12
 
@@ -73,6 +73,6 @@ def test_a_folder_without_shards_is_refused(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_same_seed_makes_the_same_pictures(seed):
+def test_the_same_seed_makes_the_same_images(seed):
     made = [detected_hands(HANDS, EveryOther(), np.random.default_rng(seed)).image for _ in range(2)]
     np.testing.assert_array_equal(*made)

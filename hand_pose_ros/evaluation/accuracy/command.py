@@ -1,4 +1,4 @@
-"""The ``hand_pose evaluate`` command: our estimators beside the detector's own 3D, on photos and keypoint sets."""
+"""The ``hand_pose evaluate`` command: it compares estimators with the detector's own 3D."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, HAND_REGRESSOR, load_network
 
 ESTIMATE = "D* (diffusion + IK head)"
-"""Name of the estimator that ships, whose uncertainty is measured."""
+"""Name of the shipped estimator, whose uncertainty is measured."""
 _MOST_FOR_KINEMATICS = 500  # hands: with a detector's errors, one takes a quarter of a second
 _KINEMATICS_EVERY = 10
 _DETECTOR_ROWS = {"MediaPipe 3D": detector_3d, "MediaPipe 3D + SQPnP": detector_with_pnp}
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hand_pose evaluate", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose evaluate", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folders", nargs="*", type=Path, help="labelled photos with a samples.json")
     parser.add_argument("--generated", type=int, default=0, metavar="N", help="also on N generated hands")
     parser.add_argument(
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--poses", type=int, default=2000, help="how many poses of that file")
     parser.add_argument("--every", type=int, default=1, help="take every n-th photo")
-    parser.add_argument("--weights", type=Path, help="of the diffusion estimator")
+    parser.add_argument("--weights", type=Path, help="weights of the diffusion estimator")
     parser.add_argument("--baseline", type=Path, help="weights of the baseline without diffusion")
     parser.add_argument("--samples", type=int, default=DiffusionEstimatorConfig.samples)
     parser.add_argument("--steps", type=int, default=DiffusionEstimatorConfig.steps)
@@ -73,12 +73,12 @@ def _parser() -> argparse.ArgumentParser:
         "--hand-size-m", type=float, help="bone wrist -> index MCP; the mean of adults if not given"
     )
     parser.add_argument("--output", type=Path, help="folder for accuracy.json and the plots")
-    parser.add_argument("--docs", type=Path, help="document whose tables to make anew")
+    parser.add_argument("--docs", type=Path, help="document whose tables are replaced")
     return parser
 
 
 def _evaluate(options: argparse.Namespace) -> str:
-    """Measure, write what is asked for, and return the tables."""
+    """Measure, write the requested files, and return the tables."""
     methods, network, config = _methods(options)
     ik = IkEstimator(IkEstimatorConfig(hand_size_m=options.hand_size_m))
     kinematics = {"inverse kinematics": estimator_method(ik)}
@@ -119,13 +119,13 @@ def _methods(
         loaded = load_network(options.weights, HAND_DIFFUSION)
         network = loaded.network
         methods["D (diffusion)"] = unet_method(network, config)
-        estimator = DiffusionEstimator(network, loaded.spread_scale, config)
+        estimator = DiffusionEstimator(network, float(network.spread_scale), config)
         methods[ESTIMATE] = estimator_method(estimator)
     return methods, network, config
 
 
 def _sets(options: argparse.Namespace) -> Iterator[HandSet]:
-    """The sets of hands, made one after the other."""
+    """Yield the sets of hands one by one."""
     if options.generated:
         yield from _keypoint_sets("generated", observations_of(generated_hands(options.generated)))
     if options.dexycb is not None:
@@ -141,7 +141,7 @@ def _sets(options: argparse.Namespace) -> Iterator[HandSet]:
 
 
 def _keypoint_sets(name: str, observations: list[Observation]) -> Iterator[HandSet]:
-    """All hands, and where the inverse kinematics would take too long for these, every tenth hand for it."""
+    """Yield all hands; if they are too many for the inverse kinematics, also every tenth hand."""
     yield HandSet(name, observations, len(observations), has_detector_3d=False, measures_uncertainty=True)
     if len(observations) > _MOST_FOR_KINEMATICS:
         some = observations[::_KINEMATICS_EVERY]

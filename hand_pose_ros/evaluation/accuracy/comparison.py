@@ -1,4 +1,4 @@
-"""Methods compared on sets of hands: every method sees the same detections of the same hands."""
+"""Compares methods on sets of hands; every method gets the same detections of the same hands."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class HandSet:
-    """Hands to measure on.
+    """A set of hands on which methods are compared.
 
-    observations: those that every method is scored on. total: how many there are, found by the detector or not.
-    parts: name -> ((n,) bool, total): subsets that are scored by themselves, too.
+    observations: hands on which every method is scored. total: number of hands, detected or not.
+    parts: name -> ((n,) bool, total): subsets that are scored separately as well.
     has_detector_3d: whether the detections hold a real detector's own 3D, rather than a simulated one's.
-    measures_uncertainty: whether stated uncertainties are to be compared with the errors, too.
+    measures_uncertainty: whether stated uncertainties are compared with the errors.
     """
 
     name: str
@@ -39,9 +39,9 @@ class HandSet:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How methods did on one set.
+    """Scores of the methods on one set.
 
-    total: hands; found: how many of them were detected, with the right side; only these are scored.
+    total: number of hands. found: number of hands detected with the correct side; only these are scored.
     rows: method -> figure -> value, see :func:`~hand_pose_ros.evaluation.scores.score`. pck: method -> curve.
     """
 
@@ -53,12 +53,12 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        """For a table or a plot."""
+        """Title of a table or a plot."""
         return f"{self.name}: {self.found} of {self.total} hands found"
 
 
 def photo_set(name: str, photos: Sequence[LabelledPhoto], detector: HandDetector) -> HandSet:
-    """The scorable photos of a folder; where only some have all joints labelled and inside, these are a part."""
+    """Detect hands in the scorable photos; if only some show all joints with labels, these become a part."""
     photos = scorable(photos)
     observations = detect_hands(photos, detector)
     complete = np.array(
@@ -68,13 +68,16 @@ def photo_set(name: str, photos: Sequence[LabelledPhoto], detector: HandDetector
         ],
         bool,
     )
-    total = sum(_is_complete(photo.camera, photo.joints_m, photo.points_px) for photo in photos)
+    total = sum(
+        photo.camera is not None and _is_complete(photo.camera, photo.joints_m, photo.points_px)
+        for photo in photos
+    )
     parts = {f"{name}, all joints labelled and inside": (complete, total)} if 0 < total < len(photos) else {}
     return HandSet(name, observations, len(photos), parts)
 
 
 def compare(hands: HandSet, methods: Mapping[str, Method]) -> tuple[list[Comparison], dict[str, Prediction]]:
-    """Run every method on the set; comparisons for the set and its parts, and what the methods predicted."""
+    """Run every method on the set; returns comparisons of the set and its parts, and the predictions."""
     predictions = {}
     if hands.observations:
         for name, method in methods.items():

@@ -1,10 +1,9 @@
-"""Fixed sets of keypoints with exact truth: random hands, and real poses, seen by a simulated MediaPipe.
+"""Makes fixed sets of keypoints with exact truth from random or recorded poses and simulated MediaPipe errors.
 
-Every hand is given as an estimator gets it at run time: a camera, and a detection with image points and 3D
-landmarks. The landmarks are made such that their relative depth is the simulated one, while across the picture
-they lie as the image points do. Where the simulated depth makes most of the palm longer than it is (one hand in
-twelve, seen along its palm), no landmarks have it: it is made smaller in proportion. Every second hand is shown as
-a left one, in the mirrored picture.
+Every hand has the input of an estimator at run time: a camera, and a detection with image points and 3D landmarks.
+The landmarks have the simulated relative depth; their x and y agree with the image points. If the simulated depth
+makes most of the palm longer than it is (one hand in twelve, viewed along its palm), no landmarks can have this
+depth, and it is scaled down. Every second hand is a left hand in the mirrored image.
 """
 
 from __future__ import annotations
@@ -34,18 +33,18 @@ _LEAST_WIDTH: Final = 1e-3  # in anchor lengths, of landmarks that depth alone w
 
 
 def mediapipe_noise() -> DetectorNoise:
-    """The errors of MediaPipe alone: all keypoints, with depth, without confidence."""
+    """Return the errors of MediaPipe: all keypoints are known, with depth and without confidence."""
     return DetectorNoise(variety=NO_VARIETY)
 
 
 def generated_hands(count: int, seed: int = Seed.GENERATED) -> ObservedHands:
-    """Hands of the pose sampler in random views."""
+    """Sample poses in random views."""
     generator = torch.Generator().manual_seed(seed)
     return sample_hands(count, PoseSampler(), mediapipe_noise(), generator).observed
 
 
 def recorded_hands(joints_m: Tensor, seed: int = Seed.RECORDED) -> ObservedHands:
-    """Real poses in random views, at their real sizes.
+    """Put recorded poses into random views, at their recorded sizes.
 
     Args:
         joints_m: (n, 21, 3) right hands, metres, in any frame.
@@ -55,24 +54,24 @@ def recorded_hands(joints_m: Tensor, seed: int = Seed.RECORDED) -> ObservedHands
     size = relative[:, hand.ANCHOR_JOINT].norm(dim=-1)
     joints = (relative @ wrist_frame_rotation(joints_m) / size[:, None, None]).float()
     placed = random_views(joints, generator)
-    # The same picture of a hand of the real size: it is farther away by as much as it is larger.
+    # A hand of the recorded size gives the same image at a distance that is larger by the same factor.
     distance = placed.wrist_m * (size.float() / placed.anchor_length_m)[:, None]
     placed = placed._replace(wrist_m=distance, anchor_length_m=size.float())
     return observe(joints, placed, mediapipe_noise(), generator)
 
 
 def read_dexycb(path: str | Path, count: int) -> Tensor:
-    """``count`` poses (count, 21, 3), metres, evenly over the file's sequences, mirrored to right hands.
+    """Read ``count`` poses (count, 21, 3), metres, evenly from all sequences, mirrored to right hands.
 
     Args:
         path: ``.npz`` with ``xyz_mm`` (N, 21, 3) of left hands, in our joint order, and ``seq`` (N,).
 
     Raises:
-        ValueError: the file is missing or another one, or holds too few poses.
+        ValueError: the file is missing, lacks an array, or holds too few poses.
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"there is no file {path}")
+        raise ValueError(f"{path} does not exist")
     with np.load(path) as file:
         if missing := {"xyz_mm", "seq"} - set(file.files):
             raise ValueError(f"{path} has no array {', '.join(sorted(missing))}")
@@ -90,7 +89,7 @@ def read_dexycb(path: str | Path, count: int) -> Tensor:
 
 
 def observations_of(observed: ObservedHands) -> list[Observation]:
-    """The hands as estimators get them."""
+    """Convert the hands to the input of estimators."""
     hands = each(_double, observed)
     truth = (hands.joints + hands.wrist[:, None]) @ hands.view.rotation
     truth = truth * hands.placed.anchor_length_m[:, None, None]
@@ -103,10 +102,11 @@ def observations_of(observed: ObservedHands) -> list[Observation]:
 
 
 def _landmarks(hands: ObservedHands) -> Tensor:
-    """(n, 21, 3) metres, whose relative depth is that of the condition.
+    """Return landmarks (n, 21, 3), metres, with the relative depth of the condition.
 
     Its unit is the median over palm bones of their length by their mean proportion, so the median bone must have
-    its mean length: with depth d and width r in the picture, ``k r`` across with ``k^2 r^2 + d^2 = proportion^2``.
+    its mean length: with depth d and width r in the image, the width becomes ``k r``, where
+    ``k^2 r^2 + d^2 = proportion^2``.
     """
     flat = hands.rays[..., :2] / hands.rays[..., 2:]
     across = flat - flat[:, :1]
@@ -160,7 +160,7 @@ def _box(points: np.ndarray) -> np.ndarray:
 
 
 def _black(height: int, width: int) -> np.ndarray:
-    """These sets have no pictures, so what looks at pictures cannot be measured on them."""
+    """Return a black image: these sets have keypoints only, and cannot measure methods that use images."""
     return np.zeros((height, width, 3), np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""The networks as methods to compare: the baseline without diffusion, and the diffusion without its IK head."""
+"""Makes methods of networks: the baseline without diffusion, and the diffusion without its IK head."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from hand_pose_ros.networks.hand_head import HandParameters
 
 
 def baseline_method(network: HandRegressor, hand_size_m: float | None = None) -> Method:
-    """One valid hand by regression, given size and place as the estimator does."""
+    """Return the method that regresses one valid hand and places it as the estimator does."""
 
     @torch.inference_mode()
     def method(observations: Sequence[Observation]) -> Prediction:
-        return _placed(observations, lambda condition: network(condition), hand_size_m)
+        return _placed(observations, network, hand_size_m)
 
     return method
 
 
 def unet_method(denoiser: HandDenoiser, config: DiffusionEstimatorConfig) -> Method:
-    """D: the mean of the samples as the U-Net leaves them, given size and place as the estimator does."""
+    """Return the method D: the mean of the U-Net's samples, placed as the estimator does."""
 
     @torch.inference_mode()
     def method(observations: Sequence[Observation]) -> Prediction:
@@ -48,7 +48,7 @@ def _placed(
     network: Callable[[KeypointCondition], HandParameters | Tensor],
     hand_size_m: float | None,
 ) -> Prediction:
-    given = network_input([(one.camera, one.detection) for one in observations])
+    given = network_input(observations)
     output = network(given.condition)
     joints = output if isinstance(output, Tensor) else output.joints
     placed, size = _in_camera(observations, given, joints, hand_size_m)
@@ -67,7 +67,7 @@ def _placed(
 def _in_camera(
     observations: Sequence[Observation], given: NetworkInput, joints: Tensor, hand_size_m: float | None
 ) -> tuple[Tensor, Tensor]:
-    """Metres in the camera frame (n, 21, 3), and the sizes (n,) of the hands."""
+    """Return joints (n, 21, 3) in the camera frame, metres, and the sizes (n,) of the hands."""
     placed = place_hands(joints, given.view.points, given.view.half_extent, hand_size_m)
     in_camera = placed.joints @ given.view.rotation.double()
     left = [observations[row].detection.side == "left" for row in given.rows.tolist()]
@@ -76,7 +76,7 @@ def _in_camera(
 
 
 def _all(values: Tensor, given: NetworkInput, observations: Sequence[Observation]) -> np.ndarray:
-    """(n, ...) spread to all observations, with NaN for those that could not be lifted."""
+    """Spread values (n, ...) to all observations; those that could not be lifted get NaN."""
     spread = np.full((len(observations), *values.shape[1:]), np.nan)
     spread[given.rows.numpy()] = values.double().numpy()
     return spread

@@ -1,4 +1,4 @@
-"""Labelled photos shown to a detector, once, so that every method gets the same detections."""
+"""Runs a detector on labelled photos once, so that every method gets the same detections."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MIN_LABELLED = 15
 
 
 def scorable(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
-    """The photos with a camera, a labelled wrist, and at least 15 labelled joints."""
+    """Select the photos with a camera, a labelled wrist and at least 15 labelled joints."""
     return [photo for photo in photos if photo.camera is not None and _is_labelled(photo.joints_m)]
 
 
 def detect_hands(photos: Sequence[LabelledPhoto], detector: HandDetector) -> list[Observation]:
-    """The labelled hand of each photo as the detector sees it, each photo searched anew.
+    """Detect the labelled hand of each photo; the detector is reset before each.
 
     Photos without a detection of the right side near the labels are left out.
     """
@@ -31,6 +31,7 @@ def detect_hands(photos: Sequence[LabelledPhoto], detector: HandDetector) -> lis
         detector.reset()
         detection = _best_match(detector.detect(photo.image()), photo)
         if detection is not None:
+            assert photo.camera is not None, "the photos must be scorable"
             found.append(Observation(photo.image, photo.camera, detection, photo.joints_m, photo.points_px))
     return found
 
@@ -41,11 +42,15 @@ def _is_labelled(joints: np.ndarray) -> bool:
 
 
 def _best_match(detections: list[Detection], photo: LabelledPhoto) -> Detection | None:
-    """The detection of the labelled hand's side that lies nearest to its image points, if it lies on that hand."""
-    candidates = [d for d in detections if d.side == photo.side and d.landmarks_px is not None]
+    """Return the detection of the same side that is nearest to the labels, if it lies on the labelled hand."""
+    candidates = [
+        (one, one.landmarks_px)
+        for one in detections
+        if one.side == photo.side and one.landmarks_px is not None
+    ]
     if not candidates:
         return None
-    distances = [np.nanmean(metrics.joint_errors(d.landmarks_px, photo.points_px)) for d in candidates]
+    distances = [np.nanmean(metrics.joint_errors(points, photo.points_px)) for _, points in candidates]
     extent = np.nanmax(np.nanmax(photo.points_px, 0) - np.nanmin(photo.points_px, 0))
     nearest = int(np.argmin(distances))
-    return candidates[nearest] if distances[nearest] < extent / 2 else None
+    return candidates[nearest][0] if distances[nearest] < extent / 2 else None

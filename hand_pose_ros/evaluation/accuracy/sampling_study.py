@@ -1,8 +1,8 @@
-"""How many samples and steps, and which fusion: the error on generated hands for every combination.
+"""Measures the error on generated hands for combinations of samples, steps and fusion.
 
 hand_pose sampling-study --weights weights.safetensors
 
-Prints the mean distance of the joints from the truth, wrists superimposed and the true size given, in millimetres.
+It prints the root-relative MPJPE in millimetres, with the true size given.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def study(
     steps: Sequence[int | None],
     sigmas: Sequence[float] = REPROJECTION_SIGMAS,
 ) -> Iterator[StudyRow]:
-    """A row for each combination, and one of fusion 'unet': the mean of the samples without the IK head."""
+    """Yield a row for each combination, and one with fusion 'unet': the samples' mean without the IK head."""
     size_mm = 1e3 * hands.placed.anchor_length_m
     for count in samples:
         for step_count in steps:
@@ -73,7 +73,7 @@ def _fused(denoiser: HandDenoiser, lifted: Lifted, weights: Tensor, fusion: str)
 
 
 def _reprojection_residual(lifted: Lifted, hands: ObservedHands) -> Tensor:
-    """(n, S) of the samples, each placed where it fits the keypoints best, in half extents."""
+    """Return the residuals (n, S) in half extents; each sample is placed where it fits the keypoints best."""
     view = hands.view
     placed = place_hands(lifted.samples.joints, view.points, view.half_extent, hand.MEAN_ANCHOR_LENGTH_M)
     return (placed.root.residual / view.half_extent[:, None]).float()
@@ -86,8 +86,10 @@ def _error(joints: Tensor, truth: Tensor, size_mm: Tensor) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="hand_pose sampling-study", description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path, required=True, help="of the diffusion estimator")
+    parser = argparse.ArgumentParser(
+        prog="hand_pose sampling-study", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--weights", type=Path, required=True, help="weights of the diffusion estimator")
     parser.add_argument("--hands", type=int, default=500)
     parser.add_argument("--samples", type=int, nargs="+", default=[1, 4, 16, 32])
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 8, 0], help="0: ancestral sampling")

@@ -1,8 +1,8 @@
-"""The ``hand_pose calibrate`` command: the factor on the samples' spread that makes stated sigmas true.
+"""The ``hand_pose calibrate`` command: it fits the factor on the samples' spread that makes stated sigmas true.
 
-It is fitted on hands of known size such that the truth lies within one standard deviation of the shape as often
-as for a normal distribution: on generated hands of its own seed, and for weights with an image encoder on renders
-that they were not trained on, read from the image alone and, where a detector found them, with its keypoints as well.
+With this factor, the truth lies within one standard deviation of the shape as often as for a normal distribution.
+All hands have a known size. Weights without an image encoder are calibrated on generated hands of a separate seed;
+weights with one, on renders that were not used in training, with and without a detector's keypoints.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from hand_pose_ros.networks.weights import load_weights, save_weights
 
 
 def fit_spread_scale(errors: reliability.ShapeErrors) -> float:
-    """The factor by which the share of the truth within one stated sigma becomes that of a normal distribution.
+    """Fit the factor that makes the share of the truth within one stated sigma that of a normal distribution.
 
     Raises:
-        ValueError: no error or no spread is known.
+        ValueError: no joint has both an error and a spread.
     """
-    # An error lies within sigma if the factor is at least the one that makes sigma as large as the error.
+    # An error lies within sigma if the factor is at least the factor that makes sigma equal to the error.
     beyond = np.square(errors.error) - np.square(errors.common)
     factors = np.sqrt(beyond.clip(min=0)) / errors.spread
     factors = factors[np.isfinite(factors)]
@@ -46,7 +46,7 @@ def fit_spread_scale(errors: reliability.ShapeErrors) -> float:
 def calibrate(
     network: HandDiffusion, config: DiffusionEstimatorConfig, hands: int, seed: int = Seed.CALIBRATION
 ) -> float:
-    """Fit the factor and store it in the network; returns it."""
+    """Fit the factor, store it in the network, and return it."""
     observations = observations_of(generated_hands(hands, seed))
     scale = fit_spread_scale(reliability.shape_errors(network, observations, config))
     with torch.no_grad():
@@ -60,10 +60,10 @@ def calibrate_on_images(
     images: HandImages,
     seed: int = Seed.CALIBRATION,
 ) -> dict[str, float]:
-    """As :func:`calibrate`; one factor for ``IMAGE`` and ``BOTH``.
+    """Fit one factor for ``IMAGE`` and ``BOTH`` and store it in the network.
 
     Returns:
-        The share of the truth within one stated sigma, with this factor, of each way to read a hand.
+        The share of the truth within one stated sigma, with this factor, for each condition.
     """
     errors = image_errors(network, images, config, seed)
     scale = fit_spread_scale(cat([errors[name] for name in (IMAGE, BOTH) if name in errors]))
@@ -74,8 +74,8 @@ def calibrate_on_images(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="hand_pose calibrate", description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path, required=True, help="of the diffusion estimator")
+    parser = argparse.ArgumentParser(prog="hand_pose calibrate", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--weights", type=Path, required=True, help="weights of the diffusion estimator")
     parser.add_argument("--output", type=Path, required=True, help="the same weights with the fitted factor")
     parser.add_argument("--hands", type=int, default=2000, help="generated hands")
     parser.add_argument(
@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
         network = loaded.network
         if loaded.kind == IMAGE_HAND_DIFFUSION:
             if not options.images:
-                raise ValueError(f"{options.weights} sees pictures: give --images")
+                raise ValueError(f"{options.weights} has an image encoder: give --images")
             within = calibrate_on_images(network, config, read_hands(options.images))
             for name, share in within.items():
                 sys.stdout.write(f"{name}: {100 * share:.1f} % within one sigma\n")

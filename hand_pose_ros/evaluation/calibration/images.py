@@ -1,4 +1,4 @@
-"""Whether the samples' spread is the size of the errors when hands are read from pictures."""
+"""Compares the samples' spread with the errors of estimates from images."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.placement import COMMON_SPREAD
 from hand_pose_ros.evaluation.images.estimates import (
     cut,
+    encode_crops,
     jittered_views,
     keypoint_condition,
     keypoint_views,
-    look,
 )
 from hand_pose_ros.evaluation.images.methods import BOTH, IMAGE, KEYPOINTS
 from hand_pose_ros.evaluation.reliability import ShapeErrors, shape_and_covariance
@@ -30,10 +30,10 @@ _SIZE_M = hand.MEAN_ANCHOR_LENGTH_M
 def image_errors(
     network: HandImageDiffusion, images: HandImages, config: DiffusionEstimatorConfig, view_seed: int
 ) -> dict[str, ShapeErrors]:
-    """Of n hands of the mean size: ``IMAGE``, and ``KEYPOINTS`` and ``BOTH`` of those with a detection.
+    """Return the errors of n hands of the mean size: ``IMAGE``, and for detected hands ``KEYPOINTS`` and ``BOTH``.
 
     Args:
-        view_seed: of the views that image only looks from.
+        view_seed: seed of the views of ``IMAGE``.
     """
     views = jittered_views(images, view_seed)
     unknown = unknown_keypoints(torch.from_numpy(views.half_extent.astype(np.float32)))
@@ -50,11 +50,11 @@ def image_errors(
 
 def _seen(network: HandImageDiffusion, images: HandImages, views: ViewChange) -> Tensor:
     extent = torch.from_numpy(views.half_extent.astype(np.float32))
-    return look(network, cut(images, views, network.crops), extent)[1]
+    return encode_crops(network, cut(images, views, network.crops), extent)[1]
 
 
 def _as_detections(images: HandImages) -> ImageDetections:
-    """What was stored of a detector's answers; its own 3D was not."""
+    """Return the stored detections; the detector's own 3D is not stored."""
     return ImageDetections(
         images.detected[..., :2].astype(np.float64),
         images.detected[..., 2].astype(np.float64),
@@ -72,7 +72,7 @@ def _errors(
     seen: Tensor | None,
     config: DiffusionEstimatorConfig,
 ) -> ShapeErrors:
-    """In the frames of the views."""
+    """Return the errors in the frames of the views."""
     joints, covariance = shape_and_covariance(network, condition, config, seen)
     truth = images.joints.astype(np.float64) @ views.rotation.transpose(0, 2, 1)
     error = _SIZE_M * (joints.double().numpy() - truth)

@@ -1,4 +1,4 @@
-"""The ``hand_pose ablation`` command: training runs that differ in one option, measured on the same hands."""
+"""The ``hand_pose ablation`` command: it measures training runs that differ in one option."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
 from hand_pose_ros.evaluation import metrics, report
 from hand_pose_ros.evaluation.images.estimates import (
     cut,
+    encode_crops,
     jittered_views,
     keypoint_condition,
     keypoint_views,
-    look,
     points_in_stored_view,
 )
 from hand_pose_ros.evaluation.images.methods import read_hands
@@ -53,7 +53,7 @@ Lifter = Callable[[KeypointCondition, Tensor | None], Tensor]
 
 @dataclass(frozen=True)
 class Run:
-    """A training run: its name, its network, and its budget as it was spent."""
+    """A training run: its name, its network, and the steps and minutes that it took."""
 
     name: str
     network: HandImageDiffusion | HandImageRegressor
@@ -62,22 +62,22 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """The run in a folder of ``hand_pose train``.
+    """Read the run in a folder of ``hand_pose train``.
 
     Raises:
-        ValueError: it is not finished, or of another kind of network.
+        ValueError: it is not finished, or has another kind of network.
     """
     try:
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         steps, seconds = int(summary["steps"]), float(summary["seconds"])
     except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{folder} holds no finished run: {error}") from error
+        raise ValueError(f"{folder} does not hold a finished run: {error}") from error
     loaded = load_network(folder / "weights.safetensors", IMAGE_HAND_DIFFUSION, IMAGE_HAND_REGRESSOR)
     return Run(folder.name, loaded.network, steps, seconds / 60)
 
 
 def lifters(run: Run, config: DiffusionEstimatorConfig) -> dict[str, Lifter]:
-    """What a network can be read as: the baseline; or D, the samples' mean as it is, and D*, valid hands."""
+    """Return the ways to lift with a network: the baseline; or D, the samples' mean, and D*, valid hands."""
     network = run.network
     if isinstance(network, HandImageRegressor):
 
@@ -107,19 +107,19 @@ def measure(
     real: HandImages | None,
     config: DiffusionEstimatorConfig,
 ) -> dict[str, dict[str, float]]:
-    """Method -> ``_FIGURES``: image only of all hands, what takes keypoints of those that the detector finds."""
+    """Return method -> ``_FIGURES``: image only for all hands, methods with keypoints for detected hands."""
     views = jittered_views(images, Seed.IMAGE_VIEWS)
-    points, image = _look(run, images, views)
+    points, image = _encoded(run, images, views)
     rows = np.flatnonzero(detections.found)
     found, seen = images.rows(rows), detections.rows(rows)
     own = keypoint_views(found, seen.points)
     keypoints = keypoint_condition(found, seen, own)
-    _, at_keypoints = _look(run, found, own)
+    _, at_keypoints = _encoded(run, found, own)
     heatmaps = _heatmap_error(images, views, points)
     on_photos = float("nan")
     if real is not None:
         of_real = jittered_views(real, Seed.IMAGE_VIEWS)
-        on_photos = _heatmap_error(real, of_real, _look(run, real, of_real)[0])
+        on_photos = _heatmap_error(real, of_real, _encoded(run, real, of_real)[0])
     table = {}
     for name, lifter in lifters(run, config).items():
         alone = lifter(unknown_keypoints(torch.from_numpy(views.half_extent).float()), image)
@@ -134,13 +134,13 @@ def measure(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").split("\n")[0])
     parser.add_argument("runs", nargs="+", type=Path, help="folders of hand_pose train")
     parser.add_argument("--rendered", type=Path, nargs="+", required=True, help="folders of unseen renders")
     parser.add_argument("--held-back", type=Path, nargs="*", default=[], help="folders of unseen real photos")
     parser.add_argument("--every", type=int, default=1, help="take every n-th hand")
     parser.add_argument("--cache", type=Path, help="folder to keep the detector's keypoints in")
-    parser.add_argument("--docs", type=Path, help="document whose table to make anew")
+    parser.add_argument("--docs", type=Path, help="document whose table is replaced")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     cv2.setNumThreads(1)
@@ -170,9 +170,9 @@ def _table(options: argparse.Namespace) -> str:
     return report.markdown_table(["run", "steps", "minutes", *_FIGURES], names, cells)
 
 
-def _look(run: Run, images: HandImages, views: ViewChange) -> tuple[Tensor, Tensor]:
+def _encoded(run: Run, images: HandImages, views: ViewChange) -> tuple[Tensor, Tensor]:
     crops = cut(images, views, run.network.config.image)
-    return look(run.network, crops, torch.from_numpy(views.half_extent).float())
+    return encode_crops(run.network, crops, torch.from_numpy(views.half_extent).float())
 
 
 def _heatmap_error(images: HandImages, views: ViewChange, points: Tensor) -> float:

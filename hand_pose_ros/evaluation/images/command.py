@@ -1,4 +1,4 @@
-"""The ``hand_pose evaluate-images`` command: what pictures add to keypoints, on renders and on unseen photos."""
+"""The ``hand_pose evaluate-images`` command: it measures what images add to keypoints."""
 
 from __future__ import annotations
 
@@ -68,9 +68,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path, required=True, help="of the network that sees pictures")
-    parser.add_argument("--keypoint-weights", type=Path, help="of the one that does not; the shipped ones")
+    parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").split("\n")[0])
+    parser.add_argument(
+        "--weights", type=Path, required=True, help="weights of the network with an image encoder"
+    )
+    parser.add_argument(
+        "--keypoint-weights", type=Path, help="weights of the network without; default: the shipped"
+    )
     parser.add_argument("--rendered", type=Path, nargs="*", default=[], help="folders of unseen renders")
     parser.add_argument("--held-back", type=Path, nargs="*", default=[], help="folders of unseen real photos")
     parser.add_argument(
@@ -82,15 +86,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=DiffusionEstimatorConfig.steps)
     parser.add_argument("--output", type=Path, help="folder for the plot and the sheet of renders")
     parser.add_argument(
-        "--sheet", type=Path, help="picture of held-back photos with estimates; not for the repository"
+        "--sheet", type=Path, help="image file: held-back photos with estimates; not for the repository"
     )
     parser.add_argument("--cache", type=Path, help="folder to keep the detector's keypoints in")
-    parser.add_argument("--docs", type=Path, help="document whose tables to make anew")
+    parser.add_argument("--docs", type=Path, help="document whose tables are replaced")
     return parser
 
 
 def _evaluate(options: argparse.Namespace) -> str:
-    """Measure, write what is asked for, and return the tables."""
+    """Measure, write the requested files, and return the tables."""
     networks = Networks(
         load_network(options.weights, IMAGE_HAND_DIFFUSION).network,
         load_network(options.keypoint_weights or shipped_weights(HAND_DIFFUSION), HAND_DIFFUSION).network,
@@ -156,7 +160,7 @@ def _rendered(images: HandImages, networks: Networks, detections: ImageDetection
 
 
 def _held_back(images: HandImages, networks: Networks) -> str:
-    """Labels of photos are MediaPipe's landmarks, so that they are its answer, too."""
+    """Compare with MediaPipe's landmarks: they are the labels of these photos, and the detections."""
     _log.info("%d held-back photos", images.count)
     detections = ImageDetections(
         points=images.points.astype(np.float64),
@@ -185,4 +189,4 @@ def _write_sheet(images: HandImages, count: int, networks: Networks, path: Path,
     sheet = contact_sheet(crops, estimates, margin, _SHEET_COLUMNS, tile_px, captions)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), sheet, [cv2.IMWRITE_JPEG_QUALITY, 88]):
-        raise ValueError(f"{path} cannot be written as a picture")
+        raise ValueError(f"{path} cannot be written as an image")

@@ -1,4 +1,4 @@
-"""How estimates from images, keypoints and both get worse under blur and occlusion of rising strength."""
+"""Measures how the errors of estimates rise with motion blur and occlusion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEGRADED_METHODS: Final = (IMAGE, KEYPOINTS, BOTH, SHIPPED)
 
 
 class HandErrors(NamedTuple):
-    """Of n hands at each of S strengths, (S, n) millimetres; NaN where a method gives nothing.
+    """Errors (S, n) of n hands at S strengths, millimetres; NaN without an estimate.
 
     aligned: PA-MPJPE. relative: root-relative MPJPE.
     """
@@ -30,7 +30,7 @@ class HandErrors(NamedTuple):
 class Series(NamedTuple):
     """One kind of degradation: found (S, n), whether the detector finds the hand, and the errors of each method.
 
-    Both conditions are image only where the detector finds nothing.
+    If the detector does not find the hand, ``BOTH`` is estimated from the image only.
     """
 
     found: np.ndarray
@@ -40,7 +40,7 @@ class Series(NamedTuple):
 def degradation_series(
     networks: Networks, images: HandImages, detect: Callable[[HandImages, str], ImageDetections]
 ) -> dict[str, Series]:
-    """A series for each of the ``KINDS``.
+    """Measure a series for each of the ``KINDS``.
 
     Args:
         detect: images and a name for them -> the detector's keypoints on these.
@@ -66,7 +66,7 @@ def degradation_series(
 
 
 def rise(errors: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """(S,) how much errors (S, n) are larger than at the first strength, mean over hands found at both."""
+    """Return the mean rise (S,) of errors (S, n) over the first strength, over hands found at both."""
     return np.array(
         [
             mean(np.where(here & found[0], row - errors[0], np.nan))
@@ -76,5 +76,5 @@ def rise(errors: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 
 def over_found(errors: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """(S,) means over the hands that the detector finds at each strength."""
+    """Return the means (S,) over the hands that the detector finds at each strength."""
     return np.array([mean(np.where(here, row, np.nan)) for row, here in zip(errors, found, strict=True)])

@@ -1,7 +1,7 @@
-"""Images of hands made worse by fixed steps of motion blur or of occlusion: how gracefully does an estimator fail?
+"""Degrades hand images by fixed steps of motion blur or occlusion.
 
-A series keeps everything but its strength: the same hand is smeared in the same direction, and hidden by the
-same things grown larger, so that from one strength to the next nothing else changes.
+Within a series only the strength changes: a hand is blurred in the same direction, and hidden by the same objects,
+which grow.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from hand_pose_ros.hand_images.shards import STORED_MARGIN, HandImages, view_to_
 
 STRENGTHS: Final = (0, 1, 2, 3, 4)
 BLUR_EXTENTS: Final = (0.0, 0.1, 0.2, 0.4, 0.8)
-"""Length of the smear in half extents of the hand, for each strength: at the last, as long as a finger."""
+"""Length of the blur in half extents of the hand at each strength; the last is the length of a finger."""
 HIDDEN_SHARES: Final = (0.0, 0.1, 0.25, 0.4, 0.6)
-"""Share of the joints that is hidden, for each strength."""
+"""Share of hidden joints at each strength."""
 KINDS: Final = ("motion_blur", "occlusion")
 
 _ASPECT = (0.5, 1.0)  # of an occluder's shorter half axis to its longer one
@@ -29,12 +29,12 @@ _STEPS = 24  # of the search for the size that hides the wanted share
 
 
 def degraded(hands: HandImages, kind: str, strength: int, seed: int) -> HandImages:
-    """The same hands, in images made worse by a strength from 0, unchanged, to 4.
+    """Return the hands with images degraded by a strength from 0 (unchanged) to 4.
 
-    Images are stored ones: of any size, but spanning +-``STORED_MARGIN`` half extents. Crop them afterwards.
+    Images of any size that span +-``STORED_MARGIN`` half extents are accepted. Crop them afterwards.
 
     Args:
-        kind: 'motion_blur' or 'occlusion'. seed: of directions, places and colours; give one for the whole series.
+        kind: 'motion_blur' or 'occlusion'. seed: of directions, places and colours; use one for a series.
 
     Raises:
         ValueError: an unknown kind or strength.
@@ -47,7 +47,7 @@ def degraded(hands: HandImages, kind: str, strength: int, seed: int) -> HandImag
 
 
 def blurred(hands: HandImages, strength: int, seed: int) -> HandImages:
-    """Smeared by ``BLUR_EXTENTS[strength]`` in a direction of each hand's own. Labels are of the middle."""
+    """Blur by ``BLUR_EXTENTS[strength]`` in a direction that each hand keeps; labels hold at the blur's middle."""
     unit_px = hands.image.shape[1] / (2 * STORED_MARGIN)
     images = np.empty_like(hands.image)
     for row, generator in enumerate(_generators(hands, seed)):
@@ -58,7 +58,7 @@ def blurred(hands: HandImages, strength: int, seed: int) -> HandImages:
 
 
 def occluded(hands: HandImages, strength: int, seed: int) -> HandImages:
-    """Behind ovals and boxes that hide at least ``HIDDEN_SHARES[strength]`` of the joints, and hardly more.
+    """Draw ovals and boxes that hide at least ``HIDDEN_SHARES[strength]`` of the joints, and hardly more.
 
     The hidden joints are no longer ``visible``.
     """
@@ -75,7 +75,7 @@ def occluded(hands: HandImages, strength: int, seed: int) -> HandImages:
 def occlusion_mask(
     points_px: np.ndarray, share: float, size_px: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The least of a family of growing masks (s, s) that hides ``share`` of the joints, and its colours (s, s, 3).
+    """Return the smallest of growing masks (s, s) that hides ``share`` of the joints, and its colours (s, s, 3).
 
     The generator decides the family and its colours; a larger share gives a mask that contains the smaller one's.
 
@@ -117,9 +117,9 @@ def _draw(
         oval = np.stack((half_axes[0] * np.cos(turns), half_axes[1] * np.sin(turns)), 1)
         cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
         corners = oval @ np.array(((cosine, sine), (-sine, cosine))) + middle
-    cv2.fillPoly(mask, [np.round(np.asarray(corners) * 16).astype(np.int32)], 255, cv2.LINE_8, 4)
+    cv2.fillPoly(mask, [np.round(np.asarray(corners) * 16).astype(np.int32)], (255,), cv2.LINE_8, 4)
 
 
 def _generators(hands: HandImages, seed: int) -> list[np.random.Generator]:
-    """One for each hand, the same at every strength."""
+    """Return a generator for each hand, the same at every strength."""
     return [np.random.default_rng((seed, row)) for row in range(hands.count)]

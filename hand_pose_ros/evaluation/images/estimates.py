@@ -1,4 +1,4 @@
-"""The networks on stored images of hands: crops in the views of a run, estimates in the stored view."""
+"""Runs the networks on hand images: it cuts crops and estimates hands in the stored view."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, normalised
 
-_CHUNK = 64  # crops that are encoded at once
+_CHUNK = 64  # crops in a batch of the encoder
 
 
 class Estimates(NamedTuple):
-    """n estimated hands in the view of their stored image; NaN where there is none.
+    """n estimated hands in the view of their hand image; NaN without an estimate.
 
-    joints: (n, 21, 3) relative to the wrist, anchor lengths. projected: (n, 21, 2) the hand in the picture, half
-    extents. points: (n, 21, 2) the image points that it was placed by: the detector's, or those of the heatmaps.
+    joints: (n, 21, 3) relative to the wrist, anchor lengths. projected: (n, 21, 2) its projection, half
+    extents. points: (n, 21, 2) the image points that placed it, from the detector or the heatmaps.
     """
 
     joints: np.ndarray
@@ -54,8 +54,8 @@ class Estimates(NamedTuple):
 class CropEstimates(NamedTuple):
     """n estimated hands in the view of their crop.
 
-    change: from the stored view. hands: valid ones, without samples. placed_m: (n, 21, 3) joints in metres, in the
-    view's frame. points: (n, 21, 2) image points that they were placed by, half extents.
+    change: from the stored view. hands: the fused, valid hands. placed_m: (n, 21, 3) joints in metres, in the
+    view's frame. points: (n, 21, 2) image points that placed them, half extents.
     """
 
     change: ViewChange
@@ -65,17 +65,17 @@ class CropEstimates(NamedTuple):
 
 
 def jittered_views(images: HandImages, seed: int, jitter: ViewJitterConfig | None = None) -> ViewChange:
-    """Views of hands whose last pose was about this one; by default off by as much as crops in training are."""
+    """Draw views that differ from the canonical ones as in training, or by ``jitter``."""
     return random_view_change(images.half_extent, jitter or ViewJitterConfig(), np.random.default_rng(seed))
 
 
 def keypoint_views(images: HandImages, points: np.ndarray) -> ViewChange:
-    """The canonical views of keypoints (n, 21, 2), all known, in the stored views."""
+    """Return the canonical views of keypoints (n, 21, 2), all known, in the stored views."""
     return detected_view_change(images.half_extent, points)
 
 
 def cut(images: HandImages, change: ViewChange, encoder: ImageEncoderConfig) -> np.ndarray:
-    """Crops (n, s, s, 3) uint8 of these views, as ``encoder`` wants them; black where the stored images end."""
+    """Cut the crops (n, s, s, 3) uint8 that ``encoder`` takes; they are black outside of the hand images."""
     size = encoder.size_px, encoder.margin
     generator = np.random.default_rng(Seed.ARBITRARY)  # nothing is random without augmentation
     return augment(images, AugmentationConfig.none(), generator, *size, change).hands.image
@@ -84,9 +84,9 @@ def cut(images: HandImages, change: ViewChange, encoder: ImageEncoderConfig) -> 
 def keypoint_condition(
     images: HandImages, detections: ImageDetections, change: ViewChange
 ) -> KeypointCondition:
-    """What the networks are told of detections (n, all found), in the views of ``change``.
+    """Return the condition of detections (n, all found) in the views of ``change``.
 
-    As at run time, the detector's depths are not turned with the view.
+    As at run time, the detector's depths are not rotated with the view.
     """
     moved = change_labels(images._replace(points=detections.points), change)
     points = torch.from_numpy(moved.points)
@@ -106,30 +106,31 @@ def estimate_from_keypoints(
     config: DiffusionEstimatorConfig,
     with_image: bool = False,
 ) -> CropEstimates:
-    """Hands from a detector's keypoints (all found), ``with_image`` from the crop in their view as well."""
+    """Estimate hands from keypoints (all found) and, ``with_image``, from the crops in their views."""
     change = keypoint_views(images, detections.points)
     condition = keypoint_condition(images, detections, change)
     image = None
     if with_image:
-        _, image = look(denoiser, cut(images, change, denoiser.crops), condition.half_extent)
+        assert isinstance(denoiser, HandImageDiffusion), "with_image needs a network with an image encoder"
+        _, image = encode_crops(denoiser, cut(images, change, denoiser.crops), condition.half_extent)
     return _estimate(denoiser, change, condition, image, condition.points, config)
 
 
 def estimate_from_images(
     network: HandImageDiffusion, images: HandImages, change: ViewChange, config: DiffusionEstimatorConfig
 ) -> CropEstimates:
-    """Hands from crops alone, in the views of ``change``."""
+    """Estimate hands from crops only, in the views of ``change``."""
     extent = torch.from_numpy(change.half_extent.astype(np.float32))
-    points, image = look(network, cut(images, change, network.crops), extent)
+    points, image = encode_crops(network, cut(images, change, network.crops), extent)
     condition = unknown_keypoints(extent)
     return _estimate(network, change, condition, image, points, config)
 
 
 @torch.inference_mode()
-def look(
+def encode_crops(
     network: HandImageDiffusion | HandImageRegressor, crops: np.ndarray | Tensor, half_extent: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The heatmaps' points (n, 21, 2) in crops (n, s, s, 3), and the condition that the crops are."""
+    """Encode crops (n, s, s, 3); returns the heatmaps' points (n, 21, 2) and the condition."""
     points, conditions = [], []
     for start in range(0, len(crops), _CHUNK):
         rows = slice(start, start + _CHUNK)
@@ -142,7 +143,7 @@ def look(
 
 
 def in_stored_view(images: HandImages, estimates: CropEstimates) -> Estimates:
-    """Estimates where their labels are."""
+    """Move estimates to the view of their labels."""
     change, extent = estimates.change, images.half_extent.astype(np.float64)[:, None, None]
     return Estimates(
         estimates.hands.joints.double().numpy() @ change.rotation,
@@ -152,14 +153,14 @@ def in_stored_view(images: HandImages, estimates: CropEstimates) -> Estimates:
 
 
 def points_in_stored_view(images: HandImages, change: ViewChange, points: np.ndarray) -> np.ndarray:
-    """Points (n, 21, 2) of the views of ``change``, each in half extents, where the labels are."""
+    """Move points (n, 21, 2) from the views of ``change`` to those of the labels, both in half extents."""
     rays = points.astype(np.float64) * change.half_extent[:, None, None]
     rays = np.concatenate((rays, np.ones_like(rays[..., :1])), axis=-1)
     return _projected(rays @ change.rotation) / images.half_extent.astype(np.float64)[:, None, None]
 
 
 def scattered(estimates: Estimates, rows: np.ndarray, count: int) -> Estimates:
-    """Those of ``rows`` among ``count`` hands, the others NaN."""
+    """Spread estimates of ``rows`` to ``count`` hands; the others get NaN."""
     every = no_estimates(count)
     for target, value in zip(every, estimates, strict=True):
         target[rows] = value
@@ -167,14 +168,14 @@ def scattered(estimates: Estimates, rows: np.ndarray, count: int) -> Estimates:
 
 
 def no_estimates(count: int) -> Estimates:
-    """Of ``count`` hands that nothing is known of."""
+    """Return NaN for ``count`` hands."""
     return Estimates(*(np.full((count, hand.NUM_JOINTS, size), np.nan) for size in (3, 2, 2)))
 
 
-def detector_estimates(images: HandImages, detections: ImageDetections) -> Estimates:
-    """The detector's own landmarks: in 3D in anchor lengths of their own, in 2D as they are.
+def detector_estimates(detections: ImageDetections) -> Estimates:
+    """Return the detector's own landmarks, the 3D ones in units of their anchor length.
 
-    The 3D landmarks have the axes of the detector's crop, which are those of the stored view to a degree.
+    The 3D landmarks have the axes of the detector's crop, which agree with the stored view within a degree.
     """
     relative = detections.landmarks_m - detections.landmarks_m[:, :1]
     parent, child = hand.BONES[hand.ANCHOR_BONE]
@@ -190,7 +191,7 @@ def _estimate(
     points: Tensor,
     config: DiffusionEstimatorConfig,
 ) -> CropEstimates:
-    """As the diffusion estimator does it, all hands at once."""
+    """Estimate all hands in one batch, as the diffusion estimator does."""
     lifted = lift(denoiser, condition, config.samples, config.steps, config.seed, image)
     weights = torch.full(lifted.samples.angles.shape[:2], 1 / config.samples)
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Every method on a set of stored images: image only, keypoints only, both, and the detector itself."""
+"""Runs every method on a set of hand images: image only, keypoints only, both, and the detector itself."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
 
 IMAGE: Final = "image only"
-SECOND: Final = "image only, second look"
+SECOND: Final = "image only, second pass"
 KEYPOINTS: Final = "keypoints only"
 BOTH: Final = "both"
 SHIPPED: Final = "keypoints only, weights without images"
@@ -38,7 +38,10 @@ METHODS: Final = (IMAGE, SECOND, KEYPOINTS, BOTH, SHIPPED, DETECTOR)
 
 
 class Networks(NamedTuple):
-    """image: sees pictures. keypoints: does not; None to leave it out. config: of sampling."""
+    """The networks that are measured.
+
+    image: has an image encoder. keypoints: has none; None leaves it out. config: settings of sampling.
+    """
 
     image: HandImageDiffusion
     keypoints: HandDiffusion | None
@@ -46,10 +49,10 @@ class Networks(NamedTuple):
 
 
 def read_hands(folders: Sequence[Path], every: int = 1) -> HandImages:
-    """Every n-th hand of folders of shards.
+    """Read every n-th hand of folders of shards.
 
     Raises:
-        ValueError: no shard in them, or a broken one.
+        ValueError: a folder has no shard, or a broken one.
     """
     table = ShardedHandImages(folders)
     return table.rows(np.arange(0, len(table), every))
@@ -62,11 +65,11 @@ def estimate_set(
     methods: tuple[str, ...] = METHODS,
     fall_back: bool = True,
 ) -> dict[str, Estimates]:
-    """What each of ``METHODS`` makes of n hands.
+    """Estimate n hands with each of ``METHODS``.
 
-    Image only looks at the true hand with the jitter of training, as if the last pose of a hand that is followed
-    were that far off; the second look is at what the first has found. Methods that take keypoints look where the
-    detector's are, and have NaN where there are none, but for both, which with ``fall_back`` is then image only.
+    Image only gets the true view with the jitter of training, which stands for the error of the last pose of a
+    tracked hand; its second pass gets the view of its first estimate. Methods with keypoints get the view of the
+    detector's keypoints, and give NaN without them; with ``fall_back``, both is then image only.
     """
     found = np.flatnonzero(detections.found)
     estimates: dict[str, Estimates] = {}
@@ -100,17 +103,16 @@ def estimate_set(
             for target, value in zip(both, estimates[IMAGE], strict=True):
                 target[without] = value[without]
         estimates[BOTH] = both
-    if SHIPPED in methods and networks.keypoints is not None:
-        estimates[SHIPPED] = of_found(
-            lambda some, seen: estimate_from_keypoints(networks.keypoints, some, seen, config)
-        )
+    shipped = networks.keypoints
+    if SHIPPED in methods and shipped is not None:
+        estimates[SHIPPED] = of_found(lambda some, seen: estimate_from_keypoints(shipped, some, seen, config))
     if DETECTOR in methods:
-        estimates[DETECTOR] = detector_estimates(images, detections)
+        estimates[DETECTOR] = detector_estimates(detections)
     return {name: estimates[name] for name in methods if name in estimates}
 
 
 def next_views(images: HandImages, estimates: Estimates, views: ViewChange) -> ViewChange:
-    """The canonical views of estimated hands, as the next frame's crops are cut; ``views`` where there is none."""
+    """Return the canonical views of the estimates, which cut the next frame's crops; ``views`` without one."""
     known = np.isfinite(estimates.projected).all((1, 2))
     chosen = np.where(known[:, None, None], estimates.projected, images.points)
     change = keypoint_views(images, chosen)

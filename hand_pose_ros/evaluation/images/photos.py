@@ -1,4 +1,4 @@
-"""What pictures add on photos with 3D labels: every method on the same detections, image only without any."""
+"""Measures what images add on photos with 3D labels; all methods get the same detections."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from hand_pose_ros.pose import Detection
 
 
 def photo_methods(networks: Networks) -> dict[str, Method]:
-    """Those that are compared; all that image only has of the detector's landmarks is where to look."""
+    """Return the methods to compare; image only uses the detector's landmarks only to place its crop."""
     methods = {
         name: _method(networks, condition)
         for name, condition in ((IMAGE, "image"), (KEYPOINTS, "keypoints"), (BOTH, "both"))
@@ -47,7 +47,7 @@ def photo_methods(networks: Networks) -> dict[str, Method]:
 def photo_tables(
     folders: Sequence[Path], networks: Networks, detector: HandDetector, every: int = 1
 ) -> Iterator[str]:
-    """For each folder: of the hands that the detector finds, and image only of all hands."""
+    """Yield tables of each folder: all methods on detected hands, and image only on all hands."""
     methods = photo_methods(networks)
     for folder in folders:
         photos = read_samples(folder)[::every]
@@ -65,14 +65,15 @@ def photo_tables(
 
 
 def jittered_observations(photos: Sequence[LabelledPhoto], seed: int) -> list[Observation]:
-    """Labelled hands, whose 'detections' are labels that are rolled, shifted and scaled as views are in training.
+    """Return labelled hands, whose detections are labels that are rolled, shifted and scaled as views in training.
 
-    They say where to look, as the last pose of a hand that is followed does, and nothing of the pose.
+    They only place the crop, as the last pose of a tracked hand does.
     """
     generator = np.random.default_rng(seed)
     jitter = random_view_change(np.ones(len(photos)), ViewJitterConfig(), generator)
     observations = []
     for photo, roll, shift, scale in zip(photos, jitter.roll_rad, jitter.shift, jitter.scale, strict=True):
+        assert photo.camera is not None, "the photos must be scorable"
         points = photo.points_px
         low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
         middle, half_extent = (low + high) / 2, (high - low).max() / 2

@@ -1,4 +1,4 @@
-"""What the evaluation of networks that take images found: its tables and its plot."""
+"""Formats the evaluation of networks with an image encoder: tables and a plot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from matplotlib.figure import Figure as Picture
+from matplotlib.figure import Figure as Plot
 
 from hand_pose_ros.evaluation.images.degradation import Series, over_found, rise
 from hand_pose_ros.evaluation.images.degrade import BLUR_EXTENTS, HIDDEN_SHARES, STRENGTHS
@@ -30,10 +30,10 @@ _WITH_IMAGE: Final = f"{IMAGE}, {BOTH}"
 
 
 def rendered_table(title: str, errors: Mapping[str, JointErrors], visible: np.ndarray) -> str:
-    """A row for each method: means over hands of all joints, and in brackets of visible / hidden ones.
+    """Format a row for each method: means over all joints, and in brackets over visible / hidden ones.
 
     Args:
-        errors: of n hands. visible: (n, 21).
+        errors: errors of n hands. visible: (n, 21).
     """
     columns = [
         "method",
@@ -54,7 +54,7 @@ def rendered_table(title: str, errors: Mapping[str, JointErrors], visible: np.nd
 
 
 def real_table(title: str, errors: Mapping[str, JointErrors]) -> str:
-    """2D errors only, per hand: mean, median, 90th percentile, and the mean of the image points."""
+    """Format 2D errors per hand: mean, median, 90th percentile, and the mean of the image points."""
     columns = ["method", "hands", "2D EPE px of 128, mean", "median", "90 %", "its image points, mean"]
     cells = []
     for one in errors.values():
@@ -67,7 +67,7 @@ def real_table(title: str, errors: Mapping[str, JointErrors]) -> str:
 
 
 def source_table(errors: JointErrors, images: HandImages, method: str) -> str:
-    """The same for each source of real photos, of one method."""
+    """Format the 2D errors of one method for each source of real photos."""
     names, cells = [], []
     for number in np.unique(images.source):
         rows = images.source == number
@@ -79,7 +79,7 @@ def source_table(errors: JointErrors, images: HandImages, method: str) -> str:
 
 
 def photo_table(title: str, figures: Mapping[str, Mapping[str, float]]) -> str:
-    """Labelled photos: method -> figures of ``photo_figures``."""
+    """Format method -> ``photo_figures`` of labelled photos."""
     cells = [
         [cell(row[name], decimals) for name, decimals in _PHOTO_COLUMNS.items()] for row in figures.values()
     ]
@@ -88,7 +88,7 @@ def photo_table(title: str, figures: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def degradation_table(series: Mapping[str, Series]) -> str:
-    """PA-MPJPE at no degradation and how much it rises with each strength, on hands found at both."""
+    """Format PA-MPJPE without degradation and its rise with each strength, on hands found at both."""
     columns = ["method", "PA-MPJPE mm, strength 0", *(f"+{strength}" for strength in STRENGTHS[1:])]
     tables = []
     for kind, of_kind in series.items():
@@ -105,9 +105,9 @@ def degradation_table(series: Mapping[str, Series]) -> str:
 
 
 def plot_degradation(series: Mapping[str, Series], path: Path) -> None:
-    """A row of panels for each kind: PA and root-relative errors, and how many hands get an estimate."""
-    picture = Picture(figsize=(13.2, 4.0 * len(series)), layout="constrained")
-    rows = picture.subplots(len(series), 3, squeeze=False)
+    """Plot a row of panels for each kind: PA and root-relative errors, and the share without an estimate."""
+    plot = Plot(figsize=(13.2, 4.0 * len(series)), layout="constrained")
+    rows = plot.subplots(len(series), 3, squeeze=False)
     for panels, (kind, of_kind) in zip(rows, series.items(), strict=True):
         label, x = _AXES[kind]
         for colour, (name, errors) in zip(COLOURS, of_kind.errors.items(), strict=False):
@@ -128,7 +128,7 @@ def plot_degradation(series: Mapping[str, Series], path: Path) -> None:
             axes.grid(alpha=0.3)
     rows[0, 0].legend(fontsize=7)
     rows[0, 2].legend(fontsize=8)
-    save_figure(picture, path)
+    save_figure(plot, path)
 
 
 def _median(values: np.ndarray) -> float:

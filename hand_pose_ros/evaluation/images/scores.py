@@ -1,4 +1,4 @@
-"""Figures of estimates on stored images of hands, and of predictions on labelled photos, in comparable units."""
+"""Computes comparable figures of estimates on hand images and of predictions on labelled photos."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ CROP_PX: Final = CROP_SIZE_PX / (2 * CROP_MARGIN)
 
 
 class JointErrors(NamedTuple):
-    """Of n hands, (n, 21) each; NaN where a joint has no label or no estimate.
+    """Errors (n, 21) of n hands; NaN for a joint without a label or an estimate.
 
     aligned_mm: after the best similarity transform. relative_mm: after wrists are superimposed, NaN for the wrist.
-    projected_px: of the estimated hand, points_px: of the image points that it was placed by; of a 128 px crop.
+    projected_px: of the estimated hand, points_px: of the image points that placed it; pixels of a 128 px crop.
     """
 
     aligned_mm: np.ndarray
@@ -41,7 +41,7 @@ class JointErrors(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """Means over hands of the means over all of a hand's joints, and over the joints that are visible and not."""
+    """Means over hands of a hand's mean over all, over visible and over hidden joints."""
 
     all: float
     visible: float
@@ -49,7 +49,7 @@ class Figure(NamedTuple):
 
 
 def joint_errors(estimates: Estimates, images: HandImages) -> JointErrors:
-    """Errors in the stored view."""
+    """Compute the errors in the stored view."""
     truth, points = images.joints.astype(np.float64), images.points.astype(np.float64)
     relative = metrics.joint_errors(estimates.joints, truth)
     relative[:, hand.WRIST] = np.nan
@@ -62,27 +62,27 @@ def joint_errors(estimates: Estimates, images: HandImages) -> JointErrors:
 
 
 def figure(errors: np.ndarray, visible: np.ndarray) -> Figure:
-    """Of errors (n, 21); hands without an error do not count."""
+    """Average errors (n, 21); hands without an error do not count."""
     parts = (np.ones_like(visible), visible, ~visible)
     return Figure(*(mean(hand_means(np.where(part, errors, np.nan))) for part in parts))
 
 
 def hand_means(errors: np.ndarray) -> np.ndarray:
-    """(n,) of errors (n, 21); NaN for hands without any."""
+    """Return the means (n,) of errors (n, 21); NaN for hands without any."""
     counts = np.isfinite(errors).sum(-1)
     return np.nansum(errors, axis=-1) / np.where(counts > 0, counts, np.nan)
 
 
 def mean(values: np.ndarray) -> float:
-    """Of those that are known; NaN if none is."""
+    """Average the known values; NaN if none is known."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else float("nan")
 
 
 def photo_figures(prediction: Prediction, observations: Sequence[Observation]) -> dict[str, float]:
-    """Those of :func:`~hand_pose_ros.evaluation.scores.score` and 'EPE px of 128', of the estimated hand.
+    """Return the figures of :func:`~hand_pose_ros.evaluation.scores.score` and 'EPE px of 128'.
 
-    A method without a place in space, which is a detector, is given the errors of its landmarks instead.
+    A method that does not place the hand (a detector) gets the errors of its landmarks.
     """
     figures = score(prediction, observations)
     distances = []
@@ -90,13 +90,14 @@ def photo_figures(prediction: Prediction, observations: Sequence[Observation]) -
         shown = one.detection.landmarks_px
         if prediction.is_placed:
             shown = one.camera.project(torch.from_numpy(joints)).numpy()
+        assert shown is not None, "the detector must find landmarks"
         distances.append(crop_distances(one, shown))
     figures["EPE px of 128"] = CROP_PX * mean(hand_means(np.stack(distances)))
     return figures
 
 
 def crop_distances(observation: Observation, points_px: np.ndarray) -> np.ndarray:
-    """(21,) distances of image points (21, 2) from their labels, half extents, in the labels' canonical view."""
+    """Return the distances (21,) of image points (21, 2) from the labels, half extents of the labels' view."""
     labels, found = (
         observation.camera.rays(torch.from_numpy(np.asarray(points, np.float64)))
         for points in (observation.points_px, points_px)

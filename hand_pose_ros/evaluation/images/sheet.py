@@ -1,4 +1,4 @@
-"""Contact sheets: crops of hands with the estimate's skeleton and the outline of its mesh over them."""
+"""Draws contact sheets: crops with the estimate's skeleton and the outline of its mesh."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHIFT: Final = 4  # bits of a pixel's fraction
 
 
 def spread_choice(images: HandImages, count: int, seed: int) -> np.ndarray:
-    """Up to ``count`` row numbers, of each source as many as of any other, as far as it has them."""
+    """Choose up to ``count`` rows, evenly from all sources."""
     generator = np.random.default_rng(seed)
     order = generator.permutation(images.count)
     turn = np.zeros(images.count, int)
@@ -42,11 +42,11 @@ def contact_sheet(
     captions: Sequence[str] = (),
     template: HandTemplate | None = None,
 ) -> np.ndarray:
-    """Pairs of each crop, as it is and with its estimate, in rows of ``columns``; (h, w, 3) uint8 BGR.
+    """Draw each crop with and without its estimate, in rows of ``columns``; returns (h, w, 3) uint8 BGR.
 
     Args:
-        crops: (n, s, s, 3) that the estimates are of. margin: half extents that crops span to either side.
-        captions: written over the estimate. template: float64, the hand that is drawn; the shipped one if None.
+        crops: (n, s, s, 3) of the estimates. margin: half extents that crops span to either side.
+        captions: written over the estimate. template: float64, the mesh to draw; None for the shipped one.
     """
     tiles = []
     extents = estimates.change.half_extent
@@ -74,7 +74,7 @@ def draw_hand(
     margin: float,
     template: HandTemplate | None = None,
 ) -> None:
-    """Draw a right hand into the picture (s, s, 3) of its view; nothing if it has no place.
+    """Draw a right hand into the image (s, s, 3) of its view; nothing if the hand is not placed.
 
     Args:
         joints_m: (21, 3), rotations: (21, 3, 3) of its bones, in the view's frame.
@@ -92,14 +92,14 @@ def draw_hand(
     triangles = pixels(skin(frames, "right", template).numpy())[mesh_faces("right", template).numpy()]
     silhouette = np.zeros(image.shape[:2], np.uint8)
     for triangle in _fixed(triangles[np.isfinite(triangles).all((1, 2))]):
-        cv2.fillConvexPoly(silhouette, triangle, 255, shift=_SHIFT)
+        cv2.fillConvexPoly(silhouette, triangle, (255,), shift=_SHIFT)
     contours, _ = cv2.findContours(silhouette, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(image, contours, -1, _OUTLINE_BGR, 1, cv2.LINE_AA)
     places = pixels(joints_m)
     for parent, child in hand.BONES:
         if np.isfinite(places[[parent, child]]).all():
-            ends = _fixed(places[[parent, child]]).tolist()
-            cv2.line(image, *ends, _FINGER_BGR[(child - 1) // 4], 2, cv2.LINE_AA, _SHIFT)
+            start, end = _fixed(places[[parent, child]]).tolist()
+            cv2.line(image, start, end, _FINGER_BGR[(child - 1) // 4], 2, cv2.LINE_AA, _SHIFT)
 
 
 def _fixed(pixels: np.ndarray) -> np.ndarray:

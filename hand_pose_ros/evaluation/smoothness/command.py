@@ -1,6 +1,6 @@
-"""Tables and plots of how steady hands are, frame by frame and with the temporal transformer.
+"""Measures jitter, lag and error per frame and with the temporal transformer, and writes tables and plots.
 
-On generated videos, and, where given, on labelled videos and one without labels, beside the detector's own 3D.
+It uses generated videos and, if given, labelled videos and one without labels, compared with the detector's 3D.
 
     hand_pose smoothness --output docs/images --docs docs/results/temporal.md
 """
@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 
 def held_out_videos(count: int, frames: DiffusionFrames, regular: bool) -> HandVideos:
-    """``count`` videos that no training saw, at 30 Hz, or with the stamps of all kinds of cameras."""
+    """Make ``count`` videos that are not used in training, at 30 Hz or with stamps of many kinds of cameras."""
     generator = torch.Generator().manual_seed(Seed.VIDEOS.at(int(regular)))
     sampler, parts = PoseSampler(), []
     for start in range(0, count, _AT_ONCE):
@@ -67,7 +67,7 @@ def held_out_videos(count: int, frames: DiffusionFrames, regular: bool) -> HandV
 
 
 def table(figures: dict[str, float]) -> str:
-    """The figures of :func:`smoothness` as a Markdown table."""
+    """Format the figures of :func:`smoothness` as a Markdown table."""
     lines = ["| | per frame | temporal | change |", "|---|---|---|---|"]
     for title, single, temporal in _ROWS:
         before, after = figures[single], figures[temporal]
@@ -77,7 +77,7 @@ def table(figures: dict[str, float]) -> str:
 
 
 def plot(path: Path, videos: HandVideos, published: Published, shown: int = 4) -> None:
-    """One coordinate of some joints over time, of the first videos: truth, per frame, temporal."""
+    """Plot a coordinate of some joints over time, for the first videos: truth, per frame, temporal."""
     from matplotlib.figure import Figure  # only here: it takes long to load
 
     figure = Figure(figsize=(4 * len(_JOINTS), 2.4 * shown), layout="constrained")
@@ -102,7 +102,7 @@ def plot(path: Path, videos: HandVideos, published: Published, shown: int = 4) -
 
 
 def generated(options: argparse.Namespace) -> str:
-    """Tables on generated videos, and the plot of some."""
+    """Measure on generated videos, plot some, and return the tables."""
     diffusion = load_network(options.diffusion, HAND_DIFFUSION).network
     frames = DiffusionFrames(diffusion, options.samples, options.steps)
     model = load_network(options.temporal, TEMPORAL).network
@@ -118,7 +118,7 @@ def generated(options: argparse.Namespace) -> str:
 
 
 def real(options: argparse.Namespace) -> str:
-    """Tables on the videos that were given, and the plot of one; empty if none was."""
+    """Measure on the given videos, plot the labelled ones, and return the tables; empty without videos."""
     from hand_pose_ros.detection.mediapipe.finders import create_finders  # needs MediaPipe
 
     denoiser, spread = load_denoiser(options.diffusion, "auto", "cpu")
@@ -141,7 +141,7 @@ def real(options: argparse.Namespace) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns 0, or 2 for bad input."""
-    parser = argparse.ArgumentParser(prog="hand_pose smoothness", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose smoothness", description=(__doc__ or "").split("\n")[0])
     parser.add_argument(
         "--diffusion",
         type=Path,
@@ -155,14 +155,16 @@ def main(arguments: list[str] | None = None) -> int:
         help="weights of the transformer",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for the plots")
-    parser.add_argument("--docs", type=Path, help="document whose tables are made anew, between its markers")
-    parser.add_argument("--videos", type=int, default=200, help="generated ones")
-    parser.add_argument("--samples", type=int, default=8, help="of the diffusion, per frame of these")
-    parser.add_argument("--steps", type=int, default=3, help="of DDIM")
+    parser.add_argument("--docs", type=Path, help="document whose tables are replaced, between its markers")
+    parser.add_argument("--videos", type=int, default=200, help="number of generated videos")
+    parser.add_argument("--samples", type=int, default=8, help="samples of the diffusion per frame")
+    parser.add_argument("--steps", type=int, default=3, help="DDIM steps")
     parser.add_argument("--labelled", type=Path, help="folder of labelled photos, with consecutive ones")
     parser.add_argument("--video", type=Path, help="video of one hand, without labels")
-    parser.add_argument("--fov", type=float, default=60.0, help="its horizontal field of view, degrees")
-    parser.add_argument("--side", choices=hand.SIDES, default="right", help="of its hand")
+    parser.add_argument(
+        "--fov", type=float, default=60.0, help="horizontal field of view of --video, degrees"
+    )
+    parser.add_argument("--side", choices=hand.SIDES, default="right", help="side of the hand in --video")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     options.output.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""How steady and how exact hands are over time: per frame and as the temporal transformer publishes them."""
+"""Measures error, jitter and lag over time, per frame and with the temporal transformer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hand_pose_ros.networks.temporal.transformer import TemporalTransformer
 from hand_pose_ros.synthetic.motion.videos import HandVideos
 
 LOST: Final = 0.4
-"""Share of the frames that are dropped to see what that does."""
+"""Share of dropped frames in the test of robustness."""
 _SHIFTS: Final = torch.arange(-1.0, 4.01, 0.1)  # frames
 
 
@@ -29,11 +29,11 @@ class Published(NamedTuple):
 def smoothness(
     model: TemporalTransformer, videos: HandVideos, generator: torch.Generator
 ) -> dict[str, float]:
-    """Figures of what is published, and of the frames' own D*.
+    """Return the figures of the temporal transformer, and of D* per frame (``frame_``).
 
     mm, frame_mm: mean joint error. jitter, frame_jitter: mean norm of the second difference of the error, mm per
-    frame squared. lag, frame_lag: delay in frames. lost_mm, lost_frame_mm: errors where 40 % of the frames never
-    came. first_mm, first_frame_mm: errors of the first frame of each track.
+    frame squared. lag, frame_lag: delay in frames. lost_mm, lost_frame_mm: errors with 40 % of the frames
+    dropped. first_mm, first_frame_mm: errors of the first frame of each track.
     """
     truth = videos.true_joints
     whole = publish(model, videos, torch.ones_like(videos.window.valid))
@@ -55,7 +55,7 @@ def smoothness(
 
 @torch.no_grad()
 def publish(model: TemporalTransformer, videos: HandVideos, arrived: Tensor) -> Published:
-    """What the run-time smoother makes of videos of which only the frames ``arrived`` (n, F) ever came."""
+    """Run the run-time smoother on videos of which only the frames ``arrived`` (n, F) exist."""
     smoother = TemporalSmoother(model)
     device = next(model.parameters()).device
     shape = videos.true_joints.shape
@@ -76,14 +76,14 @@ def publish(model: TemporalTransformer, videos: HandVideos, arrived: Tensor) -> 
             angles, proportions, rotation, *forward_kinematics(angles, proportions, rotation)
         )
         hands = TrackedHands(rows.tolist(), ["right"] * len(rows), window.stamps_s[:, 0].tolist(), view)
-        steadied = smoother.newest(hands, turned.joints[:, 0], window.sigma[:, 0].to(device), fused)
+        smoothed = smoother.newest(hands, turned.joints[:, 0], window.sigma[:, 0].to(device), fused)
         single[rows, frame] = (fused.joints @ view).cpu()
-        temporal[rows, frame] = (steadied.joints @ view).cpu()
+        temporal[rows, frame] = (smoothed.joints @ view).cpu()
     return Published(single, temporal)
 
 
 def lag_frames(joints: Tensor, truth: Tensor) -> float:
-    """By how many frames ``joints`` (n, F, 21, 3) follow the truth: the shift of highest correlation.
+    """Return the delay in frames of ``joints`` (n, F, 21, 3): the shift of highest correlation with the truth.
 
     Both are taken as deviations from their mean over the frames; between frames the truth is interpolated.
     """

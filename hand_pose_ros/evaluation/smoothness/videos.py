@@ -1,6 +1,6 @@
-"""How steady real hands are in videos: the same detections, frame by frame and with the temporal transformer.
+"""Measures jitter, lag and error on real videos, per frame and with the temporal transformer.
 
-Everything is relative to the wrist, in millimetres, in the camera's frame.
+All joints are relative to the wrist, in millimetres, in the camera's frame.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scipy.signal import savgol_filter
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.named_tensors import stack
-from hand_pose_ros.datasets.photo_folder import read_samples
+from hand_pose_ros.datasets.photo_folder import LabelledPhoto, read_samples
 from hand_pose_ros.estimator.estimate import EstimatedHands, PoseEstimator
 from hand_pose_ros.estimator.placement import place
 from hand_pose_ros.estimator.smoothing import EstimateSmoother
@@ -35,7 +35,10 @@ _SMOOTHED_FRAMES = 9
 
 
 class LabelledFrame(NamedTuple):
-    """side: of the labelled hand. truth_m: (21, 3) camera frame, NaN where unknown."""
+    """One frame of a video.
+
+    side: side of the labelled hand. truth_m: (21, 3) camera frame, NaN where unknown.
+    """
 
     frame: Frame
     side: str
@@ -43,9 +46,9 @@ class LabelledFrame(NamedTuple):
 
 
 class VideoJoints(NamedTuple):
-    """F frames, (F, 21, 3) mm relative to the wrist, NaN where not known.
+    """Joints of F frames, (F, 21, 3) mm relative to the wrist, NaN where unknown.
 
-    detector: the detector's own 3D. single: D*. temporal: as published.
+    detector: the detector's own 3D. single: D*. temporal: the smoothed D*.
     """
 
     truth: np.ndarray
@@ -55,30 +58,30 @@ class VideoJoints(NamedTuple):
 
 
 def labelled_videos(folder: str | Path) -> dict[str, list[LabelledFrame]]:
-    """The videos in a folder of labelled photos: one for each sub-folder with consecutive images, in their order.
+    """Read a video from each sub-folder of labelled photos that has consecutive images.
 
     Raises:
-        ValueError: the folder has no readable ``samples.json``.
+        ValueError: the folder has no readable ``samples.json``, or a video has no camera.
     """
     photos = sorted(read_samples(folder), key=lambda photo: photo.path)
     videos = {}
-    for parent, of_camera in groupby(photos, key=lambda photo: photo.path.parent):
-        of_camera = list(of_camera)
+    for parent, consecutive in groupby(photos, key=lambda photo: photo.path.parent):
+        of_camera = list(consecutive)
         numbers = [_number(photo.path) for photo in of_camera]
         if len(numbers) < _LEAST_FRAMES or np.any(np.diff(numbers) != 1):
             continue
         videos[parent.name] = [
-            LabelledFrame(Frame(photo.image(), photo.camera, number / _RATE_HZ), photo.side, photo.joints_m)
+            LabelledFrame(_frame(photo, number / _RATE_HZ), photo.side, photo.joints_m)
             for photo, number in zip(of_camera, numbers, strict=True)
         ]
     return videos
 
 
 def unlabelled_video(path: str | Path, horizontal_fov_deg: float, side: str) -> Iterator[LabelledFrame]:
-    """The frames of a video without labels, for the hand of one side, by a camera with this field of view.
+    """Yield the frames of a video without labels, for the hand of one side and this field of view.
 
     Raises:
-        FileNotFoundError, ValueError: there is no such video.
+        FileNotFoundError, ValueError: the video does not exist or cannot be read.
     """
     unknown = np.full((hand.NUM_JOINTS, 3), np.nan)
     source = open_source(str(path))
@@ -97,9 +100,9 @@ def follow(
     estimator: PoseEstimator,
     smoother: EstimateSmoother,
 ) -> VideoJoints:
-    """What becomes of the hand in each frame; of several of its side, the one with the best score counts.
+    """Track, estimate and smooth the hand in each frame; of several of its side, the best score counts.
 
-    All parts are reset first.
+    The tracker, the estimator and the smoother are reset first.
     """
     for part in (tracker, estimator, smoother):
         part.reset()
@@ -108,6 +111,7 @@ def follow(
         detections = [one for one in tracker.track(frame) if one.side == side]
         best = sorted(detections, key=lambda one: -one.score)[:1]
         estimate = estimator.estimate(frame, best)
+        assert frame.time_s is not None, "the frames of a video have a time"
         rows.append(
             VideoJoints(
                 _from_wrist(truth_m),
@@ -130,25 +134,22 @@ def error_mm(joints: np.ndarray, truth: np.ndarray) -> float:
 
 
 def lag(joints: np.ndarray, truth: np.ndarray) -> float:
-    """Delay in frames of gap-free stretches.
-
-    See :func:`~hand_pose_ros.evaluation.smoothness.measures.lag_frames`.
-    """
+    """Return the delay in frames, by :func:`~hand_pose_ros.evaluation.smoothness.measures.lag_frames`."""
     both = np.isfinite(joints - truth).all(axis=(0, 2))
     moving = torch.from_numpy(joints[:, both]).float()[None]
     return lag_frames(moving, torch.from_numpy(truth[:, both]).float()[None])
 
 
 def smoothed_labels(truth: np.ndarray) -> np.ndarray:
-    """Labels (F, 21, 3) smoothed over nine frames: labels of single frames tremble more than hands do.
+    """Smooth labels (F, 21, 3) over nine frames: labels of single frames jitter more than hands do.
 
-    Joints that are not known in all frames are NaN.
+    Joints that are unknown in some frame become NaN.
     """
     return savgol_filter(truth, _SMOOTHED_FRAMES, 2, axis=0)
 
 
 def labelled_table(videos: Mapping[str, VideoJoints]) -> str:
-    """Errors, jitter and lag of each video as a Markdown table, frame by frame -> temporal."""
+    """Format errors, jitter and lag of each video as a Markdown table, per frame -> temporal."""
     lines = [
         "| video | frames found | MediaPipe 3D, mm | error, mm | change | jitter | change | lag, frames |",
         "|---|---|---|---|---|---|---|---|",
@@ -156,16 +157,16 @@ def labelled_table(videos: Mapping[str, VideoJoints]) -> str:
     changes = []
     for name, joints in videos.items():
         found = np.isfinite(joints.single).all(axis=(1, 2))
-        truth, steadied = joints.truth[found], smoothed_labels(joints.truth)[found]
+        truth, smoothed = joints.truth[found], smoothed_labels(joints.truth)[found]
         single, temporal = joints.single[found], joints.temporal[found]
         error = error_mm(single, truth), error_mm(temporal, truth)
-        jitter = jitter_mm(single - steadied), jitter_mm(temporal - steadied)
+        jitter = jitter_mm(single - smoothed), jitter_mm(temporal - smoothed)
         changes.append((error[1] / error[0] - 1, jitter[1] / jitter[0] - 1))
         lines.append(
             f"| {name} | {found.sum()} of {len(found)} | {error_mm(joints.detector[found], truth):.1f} "
             f"| {error[0]:.1f} -> {error[1]:.1f} | {changes[-1][0]:+.1%} "
             f"| {jitter[0]:.2f} -> {jitter[1]:.2f} | {changes[-1][1]:+.1%} "
-            f"| {lag(single, steadied):.1f} -> {lag(temporal, steadied):.1f} |"
+            f"| {lag(single, smoothed):.1f} -> {lag(temporal, smoothed):.1f} |"
         )
     mean = np.mean(changes, axis=0)
     lines.append(f"| mean | | | | {mean[0]:+.1%} | | {mean[1]:+.1%} | |")
@@ -173,7 +174,7 @@ def labelled_table(videos: Mapping[str, VideoJoints]) -> str:
 
 
 def unlabelled_table(joints: VideoJoints) -> str:
-    """How much the hand of a video trembles, as a Markdown table."""
+    """Format the jitter of a video as a Markdown table."""
     found = np.isfinite(joints.single).all(axis=(1, 2))
     rows = {"MediaPipe 3D": joints.detector, "per frame": joints.single, "temporal": joints.temporal}
     reference = jitter_mm(joints.detector[found])
@@ -189,7 +190,7 @@ def unlabelled_table(joints: VideoJoints) -> str:
 
 
 def plot_labelled(path: Path, videos: Mapping[str, VideoJoints]) -> None:
-    """The index fingertip's coordinates over time in each video: labels, per frame, temporal."""
+    """Plot the index fingertip's coordinates over time in each video: labels, per frame, temporal."""
     figure = Figure(figsize=(12, 2.3 * len(videos)), layout="constrained")
     axes = figure.subplots(len(videos), 3, squeeze=False)
     joint = hand.JOINT_INDEX["index_tip"]
@@ -216,6 +217,12 @@ def _from_wrist(joints_m: np.ndarray | None) -> np.ndarray:
     if joints_m is None:
         return np.full((hand.NUM_JOINTS, 3), np.nan)
     return 1000 * (joints_m - joints_m[hand.WRIST])
+
+
+def _frame(photo: LabelledPhoto, time_s: float) -> Frame:
+    if photo.camera is None:
+        raise ValueError(f"{photo.path} has no camera")
+    return Frame(photo.image(), photo.camera, time_s)
 
 
 def _number(path: Path) -> int:

@@ -1,1 +1,1 @@
-"""Random changes of hand images in training."""
+"""Random augmentation of hand images in training."""

@@ -1,8 +1,7 @@
-"""From stored images of hands to training crops: another view, occluders, and what a camera does to pictures.
+"""Makes training crops from hand images.
 
-In the order of nature: the view changes (:mod:`view_jitter`, exact for image and labels alike), occluders
-come in front (:mod:`occluders`), then lens, exposure, sensor, sharpening and storage do their work
-(:mod:`photometric`).
+The order is physical: the view changes (:mod:`view_jitter`, exact for image and labels), occluders are added
+(:mod:`occluders`), then lens, exposure, sensor, sharpening and storage are simulated (:mod:`photometric`).
 """
 
 from __future__ import annotations
@@ -31,18 +30,18 @@ CROP_SIZE_PX: Final = 128
 CROP_MARGIN: Final = 1.5
 """Half extents of the crop's own view that crops span to either side, in training and at run time."""
 
-_REFERENCE_PX = 128  # size of the crops that lengths in pixels are stated for
+_REFERENCE_PX = 128  # crop size to which lengths in pixels refer
 _AREA = np.ones((5, 5), np.uint8)
-_AREA_AND_EDGE = np.ones((7, 7), np.uint8)  # one pixel more, into which black was blended
-_MOST_LIGHT, _LEAST_LIGHT = 0.55, 0.004  # mean light of a picture that exposure may lead to, of what is white
+_AREA_AND_EDGE = np.ones((7, 7), np.uint8)  # one pixel more, because resampling blends black into it
+_MOST_LIGHT, _LEAST_LIGHT = 0.55, 0.004  # range of the mean light after exposure; white is 1
 
 
 @dataclass(frozen=True)
 class PhotometricConfig:
-    """How often each thing happens to a crop, and how strong it is at most or, of normal draws, its sigma.
+    """Probability of each photometric change, and its largest strength or, for normal draws, its sigma.
 
-    Lengths are in pixels of a 128 px crop. ``*_share``: of the crops.
-    defocus_px: largest sigma. motion_px: longest smear. exposure_stops, gamma_log, contrast_log,
+    Lengths are in pixels of a 128 px crop. ``*_share``: share of the crops.
+    defocus_px: largest sigma. motion_px: longest blur. exposure_stops, gamma_log, contrast_log,
     white_balance_log, saturation_log, hue_deg, brightness: sigmas. clipping_share: crops over-exposed by up
     to clipping_stops. read_noise, shot_noise: largest sigmas in levels. sharpen: largest amount.
     low_resolution: largest factor. jpeg_quality: lowest. strength: factor on all of these strengths, 0 for
@@ -87,10 +86,10 @@ class PhotometricConfig:
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """All that happens to training crops; None leaves a part out.
+    """Settings of all augmentation; None leaves a part out.
 
-    fill_share: how many of the crops that show some of the black outside of their picture get something else
-        there, so that black corners, which rolled crops of small pictures have, tell nothing.
+    fill_share: share of the crops with black outside of their image in which something else replaces it, so that
+        black corners, which rolled crops of small images have, carry no information.
     """
 
     view: ViewJitterConfig | None = field(default_factory=ViewJitterConfig)
@@ -100,12 +99,15 @@ class AugmentationConfig:
 
     @classmethod
     def none(cls) -> AugmentationConfig:
-        """The canonical view, as it is: what validation crops are made with."""
+        """Return the settings of validation crops: the canonical view without changes."""
         return cls(None, None, None, 0.0)
 
 
 class Augmented(NamedTuple):
-    """hands: with images (n, size, size, 3), in the changed views. change: to these from the stored ones."""
+    """Augmented crops.
+
+    hands: images (n, size, size, 3) and labels in the changed views. change: from the stored views to these.
+    """
 
     hands: HandImages
     change: ViewChange
@@ -119,14 +121,14 @@ def augment(
     margin: float = CROP_MARGIN,
     change: ViewChange | None = None,
 ) -> Augmented:
-    """Training crops of stored hands; the same generator gives the same ones.
+    """Make training crops of hand images; the same generator state gives the same crops.
 
-    A joint behind an occluder is no longer ``visible``; ``inside`` stays that of the original picture. What a
-    detector was shown is shown as it was: there only the view changes.
+    A joint behind an occluder is no longer ``visible``; ``inside`` stays that of the original image. Images with a
+    stored detection only change their view, because the detection holds for the image as it is.
 
     Args:
-        hands: n of them, with the stored size and margin. Occluders are cut out of their images, so give a
-        batch. size_px, margin: of the crops. change: of the views, in place of what ``config.view`` draws.
+        hands: n hands, with the stored size and margin. Occluders are cut from their images, so pass a batch.
+        size_px, margin: of the crops. change: change of the views, instead of a draw by ``config.view``.
     """
     if change is not None:
         pass
@@ -149,7 +151,7 @@ def augment(
         if generator.random() < config.fill_share:
             image = fill_outside(image, hands, generator)
         if config.occluders is not None and generator.random() < config.occluders.share:
-            # The view's own half extent is that of the jittered view; occluders go by the size of the hand.
+            # The half extent of a jittered view is not that of the hand, which scales the occluders.
             unit_px = size_px / (2 * margin) / change.scale[row]
             image, hidden = add_occluders(image, points_px[row], unit_px, hands, config.occluders, generator)
             visible[row] &= ~hidden
@@ -160,18 +162,18 @@ def augment(
 
 
 def change_image(image: np.ndarray, config: PhotometricConfig, generator: np.random.Generator) -> np.ndarray:
-    """One crop as some camera, in some light, would have stored it."""
+    """Simulate a random camera and random light on one crop."""
     strength = config.strength
     pixel = strength * image.shape[0] / _REFERENCE_PX
 
     def happens(share: float) -> bool:
         return strength > 0 and generator.random() < share
 
-    def drawn(sigma: float, count: int | None = None) -> np.ndarray:
-        return strength * sigma * generator.standard_normal(count)
+    def drawn(sigma: float) -> float:
+        return strength * sigma * generator.standard_normal()
 
     if happens(config.motion_share):
-        # Long smears are rarer than short ones.
+        # Long blurs are rarer than short ones.
         length = config.motion_px * pixel * generator.random() ** 1.5
         image = photometric.motion_blur(image, length, generator.uniform(0, np.pi))
     if happens(config.defocus_share):
@@ -182,14 +184,16 @@ def change_image(image: np.ndarray, config: PhotometricConfig, generator: np.ran
             stops = strength * config.clipping_stops * generator.random()
         light = (max(np.mean(cv2.mean(image)[:3]), 1.0) / 255) ** 2.2
         brightest, darkest = np.log2(_MOST_LIGHT / light), np.log2(_LEAST_LIGHT / light)
-        stops = min(max(stops, min(darkest, 0.0)), max(brightest, 0.0))  # what is so already may stay so
+        stops = min(
+            max(stops, min(darkest, 0.0)), max(brightest, 0.0)
+        )  # an image outside of the range may stay there
         image = photometric.tone(
             image,
             float(2**stops),
             float(np.exp(drawn(config.gamma_log))),
             float(np.exp(drawn(config.contrast_log))),
             float(drawn(config.brightness)),
-            tuple(np.exp(drawn(config.white_balance_log, 3))),
+            tuple(np.exp(strength * config.white_balance_log * generator.standard_normal(3))),
         )
     if happens(config.colour_share):
         saturation = float(np.exp(drawn(config.saturation_log)))
@@ -211,13 +215,12 @@ def change_image(image: np.ndarray, config: PhotometricConfig, generator: np.ran
 
 
 def fill_outside(image: np.ndarray, others: HandImages, generator: np.random.Generator) -> np.ndarray:
-    """The image with a colour or a piece of another picture where it is black because its picture ends there.
+    """Replace the black outside of the original image by a colour or a piece of another image.
 
-    Single black pixels, as dark pictures have them, stay: only black areas of some five pixels' width are
-    taken.
+    Only black areas at least five pixels wide are replaced; single black pixels of dark images stay.
     """
-    black = cv2.inRange(image, (0, 0, 0), (0, 0, 0))
-    black = cv2.erode(black, _AREA)  # beyond the crop's edge it goes on as at the edge
+    black = cv2.inRange(image, (0, 0, 0), (0, 0, 0))  # pyright: ignore[reportCallIssue, reportArgumentType]
+    black = cv2.erode(black, _AREA)  # the border is replicated
     if not black.any():
         return image
     black = cv2.dilate(black, _AREA_AND_EDGE)

@@ -1,7 +1,6 @@
-"""Things in front of a hand: random ovals and boxes, pieces of other pictures, and other hands cut out of theirs.
+"""Draws occluders in front of a hand: random ovals, boxes and polygons, and hands cut out of other images.
 
-The ovals and boxes are those of the diffusion + FK paper's appendix; cut-outs look like what really is in
-front of hands.
+The ovals and boxes follow the appendix of the diffusion + FK paper; cut-out hands resemble real occluders.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ _BONE_WIDTH = (0.16, 0.26)  # of a cut-out hand's fingers, half extents
 
 @dataclass(frozen=True)
 class OccluderConfig:
-    """How often and how much of hands is hidden.
+    """Number and size of the occluders.
 
-    share: of the hands that have occluders, 1 to ``most`` of them. hand_share: of occluders that are other
-    hands. radius_min, radius_max: of the others, half extents. hidden_most: an occluder is left out where
-    more than this share of the joints would be hidden.
+    share: share of the hands with occluders, 1 to ``most`` each. hand_share: share of occluders that are hands.
+    radius_min, radius_max: radii of the others, half extents. hidden_most: an occluder is left out if more than
+    this share of the joints would be hidden.
     """
 
     share: float = 0.35
@@ -55,14 +54,14 @@ def add_occluders(
     config: OccluderConfig,
     generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Put 1 to ``most`` occluders into an image.
+    """Draw 1 to ``most`` occluders into an image.
 
     Args:
         image: (s, s, 3). points_px: (21, 2) the hand's joints in it; NaN where unknown. unit_px: the hand's
-        half extent. others: hands whose stored images and points cut-outs are taken from.
+        half extent. others: hand images from which occluders are cut.
 
     Returns:
-        The image, and which joints (21,) bool are behind something.
+        The image, and whether each joint is hidden by an occluder (21,) bool.
     """
     image, hidden = image.copy(), np.zeros(len(points_px), bool)
     for _ in range(generator.integers(1, config.most + 1)):
@@ -84,7 +83,7 @@ def shape_mask(
     config: OccluderConfig,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """(s, s) uint8, 255 inside an oval, box or irregular polygon that is near one of the joints."""
+    """Draw a mask (s, s) uint8, 255 inside an oval, box or irregular polygon near one of the joints."""
     known = points_px[np.isfinite(points_px).all(1)]
     middle = known[generator.integers(len(known))] if len(known) else np.full(2, size_px / 2)
     middle = middle + 0.35 * unit_px * generator.standard_normal(2)
@@ -102,10 +101,10 @@ def draw_shape(
     kind: int,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """(s, s) uint8 mask of an oval (kind 0), a box (1) or an irregular polygon (2)."""
+    """Draw the mask (s, s) uint8 of an oval (kind 0), a box (1) or an irregular polygon (2)."""
     mask = np.zeros((size_px, size_px), np.uint8)
     if kind == 0:
-        corners = cv2.ellipse2Poly((0, 0), (1000, 1000), 0, 0, 360, 15)[:-1] / 1000.0
+        corners = np.asarray(cv2.ellipse2Poly((0, 0), (1000, 1000), 0, 0, 360, 15))[:-1] / 1000.0
     elif kind == 1:
         corners = np.array(((-1, -1), (1, -1), (1, 1), (-1, 1))) * 0.9
     else:
@@ -113,14 +112,14 @@ def draw_shape(
         corners = np.stack((np.cos(turns), np.sin(turns)), 1) * generator.uniform(0.5, 1.3, (7, 1))
     cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
     corners = (corners * radii_px) @ np.array(((cosine, sine), (-sine, cosine))) + middle_px
-    cv2.fillPoly(mask, [_fixed(corners)], 255, cv2.LINE_AA, _SHIFT)
+    cv2.fillPoly(mask, [_fixed(corners)], (255,), cv2.LINE_AA, _SHIFT)
     return mask
 
 
 def other_hand(
     size_px: int, unit_px: float, others: HandImages, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A hand out of another image, moved, turned and perhaps mirrored: its mask (s, s) and picture (s, s, 3)."""
+    """Cut a hand out of another image, moved, rotated or mirrored; returns its mask (s, s) and image (s, s, 3)."""
     chosen = generator.integers(others.count)
     stored = others.image[chosen]
     points = view_to_pixels(others.points[chosen], stored.shape[0])
@@ -140,19 +139,19 @@ def other_hand(
 
 
 def hand_mask(size_px: int, points_px: np.ndarray, width_px: float) -> np.ndarray:
-    """(s, s) uint8, about where a hand is: its bones drawn ``width_px`` wide, and its palm."""
+    """Draw the approximate mask (s, s) uint8 of a hand: its bones ``width_px`` wide, and its palm."""
     mask = np.zeros((size_px, size_px), np.uint8)
     if not np.isfinite(points_px).all():
         return mask
     lines = list(_fixed(points_px[_BONES]).reshape(-1, 2, 2))
-    cv2.polylines(mask, lines, False, 255, max(1, round(width_px)), cv2.LINE_AA, _SHIFT)
+    cv2.polylines(mask, lines, False, (255,), max(1, round(width_px)), cv2.LINE_AA, _SHIFT)
     palm = cv2.convexHull(points_px[list(hand.PALM_JOINTS)].astype(np.float32))[:, 0]
-    cv2.fillPoly(mask, [_fixed(palm)], 255, cv2.LINE_AA, _SHIFT)
+    cv2.fillPoly(mask, [_fixed(palm)], (255,), cv2.LINE_AA, _SHIFT)
     return mask
 
 
 def random_texture(size_px: int, others: HandImages, generator: np.random.Generator) -> np.ndarray:
-    """(s, s, 3): one colour, two that run into each other, or a piece of another picture."""
+    """Draw a texture (s, s, 3): one colour, a gradient, or a piece of another image."""
     kind = generator.random()
     if kind < 0.25:
         return np.full((size_px, size_px, 3), generator.integers(0, 256, 3), np.uint8)
@@ -163,7 +162,7 @@ def random_texture(size_px: int, others: HandImages, generator: np.random.Genera
 
 
 def piece(size_px: int, others: HandImages, generator: np.random.Generator) -> np.ndarray:
-    """(s, s, 3) out of another picture, turned, flipped and enlarged at random."""
+    """Cut a piece (s, s, 3) out of another image, randomly rotated and enlarged."""
     stored = others.image[generator.integers(others.count)]
     size = stored.shape[0]
     side = int(size * generator.uniform(0.3, 1.0))
@@ -173,7 +172,7 @@ def piece(size_px: int, others: HandImages, generator: np.random.Generator) -> n
 
 
 def covered(mask: np.ndarray, points_px: np.ndarray) -> np.ndarray:
-    """(21,) bool: whether a joint lies in the mask; those outside of it or unknown do not."""
+    """Return whether each joint lies in the mask (21,); joints outside of it or unknown do not."""
     places = np.floor(np.nan_to_num(points_px, nan=-1.0) + 0.5).astype(int)
     inside = ((places >= 0) & (places < mask.shape[0])).all(1)
     places = places.clip(0, mask.shape[0] - 1)
@@ -183,7 +182,7 @@ def covered(mask: np.ndarray, points_px: np.ndarray) -> np.ndarray:
 def paste(
     image: np.ndarray, texture: np.ndarray, mask: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
-    """``texture`` in front of ``image`` where ``mask`` is 255, with an edge as sharp as chance has it."""
+    """Draw ``texture`` over ``image`` where ``mask`` is 255, with an edge of random sharpness."""
     if generator.random() < 0.5:
         mask = cv2.GaussianBlur(mask, (0, 0), generator.uniform(0.4, 1.2))
     share = cv2.merge((mask, mask, mask))

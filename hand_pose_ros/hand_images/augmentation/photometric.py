@@ -1,8 +1,8 @@
-"""What lens, sensor and storage do to a picture: blur, exposure, colour, noise, sharpening, compression.
+"""Simulates lens, sensor and storage: blur, exposure, colour, noise, sharpening, compression.
 
-Every function takes one image (h, w, 3) uint8 BGR and stated strengths, and gives a new one of the same
-shape; the same arguments give the same picture. :mod:`hand_pose_ros.hand_images.augmentation.augment` draws the
-strengths at random. Lengths are in pixels of the image given.
+Every function takes one image (h, w, 3) uint8 BGR and strengths, and returns a new image of the same shape; the
+same arguments give the same image. :mod:`hand_pose_ros.hand_images.augmentation.augment` draws random strengths.
+Lengths are in pixels of the given image.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _BGR_YIQ = np.linalg.inv(_YIQ_BGR)
 
 
 def defocus(image: np.ndarray, sigma_px: float) -> np.ndarray:
-    """Gaussian blur of ``sigma_px``; none at 0."""
+    """Apply a Gaussian blur of ``sigma_px``; none at 0."""
     return cv2.GaussianBlur(image, (0, 0), sigma_px) if sigma_px > 0 else image.copy()
 
 
 def motion_blur(image: np.ndarray, length_px: float, angle_rad: float) -> np.ndarray:
-    """Smeared evenly along a line of ``length_px``; none at 0."""
+    """Blur evenly along a line of ``length_px``; none at 0."""
     if length_px <= 0:
         return image.copy()
     return cv2.filter2D(image, -1, _line_kernel(length_px, angle_rad), borderType=cv2.BORDER_REPLICATE)
@@ -39,7 +39,7 @@ def tone(
     brightness: float = 0.0,
     white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0),
 ) -> np.ndarray:
-    """Level by level: light times exposure and white balance (BGR), clipped; then gamma, contrast and brightness.
+    """Scale the light by exposure and white balance (BGR) and clip it; then apply gamma, contrast and brightness.
 
     The light is the level to the power of 2.2. Exposure above 1 clips the bright parts for good, as a sensor
     does. contrast: about the middle level. brightness: in levels.
@@ -51,7 +51,7 @@ def tone(
 
 
 def colour(image: np.ndarray, saturation: float = 1.0, hue_rad: float = 0.0) -> np.ndarray:
-    """Colours times ``saturation`` (0 is grey) and turned by ``hue_rad``; brightness stays."""
+    """Scale colours by ``saturation`` (0 is grey) and rotate them by ``hue_rad``; brightness stays."""
     cosine, sine = saturation * math.cos(hue_rad), saturation * math.sin(hue_rad)
     turn = np.array(((1, 0, 0), (0, cosine, -sine), (0, sine, cosine)))
     return cv2.transform(image, (_BGR_YIQ @ turn @ _YIQ_BGR).astype(np.float32))
@@ -60,10 +60,10 @@ def colour(image: np.ndarray, saturation: float = 1.0, hue_rad: float = 0.0) -> 
 def sensor_noise(
     image: np.ndarray, read: float, shot: float, generator: np.random.Generator, grain_px: int = 1
 ) -> np.ndarray:
-    """Normal noise of variance ``read`` squared, plus ``shot`` squared at white and less where it is darker.
+    """Add normal noise of variance ``read`` squared plus ``shot`` squared times the level relative to white.
 
     Args:
-        read, shot: levels. grain_px: 2 for the coarser noise that is left by demosaicing or scaling up.
+        read, shot: levels. grain_px: 2 for the coarser noise after demosaicing or scaling up.
     """
     if read <= 0 and shot <= 0:
         return image.copy()
@@ -78,14 +78,14 @@ def sensor_noise(
 
 
 def sharpen(image: np.ndarray, amount: float, sigma_px: float = 1.0) -> np.ndarray:
-    """Unsharp mask: the difference to the blurred image, ``amount`` times on top."""
+    """Apply an unsharp mask: add ``amount`` times the difference from the blurred image."""
     if amount <= 0:
         return image.copy()
     return cv2.addWeighted(image, 1 + amount, cv2.GaussianBlur(image, (0, 0), sigma_px), -amount, 0)
 
 
 def low_resolution(image: np.ndarray, factor: float) -> np.ndarray:
-    """As if the image had been taken with ``factor`` times fewer pixels along each side, and enlarged."""
+    """Reduce the resolution by ``factor`` along each side and enlarge the image again."""
     if factor <= 1:
         return image.copy()
     height, width = image.shape[:2]
@@ -95,18 +95,18 @@ def low_resolution(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
-    """Stored as JPEG of ``quality`` (1 to 100) and read again."""
+    """Encode as JPEG of ``quality`` (1 to 100) and decode."""
     _, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, int(quality)))
     return cv2.imdecode(data, cv2.IMREAD_COLOR)
 
 
 def greyscale(image: np.ndarray) -> np.ndarray:
-    """Without colour, still with three channels."""
+    """Remove colour; the image keeps three channels."""
     return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
 
 
 def _line_kernel(length_px: float, angle_rad: float) -> np.ndarray:
-    """(k, k) float32 weights, summing to 1, of a line of ``length_px`` through the middle, ends not rounded."""
+    """Return the weights (k, k) float32, summing to 1, of a line of ``length_px`` through the middle."""
     return _rounded_line_kernel(round(length_px, 1), round(math.degrees(angle_rad)) % 180)
 
 

@@ -1,9 +1,8 @@
-"""Another virtual camera at the same place: images turned, shifted and scaled exactly, with all their labels.
+"""Replaces the view of hand images by that of another virtual camera, exactly for the image and its labels.
 
-At run time the view of a hand comes from a detector or from the last pose, so it is never quite the canonical
-one. Here the canonical view is replaced by one that looks a little beside the hand, is rolled, and wider or
-narrower. Both cameras share their centre, so the image changes by the homography ``K_new R K_stored^-1``,
-whatever the depth of what it shows, and points in space by the rotation ``R`` alone.
+At run time the view of a hand comes from a detector or from the last pose, so it differs from the canonical view.
+This module draws views that are shifted, rolled, and wider or narrower. Both cameras share their centre, so pixels
+map by the homography ``K_new R K_stored^-1`` at any depth, and points in space by the rotation ``R`` alone.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from hand_pose_ros.hand_images.shards import HandImages
 
 @dataclass(frozen=True)
 class ViewJitterConfig:
-    """How far views differ from the canonical one.
+    """Distribution of the views around the canonical one.
 
-    roll_sigma_deg: standard deviation of the roll. wide_roll_share: how many hands are instead rolled by
-        anything up to wide_roll_deg. shift_sigma: standard deviation of the shift along x and along y, half
-        extents.
-    scale_min, scale_max: of the half extent, drawn evenly in its logarithm; above 1 the hand becomes smaller.
+    roll_sigma_deg: standard deviation of the roll. wide_roll_share: share of the hands whose roll
+        is instead uniform up to wide_roll_deg. shift_sigma: standard deviation of the shift along x and y,
+        half extents.
+    scale_min, scale_max: factor on the half extent, log-uniform; above 1 the hand becomes smaller.
     """
 
     roll_sigma_deg: float = 12.0
@@ -46,12 +45,11 @@ class ViewJitterConfig:
 
 
 class ViewChange(NamedTuple):
-    """From n views to others with the same centre.
+    """Change from n views to others with the same centre.
 
-    rotation: (n, 3, 3) R_new_old. half_extent: (n,) of the new views. roll_rad: (n,) how far the picture
-    turns, positive from x to y, so clockwise. shift: (n, 2) the place in the old view, in its half extents,
-    that becomes the middle. scale: (n,) new half extent / old one. The last three are what equivariant losses
-    undo.
+    rotation: (n, 3, 3) R_new_old. half_extent: (n,) of the new views. roll_rad: (n,) rotation of the
+    image, positive from x to y, so clockwise. shift: (n, 2) the point in the old view, in its half extents, that
+    becomes the middle. scale: (n,) new half extent / old one. Equivariant losses undo the last three.
     """
 
     rotation: np.ndarray
@@ -64,7 +62,7 @@ class ViewChange(NamedTuple):
 def view_change(
     half_extent: np.ndarray, roll_rad: np.ndarray, shift: np.ndarray, scale: np.ndarray
 ) -> ViewChange:
-    """Look at ``shift`` (n, 2) of views of ``half_extent`` (n,), roll, and see ``scale`` (n,) times as much."""
+    """Centre views of ``half_extent`` (n,) on ``shift`` (n, 2), roll them, and widen them by ``scale`` (n,)."""
     half_extent = np.asarray(half_extent, np.float64)
     look = _rotation_to_z(np.concatenate((shift * half_extent[:, None], np.ones_like(shift[:, :1])), axis=1))
     cosine, sine = np.cos(roll_rad), np.sin(roll_rad)
@@ -78,7 +76,7 @@ def view_change(
 def random_view_change(
     half_extent: np.ndarray, config: ViewJitterConfig, generator: np.random.Generator
 ) -> ViewChange:
-    """One for each hand of ``half_extent`` (n,)."""
+    """Draw a change for each hand of ``half_extent`` (n,)."""
     count = len(half_extent)
     roll = np.radians(config.roll_sigma_deg) * generator.standard_normal(count)
     wide = np.radians(config.wide_roll_deg) * generator.uniform(-1, 1, count)
@@ -88,8 +86,8 @@ def random_view_change(
     return view_change(half_extent, roll, shift, scale)
 
 
-def intrinsics(half_extent: np.ndarray, size_px: int, margin: float) -> np.ndarray:
-    """(n, 3, 3) K of square images of ``size_px`` that span +-``margin`` half extents of views (n,)."""
+def intrinsics(half_extent: np.ndarray | float, size_px: int, margin: float) -> np.ndarray:
+    """Return K (..., 3, 3) of square images of ``size_px`` that span +-``margin`` half extents of views (...)."""
     K = np.zeros((*np.shape(half_extent), 3, 3))
     K[..., 0, 0] = K[..., 1, 1] = size_px / (2 * margin * np.asarray(half_extent, np.float64))
     K[..., :2, 2] = (size_px - 1) / 2
@@ -103,7 +101,7 @@ def homographies(
     old: tuple[int, float],
     new: tuple[int, float],
 ) -> np.ndarray:
-    """(n, 3, 3) from pixels of the old images to pixels of the new ones.
+    """Return homographies (n, 3, 3) from pixels of the old images to pixels of the new ones.
 
     Args:
         half_extent: (n,) of the old views. old, new: size in pixels and margin in half extents of the images.
@@ -114,16 +112,15 @@ def homographies(
 
 
 def warp_image(image: np.ndarray, homography: np.ndarray, size_px: int) -> np.ndarray:
-    """The image (h, w, 3) seen by the new camera, (size_px, size_px, 3); black where it ends."""
+    """Warp the image (h, w, 3) to the new camera, (size_px, size_px, 3); black outside of it."""
     return cv2.warpPerspective(image, homography, (size_px, size_px), flags=cv2.INTER_LINEAR)
 
 
 def change_labels(hands: HandImages, change: ViewChange) -> HandImages:
-    """All but the images, as the new views have it. Points may leave [-1, 1].
+    """Convert all labels to the new views; the images stay. Points may leave [-1, 1].
 
-    The depth of a joint changes by the turn of its image axis as well; there the joints' own x and y are
-    used, which is exact where ``depth`` is that of ``joints``. Where they are unknown, the depth stays: the
-    turn is a degree or two.
+    The rotation of the image axis changes depths by the x and y of ``joints``, exactly if ``depth`` is that of
+    ``joints``. If these are unknown, the depth stays: the rotation is a degree or two.
     """
     turn = change.rotation
     old_extent = hands.half_extent.astype(np.float64)[:, None, None]
@@ -144,7 +141,7 @@ def change_labels(hands: HandImages, change: ViewChange) -> HandImages:
 
 
 def _rotation_to_z(direction: np.ndarray) -> np.ndarray:
-    """The rotations (n, 3, 3) of least angle that turn directions (n, 3), with z > 0, onto the z axis."""
+    """Return the rotations (n, 3, 3) of least angle from directions (n, 3), with z > 0, to the z axis."""
     x, y, z = (direction / np.linalg.norm(direction, axis=1, keepdims=True)).T
     k = 1 / (1 + z)
     elements = (1 - x * x * k, -x * y * k, -x, -x * y * k, 1 - y * y * k, -y, x, y, z)

@@ -1,8 +1,7 @@
-"""The ``hand_pose real-images`` command: pseudo-labelled photos -> shards of training images, canonical view.
+"""The ``hand_pose real-images`` command: it converts pseudo-labelled photos to shards of hand images.
 
-The image points and depths are the detector's; the 3D is not: it is lifted from these points by our own
-diffusion network, whose spread says how far to trust it. Photos of held-back sources go to a folder of their
-own.
+The image points and depths come from the detector. The diffusion network lifts them to 3D; its spread gives the
+uncertainty. Photos of held-back sources go to a separate folder.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network, shippe
 
 PARTS: Final = (TRAIN, HELD_BACK)
 _SHARD = 1024  # hands in one
-_TYPICAL_SIGMA = 0.25  # anchor lengths: a hand as uncertain as that counts half
-_TYPICAL_MISFIT = 0.15  # half extents: a third of the weight is left
+_TYPICAL_SIGMA = 0.25  # anchor lengths: a hand of this uncertainty has half the weight
+_TYPICAL_MISFIT = 0.15  # half extents: at this misfit a third of the weight is left
 
 
 def convert(
@@ -39,14 +38,13 @@ def convert(
     samples: int = SAMPLES,
     seed: int = Seed.ARBITRARY,
 ) -> HandImages:
-    """Training images of some crops of a folder of real hands.
+    """Convert some crops of a folder of real hands to hand images.
 
     Args:
-        labels: of these crops, from :func:`read_labels`. network: conditioned on keypoints. seed: of its
-        noise.
+        labels: of these crops, from :func:`read_labels`. network: conditioned on keypoints. seed: of its noise.
 
     Raises:
-        ValueError: a crop is missing, or its source unknown.
+        ValueError: a crop is missing, or its source is unknown.
     """
     views = real_hand_views(labels)
     lifted = lift_hands(network, views.view, views.condition, samples, STEPS, seed)
@@ -56,7 +54,7 @@ def convert(
         images.image[row] = view_image(
             crop,
             views.to_crop[row],
-            views.to_picture[row],
+            views.to_image[row],
             float(views.view.half_extent[row]),
             tuple(labels.sizes[row].tolist()),
             to_crop[row],
@@ -65,13 +63,13 @@ def convert(
 
 
 def label_weight(weight: np.ndarray, sigma: np.ndarray, misfit: np.ndarray) -> np.ndarray:
-    """(n,) float32 in [0, 1]: how far a label is to be trusted, in 2D and in 3D.
+    """Return the weights (n,) float32 in [0, 1] of the labels, in 2D and in 3D.
 
-    Landmarks that no hand can have are not met by the lifted hand, which is always a valid one: of fists seen
-    from the knuckles, where the detector guesses, that tells more than anything the detector says itself.
+    The lifted hand is always a valid one, so it does not fit anatomically impossible landmarks. For fists viewed
+    from the knuckles, where the detector guesses, the misfit is more reliable than the detector's own scores.
 
     Args:
-        weight: (n,) the label's own. sigma: (n, 21) of the lifted joints. misfit: (n,) mean distance of the
+        weight: (n,) the label's own weight. sigma: (n, 21) of the lifted joints. misfit: (n,) mean distance of the
             lifted joints' image from the landmarks, half extents; NaN counts as far too large.
     """
     certain = 1 / (1 + np.square(sigma).mean(1) / _TYPICAL_SIGMA**2)
@@ -90,14 +88,13 @@ def write_shards(
     """Convert a whole folder: ``output/train`` and ``output/held_back``, shards of 1024 hands in random order.
 
     Args:
-        exclude: repositories that are left out. The two whose videos are measured on always are.
+        exclude: repositories to leave out. The two with the videos for evaluation are always left out.
 
     Returns:
         Number of hands of each part.
 
     Raises:
-        ValueError: ``real`` holds no such photos, or an unknown source. FileExistsError: a shard is there
-        already.
+        ValueError: ``real`` holds no such photos, or an unknown source. FileExistsError: a shard exists already.
     """
     labels = read_labels(real)
     source = source_numbers(labels.repositories)
@@ -122,7 +119,7 @@ def write_shards(
 
 
 def _labelled(labels: RealHandLabels, views: RealHandViews, lifted: LiftedHands) -> HandImages:
-    """All that is known of the hands, with black images."""
+    """Fill all labels of the hands; the images stay black."""
     images = empty_hand_images(labels.count)
     inside = views.condition.inside
     values: dict[str, Tensor] = {
@@ -146,7 +143,7 @@ def _labelled(labels: RealHandLabels, views: RealHandViews, lifted: LiftedHands)
 
 
 def _misfit(images: HandImages) -> np.ndarray:
-    """(n,) mean distance of the projected joints from the points, half extents."""
+    """Return the mean distance (n,) of the projected joints from the points, half extents."""
     joints = images.joints + images.wrist[:, None]
     projected = joints[..., :2] / joints[..., 2:] / images.half_extent[:, None, None]
     return np.linalg.norm(projected - images.points, axis=-1).mean(1)
@@ -154,13 +151,13 @@ def _misfit(images: HandImages) -> np.ndarray:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="hand_pose real-images", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="hand_pose real-images", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--real", type=Path, required=True, help="folder of labels.npz and the tar files")
     parser.add_argument("--output", type=Path, required=True, help="folder that gets train/ and held_back/")
     parser.add_argument(
-        "--weights", type=Path, help="of the network that lifts; the shipped ones if left out"
+        "--weights", type=Path, help="weights of the network that lifts; default: the shipped"
     )
-    parser.add_argument("--samples", type=int, default=SAMPLES, help="of each hand's pose")
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="samples of each hand's pose")
     parser.add_argument("--seed", type=int, default=Seed.ARBITRARY.value)
     parser.add_argument("--exclude", action="append", default=[], help="source to leave out: owner/name")
     options = parser.parse_args(arguments)

@@ -1,7 +1,7 @@
-"""Reader of a folder of pseudo-labelled real hands: crops in tar files, and what MediaPipe says of them.
+"""Reads a folder of pseudo-labelled real hands: crops in tar files, and MediaPipe's landmarks.
 
 The folder holds ``labels.npz``, with one row per crop, and any number of ``*.tar`` with a ``<id>.jpg`` for
-each. Crops are square and cut parallel to the picture's sides; what lies outside of the picture is black.
+each. Crops are square and cut parallel to the image's sides; they are black outside of the image.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ _COLUMNS: Final = {
     "world": ("world", (hand.NUM_JOINTS, 3)),
     "weight": ("weight", ()),
 }
-"""Fields, the columns they are stored as, and the shape of a row's entry."""
+"""Field -> its stored column, and the shape of a row's entry."""
 _SIDES: Final = {"Left": "left", "Right": "right"}
 
 
 @dataclass(frozen=True, eq=False)
 class RealHandLabels:
-    """n crops of hands in pictures (w, h), and the landmarks that MediaPipe finds; the columns of ``labels.npz``.
+    """n crops of hands and MediaPipe's landmarks; the columns of ``labels.npz``.
 
-    names: (n,) str. repositories: (n,) str, the source. sides: (n,) 'left' or 'right', of the hand as
-    pictured. boxes: (n, 3) upper left corner and side of the crop in the picture, pixels, counted from the
-    picture's edge. sizes: (n, 2) width and height of the picture. extents: (n,) larger side of the landmarks'
-    box in it. xy: (n, 21, 2) landmarks in the crop, whose first pixel's centre is 0, 0. world: (n, 21, 3) m,
-    camera's axes. weight: (n,) in [0, 1], how consistent the label is with itself.
+    names: (n,) str. repositories: (n,) str, the source. sides: (n,) 'left' or 'right', as it appears in the image.
+    boxes: (n, 3) upper left corner and side of the crop in the image, pixels, counted from the image's edge.
+    sizes: (n, 2) width and height of the image. extents: (n,) larger side of the landmarks' box in it.
+    xy: (n, 21, 2) landmarks in the crop, whose first pixel's centre is 0, 0. world: (n, 21, 3) m, camera's axes.
+    weight: (n,) in [0, 1], self-consistency of the label.
     """
 
     names: np.ndarray
@@ -57,20 +57,21 @@ class RealHandLabels:
 
     @property
     def count(self) -> int:
+        """Number of crops."""
         return len(self.names)
 
     def rows(self, index: np.ndarray) -> RealHandLabels:
-        """The rows of numbers or a mask."""
+        """Return the rows of row numbers or a mask."""
         return RealHandLabels(*(getattr(self, item.name)[index] for item in fields(self)))
 
     @property
     def image_points(self) -> np.ndarray:
-        """(n, 21, 2) landmarks in pixels of the picture, whose first pixel's centre is 0, 0."""
+        """(n, 21, 2) landmarks in pixels of the image, whose first pixel's centre is 0, 0."""
         return self.boxes[:, None, :2] + (self.xy + 0.5) * (self.boxes[:, None, 2:] / CROP_PX) - 0.5
 
     @property
     def crop_of_image(self) -> np.ndarray:
-        """(n, 3, 3) from pixels of the picture to pixels of the crop, the first one's centre at 0, 0 in both."""
+        """(n, 3, 3) from pixels of the image to pixels of the crop; in both, the first one's centre is 0, 0."""
         scale = CROP_PX / self.boxes[:, 2].astype(np.float64)
         matrix = np.zeros((self.count, 3, 3))
         matrix[:, 0, 0] = matrix[:, 1, 1] = scale
@@ -80,10 +81,10 @@ class RealHandLabels:
 
 
 def read_labels(folder: str | Path) -> RealHandLabels:
-    """The table.
+    """Read the table.
 
     Raises:
-        ValueError: it is missing, or has not these columns.
+        ValueError: it is missing, or lacks a column.
     """
     path = Path(folder) / "labels.npz"
     if not path.is_file():
@@ -106,10 +107,10 @@ def read_labels(folder: str | Path) -> RealHandLabels:
 
 
 def read_crops(folder: str | Path, names: np.ndarray) -> Iterator[np.ndarray]:
-    """The crops (192, 192, 3) uint8 BGR called ``names``, in that order.
+    """Yield the crops (192, 192, 3) uint8 BGR called ``names``, in that order.
 
     Raises:
-        ValueError: one is missing or not such an image.
+        ValueError: a crop is missing, or is not such an image.
     """
     paths = sorted(Path(folder).glob("*.tar"))
     with ExitStack() as stack:
@@ -125,5 +126,5 @@ def read_crops(folder: str | Path, names: np.ndarray) -> Iterator[np.ndarray]:
             data = np.frombuffer(archive.extractfile(member).read(), np.uint8)
             image = cv2.imdecode(data, cv2.IMREAD_COLOR)
             if image is None or image.shape != (CROP_PX, CROP_PX, 3):
-                raise ValueError(f"{name}.jpg of {folder} is no image of {CROP_PX} x {CROP_PX} pixels")
+                raise ValueError(f"{name}.jpg of {folder} is not an image of {CROP_PX} x {CROP_PX} pixels")
             yield image

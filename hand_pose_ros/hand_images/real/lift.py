@@ -1,4 +1,4 @@
-"""3D of hands of which only landmarks are known: samples of our own diffusion network, and their spread."""
+"""Lifts landmarks to 3D hands with the diffusion network, and estimates their uncertainty."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ STEPS: Final = 4
 class LiftedHands(NamedTuple):
     """n right hands in the frame of their views, lengths in anchor lengths.
 
-    hands: the fused, valid hand of each, fields (n, ...). sigma: (n, 21) standard deviation of its joints per
-    axis: the samples' spread, made true by the factor that the network carries, and what all samples have
-    wrong together. wrist: (n, 3) place before the camera that makes the joints fall onto the keypoints; NaN
-    where there is none. visible: (n, 21) bool, not hidden by the hand itself, as far as the lifted pose
-    tells.
+    hands: the fused, valid hands, fields (n, ...). sigma: (n, 21) standard deviation of the joints per axis: the
+    samples' spread times the network's calibrated factor, plus the error common to all samples. wrist: (n, 3)
+    position in front of the camera at which the joints project onto the keypoints; NaN without one. visible:
+    (n, 21) bool, not hidden by the hand itself in the lifted pose.
     """
 
     hands: HandParameters
@@ -47,13 +46,13 @@ def lift_hands(
     steps: int | None = STEPS,
     seed: int = Seed.ARBITRARY,
 ) -> LiftedHands:
-    """Lift n hands with the network that sees their keypoints only.
+    """Lift n hands with the network that is conditioned on keypoints.
 
     Args:
-        view, condition: of the same n hands. samples: for each of them, at least 2. steps: of DDIM.
+        view, condition: of the same n hands. samples: number per hand, at least 2. steps: number of DDIM steps.
 
     Raises:
-        ValueError: fewer than two samples, which have no spread.
+        ValueError: there are fewer than two samples, so there is no spread.
     """
     if samples < 2:
         raise ValueError(f"samples must be at least 2, got {samples}")

@@ -1,4 +1,4 @@
-"""The public sources of real hand photos: which are trained on, which are held back, and how often each is drawn.
+"""Lists the public sources of real hand photos: training or held-back, and how often each is drawn.
 
 All carry a permissive licence. The photos themselves are not part of this repository: users bring the folder.
 Photos of one source look alike (one person, one camera, one wall), so training and evaluation never share a
@@ -20,8 +20,10 @@ MEASURED: Final = "measured"
 
 @dataclass(frozen=True)
 class RealSource:
-    """repository: on GitHub. licence: of its photos. part: 'train', 'held_back', or 'measured'.
-    content: of the photos; for those held back, what they have that the others lack.
+    """A public repository of photos.
+
+    repository: owner/name on GitHub. licence: licence of its photos. part: 'train', 'held_back', or 'measured'.
+    content: content of the photos; for held-back ones, their difference from the others.
     """
 
     repository: str
@@ -54,7 +56,7 @@ SOURCES: Final = tuple(
             HELD_BACK,
             "motion blur, two hands, a grasp; five people",
         ),
-        ("sakshamsood3/Hands4All", "MIT", HELD_BACK, "signs from the side, at the picture's edge"),
+        ("sakshamsood3/Hands4All", "MIT", HELD_BACK, "signs from the side, at the image's edge"),
         ("t32rahman/ASL-ML", "MIT", HELD_BACK, "signs, over-exposed: skin nearly without shading"),
         ("parikshitkumar1/Best_Of_One", "MIT", HELD_BACK, "rock, paper, scissors: fists from the palm"),
         (
@@ -65,19 +67,19 @@ SOURCES: Final = tuple(
         ),
         ("AbimaelFranco/SignTranslator", "MIT", HELD_BACK, "signs in hard light before black"),
         ("TemugeB/handpose3d", "MIT", MEASURED, "a video that accuracy is measured on"),
-        ("dexsuite/dex-retargeting", "MIT", MEASURED, "a video that steadiness is measured on"),
+        ("dexsuite/dex-retargeting", "MIT", MEASURED, "a video that jitter is measured on"),
     )
 )
-"""In a fixed order: ``source`` of a hand image is the place here, counted from 1. 789 photos are held back."""
+"""The sources in a fixed order: ``source`` of a hand image is the index here, from 1. 789 photos are held back."""
 
 _NUMBER_OF: Final = {source.repository: number for number, source in enumerate(SOURCES, start=1)}
 
 
 def source_numbers(repositories: np.ndarray) -> np.ndarray:
-    """(n,) int16 numbers in ``SOURCES``, from 1, of repositories (n,).
+    """Return the indices (n,) int16 in ``SOURCES``, from 1, of repositories (n,).
 
     Raises:
-        ValueError: an unknown repository: whether it may be trained on is not known.
+        ValueError: a repository is unknown, so that its part is unknown.
     """
     unknown = sorted(set(repositories.tolist()) - _NUMBER_OF.keys())
     if unknown:
@@ -86,10 +88,10 @@ def source_numbers(repositories: np.ndarray) -> np.ndarray:
 
 
 def numbers_of_part(part: str, exclude: Collection[str] = ()) -> np.ndarray:
-    """Numbers of the sources of one part, without the repositories in ``exclude``.
+    """Return the indices of the sources of one part, without the repositories in ``exclude``.
 
     Raises:
-        ValueError: no such part, or an unknown repository.
+        ValueError: the part or a repository is unknown.
     """
     if part not in (TRAIN, HELD_BACK, MEASURED):
         raise ValueError(f"part must be '{TRAIN}', '{HELD_BACK}' or '{MEASURED}', got {part!r}")
@@ -101,10 +103,10 @@ def numbers_of_part(part: str, exclude: Collection[str] = ()) -> np.ndarray:
 
 
 def sampling_weights(source: np.ndarray) -> np.ndarray:
-    """Probability (n,), summing to 1, with which each hand is drawn, for hands of sources (n,).
+    """Return the sampling probabilities (n,), summing to 1, of hands of sources (n,).
 
-    A source counts by the square root of its size: the three largest are two thirds of all photos, but not
-    two thirds of what there is to learn.
+    The weight of a source is the square root of its size: the three largest hold two thirds of all photos, but not
+    two thirds of the variety.
     """
     _, places, counts = np.unique(source, return_inverse=True, return_counts=True)
     weights = 1 / np.sqrt(counts[places])

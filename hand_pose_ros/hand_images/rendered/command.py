@@ -2,9 +2,9 @@
 
 hand_pose render --output FOLDER
 
-Every shard is made by one worker from the seed and its own number alone, so any number of workers makes the same
-images. Complete shards are left as they are, so an interrupted run goes on where it was. Each worker holds one
-shard (160 MB with 2,048 images) and the stock that it draws from.
+A worker makes a shard from the seed and the shard's number only, so the images do not depend on the number of
+workers. Complete shards are kept, so an interrupted run continues. Each worker holds one shard (160 MB with 2,048
+images) and its stock of backgrounds and materials.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _WARDROBE, _BACKGROUND, _IMAGES = range(3)
 
 @dataclass(frozen=True)
 class ShardJob:
-    """One shard to make: where, which of the run, and how many images."""
+    """One shard to make: its folder, its number in the run, and its number of images."""
 
     folder: Path
     number: int
@@ -52,10 +52,10 @@ class ShardJob:
 def shard_jobs(
     output: Path, count: int, seed: int, settings: RenderSettings, shard_size: int = SHARD_SIZE
 ) -> list[ShardJob]:
-    """The shards of ``count`` images that are not there yet.
+    """List the missing shards of ``count`` images.
 
     Raises:
-        ValueError: a number that is not positive, or the folder holds a shard that this run would not make.
+        ValueError: a number is not positive, or the folder holds a shard with other settings.
     """
     if count <= 0 or shard_size <= 0 or seed < 0:
         raise ValueError("count and shard_size must be positive, the seed not negative")
@@ -97,13 +97,13 @@ def _photos(folder: str | None) -> tuple[Path, ...]:
 
 
 def _start_worker() -> None:
-    """Every worker has one core."""
+    """Restrict a worker to one core."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
 
 
 def fill_shards(jobs: Sequence[ShardJob], workers: int) -> None:
-    """Make all shards in worker processes. A job that fails ends the run; what is complete stays."""
+    """Make all shards in worker processes. A failed job ends the run; complete shards stay."""
     context = multiprocessing.get_context("spawn")
     started = time.monotonic()
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
@@ -120,7 +120,8 @@ def fill_shards(jobs: Sequence[ShardJob], workers: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="hand_pose render", description=__doc__.split("\n\n")[0])
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="hand_pose render", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--count", type=int, default=24000, help="number of images (default: %(default)s)")
     parser.add_argument("--output", type=Path, required=True, help="folder that gets the shards")
     parser.add_argument("--workers", type=int, default=2, help="worker processes (default: %(default)s)")
@@ -153,14 +154,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        folders = {
-            name: None if folder is None else str(Path(folder).resolve(strict=True))
-            for name, folder in (
-                ("rigged_folder", options.rigged_folder),
-                ("photo_folder", options.photo_folder),
-            )
-        }
-        settings = RenderSettings(**{name: getattr(options, name) for name in shares}, **folders)
+        rigged, photos = (
+            None if folder is None else str(Path(folder).resolve(strict=True))
+            for folder in (options.rigged_folder, options.photo_folder)
+        )
+        settings = RenderSettings(
+            **{name: getattr(options, name) for name in shares}, rigged_folder=rigged, photo_folder=photos
+        )
         if options.workers < 1:
             raise ValueError(f"--workers must be at least 1, got {options.workers}")
         jobs = shard_jobs(options.output, options.count, options.seed, settings, options.shard_size)

@@ -1,4 +1,4 @@
-"""Rendered training images: sampled hands in random views, with objects, other hands and backgrounds."""
+"""Renders training images: sampled hands in random views, with objects, other hands and backgrounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView, view_keypoints
 from hand_pose_ros.common.named_tensors import rows
-from hand_pose_ros.hand_images.rendered.objects import beside, in_grasp
+from hand_pose_ros.hand_images.rendered.objects import PlacedSolid, beside, in_grasp
 from hand_pose_ros.hand_images.rendered.scene import (
     HAND_LABEL,
     OBJECT_LABEL,
@@ -42,11 +42,11 @@ def render_hands(
     settings: RenderSettings,
     seed: np.random.SeedSequence,
 ) -> HandImages:
-    """``count`` training images; the same for the same arguments.
+    """Render ``count`` training images; the same arguments give the same images.
 
     Args:
-        wardrobe, backgrounds: what they are made of.
-        settings: shares of what is drawn; its folders are those that the wardrobe and backgrounds came from.
+        wardrobe, backgrounds: meshes, skins and materials, and backgrounds.
+        settings: settings; its folders must be those of the wardrobe and backgrounds.
     """
     generator = np.random.default_rng(seed)
     draws = torch.Generator().manual_seed(int(generator.integers(2**62)))
@@ -59,7 +59,7 @@ def render_hands(
 
 
 def sample_placed(count: int, sampler: PoseSampler, natural: float, draws: torch.Generator) -> PosedHands:
-    """Random right hands in random views."""
+    """Sample right hands in random views."""
     angles, proportions = sampler.sample(count, draws)
     normalised = forward_kinematics(angles, proportions)
     placed = random_views(normalised.joints, draws, natural)
@@ -106,7 +106,7 @@ def _render_batch(
 
 
 def _fill_labels(rows: HandImages, posed: PosedHands, view: KeypointView) -> None:
-    """All that is known without a picture."""
+    """Fill the labels that do not depend on the image."""
     anchor = posed.placed.anchor_length_m.double()[:, None, None]
     in_view = (posed.frames.joints.double() / anchor) @ view.rotation.transpose(-1, -2)
     joints = in_view - in_view[:, :1]
@@ -130,12 +130,12 @@ def _second_hands(
     generator: np.random.Generator,
     draws: torch.Generator,
 ) -> tuple[PosedHands, list[str]]:
-    """A hand near each of those numbered ``near``, mostly of the other side: a joint close to one of theirs."""
+    """Pose a second hand, mostly of the other side, near each of the hands ``near``: two joints are close."""
     count = len(near)
     other = sample_placed(count, sampler, settings.natural, draws)
     sides = ["left" if generator.random() < 0.75 else "right" for _ in near]
     sign = torch.tensor([1.0 if side == "right" else -1.0 for side in sides])
-    anchor = posed.placed.anchor_length_m[torch.from_numpy(near)]  # mostly the same person's
+    anchor = posed.placed.anchor_length_m[torch.from_numpy(near)]  # both hands belong to one person
     turn = torch.where(
         torch.rand(count, 1, 1, generator=draws) < 0.5,
         other.placed.rotation,
@@ -147,14 +147,14 @@ def _second_hands(
     index = torch.arange(count)
     gap = torch.from_numpy(generator.normal(size=(count, 3)) * (0.03, 0.03, 0.02)).float()
     shift = posed.frames.joints[torch.from_numpy(near), ours] + gap - frames.joints[index, theirs]
-    # Not into the camera.
+    # Keep the hand in front of the camera.
     lowest = (frames.joints[..., 2] + shift[:, None, 2]).amin(1)
     shift[:, 2] += (0.06 - lowest).clamp(min=0)
     return other._replace(frames=HandFrames(frames.joints + shift[:, None], frames.rotations)), sides
 
 
 class _Looks:
-    """The meshes of posed hands, each with a random surface; their skins and sleeves are drawn with each."""
+    """Meshes of posed hands, each with a random surface; skins and sleeves are chosen when a mesh is requested."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class _Looks:
         other = 1 + generator.integers(max(len(surfaces) - 1, 1), size=count)
         self._chosen = np.where(rigged, other, 0)
         sign = torch.tensor([1.0 if side == "right" else -1.0 for side in sides])
-        self._vertices: list[np.ndarray | None] = [None] * count
+        self._vertices: dict[int, np.ndarray] = {}
         for number, surface in enumerate(surfaces):
             of_surface = np.flatnonzero(self._chosen == number)
             if len(of_surface):
@@ -183,7 +183,7 @@ class _Looks:
                     self._vertices[place] = mesh
 
     def parts(self, number: int, label: int) -> list[MeshPart]:
-        """The hand and perhaps its sleeve. A bare forearm is its hand's, a sleeve is an object."""
+        """Return the hand and possibly a sleeve; a bare forearm belongs to the hand, a sleeve is an object."""
         generator, wardrobe = self._generator, self._wardrobe
         surface = wardrobe.surfaces[self._chosen[number]]
         skins = wardrobe.skins[self._chosen[number]]
@@ -211,7 +211,7 @@ class _Looks:
 def _objects(
     joints: np.ndarray, wardrobe: Wardrobe, settings: RenderSettings, generator: np.random.Generator
 ) -> list[MeshPart]:
-    """Objects in the grasp and behind the hand."""
+    """Draw random objects in the grasp and behind the hand."""
     parts = []
     if generator.random() < settings.grasped:
         parts.append(_material(in_grasp(joints, generator), wardrobe, generator))
@@ -224,7 +224,7 @@ def _in_front(joints: np.ndarray, wardrobe: Wardrobe, generator: np.random.Gener
     return [_material(beside(joints, (0.55, 0.92), (0.08, 0.55), generator), wardrobe, generator)]
 
 
-def _material(placed, wardrobe: Wardrobe, generator: np.random.Generator) -> MeshPart:
-    picture = wardrobe.materials[generator.integers(len(wardrobe.materials))]
+def _material(placed: PlacedSolid, wardrobe: Wardrobe, generator: np.random.Generator) -> MeshPart:
+    texture = wardrobe.materials[generator.integers(len(wardrobe.materials))]
     gloss = float(generator.choice((0.1, 1.0, 4.0)))
-    return solid_part(*placed, picture, gloss, OBJECT_LABEL)
+    return solid_part(*placed, texture, gloss, OBJECT_LABEL)

@@ -1,4 +1,4 @@
-"""Where objects are in training images: in the grasp, in front of the hand, behind it."""
+"""Places objects in training images: in the grasp, in front of the hand, or behind it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class PlacedSolid(NamedTuple):
 
 
 def in_grasp(joints: np.ndarray, generator: np.random.Generator) -> PlacedSolid:
-    """Something between the fingers of a hand (21, 3), camera frame, metres: in the fist, or between fingertips.
+    """Place an object in the fist or between the fingertips of a hand (21, 3), camera frame, metres.
 
-    Where it would reach into a finger it does: the nearer surface is seen.
+    It may intersect the fingers: the nearer surface is drawn.
     """
     if generator.random() < 0.4:  # between the tips of the thumb and of one or more fingers
         fingers = _TIPS[1 : 2 + generator.integers(4)]
@@ -57,11 +57,11 @@ def beside(
     joints: np.ndarray, depth_share: tuple[float, float], size_share: tuple[float, float],
     generator: np.random.Generator,
 ) -> PlacedSolid:  # fmt: skip
-    """Something on the ray to one of a hand's joints (21, 3), camera frame, metres.
+    """Place an object on the ray to one of a hand's joints (21, 3), camera frame, metres.
 
     Args:
         depth_share: range of its distance as a share of the joint's: below 1 in front of the hand.
-        size_share: range of half its extents as it is seen, as a share of half the hand's.
+        size_share: range of half its projected extents, as a share of half the hand's.
     """
     target = joints[generator.integers(hand.NUM_JOINTS)]
     share = generator.uniform(*depth_share)
@@ -75,7 +75,7 @@ def beside(
 def _rotation(
     generator: np.random.Generator, first: np.ndarray | None = None, third: np.ndarray | None = None
 ) -> np.ndarray:
-    """A random rotation (3, 3) whose first or third column is near a direction."""
+    """Draw a random rotation (3, 3) whose first or third column is near a direction."""
     columns = generator.normal(size=(3, 3))
     given = first if third is None else third
     if given is not None:

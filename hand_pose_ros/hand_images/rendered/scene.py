@@ -1,4 +1,4 @@
-"""One rendered training image: what is drawn of a scene, and which joints are visible in it."""
+"""Renders one training image from the parts of a scene, and labels its visible joints."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from hand_pose_ros.synthetic.views import HandView
 HAND_LABEL, SECOND_LABEL, OBJECT_LABEL = 1, 2, 3
 _FLESH_M = SLANT * np.array(JOINT_DEPTHS_M)
 _SHADOW_RADIUS_M = 0.16
-_SHADOWS = (0.3, 0.55, 0.15)  # how often so many lights cast shadows: soft light casts none
-_MIDDLE_ALBEDO, _EVENED = 0.25, 0.5  # of skin, and how much of the difference to it the exposure evens out
-_MOST_HIDDEN = 13  # joints hidden by other things than the hand: with more, the hand is drawn alone
+_SHADOWS = (0.3, 0.55, 0.15)  # probability that 0, 1 or 2 lights cast shadows: soft light casts none
+_MIDDLE_ALBEDO, _EVENED = 0.25, 0.5  # of skin, and the exponent by which exposure moves towards it
+_MOST_HIDDEN = 13  # joints hidden by other objects; with more, the hand is drawn alone
 
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """What is drawn, as shares of the images.
+    """Content of the images, as shares of the images.
 
-    natural: hands held up, the others being turned in any way. rigged: hands that are a rigged mesh instead of the
-    template, where there are any. grasped, in_front, behind: with such an object. second_hand: with another hand
-    near or on the first. sleeve: with a sleeve. cast: with a shadow on what is behind. border: where the camera's
-    picture ends is black, of hands that are wholly inside it (of others always).
+    natural: upright hands; the others are rotated in any way. rigged: hands with a rigged mesh instead of the
+    template, if there are any. grasped, in_front, behind: images with such an object. second_hand: images with
+    another hand near or on the first. sleeve: hands with a sleeve. cast: images with a shadow on the background.
+    border: images that are black outside of the camera's image, if it shows the whole hand (others always are).
     rigged_folder, photo_folder: rigged meshes, and photos for backgrounds; None for none.
     """
 
@@ -59,8 +59,10 @@ class RenderSettings:
 
 
 class PosedHands(NamedTuple):
-    """n hands in front of cameras: frames in metres and the camera's frame, angles (n, 38) and proportions (n, 20)
-    as sampled, their views, and the thickness (n, 21) of the flesh of each bone relative to the mesh's.
+    """n posed hands in front of cameras.
+
+    frames: metres, camera frame. angles: (n, 38). proportions: (n, 20). placed: their views. thickness: (n, 21)
+    of the flesh of each bone, relative to the mesh.
     """
 
     frames: HandFrames
@@ -71,7 +73,7 @@ class PosedHands(NamedTuple):
 
 
 class Scene:
-    """One image: draws it, and finds out what is visible in it."""
+    """One image: it is drawn, and its visible joints are labelled."""
 
     def __init__(self, rows: HandImages, number: int, posed: PosedHands, view: KeypointView) -> None:
         self._rows, self._number = rows, number
@@ -112,8 +114,9 @@ class Scene:
         self._rows.visible[self._number] = not_hidden & self._rows.inside[self._number]
 
     def _not_hidden(self, drawn: DrawnCrop) -> tuple[np.ndarray, np.ndarray]:
-        """Joints (21,) on whose ray the first surface is their own flesh or behind them; and those of the others
-        that another thing than the hand hides.
+        """Return (visible (21,), hidden_by_others (21,)).
+
+        A joint is visible if the first surface on its ray is its own flesh or lies behind it.
         """
         pixels, depth = self._view.pixels(self._joints, len(drawn.depth))
         column, row = (pixels + 0.5).astype(int).clip(0, len(drawn.depth) - 1).T
@@ -125,16 +128,16 @@ class Scene:
         return not_hidden, ~not_hidden & (label != HAND_LABEL)
 
     def _black_outside(self, image: np.ndarray) -> None:
-        """Blacken what the camera's picture does not show."""
-        # The picture is convex, so what has its corners inside is inside.
-        if self._outside(np.float32((-1, 1))).any():
+        """Blacken the area outside of the camera's image."""
+        # The image is convex: if the view's corners are inside, all is inside.
+        if self._outside(np.array((-1, 1), np.float32)).any():
             steps = (np.arange(STORED_SIZE_PX, dtype=np.float32) + np.float32(0.5)) * np.float32(
                 2 / STORED_SIZE_PX
             ) - 1
             image[self._outside(steps)] = 0
 
     def _outside(self, steps: np.ndarray) -> np.ndarray:
-        """Whether the camera's picture lacks the points (n, n) of a grid of the view, +-1 at its borders."""
+        """Return whether the points (n, n) of a grid of the view, +-1 at its borders, leave the camera's image."""
         steps = steps * np.float32(self._view.tangent)
         turn = self._view.rotation
         x, y, z = (
@@ -147,14 +150,14 @@ class Scene:
 
 
 def exposed_for(lighting: Lighting, part: MeshPart) -> Lighting:
-    """The light as a camera exposes it that aims at a surface: some of its brightness is evened out."""
+    """Adapt the exposure to a surface as a camera does, in part."""
     albedo = float((part.texture.image[::16, ::16].mean(axis=(0, 1)) * part.tint).mean())
     gain = float(np.clip(_MIDDLE_ALBEDO / max(albedo, 1e-3), 0.5, 4.0)) ** _EVENED
     return replace(lighting, exposure=lighting.exposure * gain)
 
 
 def _cast_shadow(background: np.ndarray, coverage: np.ndarray, generator: np.random.Generator) -> None:
-    """Darken a background where something between it and a light would, by the shape of what is drawn."""
+    """Darken a background by a shadow with the shape of the drawn parts."""
     shift = generator.normal(0, 14, 2)
     scale = generator.uniform(0.9, 1.25)
     middle = len(background) / 2

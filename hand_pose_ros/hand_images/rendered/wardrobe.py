@@ -1,7 +1,7 @@
-"""What training images are made of: hand meshes with painted skins, cloth and other materials.
+"""Holds the hand meshes, painted skins and materials of training images.
 
-Painting a skin takes as long as drawing thirty crops, so some are painted once, and every image varies their
-colour. Another seed gives other skins and materials.
+Painting a skin takes as long as drawing thirty crops, so skins are painted once, and every image varies their
+colour. The seed determines the skins and materials.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _TONE_SPREAD = 0.035
 
 
 class PaintedSkin:
-    """A hand's texture that can be dyed.
+    """A hand's texture whose colour can vary.
 
     Args:
-        texture: as it is drawn.
-        keep_tone: its colour is a skin's, to be varied a little; if not, every hand gets another one.
+        texture: the painted texture.
+        keep_tone: whether its colour is that of a skin and varies little; else every hand gets another tone.
     """
 
     def __init__(self, texture: Texture, keep_tone: bool) -> None:
@@ -45,7 +45,7 @@ class PaintedSkin:
         self._mean = texture.image[y % height, x % width].mean(axis=0)
 
     def dye(self, generator: np.random.Generator) -> tuple[Texture, np.ndarray]:
-        """The texture and a factor (3,) for its colour."""
+        """Return the texture and a random factor (3,) on its colour."""
         tint = np.exp(0.10 * generator.normal() + 0.04 * generator.normal(size=3))
         if not self._keep_tone:
             tone = linear_from_srgb(np.array(random_skin(generator).base_rgb))
@@ -57,7 +57,7 @@ class Wardrobe:
     """Hand meshes with their skins, and materials.
 
     surfaces: the template, then the rigged hands. skins: for each surface, its painted skins.
-    materials: pictures (64, 64, 3) float32 linear RGB.
+    materials: images (64, 64, 3) float32 linear RGB.
     """
 
     def __init__(self, surfaces: Sequence[HandSurface], generator: np.random.Generator) -> None:
@@ -72,7 +72,7 @@ class Wardrobe:
 
 
 def random_skin(generator: np.random.Generator) -> Skin:
-    """Any tone between the lightest and the darkest, a little varied, with more or less detail."""
+    """Draw a skin of any tone between the lightest and the darkest, with random detail."""
     place = generator.uniform(0, len(SKIN_TONES) - 1)
     first = min(int(place), len(SKIN_TONES) - 2)
     tones = np.array([tone.base_rgb for tone in SKIN_TONES[first : first + 2]])
@@ -83,14 +83,14 @@ def random_skin(generator: np.random.Generator) -> Skin:
 
 @cache
 def hand_surfaces(rigged: Path | None) -> tuple[HandSurface, ...]:
-    """The template, and the right hands of the ``.gltf`` and ``.glb`` files in and below the folder ``rigged``.
+    """Load the template, and the right hands of the ``.gltf`` and ``.glb`` files in and below ``rigged``.
 
-    A mesh is painted with the pictures named like ``*baseColor*`` of a folder ``textures`` beside its own folder.
-    Left hands (``*left*``, ``*_l.*``) and meshes named ``*low*`` are left out; so are, with a warning, those that
-    cannot be used.
+    The skins of a mesh are the images named like ``*baseColor*`` in a folder ``textures`` beside its own folder.
+    Left hands (``*left*``, ``*_l.*``) and meshes named ``*low*`` are left out; unusable meshes are left out with a
+    warning.
 
     Raises:
-        ValueError: there is no such hand.
+        ValueError: there is no right hand.
     """
     template = HandSurface(load_template())
     if rigged is None:
@@ -105,12 +105,12 @@ def hand_surfaces(rigged: Path | None) -> tuple[HandSurface, ...]:
         except ValueError as error:
             logger.warning("not drawn: %s", error)
             continue
-        pictures = sorted(
-            picture
-            for picture in (path.parent.parent / "textures").glob("*.png")
-            if "basecolor" in picture.name.lower()
+        images = sorted(
+            image
+            for image in (path.parent.parent / "textures").glob("*.png")
+            if "basecolor" in image.name.lower()
         )
-        painted = tuple(_painted(picture, one.corner_uv) for picture in pictures)
+        painted = tuple(_painted(image, one.corner_uv) for image in images)
         found.append(HandSurface(one.template, painted))
     if not found:
         raise ValueError(f"no rigged right hand in {rigged}")
@@ -118,11 +118,11 @@ def hand_surfaces(rigged: Path | None) -> tuple[HandSurface, ...]:
 
 
 def _painted(path: Path, corner_uv: np.ndarray) -> Texture:
-    """A picture file as a texture."""
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ValueError(f"{path} is no picture that can be read")
-    picture = cv2.resize(picture, (_PAINTED_SIZE, _PAINTED_SIZE), interpolation=cv2.INTER_AREA)
-    linear = linear_from_srgb(picture[..., ::-1] / np.float32(255)).astype(np.float32)
+    """Read an image file as a texture."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f"{path} is missing or not an image")
+    image = cv2.resize(image, (_PAINTED_SIZE, _PAINTED_SIZE), interpolation=cv2.INTER_AREA)
+    linear = linear_from_srgb(image[..., ::-1] / np.float32(255)).astype(np.float32)
     corners = np.ascontiguousarray(corner_uv.transpose(1, 2, 0)) * np.float32(_PAINTED_SIZE)
     return Texture(linear, corners)

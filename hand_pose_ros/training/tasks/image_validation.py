@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.common.seeds import Seed
-from hand_pose_ros.evaluation.images.estimates import look
+from hand_pose_ros.evaluation.images.estimates import encode_crops
 from hand_pose_ros.evaluation.metrics import pa_mpjpe
 from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig
 from hand_pose_ros.networks.condition import KeypointCondition
@@ -66,7 +66,7 @@ class ImageValidation:
 
     def _figures(self, model: nn.Module, estimate: Estimate, batch: ImageBatch) -> dict[str, float]:
         extent, margin = batch.condition.half_extent, self._encoder.margin
-        points, condition = look(model, batch.crops, extent)
+        points, condition = encode_crops(model, batch.crops, extent)
         inside = (batch.points.abs() < margin).all(-1)
         epe = (points - batch.points).norm(dim=-1)[inside].mean() * _EPE_SIZE_PX / (2 * margin)
         figures = {"epe_px": float(epe)}

@@ -207,13 +207,13 @@ def test_told_angles_must_be_inside_and_make_the_joints():
     angles[1, 2] += 4.0
     joints[2, 4, 0] += 1e-3
     of_joints = Prediction.of_joints(joints)
-    told = Prediction(
+    known = Prediction(
         joints, np.full(3, SIZE_M), angles, hands.proportions.numpy(), covariance_m2=of_joints.covariance_m2
     )
-    np.testing.assert_array_equal(outside_limits(told, ["right"] * 3), [0, 1, 1])
+    np.testing.assert_array_equal(outside_limits(known, ["right"] * 3), [0, 1, 1])
 
 
-def test_the_tables_of_a_document_are_made_anew(tmp_path):
+def test_the_tables_of_a_document_are_replaced(tmp_path):
     document = tmp_path / "accuracy.md"
     begin, end = report.markers("hand_pose evaluate")
     document.write_text(f"# Before\n\n{begin}\nold\n{end}\n\nAfter\n")

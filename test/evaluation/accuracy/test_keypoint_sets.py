@@ -51,7 +51,7 @@ def test_every_second_hand_is_a_left_one(observed, observations):
     assert [o.detection.side for o in observations[:4]] == ["right", "left", "right", "left"]
 
 
-def test_truth_and_picture_agree(observations):
+def test_truth_and_image_agree(observations):
     for observation in observations:
         projected = observation.camera.project(torch.from_numpy(observation.joints_m)).numpy()
         np.testing.assert_allclose(projected, observation.points_px, atol=1e-9)
@@ -89,7 +89,7 @@ def test_poses_are_taken_evenly_from_the_sequences(tmp_path):
     np.testing.assert_allclose(taken[0, 1:, 1:].numpy(), joints[0, 1:, 1:] * 1e-3)
     with pytest.raises(ValueError, match="too few"):
         read_dexycb(tmp_path / "poses.npz", 60)
-    with pytest.raises(ValueError, match="no file"):
+    with pytest.raises(ValueError, match="does not exist"):
         read_dexycb(tmp_path / "absent.npz", 1)
 
 

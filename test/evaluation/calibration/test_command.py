@@ -129,7 +129,7 @@ def test_the_command_writes_calibrated_weights(network, tmp_path, capsys):
     assert f"{scale:.3f}" in capsys.readouterr().out
 
 
-def test_weights_that_see_pictures_are_calibrated_on_pictures(tmp_path, capsys):
+def test_weights_with_an_image_encoder_are_calibrated_on_images(tmp_path, capsys):
     images = drawn_hands(16)
     images.detected[:6, :, :2], images.detected[:6, :, 2] = images.points[:6] + 0.05, images.depth[:6]
     save_shard(tmp_path / "images/one", images, 0, {})

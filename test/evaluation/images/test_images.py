@@ -143,7 +143,7 @@ def test_errors_have_the_units_that_they_say():
 def test_a_detector_s_own_landmarks_are_scored_in_its_own_size():
     detections = exact_detections()
     grown = detections._replace(landmarks_m=7 * detections.landmarks_m + 1)
-    errors = joint_errors(detector_estimates(HANDS, grown), HANDS)
+    errors = joint_errors(detector_estimates(grown), HANDS)
     assert np.nanmax(errors.relative_mm) < 1e-3
     assert np.nanmax(errors.points_px) == 0
 
@@ -160,7 +160,7 @@ def test_the_detection_nearest_to_the_labels_counts_whatever_its_side():
     assert not found.inside[2].any()
 
 
-def test_points_where_the_picture_has_ended_are_not_inside():
+def test_points_where_the_image_has_ended_are_not_inside():
     hands = HANDS._replace(image=HANDS.image.copy())
     hands.image[:, :, :80] = 0
     found = detect_in_images(hands, Answers(hands, 1), zoom=1)
@@ -244,7 +244,7 @@ def test_only_hands_found_at_both_strengths_tell_how_much_errors_rise():
     np.testing.assert_allclose(rise(errors, found), (0, 1.25, 2.5))
 
 
-def test_a_series_of_degraded_images_is_detected_anew(monkeypatch):
+def test_a_series_of_degraded_images_is_detected_again(monkeypatch):
     monkeypatch.setattr(image_degradation, "STRENGTHS", (0, 4))
     names = []
 
@@ -265,7 +265,7 @@ def test_a_series_of_degraded_images_is_detected_anew(monkeypatch):
 
 
 def observation(camera: CameraModel, row: int) -> Observation:
-    """A stored hand in a camera's picture, of the mean size."""
+    """A stored hand in a camera's image, of the mean size."""
     joints = hand.MEAN_ANCHOR_LENGTH_M * (HANDS.joints[row] + HANDS.wrist[row]).astype(np.float64)
     points = camera.project(torch.from_numpy(joints)).numpy()
     return Observation(lambda: None, camera, Detection("right", 1.0, BOX, points, joints), joints, points)

@@ -1,4 +1,4 @@
-"""Figures, table and plot of steadiness over time."""
+"""Figures, table and plot of jitter and lag."""
 
 from __future__ import annotations
 

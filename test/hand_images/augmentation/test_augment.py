@@ -110,7 +110,7 @@ def test_black_outside_is_filled_and_dark_pixels_stay(hands):
     np.testing.assert_array_equal(fill_outside(untouched, hands, np.random.default_rng(0)), untouched)
 
 
-def test_stronger_pictures_are_farther_from_the_original(hands):
+def test_stronger_changes_are_farther_from_the_original(hands):
     image = hands.image[0]
     distances = []
     for strength in (0.0, 0.3, 1.0):
@@ -123,7 +123,7 @@ def test_stronger_pictures_are_farther_from_the_original(hands):
     assert distances[0] < distances[1] < distances[2]
 
 
-def test_bright_pictures_are_not_burnt_out():
+def test_bright_images_are_not_burnt_out():
     bright = np.full((64, 64, 3), 225, np.uint8)
     bright[20:40, 20:40] = 180
     config = PhotometricConfig(clipping_share=1.0, noise_share=0, tone_share=1.0)

@@ -1,4 +1,4 @@
-"""What cameras do to pictures: shapes and types stay, nothing at strength 0, more at higher strengths."""
+"""Photometric changes keep shape and type, do nothing at strength 0, and more at higher strengths."""
 
 from itertools import pairwise
 
@@ -10,20 +10,20 @@ from hand_pose_ros.hand_images.augmentation import photometric
 
 
 @pytest.fixture(scope="module")
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     coarse = np.random.default_rng(0).integers(30, 226, (16, 16, 3), np.uint8)
-    picture = cv2.resize(coarse, (96, 96), interpolation=cv2.INTER_CUBIC)
-    cv2.rectangle(picture, (30, 30), (60, 70), (200, 40, 90), -1)
-    return picture
+    image = cv2.resize(coarse, (96, 96), interpolation=cv2.INTER_CUBIC)
+    cv2.rectangle(image, (30, 30), (60, 70), (200, 40, 90), -1)
+    return image
 
 
 def generator() -> np.random.Generator:
     return np.random.default_rng(1)
 
 
-def detail(picture: np.ndarray) -> float:
+def detail(image: np.ndarray) -> float:
     """Mean difference between neighbours."""
-    values = picture.astype(float)
+    values = image.astype(float)
     return np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean()
 
 
@@ -44,31 +44,29 @@ STEPS = {
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_stronger_is_farther_from_the_picture(picture, name):
-    before = picture.copy()
-    steps = [STEPS[name](picture, strength) for strength in (0, 1, 2, 3)]
+def test_stronger_is_farther_from_the_image(image, name):
+    before = image.copy()
+    steps = [STEPS[name](image, strength) for strength in (0, 1, 2, 3)]
     for step in steps:
-        assert step.shape == picture.shape
+        assert step.shape == image.shape
         assert step.dtype == np.uint8
-    np.testing.assert_array_equal(picture, before)
-    distances = [np.abs(step.astype(float) - picture).mean() for step in steps]
+    np.testing.assert_array_equal(image, before)
+    distances = [np.abs(step.astype(float) - image).mean() for step in steps]
     assert distances[0] < 0.5  # rounding, at most
     assert all(low < high for low, high in pairwise(distances))
-    np.testing.assert_array_equal(STEPS[name](picture, 2), steps[2])
+    np.testing.assert_array_equal(STEPS[name](image, 2), steps[2])
 
 
-def test_jpeg_is_farther_at_lower_quality(picture):
-    distances = [
-        np.abs(photometric.jpeg(picture, q).astype(float) - picture).mean() for q in (100, 60, 20, 5)
-    ]
+def test_jpeg_is_farther_at_lower_quality(image):
+    distances = [np.abs(photometric.jpeg(image, q).astype(float) - image).mean() for q in (100, 60, 20, 5)]
     assert distances == sorted(distances)
     assert distances[0] < 5  # colours are stored at half the resolution
 
 
-def test_blurs_take_detail_and_sharpening_gives_it(picture):
-    assert detail(photometric.defocus(picture, 1)) < 0.9 * detail(picture)
-    assert detail(photometric.motion_blur(picture, 5, 0)) < 0.9 * detail(picture)
-    assert detail(photometric.sharpen(picture, 1)) > 1.1 * detail(picture)
+def test_blurs_take_detail_and_sharpening_gives_it(image):
+    assert detail(photometric.defocus(image, 1)) < 0.9 * detail(image)
+    assert detail(photometric.motion_blur(image, 5, 0)) < 0.9 * detail(image)
+    assert detail(photometric.sharpen(image, 1)) > 1.1 * detail(image)
 
 
 def test_motion_blur_smears_along_its_angle():
@@ -100,9 +98,9 @@ def test_exposure_clips_and_keeps_order():
     np.testing.assert_array_equal(photometric.tone(ramp), ramp)
 
 
-def test_grey_and_hue_keep_brightness(picture):
-    luma = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(float)
-    grey = photometric.greyscale(picture)
+def test_grey_and_hue_keep_brightness(image):
+    luma = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(float)
+    grey = photometric.greyscale(image)
     assert (np.ptp(grey, axis=-1) == 0).all()
-    for changed in (grey, photometric.colour(picture, 0.0), photometric.colour(picture, 0.8, 0.2)):
+    for changed in (grey, photometric.colour(image, 0.0), photometric.colour(image, 0.8, 0.2)):
         assert np.abs(cv2.cvtColor(changed, cv2.COLOR_BGR2GRAY) - luma).mean() < 1.5

@@ -91,7 +91,7 @@ def test_spots_lie_at_the_points(images):
             window = images.image[row, line - 4 : line + 5, column - 4 : column + 5, number % 3].astype(float)
             apart = np.linalg.norm(np.delete(places, number, axis=0) - place, axis=1).min() > 14
             if not (apart and window.shape == (9, 9) and window.min() > 0):
-                continue  # another spot or the picture's end is too near
+                continue  # another spot or the image's end is too near
             weight = np.square(window - window.min())
             y, x = np.mgrid[line - 4 : line + 5, column - 4 : column + 5]
             centre = np.array(((x * weight).sum(), (y * weight).sum())) / weight.sum()
@@ -124,14 +124,14 @@ def test_left_hands_are_mirrored_right_ones(tmp_path, network):
     assert difference.mean() < 1.5  # JPEG and interpolation
 
 
-def test_black_is_what_lies_outside_of_the_picture(images, labels):
+def test_the_hand_image_is_black_outside_of_the_original_image(images, labels):
     views = real_hand_views(labels)
     checked = 0
     for row in range(images.count):
         black = (images.image[row] == 0).all(-1)
         lines, columns = np.mgrid[0:160:5, 0:160:5]
         normalised = ((np.stack((columns, lines), -1) + 0.5) / 80 - 1) * 2.0 * images.half_extent[row]
-        rays = np.concatenate((normalised, np.ones_like(normalised[..., :1])), -1) @ views.to_picture[row].T
+        rays = np.concatenate((normalised, np.ones_like(normalised[..., :1])), -1) @ views.to_image[row].T
         pixels = rays[..., :2] / rays[..., 2:]
         limit = np.array((WIDTH, HEIGHT)) - 0.5
         outside = ((pixels < -0.5) | (pixels > limit)).any(-1)

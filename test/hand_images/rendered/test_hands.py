@@ -105,7 +105,7 @@ def test_visible_joints_are_on_the_hand(wardrobe, backgrounds):
 
 def test_some_joints_are_hidden_and_the_thumb_side_is_right(rendered):
     assert 0.4 < rendered.visible.mean() < 0.9
-    # An open right hand seen from its palm has the thumb on the picture's right, from its back on the left.
+    # An open right hand seen from its palm has the thumb on the image's right, from its back on the left.
     palm_away = rendered.rotation[:, 2, 2]  # the dorsal axis along the view: positive is a palm to the camera
     thumb = rendered.points[:, 2, 0] - rendered.points[:, 17, 0]
     clear = (np.abs(palm_away) > 0.8) & (np.abs(thumb) > 0.3)
