@@ -78,13 +78,13 @@ def test_the_tracker_is_the_one_asked_for(tracker, kind):
 
 @pytest.mark.parametrize("condition", ["image", "both"])
 def test_the_shipped_weights_that_see_pictures_follow_the_clip_s_hand(condition, monkeypatch):
-    looks, see_crops = [], OnnxDenoiser.see_crops
+    encoded, encode_crops = [], OnnxDenoiser.encode_crops
 
     def counted(network, crops, half_extent):
-        looks.extend(crops)
-        return see_crops(network, crops, half_extent)
+        encoded.extend(crops)
+        return encode_crops(network, crops, half_extent)
 
-    monkeypatch.setattr(OnnxDenoiser, "see_crops", counted)
+    monkeypatch.setattr(OnnxDenoiser, "encode_crops", counted)
     options = {"tracker.max_hands": 1, "diffusion.condition": condition, "device": "cpu"}
     pipeline = create_pipeline(PipelineConfig.from_flat(options))
     errors = []
@@ -97,7 +97,7 @@ def test_the_shipped_weights_that_see_pictures_follow_the_clip_s_hand(condition,
         errors.append(np.linalg.norm(found_px - truth.joints_px, axis=-1).mean() / size_px)
     pipeline.close()
     assert np.mean(errors) < 0.15
-    assert len(looks) == len(errors), "the encoder is to look once at each hand of each frame"
+    assert len(encoded) == len(errors), "the encoder is to look once at each hand of each frame"
 
 
 def test_the_default_pipeline_follows_the_clip_s_hand_steadily():

@@ -127,13 +127,13 @@ class Counted:
     """Counts the crops that the encoder of a network looks at."""
 
     def __init__(self, network, monkeypatch):
-        self.crops, see_crops = 0, network.see_crops
+        self.crops, encode_crops = 0, network.encode_crops
 
         def counted(crops, half_extent):
             self.crops += len(crops)
-            return see_crops(crops, half_extent)
+            return encode_crops(crops, half_extent)
 
-        monkeypatch.setattr(network, "see_crops", counted, raising=False)
+        monkeypatch.setattr(network, "encode_crops", counted, raising=False)
 
 
 def followed(network, image, found):
