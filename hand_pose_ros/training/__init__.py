@@ -1,1 +1,1 @@
-"""Training, generic over the task: configuration, trainer, checkpoints, curves, and the tasks themselves."""
+"""The package trains networks: configuration, trainer, checkpoints, curves, and the tasks."""

@@ -1,4 +1,4 @@
-"""The state of a training run in a file from which it goes on as if nothing had happened."""
+"""A checkpoint stores the state of a training run in a file, from which the run resumes without a difference."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Everything that a run needs to go on.
+    """Everything that a run needs to resume.
 
-    config: dict of its :class:`TrainingConfig`. step: how many steps were taken. seconds: how long they took.
-    model, averaged, optimiser, means: state dicts. figures: of the last validation, which was after ``validated``
+    config: dict of its :class:`TrainingConfig`. step: number of steps taken. seconds: time that they took.
+    model, averaged, optimiser, means: state dicts. figures: results of the last validation, after ``validated``
     steps.
     """
 
@@ -34,7 +34,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write ``checkpoint``; the file is never incomplete, see :func:`atomic_path`."""
+    """Write ``checkpoint`` atomically, see :func:`atomic_path`."""
     with atomic_path(path) as unfinished:
         torch.save({"format": _FORMAT, **vars(checkpoint)}, unfinished)
 
@@ -43,7 +43,7 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
     """Read a file of :func:`save_checkpoint`, with its tensors on ``device``.
 
     Raises:
-        ValueError: the file is missing, damaged, or no checkpoint of this package.
+        ValueError: the file is missing, damaged, or not a checkpoint of this package.
     """
     if not path.is_file():
         raise ValueError(f"there is no checkpoint {path} to resume from")

@@ -1,4 +1,4 @@
-"""The configuration of a training run; docs/how/training.md shows a file of it."""
+"""The configuration of a training run is read from a YAML file; docs/how/training.md shows one."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from hand_pose_ros.training.config_files import differences, read_yaml, with_ove
 from hand_pose_ros.training.precision import PRECISIONS
 
 _FREE_KEYS = ("device", "threads", "every")
-"""How a run is run, not what is trained: these may change when it is resumed."""
+"""Keys that do not affect the result of training: they may change when a run is resumed."""
 
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """AdamW and what surrounds it.
+    """Settings of AdamW, the learning-rate schedule, clipping and averaging.
 
-    learning_rate: at the top of the schedule: a linear rise over ``warm_up_steps``, then a cosine down to
-        ``final_learning_rate`` times it at the end of the budget.
-    weight_decay: of matrices and kernels; vectors (biases, normalisation) do not decay.
+    learning_rate: peak of the schedule: a linear rise over ``warm_up_steps``, then a cosine down to
+        ``final_learning_rate`` times the peak at the end of the budget.
+    weight_decay: decay of matrices and kernels; vectors (biases, normalisation) do not decay.
     betas: decay rates of Adam's two moments.
-    clip_norm: gradients whose norm is above are scaled to it; null does not clip.
-    ema_decay: share of the averaged weights that a step keeps, 0 to switch averaging off. Early steps keep less.
+    clip_norm: gradients with a larger norm are scaled to it; null does not clip.
+    ema_decay: fraction of the averaged weights that a step keeps, 0 for no averaging. Early steps keep less.
     """
 
     learning_rate: float = 1e-3
@@ -48,7 +48,7 @@ class OptimiserConfig:
 
 @dataclass(frozen=True)
 class EveryConfig:
-    """How often a run writes: rows of curves, validation figures, checkpoints (by steps, minutes or both)."""
+    """Intervals of curve rows, validations and checkpoints (by steps, minutes or both)."""
 
     log_steps: int = 100
     validation_steps: int = 1000
@@ -64,14 +64,14 @@ class EveryConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that a run depends on.
+    """Everything that determines a run.
 
-    task: one of :data:`hand_pose_ros.training.task.TASKS`, or 'module:function'. options: the task's own.
-    steps, minutes: the budget; the run ends with the first that is used up, and one may be null. With minutes the
+    task: one of :data:`hand_pose_ros.training.task.TASKS`, or 'module:function'. options: options of the task.
+    steps, minutes: the budget; the run ends when the first is used up, and one may be null. With minutes the
         learning rate follows the clock, so that such a run cannot be repeated exactly.
-    seed: of the first weights and of every batch.
+    seed: seed of the initial weights and of every batch.
     device: 'auto', 'cpu' or 'cuda'. precision: 'auto', 'fp32' or 'bf16'.
-    threads: of the CPU; null is PyTorch's choice.
+    threads: CPU threads; null keeps PyTorch's choice.
     half_weights: store the weight file with 16 bits.
     """
 
@@ -98,7 +98,7 @@ class TrainingConfig:
         _check(self, "threads", self.threads is None or self.threads > 0, "above 0, or null")
 
     def to_dict(self) -> dict:
-        """As JSON and YAML can hold it."""
+        """Convert to values that JSON and YAML can hold."""
         values = asdict(self)
         values["options"] = _plain(values["options"])
         values["optimiser"]["betas"] = list(self.optimiser.betas)
@@ -106,7 +106,7 @@ class TrainingConfig:
 
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConfig:
-    """The configuration in a YAML file, with 'section.key=value' overrides.
+    """Read the configuration in a YAML file, with 'section.key=value' overrides.
 
     Raises:
         ValueError: the file cannot be read, or holds an unknown key or a bad value; names file and key.
@@ -119,9 +119,9 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConf
 
 
 def check_same_training(config: TrainingConfig, earlier: Mapping) -> None:
-    """Check that ``config`` trains the same as ``earlier``, the dict of the configuration of a run to be resumed.
+    """Check that ``config`` trains the same as ``earlier``, the configuration dict of a run to be resumed.
 
-    Device, threads and how often a run writes may differ.
+    Device, threads and the intervals of writing may differ.
 
     Raises:
         ValueError: names the keys that differ, with both values.
@@ -138,7 +138,7 @@ def _check(config: object, name: str, fine: bool, expected: str) -> None:
 
 
 def _plain(value: object) -> object:
-    """Mappings and sequences as dicts and lists."""
+    """Convert mappings and sequences to dicts and lists."""
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

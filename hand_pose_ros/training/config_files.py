@@ -1,4 +1,4 @@
-"""Configuration from YAML and the command line, as plain values; how two of them differ."""
+"""The module reads configurations from YAML and the command line as plain values, and compares them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, as everywhere but in PyYAML, which asks for 1.0e-3."""
+    """The loader reads 1e-3 as a number, as YAML 1.2 does; PyYAML requires 1.0e-3."""
 
 
 _Loader.add_implicit_resolver(
@@ -21,7 +21,7 @@ _Loader.add_implicit_resolver(
 
 
 def read_yaml(path: str | Path) -> dict:
-    """The keys and values of a YAML file.
+    """Read the keys and values of a YAML file.
 
     Raises:
         ValueError: the file is missing, is not YAML, or does not hold keys at its top.
@@ -38,7 +38,7 @@ def read_yaml(path: str | Path) -> dict:
 
 
 def with_overrides(values: Mapping, overrides: Sequence[str]) -> dict:
-    """A copy of ``values`` with each 'section.key=value' of ``overrides`` put in; values are read as YAML.
+    """Copy ``values`` with each 'section.key=value' of ``overrides`` applied; values are read as YAML.
 
     Raises:
         ValueError: an override has no '=', or its key leads through something that is not a section.
@@ -64,7 +64,7 @@ def with_overrides(values: Mapping, overrides: Sequence[str]) -> dict:
 
 
 def differences(one: Mapping, other: Mapping, where: str = "") -> dict[str, tuple[Any, Any]]:
-    """Dotted keys whose values differ between nested mappings, with both values; None for what is not there."""
+    """Return the dotted keys whose values differ between nested mappings, with both values; None if missing."""
     found = {}
     for key in sorted(one.keys() | other.keys()):
         first, second = one.get(key), other.get(key)

@@ -1,4 +1,4 @@
-"""Curves of a run as CSV files: means of the loss terms, and validation figures."""
+"""The module writes the curves of a run as CSV files: means of the loss terms, and validation figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class CurveFile:
     """A CSV file that grows row by row, with the columns of its first row; 'step' is one of them."""
 
     def __init__(self, path: Path, step: int = 0) -> None:
-        """Append to ``path`` after the rows up to ``step``; later ones, of steps taken again, are dropped."""
+        """Append to ``path`` after the rows up to ``step``; later rows, whose steps are repeated, are dropped."""
         self._path = path
         self._columns: list[str] | None = None
         rows: list[dict[str, str]] = []
@@ -51,7 +51,7 @@ class CurveFile:
 
 
 class RunningMeans:
-    """Means of named numbers over the steps since they were last taken; adding waits for no device."""
+    """Means of named numbers over the steps since the last :meth:`take`; adding does not wait for the device."""
 
     def __init__(self) -> None:
         self._names: list[str] = []
@@ -71,15 +71,16 @@ class RunningMeans:
         return self._count > 0
 
     def take(self) -> dict[str, float]:
-        """The means since the last call; there must be something to take."""
+        """Return the means since the last call; at least one step must have been added."""
+        assert self._sum is not None
         means = dict(zip(self._names, (self._sum / self._count).tolist(), strict=True))
         self._sum, self._count = None, 0
         return means
 
     def state_dict(self) -> dict:
-        """What :meth:`load_state_dict` takes."""
+        """Return the state for :meth:`load_state_dict`."""
         return {"names": self._names, "sum": self._sum, "count": self._count}
 
     def load_state_dict(self, state: Mapping) -> None:
-        """Go on where another one was."""
+        """Restore the state of another instance."""
         self._names, self._sum, self._count = list(state["names"]), state["sum"], state["count"]

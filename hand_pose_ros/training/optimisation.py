@@ -1,4 +1,4 @@
-"""The parts of an optimisation step: random numbers, AdamW, learning rate, averaged weights."""
+"""The module holds the parts of an optimisation step: random numbers, AdamW, learning rate, averaged weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hand_pose_ros.training.config import OptimiserConfig
 
@@ -18,9 +18,9 @@ RATE: Final = "rate"
 
 
 def seeded_generator(seed: int, step: int) -> torch.Generator:
-    """A CPU generator for one step, and PyTorch's own generators seeded alike, for layers such as dropout.
+    """Make a CPU generator for one step, and seed PyTorch's own generators alike, for layers such as dropout.
 
-    It depends on nothing but the two numbers: step n of a resumed run draws what step n of the first one drew.
+    It depends on both numbers only: step n of a resumed run draws the same as step n of the first run.
     """
     mixed = _mixed(seed, step)
     torch.manual_seed(mixed)
@@ -28,7 +28,7 @@ def seeded_generator(seed: int, step: int) -> torch.Generator:
 
 
 def generator_ahead(seed: int, step: int) -> torch.Generator:
-    """As :func:`seeded_generator` will give it in step ``step``; PyTorch's own generators stay as they are."""
+    """Make the generator of :func:`seeded_generator` for ``step``; PyTorch's own generators do not change."""
     return torch.Generator().manual_seed(_mixed(seed, step))
 
 
@@ -39,23 +39,23 @@ def _mixed(seed: int, step: int) -> int:
 def make_optimiser(
     model: nn.Module, config: OptimiserConfig, rates: Mapping[str, float] | None = None
 ) -> torch.optim.AdamW:
-    """AdamW in which only matrices and kernels decay.
+    """Make an AdamW optimiser in which only matrices and kernels decay.
 
     Args:
-        rates: factors on the learning rate, each of the parameters whose names start with the key; 1 for the
-            others. A group of parameters has its factor under ``RATE``.
+        rates: factor on the learning rate of the parameters whose names start with the key; 1 for the others. A
+            group of parameters has its factor under ``RATE``.
 
     Raises:
         ValueError: the model has nothing to train, or no parameter has a name that starts with one of the keys.
     """
-    factors = {}
+    rates, factors = rates or {}, {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            prefix = max((key for key in rates or {} if name.startswith(key)), key=len, default=None)
+            prefix = max((key for key in rates if name.startswith(key)), key=len, default=None)
             factors.setdefault(prefix, []).append(parameter)
     if not factors:
         raise ValueError("the task's model has no parameter to train")
-    if unknown := sorted((rates or {}).keys() - factors.keys()):
+    if unknown := sorted(rates.keys() - factors.keys()):
         raise ValueError(f"no parameter's name starts with {', '.join(unknown)}")
     groups = []
     for prefix, trained in factors.items():
@@ -68,7 +68,7 @@ def make_optimiser(
 
 
 def learning_rate(config: OptimiserConfig, step: int, share: float) -> float:
-    """The rate of step ``step``, when ``share`` in [0, 1] of the budget is used."""
+    """Return the rate of step ``step``, when ``share`` in [0, 1] of the budget is used."""
     rise = min(1.0, (step + 1) / (config.warm_up_steps + 1))
     fall = (1 + math.cos(math.pi * share)) / 2
     floor = config.final_learning_rate
@@ -78,20 +78,21 @@ def learning_rate(config: OptimiserConfig, step: int, share: float) -> float:
 class AveragedWeights:
     """An exponential moving average of a model's weights, as a model of its own in evaluation mode.
 
-    Early steps keep less than ``decay``, so that the first weights do not linger: step n keeps at most
+    Early steps keep less than ``decay``, so that the initial weights fade: step n keeps at most
     (1 + n) / (10 + n). Buffers are copied.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self._decay = decay
-        self._averaged, self._current = list(self.model.parameters()), list(model.parameters())
+        self._averaged: list[Tensor] = list(self.model.parameters())
+        self._current: list[Tensor] = list(model.parameters())
         self._pairs = list(zip(self.model.buffers(), model.buffers(), strict=True))
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights that step ``step`` (the first is 0) has left in the model."""
+        """Average in the weights of the model after step ``step`` (the first is 0)."""
         decay = min(self._decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self._averaged, self._current, 1 - decay)
+        torch._foreach_lerp_(self._averaged, self._current, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
         for averaged, current in self._pairs:
             averaged.copy_(current)

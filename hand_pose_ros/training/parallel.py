@@ -1,8 +1,8 @@
-"""One step of a large network on several CPU cores, each with its own part of the batch.
+"""The parallel encoder runs one training step on several CPU cores, each with its own part of the batch.
 
-By default PyTorch lets all its threads work on one layer and waits for the slowest of them in each. Where other
-programs use the cores as well, that is slower than one thread. Here every thread has its own part of the batch for
-the whole way forward, and the whole way back; batch normalisation then goes by the part, which does no harm.
+By default all threads of PyTorch work on one layer, and each layer waits for the slowest thread. If other programs
+use the cores, too, that is slower than one thread. Here every thread runs the whole forward and the whole backward
+pass of its own part of the batch; batch normalisation then uses the statistics of the part.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
+from torch import Tensor, _foreach_add_, _foreach_copy_, _foreach_mul_, nn  # pyright: ignore[reportPrivateImportUsage]
 
 
 class ParallelEncoder:
-    """Calls a network in training mode, in parts; same arguments and, up to batch normalisation, same results.
+    """The encoder calls a network in training mode, in parts; only batch normalisation changes the results.
 
-    Every part has each ``parts``-th row, so that what lies in the order of the batch is spread over all parts. The
-    result depends on ``parts``, but not on which thread is faster.
+    Every part has each ``parts``-th row, so that an order in the batch is spread over all parts. The result
+    depends on ``parts``, but not on the timing of the threads.
     """
 
     def __init__(self, network: nn.Module, parts: int) -> None:
-        """``network``: from a tensor on the CPU to a named tuple of tensors with as many rows. ``parts``: threads.
+        """``network``: maps a CPU tensor to a named tuple of tensors with as many rows. ``parts``: threads.
 
         Raises:
-            ValueError: no part.
+            ValueError: ``parts`` is below 1.
         """
         if parts < 1:
             raise ValueError(f"parts must be at least 1, got {parts}")
@@ -38,7 +38,8 @@ class ParallelEncoder:
         self._buffers = [[b for b in n.buffers() if b.is_floating_point()] for n in self._networks]
         self._pool = ThreadPoolExecutor(parts, "encoder")
 
-    def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
+    def __call__(self, batch: Tensor) -> Any:
+        """Return the named tuple of the network for the rows of ``batch``."""
         if len(self._networks) == 1:
             return self._network(batch)
         kinds: list[type] = []
@@ -49,25 +50,25 @@ class ParallelEncoder:
         return list(self._pool.map(function, *arguments))
 
     def _share_buffers(self) -> None:
-        """All copies start from the network's own running means."""
+        """Copy the network's running means to all copies."""
         own, *others = self._buffers
         for other in others:
-            torch._foreach_copy_(other, own)
+            _foreach_copy_(other, own)
 
     def _merge_buffers(self) -> None:
-        """The network's running means become the mean of what the parts have made of them."""
+        """Set the network's running means to the mean over the parts."""
         own, *others = self._buffers
         for other in others:
-            torch._foreach_add_(own, other)
-        torch._foreach_mul_(own, 1 / len(self._networks))
+            _foreach_add_(own, other)
+        _foreach_mul_(own, 1 / len(self._networks))
 
 
 class _InParts(torch.autograd.Function):
-    """Both directions in threads; the parameters are inputs, so that their gradients take the usual way."""
+    """Both passes run in threads; the parameters are inputs, so that autograd accumulates their gradients."""
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, encoder: ParallelEncoder, kinds: list, batch: Tensor, *parameters: Tensor
+        ctx: Any, encoder: ParallelEncoder, kinds: list, batch: Tensor, *_parameters: Tensor
     ) -> tuple[Tensor, ...]:
         parts = len(encoder._networks)
         enabled, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
@@ -85,7 +86,7 @@ class _InParts(torch.autograd.Function):
         return tuple(_interleaved([o.detach() for o in values]) for values in zip(*outputs, strict=True))
 
     @staticmethod
-    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         encoder, parts = ctx.encoder, len(ctx.outputs)
 
         def run(part: int, outputs: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
@@ -94,12 +95,12 @@ class _InParts(torch.autograd.Function):
 
         of_parts = encoder._in_threads(run, list(range(parts)), ctx.outputs)
         ctx.outputs = None
-        encoder._merge_buffers()  # not before, since the way back refers to those of each part
+        encoder._merge_buffers()  # not before, since the backward pass uses the buffers of each part
         return None, None, None, *_summed(of_parts)
 
 
 def _interleaved(parts: list[Tensor]) -> Tensor:
-    """The rows of parts of which part i has rows i, i + n, i + 2 n, ..."""
+    """Interleave the rows of n parts, of which part i has rows i, i + n, i + 2 n, ..."""
     whole = parts[0].new_empty((sum(map(len, parts)), *parts[0].shape[1:]))
     for index, part in enumerate(parts):
         whole[index :: len(parts)] = part
@@ -107,12 +108,12 @@ def _interleaved(parts: list[Tensor]) -> Tensor:
 
 
 def _summed(of_parts: list[tuple[Tensor | None, ...]]) -> list[Tensor | None]:
-    """Gradients of all parameters, of which those of each part are given; takes the first part's memory.
+    """Sum the gradients of all parameters over the parts; overwrites the first part's memory.
 
-    In one call, for each call has to wait for the thread that makes the next batch to let go of the interpreter.
+    It makes one call, because each call waits until the thread of the next batch releases the interpreter.
     """
     total, *others = ([g for g in of_one if g is not None] for of_one in of_parts)
     for other in others:
-        torch._foreach_add_(total, other)
+        _foreach_add_(total, other)
     known = iter(total)
     return [None if gradient is None else next(known) for gradient in of_parts[0]]

@@ -1,4 +1,4 @@
-"""With how many bits a network is trained."""
+"""The module selects the floating-point precision of training."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """The context that a training step runs in, for one of :data:`PRECISIONS`.
+    """Return the context of a training step for one of :data:`PRECISIONS`.
 
-    'auto' is bf16 on a GPU that computes with it, and fp32 elsewhere: most CPUs only lose by bf16. bf16 has the
-    range of fp32, so losses need no scaling.
+    'auto' is bf16 on a GPU that supports it, and fp32 elsewhere: bf16 is slower on most CPUs. bf16 has the range
+    of fp32, so losses need no scaling.
     """
     if precision == "auto":
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -24,9 +24,9 @@ def autocast(precision: str, device: torch.device) -> torch.autocast:
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Switch autocast off in a block, or in a function that this decorates: for geometry and the making of data.
+    """Switch autocast off in a block or a decorated function, for geometry and the generation of data.
 
-    What comes from a network outside of the block may still have 16 bits: convert it with ``.float()``.
+    Outputs of a network from outside the block may still have 16 bits: convert them with ``.float()``.
     """
     device = "cuda" if torch.is_autocast_enabled("cuda") else "cpu"
     with torch.autocast(device, enabled=False):

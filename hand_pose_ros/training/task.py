@@ -1,9 +1,9 @@
-"""What can be trained: the protocol between the trainer and a task, and the tasks by name."""
+"""The module defines the protocol between the trainer and a task, and the tasks by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,16 +12,19 @@ from hand_pose_ros.common.late_import import import_named
 
 
 class TrainingTask(Protocol):
-    """A network, the data it is trained on, and the losses.
+    """A task has a network, training data, and losses.
 
     model: everything that is trained, as one module; the trainer moves it to its device before the first call.
 
     A task may also have ``learning_rates``, factors on the learning rate of the parameters whose names start with
     the keys; and ``prepare(generator)``, called in each step with the next step's generator: the task may start to
-    make that step's batch beside the step. ``losses`` must then give what it would give without.
+    make that step's batch in parallel. It must not change the result of ``losses``.
     """
 
-    model: nn.Module
+    @property
+    def model(self) -> nn.Module:
+        """Everything that is trained."""
+        ...
 
     def losses(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Weighted scalar loss terms of one freshly made batch; their sum is minimised.
@@ -30,15 +33,18 @@ class TrainingTask(Protocol):
         under :func:`hand_pose_ros.training.precision.full_precision`.
 
         Args:
-            generator: of every random number, on the CPU whatever the device. Its state depends on the seed and
-                the step only. Layers that draw for themselves, such as dropout, are seeded with it.
+            generator: source of every random number, always on the CPU. Its state depends on seed and step only.
+                Layers with their own random numbers, such as dropout, are seeded with it.
         """
+        ...
 
-    def validate(self, model: nn.Module) -> dict[str, float]:
-        """Figures of ``model``, the averaged copy in evaluation mode, on the same held-out data every time."""
+    def validate(self, model: Any) -> dict[str, float]:
+        """Evaluate ``model``, the averaged copy in evaluation mode, on the same held-out data every time."""
+        ...
 
     def metadata(self) -> dict:
-        """What rebuilds the network, as JSON can hold it; stored in the weight file."""
+        """Return the configuration that rebuilds the network, as JSON can hold it; the weight file stores it."""
+        ...
 
 
 TASKS: dict[str, str] = {
@@ -55,11 +61,11 @@ def create_task(name: str, options: Mapping, seed: int) -> TrainingTask:
     """Make the task ``name``, one of :data:`TASKS` or 'module:function' of one's own.
 
     Args:
-        options: handed to the function, which refuses those that it does not know.
-        seed: of the network's first weights.
+        options: passed to the function, which rejects unknown ones.
+        seed: seed of the network's initial weights.
 
     Raises:
-        ValueError: no such task, or it refuses its options.
+        ValueError: the task does not exist, or it rejects its options.
     """
     path = TASKS.get(name, name)
     if ":" not in path:

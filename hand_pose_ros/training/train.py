@@ -1,4 +1,4 @@
-"""The ``hand_pose train`` command: train a network as a YAML file says (docs/how/training.md)."""
+"""The ``hand_pose train`` command trains a network as a YAML file says (docs/how/training.md)."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _log = logging.getLogger(__name__)
 
 
 def prepare(config: TrainingConfig, output: Path, resume: bool) -> Trainer:
-    """A trainer that is ready to run, in a folder that holds its configuration.
+    """Make a trainer that is ready to run, and write its configuration to ``output``.
 
     Raises:
-        ValueError: the task, the device or the checkpoint is not there or does not fit; or ``output`` holds a run
-            already, and this is not to resume it.
+        ValueError: the task, the device or the checkpoint is missing or does not fit; or ``output`` already holds
+            a run and ``resume`` is false.
     """
     if not resume and (output / CHECKPOINT).exists():
         raise ValueError(f"{output} holds a run already: give --resume, or another --output")
@@ -47,7 +47,7 @@ def prepare(config: TrainingConfig, output: Path, resume: bool) -> Trainer:
 
 
 def summary(trainer: Trainer, command: list[str], finished: bool) -> dict:
-    """What a model card needs to know of a run, as JSON can hold it."""
+    """Summarise a run for the model card, as JSON can hold it."""
     return {
         "command": command,
         "finished": finished,
@@ -66,14 +66,14 @@ def summary(trainer: Trainer, command: list[str], finished: bool) -> dict:
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in a list instead of being ended by them; a second one ends the process."""
+    """Collect SIGINT and SIGTERM in a list instead of ending the process; a second one ends it."""
     received: list[int] = []
 
-    def note(number: int, frame: object) -> None:
+    def note(number: int, _frame: object) -> None:
         received.append(number)
         signal.signal(number, previous[number])
 
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {int(number): signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield received
     finally:
@@ -83,15 +83,17 @@ def stop_signals() -> Iterator[list[int]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns 0 at the end of the budget, 1 after a NaN, 2 for bad input, 128 + n on signal n."""
-    parser = argparse.ArgumentParser(prog="hand_pose train", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="hand_pose train", description="Train a network as a YAML file says."
+    )
     parser.add_argument("--config", type=Path, help="YAML file; that of the run itself if it is resumed")
     parser.add_argument("--output", type=Path, help="folder of the run; runs/<name of the file> if not given")
     parser.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     options = parser.parse_args(arguments)
-    if options.config is None and not (options.resume and options.output):
+    if not options.config and not (options.resume and options.output):
         parser.error("give --config, or --resume with --output")
-    output = options.output or _RUNS / options.config.stem
+    output: Path = options.output or _RUNS / options.config.stem
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         config = read_config(options.config or output / CONFIG, options.overrides)

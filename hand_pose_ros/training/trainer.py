@@ -1,4 +1,4 @@
-"""The training loop: one task, one budget, and a state on disk from which it can always go on."""
+"""The trainer runs the training loop of one task within a budget and stores its state to resume from."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ _log = logging.getLogger(__name__)
 
 
 class NonFiniteError(ArithmeticError):
-    """A loss or gradient was NaN or infinite; the message says which, and where the state before that step is."""
+    """A loss or gradient was NaN or infinite; the message names it and the file of the state before that step."""
 
 
 class Trainer:
-    """Trains the model of a task.
+    """The trainer trains the model of a task.
 
     Attributes:
-        step: how many steps were taken. seconds: how long they took, with validation, over all resumptions.
-        figures: of the last validation.
+        step: number of steps taken. seconds: time that they took, with validation, over all resumptions.
+        figures: results of the last validation.
     """
 
     def __init__(self, task: TrainingTask, config: TrainingConfig, output: Path) -> None:
         """``output``: the folder of the run; nothing is written before :meth:`run`.
 
         Raises:
-            ValueError: the device is not there, or the task has nothing to train.
+            ValueError: the device is missing, or the task has no parameter to train.
         """
         self.task, self.config, self.output = task, config, output
         self.device = resolve_device(config.device)
@@ -70,21 +70,21 @@ class Trainer:
 
     @property
     def seconds(self) -> float:
-        """How long the run has taken so far."""
+        """Time that the run has taken so far."""
         return self._seconds + (0.0 if self._started is None else time.perf_counter() - self._started)
 
     @property
     def share(self) -> float:
-        """How much of the budget is used, in [0, 1]: the larger share of its steps and its minutes."""
+        """Used fraction of the budget, in [0, 1]: the larger one of steps and minutes."""
         steps = self.step / self.config.steps if self.config.steps else 0.0
         minutes = self.seconds / (60 * self.config.minutes) if self.config.minutes else 0.0
         return min(1.0, max(steps, minutes))
 
     def resume(self) -> None:
-        """Go on from the checkpoint in the output folder.
+        """Resume from the checkpoint in the output folder.
 
         Raises:
-            ValueError: there is none, it is damaged, or it is of another configuration; the message says what.
+            ValueError: it is missing, damaged, or has another configuration; the message says which.
         """
         state = load_checkpoint(self.output / CHECKPOINT, self.device)
         check_same_training(self.config, state.config)
@@ -96,9 +96,9 @@ class Trainer:
         self.figures, self._validated = state.figures, state.validated
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> bool:
-        """Train until the budget is used up, or until ``stop`` says so between two steps.
+        """Train until the budget is used up, or until ``stop`` returns true between two steps, and save the state.
 
-        In either case the state is saved. Returns whether the budget is used up; then the model is validated, too.
+        Returns whether the budget is used up; then the model is validated, too.
 
         Raises:
             NonFiniteError: a loss or gradient is NaN or infinite. The state before that step is saved.
@@ -154,8 +154,8 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = rate * group.get(RATE, 1.0)
         generator = seeded_generator(self.config.seed, self.step)
-        if hasattr(self.task, "prepare"):
-            self.task.prepare(generator_ahead(self.config.seed, self.step + 1))
+        if prepare := getattr(self.task, "prepare", None):
+            prepare(generator_ahead(self.config.seed, self.step + 1))
         with autocast(self.config.precision, self.device):
             terms = self.task.losses(generator)
         _check_terms(terms)
@@ -163,7 +163,7 @@ class Trainer:
         self._optimiser.zero_grad()
         total.backward()
         norm = get_total_norm([p.grad for p in self._parameters if p.grad is not None])
-        if not bool((total + norm).isfinite()):  # the one time per step that a GPU is waited for
+        if not bool((total + norm).isfinite()):  # the only synchronisation with a GPU per step
             raise NonFiniteError(self._what_is_not_finite(terms))
         if config.clip_norm is not None:
             clip_grads_with_norm_(self._parameters, config.clip_norm, norm)
@@ -188,7 +188,7 @@ class Trainer:
         )
 
     def _log_means(self, curves: CurveFile) -> dict[str, str]:
-        """Write a row of the curves; returns what the progress bar shows."""
+        """Write a row of the curves; returns the values for the progress bar."""
         means = self._means.take()
         group = self._optimiser.param_groups[0]
         rate = group["lr"] / group.get(RATE, 1.0)

@@ -139,7 +139,7 @@ class TemporalTransformer(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """The block applies self-attention over the frames and a two-layer network, each pre-normalised and residual."""
+    """The block applies self-attention over frames and a two-layer network, each pre-normalised and residual."""
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""What is trained: one task a file."""
+"""The package holds the training tasks, their data and their losses."""

@@ -1,4 +1,4 @@
-"""Losses of what an image encoder sees: 2.5D keypoints, their spread, presence, and contrastive features."""
+"""The module defines the image encoder's losses: 2.5D keypoints, spread, presence, and contrastive features."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from hand_pose_ros.networks.image.image_encoder import ImageFeatures, ImageFeaturesAndHeat
 
-_HEAT_SIGMA_CELLS = 1.0  # of the target of the heatmaps
+_HEAT_SIGMA_CELLS = 1.0  # standard deviation of the heatmaps' target
 _SIGMA_OF_POSE = 0.15  # anchor lengths: a pose this uncertain counts half
 
 
@@ -18,11 +18,12 @@ _SIGMA_OF_POSE = 0.15  # anchor lengths: a pose this uncertain counts half
 class ImageLossWeights:
     """Weights of the encoder's losses; 0 leaves a term out.
 
-    points: L1 of the 2D keypoints, half extents. heat: cross-entropy of the heatmaps, nats, which finds the joints
-    sooner than the points alone do; 0 leaves the maps latent, as in heatmap_25d.txt. spread: negative
-    log-likelihood of a Laplace distribution of the
-    learned spread at these errors. depth: L1, anchor lengths. presence: cross-entropy, nats. contrastive:
-    NT-Xent of pairs in PeCLR's equivariant form (diffusion + FK paper, 2.4); temperature is its own.
+    points: L1 of the 2D keypoints, half extents.
+    heat: cross-entropy of the heatmaps, nats; it speeds up learning of the joints. 0 leaves the maps latent, as in
+        heatmap_25d.txt.
+    spread: negative log-likelihood of the errors under a Laplace distribution of the learned spread.
+    depth: L1, anchor lengths. presence: cross-entropy, nats.
+    contrastive: NT-Xent of pairs in PeCLR's equivariant form (diffusion + FK paper, 2.4), with ``temperature``.
     """
 
     points: float = 10.0
@@ -35,25 +36,28 @@ class ImageLossWeights:
 
 
 def keypoint_losses(
-    seen: ImageFeatures | ImageFeaturesAndHeat, points: Tensor, depth: Tensor, weight: Tensor, margin: float
+    encoded: ImageFeatures | ImageFeaturesAndHeat,
+    points: Tensor,
+    depth: Tensor,
+    weight: Tensor,
+    margin: float,
 ) -> dict[str, Tensor]:
-    """Mean 'points', 'spread' and 'depth' losses over n hands.
+    """Return the mean 'points', 'spread' and 'depth' losses over n hands.
 
-    Joints outside the crop count for depth only: no heatmap can reach them. The spread is fitted to the
-    errors as they are; its gradient does not reach the points, or hard joints, whose spread is large, would
-    be learned last.
+    Joints outside the crop count for depth only, because no heatmap can reach them. The spread is fitted to the
+    detached errors: otherwise hard joints, whose spread is large, would be learned last.
 
     Args:
         points: (n, 21, 2) true, half extents; depth: (n, 21) true; NaN where unknown. weight: (n,).
         margin: half extents that the crop spans to either side.
     """
     known = points.isfinite().all(-1) & (points.abs() < margin).all(-1)
-    error = (seen.points - torch.where(known[..., None], points, seen.points.detach())).abs()
+    error = (encoded.points - torch.where(known[..., None], points, encoded.points.detach())).abs()
     counts = weight[:, None] * known
-    sigma = seen.sigma.clamp(min=1e-4)
+    sigma = encoded.sigma.clamp(min=1e-4)
     likelihood = error.detach().sum(-1) / sigma + 2 * sigma.log()
     has_depth = depth.isfinite()
-    deep = (seen.depth - torch.where(has_depth, depth, seen.depth.detach())).abs()
+    deep = (encoded.depth - torch.where(has_depth, depth, encoded.depth.detach())).abs()
     return {
         "points": weighted_mean(error.mean(-1), counts),
         "spread": weighted_mean(likelihood, counts),
@@ -62,9 +66,9 @@ def keypoint_losses(
 
 
 def heat_loss(log_heat: Tensor, points: Tensor, weight: Tensor, margin: float) -> Tensor:
-    """Mean cross-entropy of heatmaps (n, 21, h, w) against normal distributions about the true points.
+    """Return the mean cross-entropy of heatmaps (n, 21, h, w) against normal distributions at the true points.
 
-    Less the entropy of these, so that 0 is the least. Arguments as in :func:`keypoint_losses`.
+    The entropy of the targets is subtracted, so that the minimum is 0. Arguments as in :func:`keypoint_losses`.
     """
     known = points.isfinite().all(-1) & (points.abs() < margin).all(-1)
     height, width = log_heat.shape[-2:]
@@ -80,12 +84,12 @@ def heat_loss(log_heat: Tensor, points: Tensor, weight: Tensor, margin: float) -
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """The sum of weighted values, divided by how many have a weight: what weighs less also counts less."""
+    """Return the weighted sum divided by the number of positive weights: smaller weights reduce the mean."""
     return (values * weights).sum() / (weights > 0).sum().clamp(min=1)
 
 
 def pose_weights(weight: Tensor, sigma: Tensor, joints: Tensor) -> Tensor:
-    """Weights (n, 21) of 3D joints: those of the hands (n,), less the more uncertain they are; 0 where unknown.
+    """Return weights (n, 21) of 3D joints: the hands' weights (n,), reduced by uncertainty; 0 where unknown.
 
     Args:
         sigma: (n, 21) standard deviation, anchor lengths. joints: (n, 21, 3).
@@ -96,7 +100,7 @@ def pose_weights(weight: Tensor, sigma: Tensor, joints: Tensor) -> Tensor:
 
 
 def presence_loss(logits: Tensor, hands: int) -> Tensor:
-    """Cross-entropy of logits (n + k,) whose first ``hands`` are hands; both groups count alike."""
+    """Return the cross-entropy of logits (n + k,), the first ``hands`` of hands; both groups count alike."""
     target = torch.zeros_like(logits)
     target[:hands] = 1
     terms = [
@@ -110,12 +114,11 @@ def presence_loss(logits: Tensor, hands: int) -> Tensor:
 def equivariant_nt_xent(
     projected: Tensor, roll_rad: Tensor, shift: Tensor, scale: Tensor, temperature: float
 ) -> Tensor:
-    """NT-Xent of n = 2 m projections, of which i and i + m show the same picture; PeCLR's equivariant form.
+    """Return NT-Xent of n = 2 m projections, where i and i + m show the same image; PeCLR's equivariant form.
 
-    A projection is read as points in the plane. What was done to the view is undone in it, so that the two
-    agree if the features turn and move with the picture; shifts, whose unit is that of the picture, are taken
-    in units of half of what the points span. Features that know where the hand points are therefore not
-    punished for it.
+    A projection is interpreted as points in the plane, to which the inverse change of the view is applied. The two
+    then agree if the features rotate and move with the image, so features may encode the hand's orientation.
+    Shifts are scaled from the unit of the image to half the range of the points.
 
     Args:
         projected: (n, 2 k). roll_rad (n,), shift (n, 2), scale (n,): of the crop's view in the stored one.
@@ -136,6 +139,6 @@ def equivariant_nt_xent(
 
 
 def l1_over(values: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-    """Mean L1 distance over the last axis, weighted as by :func:`weighted_mean`; the unknown must weigh 0."""
+    """Return the :func:`weighted_mean` of the L1 distance, a mean over the last axis; unknown truth weighs 0."""
     safe = torch.where(truth.isfinite(), truth, values.detach())
     return weighted_mean(l1_loss(values, safe, reduction="none").mean(-1), weights)

@@ -1,4 +1,4 @@
-"""Losses of valid hands and of the diffusion against the truth, for generated hands and for those in images."""
+"""The module defines the losses of valid hands and of the diffusion, for generated hands and for images."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class LossWeights:
 
 
 class Targets(NamedTuple):
-    """The truth about n right hands, in the frame of their condition's view; lengths in anchor lengths.
+    """Ground truth of n right hands, in the frame of their condition's view; lengths in anchor lengths.
 
     joints: (n, 21, 3) relative to the wrist. wrist: (n, 3); NaN where unknown. half_extent: (n,) of the view.
-    angles: (n, 38). rotation: (n, 3, 3) wrist frame -> view. weights: (n, 21) of each joint in the losses, 0 where
-    it is unknown.
+    angles: (n, 38). rotation: (n, 3, 3) wrist frame -> view. weights: (n, 21) of the joints in the losses, 0 where
+    unknown.
     """
 
     joints: Tensor
@@ -51,7 +51,7 @@ class Targets(NamedTuple):
 
 
 def targets_of_generated(hands: SampledHands) -> Targets:
-    """Return the truth about generated hands, of which everything is known."""
+    """Return the ground truth of generated hands; all of it is known."""
     observed = hands.observed
     weights = torch.ones_like(observed.joints[..., 0])
     extent = observed.condition.half_extent
@@ -75,10 +75,10 @@ def hand_losses(predicted: HandParameters, truth: Targets, weights: LossWeights)
 def diffusion_losses(
     model: HandDiffusion, encoded: Encoded, truth: Targets, weights: LossWeights, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Return the weighted term of the U-Net at random steps, and those of the IK head on what it estimates there.
+    """Return the weighted term of the U-Net at random steps, and those of the IK head on its estimates.
 
     Args:
-        encoded: the conditions of the hands. generator: of the steps and the noise, on the CPU.
+        encoded: the conditions of the hands. generator: source of steps and noise, on the CPU.
     """
     schedule, known = model.schedule, truth.weights > 0
     x0 = model.standardise(truth.joints.masked_fill(~known[..., None], 0.0))
@@ -96,7 +96,7 @@ def diffusion_losses(
 
 
 def _reprojection(joints: Tensor, truth: Targets) -> Tensor:
-    """L1 distance in the view of predicted joints, placed at the true wrist, from the true ones, half extents.
+    """Return the L1 distance of projected joints, placed at the true wrist, from the true ones, half extents.
 
     Depth and the view's extent are bounded away from zero, where the projection has a pole.
     """

@@ -1,4 +1,4 @@
-"""The baseline without diffusion and its image encoder, trained on pictures of hands (paper, 2.2)."""
+"""The task trains the baseline without diffusion and its image encoder on hand images (paper, 2.2)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from hand_pose_ros.networks.weights import load_weights
 from hand_pose_ros.training.tasks.hand_losses import Targets, hand_losses
 from hand_pose_ros.training.tasks.images import ImageLifting, ImageLiftingOptions, with_projection
 
-_ENCODER = "image."  # where the encoder is in both networks
+_ENCODER = "image."  # prefix of the encoder in both networks
 
 
 class ImageRegressionLifting(ImageLifting):
-    """Trains :class:`HandImageRegressor`, the baseline, with the same data and the losses that it shares."""
+    """The task trains :class:`HandImageRegressor` with the data and the hand losses of the diffusion."""
+
+    model: HandImageRegressor
 
     def __init__(self, options: ImageLiftingOptions) -> None:
-        """``options.network``: of ``HandImageRegressorConfig``; a warm start brings that of the encoder.
+        """``options.network``: fields of ``HandImageRegressorConfig``; a warm start sets those of the encoder.
 
         Raises:
-            ValueError: a warm start from weights that have no image encoder.
+            ValueError: the weights of the warm start have no image encoder.
         """
         super().__init__(options)
         network, loaded = with_projection(options), None
@@ -39,7 +41,7 @@ class ImageRegressionLifting(ImageLifting):
         self._start()
 
     def _pose_losses(
-        self, keypoints: KeypointCondition, image: Tensor, truth: Targets, generator: torch.Generator
+        self, keypoints: KeypointCondition, image: Tensor, truth: Targets, _generator: torch.Generator
     ) -> dict[str, Tensor]:
         return hand_losses(self.model.regressor(keypoints, image), truth, self.options.losses)
 

@@ -1,7 +1,7 @@
-"""Batches of hands in pictures, with a detector's keypoints beside them: from shards of images to a step's input.
+"""The module makes batches of hand images and detected keypoints from shards.
 
-A batch depends on the shards and on one number, its seed, and is made with NumPy and OpenCV in a thread of
-its own, while the network is busy with the one before.
+A batch depends on the shards and its seed only. A separate thread makes it with NumPy and OpenCV while the network
+processes the previous one.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from hand_pose_ros.synthetic.detector.noise import DetectorNoise
 from hand_pose_ros.training.tasks.image_negatives import off_the_hand
 
 _SEEDS = 2**62
-_KEPT = 3  # batches that are made ahead and not yet asked for
+_KEPT = 3  # batches made ahead at most
 
 
 @dataclass(frozen=True)
 class ImageDataOptions:
-    """Where the pictures come from, and what a batch is made of.
+    """Sources of the images, and the composition of a batch.
 
-    rendered, real: folders of shards; either list may be empty. share_real: of a batch, if there are both.
-    batch_size: pictures per step. pairs: every picture comes twice, in two augmentations, as contrastive losses
-        need it. negatives: crops per step that do not show a right hand where one is expected, besides.
-    detector_views: share of the crops that are cut where a detector's noisy keypoints say, as at run time; the
-        others are jittered at random, more widely.
-    validation_rendered, validation_real: folders of shards to validate on, at most held_back pictures of
-        each. Where they are not given, as many at the end of what is listed above are held back from training.
+    rendered, real: folders of shards; either list may be empty. share_real: share of a batch, if both are given.
+    batch_size: images per step. pairs: every image comes twice, in two augmentations, for contrastive losses.
+    negatives: additional crops per step that do not show a right hand at the expected position.
+    detector_views: share of the crops that noisy detected keypoints define, as at run time; the others have a
+        larger random jitter.
+    validation_rendered, validation_real: folders of shards to validate on, at most held_back images of each. If
+        they are empty, held_back images at the end of the training shards are used instead, and not trained on.
     """
 
     rendered: tuple[str, ...] = ()
@@ -68,13 +68,13 @@ class ImageDataOptions:
 
 
 class ImageBatch(NamedTuple):
-    """n pictures of hands and k that are none, as tensors.
+    """n hand images and k negatives, as tensors.
 
-    crops: (n + k, s, s, 3) uint8 BGR. condition: keypoints of the n hands, as a detector gives them, in the crops'
-    views. Of the n hands in the crops' views, see :class:`~hand_pose_ros.hand_images.shards.HandImages`:
+    crops: (n + k, s, s, 3) uint8 BGR. condition: detected keypoints of the n hands, in the crops' views.
+    Labels of the n hands in the crops' views, see :class:`~hand_pose_ros.hand_images.shards.HandImages`:
     points, depth, visible, joints, wrist, angles, proportions, rotation, sigma, weight, source.
     roll_rad (n,), shift (n, 2), scale (n,): how the crop's view differs from the stored one; with ``pairs`` the
-    hands n / 2 to n are the first half once more, otherwise augmented.
+    hands n / 2 to n repeat the first half, with another augmentation.
     """
 
     crops: Tensor
@@ -96,23 +96,22 @@ class ImageBatch(NamedTuple):
 
     @property
     def count(self) -> int:
-        """n, the hands."""
+        """n, the number of hands."""
         return len(self.points)
 
 
 class ImageSource:
-    """The pictures to train on, and those to validate on.
+    """The images for training and for validation.
 
-    sets: name, 'rendered' or 'real', -> the table, the rows that are trained on, and the probability
-        of each to be drawn.
-    held_back: name -> pictures to validate on.
+    sets: name, 'rendered' or 'real', -> the table, its training rows, and the probability of each row.
+    held_back: name -> images for validation.
     """
 
     def __init__(self, options: ImageDataOptions) -> None:
         """Open the shards.
 
         Raises:
-            ValueError: a folder holds no shard, or too few pictures.
+            ValueError: a folder holds no shard, or too few images.
         """
         self.sets: dict[str, tuple[ShardedHandImages, np.ndarray, np.ndarray]] = {}
         self.held_back: dict[str, HandImages] = {}
@@ -130,7 +129,7 @@ class ImageSource:
             else:
                 if len(table) <= options.held_back:
                     raise ValueError(
-                        f"{name} has {len(table)} pictures, of which {options.held_back} are held back"
+                        f"{name} has {len(table)} images, of which {options.held_back} are held back"
                     )
                 rows, last = rows[: -options.held_back], rows[-options.held_back :]
                 self.held_back[name] = table.rows(last)
@@ -141,9 +140,9 @@ class ImageSource:
         )
 
     def draw(self, count: int, generator: np.random.Generator) -> HandImages:
-        """``count`` pictures, the rendered ones first; how many are real is the share, rounded.
+        """Draw ``count`` images, the rendered ones first; the number of real ones is their share, rounded.
 
-        Photos are drawn by :func:`~hand_pose_ros.hand_images.real.sources.sampling_weights`.
+        Photos are weighted by :func:`~hand_pose_ros.hand_images.real.sources.sampling_weights`.
         """
         real = round(count * self._share_real)
         parts = []
@@ -155,7 +154,7 @@ class ImageSource:
 
 
 class ImageBatches:
-    """Makes batches, ahead if it is told their seed."""
+    """The class makes batches, ahead of time if their seed is known."""
 
     def __init__(
         self,
@@ -164,14 +163,14 @@ class ImageBatches:
         source: ImageSource,
         noise: DetectorNoise,
     ) -> None:
-        """``encoder``: whose crops are to be cut."""
+        """``encoder``: defines the crops."""
         self._options, self._encoder, self._source, self._noise = options, encoder, source, noise
         self._pool = ThreadPoolExecutor(1, "image-batches")
         self._ahead: OrderedDict[int, Future[ImageBatch]] = OrderedDict()
         cv2.setNumThreads(1)  # its threads would only wait for those of the network
 
     def prepare(self, generator: torch.Generator) -> None:
-        """Start to make the batch that :meth:`next` gives for a generator of the same state."""
+        """Start to make the batch that :meth:`next` returns for a generator of the same state."""
         seed = _seed(generator)
         if seed not in self._ahead:
             self._ahead[seed] = self._pool.submit(self.make, seed)
@@ -179,13 +178,13 @@ class ImageBatches:
             self._ahead.popitem(last=False)[1].cancel()
 
     def next(self, generator: torch.Generator) -> ImageBatch:
-        """The batch of this generator; the same whether it was prepared or not."""
+        """Return the batch of this generator; it does not depend on a call of :meth:`prepare`."""
         seed = _seed(generator)
         ahead = self._ahead.pop(seed, None)
         return self.make(seed) if ahead is None else ahead.result()
 
     def make(self, seed: int) -> ImageBatch:
-        """The batch of a seed."""
+        """Make the batch of a seed."""
         options, generator = self._options, np.random.default_rng(seed)
         count = options.batch_size
         drawn = self._source.draw(count // 2 if options.pairs else count, generator)
@@ -206,31 +205,30 @@ def observed_batch(
     generator: np.random.Generator,
     negatives: np.ndarray | None = None,
 ) -> ImageBatch:
-    """The batch of stored hands: crops as ``options`` augments them, and a detector's keypoints.
+    """Make the batch of stored hands: crops, augmented as ``options`` says, and keypoints.
 
-    Keypoints are those that a detector has given for this very picture, where there are such, and the truth with
-    a detector's errors elsewhere.
+    The keypoints are stored detections of the image if there are any, else the truth with a detector's noise.
 
     Args:
-        negatives: (k, s, s, 3) crops that show no right hand, to be put behind.
+        negatives: (k, s, s, 3) crops without a right hand, appended to the hands' crops.
     """
     noisy = noisy_keypoints(hands, noise, torch.Generator().manual_seed(int(generator.integers(_SEEDS))))
     points, depth, confidence = (value.numpy() for value in noisy[:3])
-    shown_before = hands.has_detection
-    points = np.where(shown_before[:, None, None], hands.detected[..., :2], points)
-    confidence = np.where(shown_before[:, None], np.nan, confidence).astype(np.float32)
+    detected = hands.has_detection
+    points = np.where(detected[:, None, None], hands.detected[..., :2], points)
+    confidence = np.where(detected[:, None], np.nan, confidence).astype(np.float32)
     change = crop_views(hands, points, options.detector_views, options.augmentation.view, generator)
     size = encoder.size_px, encoder.margin
     augmented = augment(hands, options.augmentation, generator, *size, change).hands
-    seen = change_labels(hands._replace(points=points, depth=depth), change)
+    changed = change_labels(hands._replace(points=points, depth=depth), change)
     # As at run time, depths of a detector are not turned with the view.
-    depth = np.where(shown_before[:, None], hands.detected[..., 2], seen.depth)
+    depth = np.where(detected[:, None], hands.detected[..., 2], changed.depth)
     condition = KeypointCondition(
-        torch.from_numpy(seen.points),
+        torch.from_numpy(changed.points),
         torch.from_numpy(depth),
         torch.from_numpy(confidence),
         torch.from_numpy(np.array(hands.inside)),
-        torch.from_numpy(seen.half_extent),
+        torch.from_numpy(changed.half_extent),
     )
     crops = augmented.image if negatives is None else np.concatenate((augmented.image, negatives))
     labels = {name: torch.from_numpy(np.array(getattr(augmented, name))) for name in _LABELS}

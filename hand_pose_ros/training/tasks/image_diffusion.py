@@ -1,4 +1,4 @@
-"""The diffusion estimator and its image encoder, trained on pictures of hands."""
+"""The task trains the diffusion network and its image encoder on hand images."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ from hand_pose_ros.training.tasks.images import ImageLifting, ImageLiftingOption
 from hand_pose_ros.training.tasks.keypoints import typical_joints
 
 _OF_IMAGES = ("diffusion.encoder.image.", "diffusion.encoder.fuse.", "diffusion.encoder.absent_")
-"""What the diffusion network has for images only, and learns from nothing."""
+"""Prefixes of the diffusion network's parameters for images, which have no weights to start from."""
 
 
 class ImageDiffusionLifting(ImageLifting):
-    """Trains :class:`HandImageDiffusion`."""
+    """The task trains :class:`HandImageDiffusion`."""
+
+    model: HandImageDiffusion
 
     def __init__(self, options: ImageLiftingOptions) -> None:
-        """``options.network``: of ``HandImageDiffusionConfig``; a warm start brings that of the diffusion."""
+        """``options.network``: fields of ``HandImageDiffusionConfig``; a warm start sets the diffusion's."""
         super().__init__(options)
         network, loaded = with_projection(options), None
         if options.warm_start:
@@ -57,7 +59,7 @@ class ImageDiffusionLifting(ImageLifting):
     def _estimate(
         self, model: HandImageDiffusion, keypoints: KeypointCondition | None, image: Tensor | None
     ) -> Tensor:
-        """The valid hands (n, 21, 3) of the diffusion's first step, which is the mean of all that fits."""
+        """Return the valid hands (n, 21, 3) of the diffusion's first step, the mean over all plausible hands."""
         diffusion = model.diffusion
         encoded = diffusion.encode(keypoints, image)
         generator = torch.Generator().manual_seed(Seed.IMAGE_VALIDATION)
@@ -71,7 +73,6 @@ class ImageDiffusionLifting(ImageLifting):
 
 @torch.no_grad()
 def _silence_image(diffusion: HandDiffusion) -> None:
-    """Let the image add nothing at first to what the network makes of keypoints."""
-    norm = diffusion.encoder.image[-1]
-    norm.weight.zero_()
-    norm.bias.zero_()
+    """Set the image's last norm to zero, so that the network starts with its results on keypoints."""
+    for parameter in diffusion.encoder.image[-1].parameters():
+        parameter.zero_()

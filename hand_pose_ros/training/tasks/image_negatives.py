@@ -1,4 +1,4 @@
-"""Crops without a right hand where the view expects one: what a tracker that has lost its hand would see."""
+"""The module makes negative crops, without a right hand at the expected position, as after a lost track."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hand_pose_ros.hand_images.augmentation.view_jitter import (
 from hand_pose_ros.hand_images.shards import STORED_MARGIN, HandImages
 
 KINDS: Final = {"beside": 0.5, "left": 0.25, "turned": 0.15, "wide": 0.1}
-"""What is wrong, and how often.
+"""Kinds of negatives and their frequencies.
 
-beside: a window of 0.4 to 1.1 times the hand's size beside most of the hand. left: a left hand, the picture
+beside: a window of 0.4 to 1.1 times the hand's size beside most of the hand. left: a left hand, the image
 mirrored. turned: the fingers point sideways or down. wide: the hand is half as large as it should be, or smaller.
 """
-_FARTHEST = 1.5  # half extents: much farther, there is nothing left of the stored picture
-_TRIES = 12  # windows of which the one with the fewest joints is taken
+_FARTHEST = 1.5  # half extents: much farther, nothing of the stored image remains
+_TRIES = 12  # candidate windows; the one with the fewest joints is used
 
 
 def off_the_hand(
@@ -32,9 +32,9 @@ def off_the_hand(
     size_px: int,
     margin: float,
 ) -> np.ndarray:
-    """One crop (n, size_px, size_px, 3) of each of n stored hands that shows something else; see ``KINDS``.
+    """Make one negative crop (n, size_px, size_px, 3) from each of n stored hands; see ``KINDS``.
 
-    Only ``config.photometric`` is used: occluders and small changes of the view do not change what is wrong.
+    Only ``config.photometric`` is used: occluders and small changes of the view do not matter for negatives.
     """
     kinds = generator.choice(list(KINDS), hands.count, p=list(KINDS.values()))
     crops = np.empty((hands.count, size_px, size_px, 3), np.uint8)
@@ -45,7 +45,7 @@ def off_the_hand(
         homography = homographies(hand.half_extent, change, stored, (size_px, margin))[0]
         image = hand.image[0][:, ::-1] if kind == "left" else hand.image[0]
         image = warp_image(np.ascontiguousarray(image), homography, size_px)
-        image = fill_outside(image, hands, generator)  # black says too easily that the view is off
+        image = fill_outside(image, hands, generator)  # black would reveal the wrong view
         if config.photometric is not None:
             image = change_image(image, config.photometric, generator)
         crops[row] = image
@@ -53,7 +53,7 @@ def off_the_hand(
 
 
 def _change(hand: HandImages, kind: str, generator: np.random.Generator) -> ViewChange:
-    """From the stored view (n = 1) to the wrong one."""
+    """Draw the change from the stored view (n = 1) to the wrong one."""
     roll, shift, scale = 0.2 * generator.standard_normal(), 0.12 * generator.standard_normal(2), 1.0
     if kind == "turned":
         roll = generator.uniform(0.45, 1.0) * np.pi * generator.choice((-1, 1))

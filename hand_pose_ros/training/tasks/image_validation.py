@@ -1,13 +1,14 @@
-"""Figures on pictures that are not trained on: from the image alone, the keypoints alone, and both."""
+"""The module validates on held-out images: with the image alone, the keypoints alone, and both."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import to
@@ -16,6 +17,8 @@ from hand_pose_ros.evaluation.images.estimates import encode_crops
 from hand_pose_ros.evaluation.metrics import pa_mpjpe
 from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig
 from hand_pose_ros.networks.condition import KeypointCondition
+from hand_pose_ros.networks.diffusion.image_baseline import HandImageRegressor
+from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.synthetic.detector.noise import DetectorNoise
 from hand_pose_ros.training.tasks.image_batches import (
@@ -27,14 +30,15 @@ from hand_pose_ros.training.tasks.image_batches import (
 
 _EPE_SIZE_PX = 128  # the errors of image points are stated for crops of this size
 
-Estimate = Callable[[nn.Module, KeypointCondition | None, Tensor | None], Tensor]
+ImageNetwork: TypeAlias = HandImageDiffusion | HandImageRegressor
+Estimate = Callable[[Any, KeypointCondition | None, Tensor | None], Tensor]
 """(model, keypoints, image condition) -> joints (n, 21, 3) in anchor lengths."""
 
 
 class ImageValidation:
-    """Called with a model and how it estimates, gives figures on the same pictures every time.
+    """The validation evaluates a model on the same images every time.
 
-    They are cut where noisy keypoints say, as at run time, and not augmented. ``*_epe_px``: mean error of the
+    Noisy keypoints define the crops, as at run time; there is no augmentation. ``*_epe_px``: mean error of the
     heatmaps' points, of joints inside the crop, in pixels of a 128 px crop. ``*_mm``: PA-MPJPE of the valid hand.
     """
 
@@ -52,8 +56,8 @@ class ImageValidation:
         self._batches: dict[str, ImageBatch] = {}
 
     @torch.no_grad()
-    def __call__(self, model: nn.Module, estimate: Estimate) -> dict[str, float]:
-        """``model``: in evaluation mode, with ``see`` and ``config.image`` as ``HandImageDiffusion`` has them."""
+    def __call__(self, model: ImageNetwork, estimate: Estimate) -> dict[str, float]:
+        """Evaluate ``model``, in evaluation mode."""
         figures, device = {}, next(model.parameters()).device
         for name, hands in self._source.held_back.items():
             if name not in self._batches:
@@ -64,7 +68,7 @@ class ImageValidation:
             figures |= {f"{name}_{what}": value for what, value in of_set.items()}
         return figures
 
-    def _figures(self, model: nn.Module, estimate: Estimate, batch: ImageBatch) -> dict[str, float]:
+    def _figures(self, model: ImageNetwork, estimate: Estimate, batch: ImageBatch) -> dict[str, float]:
         extent, margin = batch.condition.half_extent, self._encoder.margin
         points, condition = encode_crops(model, batch.crops, extent)
         inside = (batch.points.abs() < margin).all(-1)

@@ -1,4 +1,4 @@
-"""What all training on pictures of hands shares: options, data, conditions, the encoder's losses, validation."""
+"""The base of the tasks on hand images holds options, data, conditions, the encoder's losses, and validation."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hand_pose_ros.networks.image.image_encoder import (
     image_condition,
     normalised,
 )
+from hand_pose_ros.networks.image.resnet import to_channels_last
 from hand_pose_ros.synthetic.detector.noise import DetectorNoise
 from hand_pose_ros.synthetic.observed_hands import sample_hands
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
@@ -42,24 +43,24 @@ from hand_pose_ros.training.tasks.image_batches import (
     ImageDataOptions,
     ImageSource,
 )
-from hand_pose_ros.training.tasks.image_validation import ImageValidation
+from hand_pose_ros.training.tasks.image_validation import ImageNetwork, ImageValidation
 
 _PROJECTION = 128
 
 
 @dataclass(frozen=True)
 class ImageLiftingOptions:
-    """Options of the tasks in this file.
+    """Options of the tasks on hand images.
 
     network: configuration of the networks, see ``HandImageDiffusionConfig`` and ``HandImageRegressorConfig``.
     warm_start: weight file to start from, of the network without images or of this one; empty for random weights.
-        The baseline takes the image encoder out of it, and nothing else.
-    warm_rate: factor on the learning rate of what the network without images has, after a warm start.
-    keypoint_hands: generated hands per step that have keypoints only, so that these alone stay enough.
-    image_only, keypoints_only: shares of the pictures of which only one condition is shown; the others show both.
+        The baseline uses the image encoder in it only.
+    warm_rate: factor on the learning rate of the parameters that the network without images has.
+    keypoint_hands: generated hands per step with keypoints only, so that keypoints alone remain sufficient.
+    image_only, keypoints_only: shares of the images with one condition only; the others have both.
     encoder_threads: CPU threads of the image encoder, each with a part of the batch (``ParallelEncoder``).
-    frozen_encoder: the image encoder stays as it is, and only what is made of its conditions is trained.
-    losses: of the valid hand and the diffusion; all 0 to train the encoder alone. image_losses: of the encoder.
+    frozen_encoder: the image encoder is not trained.
+    losses: weights for valid hand and diffusion; all 0 train the encoder alone. image_losses: for the encoder.
     """
 
     data: ImageDataOptions
@@ -84,9 +85,9 @@ class ImageLiftingOptions:
 
 
 class ImageLifting:
-    """What both tasks share: data, conditions, the encoder's losses, validation."""
+    """The base class holds data, conditions, the encoder's losses, and validation."""
 
-    model: nn.Module
+    model: ImageNetwork
 
     def __init__(self, options: ImageLiftingOptions) -> None:
         pairs = options.image_losses.contrastive > 0
@@ -96,19 +97,19 @@ class ImageLifting:
 
     @classmethod
     def from_options(cls, options: Mapping) -> ImageLifting:
-        """From the ``options`` of a training file."""
+        """Make the task from the ``options`` of a training file."""
         return cls(read_dataclass(ImageLiftingOptions, options, "options"))
 
     def _start(self) -> None:
-        """Once the model is there."""
-        self.model.to(memory_format=torch.channels_last)
+        """Finish the construction once the model exists."""
+        to_channels_last(self.model)
         self.model.image.requires_grad_(not self.options.frozen_encoder)
         self._encoder = ParallelEncoder(_WithHeat(self.model.image), self.options.encoder_threads)
         given = self.options.data, self.model.config.image, self._source, self._noise
         self._batches, self._validation = ImageBatches(*given), ImageValidation(*given)
 
     def metadata(self) -> dict:
-        """The networks' configuration."""
+        """Return the networks' configuration."""
         return self.model.config.to_dict()
 
     @property
@@ -117,11 +118,11 @@ class ImageLifting:
         return any(vars(self.options.losses).values())
 
     def prepare(self, generator: torch.Generator) -> None:
-        """Start to make the batch of the step with this generator."""
+        """Start to make the batch of this generator."""
         self._batches.prepare(generator)
 
     def losses(self, generator: torch.Generator) -> dict[str, Tensor]:
-        """Weighted loss terms of one fresh batch."""
+        """Return the weighted loss terms of a new batch."""
         device = next(self.model.parameters()).device
         with full_precision():
             batch = to(self._batches.next(generator), device)
@@ -130,9 +131,9 @@ class ImageLifting:
             count = self.options.keypoint_hands if self._trains_poses else 0
             if count:
                 generated = to(sample_hands(count, self._sampler, self._noise, generator), device)
-        seen, condition = self._see(images, batch.condition.half_extent)
+        encoded, condition = self._encode(images, batch.condition.half_extent)
         with full_precision():
-            terms = {} if self.options.frozen_encoder else self._encoder_losses(seen, batch)
+            terms = {} if self.options.frozen_encoder else self._encoder_losses(encoded, batch)
             if not self._trains_poses:
                 return terms
             keypoints, shown = self._shown(batch, condition[: batch.count], generator)
@@ -143,27 +144,27 @@ class ImageLifting:
                 targets = cat((targets, targets_of_generated(generated)))
             return terms | self._pose_losses(keypoints, shown, targets, generator)
 
-    def _see(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeaturesAndHeat, Tensor]:
-        """Of all crops; those that show no hand, at the end, have no view of their own."""
+    def _encode(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeaturesAndHeat, Tensor]:
+        """Encode all crops; the negatives, at the end, get a half extent of 1."""
         extra = half_extent.new_ones(len(images) - len(half_extent))
         if self.options.frozen_encoder:
             self.model.image.eval()
             with torch.no_grad():
-                seen = self.model.image.with_heat(images)
+                encoded = self.model.image.with_heat(images)
         else:
             encode = self._encoder if images.device.type == "cpu" else self.model.image.with_heat
-            seen = encode(images)
-        features = ImageFeatures(*seen[:-1])
-        return seen, image_condition(features, torch.cat((half_extent, extra)))
+            encoded = encode(images)
+        features = ImageFeatures(*encoded[:-1])
+        return encoded, image_condition(features, torch.cat((half_extent, extra)))
 
-    def _encoder_losses(self, seen: ImageFeaturesAndHeat, batch: ImageBatch) -> dict[str, Tensor]:
+    def _encoder_losses(self, encoded: ImageFeaturesAndHeat, batch: ImageBatch) -> dict[str, Tensor]:
         weights, encoder = self.options.image_losses, self.model.image
-        hands, margin = rows(seen, slice(batch.count)), encoder.config.margin
+        hands, margin = rows(encoded, slice(batch.count)), encoder.config.margin
         terms = keypoint_losses(hands, batch.points, batch.depth, batch.weight, margin)
         if weights.heat:
             terms["heat"] = heat_loss(hands.log_heat, batch.points, batch.weight, margin)
         if weights.presence:
-            terms["presence"] = presence_loss(seen.presence, batch.count)
+            terms["presence"] = presence_loss(encoded.presence, batch.count)
         if weights.contrastive:
             projected = encoder.projection(hands.features)
             terms["contrastive"] = equivariant_nt_xent(
@@ -174,7 +175,7 @@ class ImageLifting:
     def _shown(
         self, batch: ImageBatch, condition: Tensor, generator: torch.Generator
     ) -> tuple[KeypointCondition, Tensor]:
-        """Condition dropout: keypoints and image conditions, NaN where they are not shown."""
+        """Apply condition dropout: returns keypoints and image conditions, NaN where they are dropped."""
         draw = torch.rand(batch.count, generator=generator).to(condition.device)
         no_keypoints = draw < self.options.image_only
         no_image = draw > 1 - self.options.keypoints_only
@@ -186,8 +187,8 @@ class ImageLifting:
         return keypoints, condition.masked_fill(no_image[:, None], torch.nan)
 
     @torch.no_grad()
-    def validate(self, model: nn.Module) -> dict[str, float]:
-        """See :class:`ImageValidation`."""
+    def validate(self, model: ImageNetwork) -> dict[str, float]:
+        """Evaluate ``model``, see :class:`ImageValidation`."""
         return self._validation(model, self._estimate)
 
     def _pose_losses(
@@ -196,13 +197,13 @@ class ImageLifting:
         raise NotImplementedError
 
     def _estimate(
-        self, model: nn.Module, keypoints: KeypointCondition | None, image: Tensor | None
+        self, model: ImageNetwork, keypoints: KeypointCondition | None, image: Tensor | None
     ) -> Tensor:
         raise NotImplementedError
 
 
 class _WithHeat(nn.Module):
-    """The encoder as training calls it."""
+    """The encoder with heatmaps as its ``forward``."""
 
     def __init__(self, encoder: ImageEncoder) -> None:
         super().__init__()
@@ -213,14 +214,14 @@ class _WithHeat(nn.Module):
 
 
 def _targets_of(batch: ImageBatch) -> Targets:
-    """The truth about the hands that a batch shows; uncertain ones weigh less."""
+    """Return the ground truth of a batch's hands; uncertain ones have less weight."""
     weights = pose_weights(batch.weight, batch.sigma, batch.joints)
     extent = batch.condition.half_extent
     return Targets(batch.joints, batch.wrist, extent, batch.angles, batch.rotation, weights)
 
 
 def with_projection(options: ImageLiftingOptions) -> dict:
-    """The networks' configuration; the contrastive loss brings the layers that it needs."""
+    """Return the networks' configuration, with the projection layers if the contrastive loss needs them."""
     network = {name: dict(values or {}) for name, values in options.network.items()}
     image = network.setdefault("image", {})
     if options.image_losses.contrastive and not image.get("projection"):

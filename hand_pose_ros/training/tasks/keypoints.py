@@ -1,4 +1,4 @@
-"""What is trained to lift keypoints: the diffusion estimator and the baseline without diffusion."""
+"""The tasks train networks that lift keypoints: the diffusion estimator and the baseline without diffusion."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.dataclass_reading import read_dataclass
@@ -34,7 +34,7 @@ _VALIDATION_STEPS = 5
 
 @dataclass(frozen=True)
 class LiftingOptions:
-    """Options of the tasks in this file, beside ``network``.
+    """Options of the tasks in this file, apart from ``network``.
 
     batch_size: hands per step. validation_hands: size of the fixed set that validation uses.
     """
@@ -46,25 +46,26 @@ class LiftingOptions:
 
 @lru_cache(maxsize=1)
 def typical_joints() -> Tensor:
-    """Return joints (n, 21, 3) of the hands whose mean and spread the diffusion is given."""
+    """Return joints (n, 21, 3) of generated hands; their mean and spread standardise the diffusion."""
     generator = torch.Generator().manual_seed(Seed.STATISTICS)
     return sample_hands(_STATISTICS_HANDS, PoseSampler(), DetectorNoise(), generator).observed.joints
 
 
 class _Lifting:
-    """What both tasks share: the network and their data."""
+    """The base class holds the network and the data of both tasks."""
 
     network_class: ClassVar
+    model: HandDiffusion | HandRegressor
 
     def __init__(self, options: LiftingOptions, network: NetworkConfig) -> None:
         self.options = options
-        self.model: nn.Module = self.network_class(network)
+        self.model = self.network_class(network)
         self._sampler, self._noise = PoseSampler(), DetectorNoise()
         self._validation: SampledHands | None = None
 
     @classmethod
     def from_options(cls, options: Mapping) -> _Lifting:
-        """From the ``options`` of a training file; ``network`` holds those of the network.
+        """Make the task from the ``options`` of a training file; ``network`` holds those of the network.
 
         Raises:
             ValueError: an unknown option or a bad value.
@@ -74,11 +75,11 @@ class _Lifting:
         return cls(read_dataclass(LiftingOptions, options, "options"), network)
 
     def metadata(self) -> dict:
-        """The network's configuration."""
+        """Return the network's configuration."""
         return self.model.config.to_dict()
 
     def _batch(self, count: int, generator: torch.Generator) -> SampledHands:
-        """``count`` hands on the model's device."""
+        """Make ``count`` hands on the model's device."""
         hands = sample_hands(count, self._sampler, self._noise, generator)
         return to(hands, next(self.model.parameters()).device)
 
@@ -90,16 +91,17 @@ class _Lifting:
 
 
 class DiffusionLifting(_Lifting):
-    """Trains :class:`HandDiffusion`: the diffusion loss, and the IK head on what the U-Net estimates."""
+    """The task trains :class:`HandDiffusion`: the diffusion loss, and the IK head on the U-Net's estimates."""
 
     network_class = HandDiffusion
+    model: HandDiffusion
 
     def __init__(self, options: LiftingOptions, network: HandDiffusionConfig) -> None:
         super().__init__(options, network)
         self.model.set_statistics(typical_joints())
 
     def losses(self, generator: torch.Generator) -> dict[str, Tensor]:
-        """Weighted loss terms of one fresh batch."""
+        """Return the weighted loss terms of a new batch."""
         batch = self._batch(self.options.batch_size, generator)
         encoded = self.model.encode(batch.observed.condition, generator=generator)
         return diffusion_losses(
@@ -108,7 +110,7 @@ class DiffusionLifting(_Lifting):
 
     @torch.no_grad()
     def validate(self, model: HandDiffusion) -> dict[str, float]:
-        """Mean joint error of one sample per hand, as the U-Net and as the IK head leave it, millimetres."""
+        """Return the mean joint error of one sample per hand, after U-Net and after IK head, millimetres."""
         batch, generator = self._validation_batch(), torch.Generator().manual_seed(Seed.KEYPOINT_VALIDATION)
         encoded, truth = model.encode(batch.observed.condition), batch.observed.joints
         noise = torch.randn(truth.shape, generator=generator).to(truth)
@@ -126,19 +128,19 @@ class DiffusionLifting(_Lifting):
 
 
 class RegressionLifting(_Lifting):
-    """Trains :class:`HandRegressor`, the baseline, with the same data and the losses that it shares."""
+    """The task trains :class:`HandRegressor`, the baseline, with the same data and the hand losses."""
 
     network_class = HandRegressor
 
     def losses(self, generator: torch.Generator) -> dict[str, Tensor]:
-        """Weighted loss terms of one fresh batch."""
+        """Return the weighted loss terms of a new batch."""
         batch = self._batch(self.options.batch_size, generator)
         predicted = self.model(batch.observed.condition, generator=generator)
         return hand_losses(predicted, targets_of_generated(batch), self.options.losses)
 
     @torch.no_grad()
     def validate(self, model: HandRegressor) -> dict[str, float]:
-        """Mean joint error, millimetres."""
+        """Return the mean joint error, millimetres."""
         batch = self._validation_batch()
         return {"head_mm": _mean_error_mm(model(batch.observed.condition).joints, batch.observed.joints)}
 

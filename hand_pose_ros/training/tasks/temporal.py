@@ -1,4 +1,4 @@
-"""Trains the temporal transformer on generated videos that went through the detector's noise and the diffusion."""
+"""The task trains the temporal transformer on generated videos with detector noise and diffusion estimates."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from hand_pose_ros.synthetic.motion.video_bank import (
 )
 from hand_pose_ros.synthetic.motion.videos import DiffusionFrames, FrameEstimator, HandVideos
 
-_MORE_FRAMES: Final = 2  # of a clip than of a window: three windows in a row have an acceleration
-_SIGMA_SPREAD: Final = 0.2  # by whose logarithm sigma varies: it depends on the number of samples and steps
+_MORE_FRAMES: Final = 2  # per clip than per window: an acceleration needs three windows in a row
+_SIGMA_SPREAD: Final = 0.2  # of log sigma, which depends on the number of samples and steps
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TemporalLosses:
 
     camera, canonical: joints in the window's frame and in the wrist's, anchor lengths. angles: radians.
     velocity, acceleration: first and second differences, from window to window, of the newest frame's joints in
-        the camera's frame against those of the truth: what is published must not shake.
+        the camera's frame, against those of the truth; they reduce jitter of the output.
     older: weight of a frame that is not the newest, whose weight is 1.
     """
 
@@ -54,12 +54,13 @@ class TemporalLosses:
 class TemporalOptions:
     """Options of the task ``temporal``.
 
-    diffusion: weight file of the frozen diffusion network. videos, frames: the bank that is made once, before
-        the first step. samples, sample_steps: of the diffusion; fewer than at run time cost less and err alike.
-    bank: file that keeps the bank, and is read if it is there; empty to keep none.
-    batch_size: clips per step; each is a window and two more frames. hidden: largest share of frames hidden.
-    bend_rad, turn_rad: by how much hands and their estimates are bent and turned alike, see ``varied``.
-    validation_videos: of the fixed set that validation uses.
+    diffusion: weight file of the frozen diffusion network. videos, frames: size of the bank, which is made once,
+        before the first step. samples, sample_steps: of the diffusion; fewer than at run time cost less and have
+        similar errors.
+    bank: file that stores the bank, and is read if it exists; empty for none.
+    batch_size: clips per step; each has two frames more than a window. hidden: largest share of hidden frames.
+    bend_rad, turn_rad: random bend and turn of hands and their estimates alike, see ``varied``.
+    validation_videos: size of the fixed set that validation uses.
     """
 
     diffusion: str
@@ -78,7 +79,7 @@ class TemporalOptions:
 
 
 class TemporalSmoothing:
-    """Trains :class:`TemporalTransformer`; the frames' own estimates come from ``estimate``."""
+    """The task trains :class:`TemporalTransformer`; ``estimate`` makes the frames' own estimates."""
 
     def __init__(self, options: TemporalOptions, estimate: FrameEstimator) -> None:
         self.options = options
@@ -89,21 +90,21 @@ class TemporalSmoothing:
 
     @classmethod
     def from_options(cls, options: Mapping) -> TemporalSmoothing:
-        """From the ``options`` of a training file.
+        """Make the task from the ``options`` of a training file.
 
         Raises:
-            ValueError: an unknown or missing option, or no diffusion weights where they should be.
+            ValueError: an unknown or missing option, or missing diffusion weights.
         """
-        options = read_dataclass(TemporalOptions, options)
-        diffusion = load_network(options.diffusion, HAND_DIFFUSION).network
-        return cls(options, DiffusionFrames(diffusion, options.samples, options.sample_steps))
+        read = read_dataclass(TemporalOptions, options)
+        diffusion = load_network(read.diffusion, HAND_DIFFUSION).network
+        return cls(read, DiffusionFrames(diffusion, read.samples, read.sample_steps))
 
     def metadata(self) -> dict:
-        """The network's configuration."""
+        """Return the network's configuration."""
         return self.model.config.to_dict()
 
     def losses(self, generator: torch.Generator) -> dict[str, Tensor]:
-        """Weighted loss terms of windows cut from the bank, with fresh masks."""
+        """Return the weighted loss terms of windows from the bank, with new masks."""
         if self._bank is None:
             self._bank = self._filled_bank()
         options, size = self.options, self.model.config.window
@@ -120,7 +121,7 @@ class TemporalSmoothing:
 
     @torch.no_grad()
     def validate(self, model: TemporalTransformer) -> dict[str, float]:
-        """See :func:`~hand_pose_ros.evaluation.smoothness.measures.smoothness`; always on the same videos."""
+        """Evaluate :func:`~hand_pose_ros.evaluation.smoothness.measures.smoothness`, always on the same videos."""
         if self._validation is None:
             generator = torch.Generator().manual_seed(Seed.TEMPORAL_VALIDATION)
             self._validation = make_videos(
@@ -145,7 +146,7 @@ class TemporalSmoothing:
         return videos
 
     def _frame_terms(self, hands: HandParameters, windows: Windows) -> dict[str, Tensor]:
-        """Errors of all frames, the newest counting most."""
+        """Return the errors of all frames; the newest has the largest weight."""
         losses = self.options.losses
         weights = hands.angles.new_full((hands.angles.shape[1],), losses.older)
         weights[-1] = 1.0
@@ -162,7 +163,7 @@ class TemporalSmoothing:
         }
 
     def _motion_terms(self, hands: HandParameters, windows: Windows) -> dict[str, Tensor]:
-        """How the newest frame's error changes from window to window, in the camera's frame."""
+        """Return the changes of the newest frame's error from window to window, in the camera's frame."""
         losses = self.options.losses
         error = (hands.joints[:, -1] - windows.true_joints[:, -1]) @ windows.view
         error = error.unflatten(0, (-1, 1 + _MORE_FRAMES))

@@ -1,4 +1,4 @@
-"""The encoder's losses: unknown labels are free, spreads fit the errors, turned pictures agree."""
+"""The encoder's losses: unknown labels are free, spreads fit the errors, rotated images agree."""
 
 from __future__ import annotations
 
@@ -113,12 +113,12 @@ def test_presence_counts_hands_and_others_alike():
 
 
 def turned(points, roll, shift, scale):
-    """Points (k, 2) of a stored view in a view that looks at ``shift``, is rolled, and sees ``scale`` as much."""
+    """Points (k, 2) of a stored view in a view centred at ``shift``, rolled, and ``scale`` times as wide."""
     cosine, sine = math.cos(roll), math.sin(roll)
     return (points - shift) / scale @ torch.tensor([[cosine, sine], [-sine, cosine]])
 
 
-def test_projections_that_turn_with_the_picture_agree():
+def test_projections_that_turn_with_the_image_agree():
     generator = torch.Generator().manual_seed(0)
     stored = torch.randn(4, 64, 2, generator=generator)
     roll = torch.tensor([0.3, -0.5, 1.0, 0.0, -0.2, 0.4, 0.0, 2.0])

@@ -1,4 +1,4 @@
-"""Batches of pictures: keypoints, crops and labels in one view, the same however they were prepared."""
+"""Batches of hand images: keypoints, crops and labels in one view, the same however they were prepared."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_the_change_to_a_detected_view_is_described_as_a_drawn_one_is():
     np.testing.assert_allclose(again.half_extent, found.half_extent, rtol=1e-6)
 
 
-def test_two_augmentations_of_the_same_pictures_for_contrast(folders):
+def test_two_augmentations_of_the_same_images_for_contrast(folders):
     batch = batches(options(folders, pairs=True, negatives=0)).make(3)
     torch.testing.assert_close(batch.angles[:4], batch.angles[4:])
     assert not torch.equal(batch.crops[:4], batch.crops[4:])
@@ -149,7 +149,7 @@ def test_two_augmentations_of_the_same_pictures_for_contrast(folders):
         options(folders, pairs=True, batch_size=7)
 
 
-def test_hands_of_which_only_the_picture_is_known_keep_their_keypoints():
+def test_hands_of_which_only_the_image_is_known_keep_their_keypoints():
     hands = drawn_hands(3)
     hands.rotation[1] = hands.depth[1] = hands.joints[1] = np.nan
     points, depth, confidence = noisy_keypoints(hands, DetectorNoise(), torch.Generator().manual_seed(0))
@@ -159,7 +159,7 @@ def test_hands_of_which_only_the_picture_is_known_keep_their_keypoints():
     assert not np.array_equal(points[0], hands.points[0])
 
 
-def test_keypoints_that_a_detector_gave_for_a_picture_are_shown_with_that_picture():
+def test_keypoints_that_a_detector_gave_for_an_image_are_used_with_that_image():
     hands = drawn_hands(6)
     hands.detected[:3, :, :2], hands.detected[:3, :, 2] = hands.points[:3] + 0.02, 0.25
     given = ImageDataOptions(rendered=("unused",), detector_views=1.0)

@@ -1,4 +1,4 @@
-"""The tasks on pictures: conditions are dropped as configured, files start each other, and training learns."""
+"""The tasks on hand images: conditions are dropped as configured, files start each other, and training learns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hand_pose_ros.training.trainer import Trainer
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     save_shard(folder / "one", drawn_hands(24), 0, {})
     return str(folder)
 
@@ -92,11 +92,11 @@ def test_a_step_does_not_depend_on_whether_it_was_prepared(folder):
 def test_conditions_are_dropped_as_often_as_configured(folder):
     task = create_task(KIND, options(folder, image_only=0.5, keypoints_only=0.2), 1)
     batch = task._batches.make(0)
-    seen = torch.zeros(batch.count, task.model.config.image.condition_size)
+    condition = torch.zeros(batch.count, task.model.config.image.condition_size)
     shown = {"image": 0, "keypoints": 0, "both": 0}
     generator = torch.Generator().manual_seed(0)
     for _ in range(200):
-        keypoints, image = task._shown(batch, seen, generator)
+        keypoints, image = task._shown(batch, condition, generator)
         has_points, has_image = keypoints.points.isfinite().any(-1).any(-1), image.isfinite().all(-1)
         assert (has_points | has_image).all()
         shown["image"] += int((~has_points).sum())
