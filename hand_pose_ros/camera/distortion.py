@@ -21,7 +21,7 @@ PLUMB_BOB: Final = "plumb_bob"
 RATIONAL_POLYNOMIAL: Final = "rational_polynomial"
 EQUIDISTANT: Final = "equidistant"
 COEFFICIENT_COUNTS: Final = {NONE: (0,), PLUMB_BOB: (4, 5), RATIONAL_POLYNOMIAL: (8,), EQUIDISTANT: (4,)}
-"""How many coefficients each model takes; plumb_bob's k3 may be left out."""
+"""Number of coefficients of each model; plumb_bob's k3 may be left out."""
 
 _MAX_ITERATIONS: Final = 20
 _MIN_SLOPE: Final = 1e-6
@@ -32,7 +32,7 @@ Coefficients = tuple[float, ...]
 
 
 def check_coefficients(model: str, coefficients: Sequence[float]) -> tuple[str, Coefficients]:
-    """The model and its full set of coefficients, or ('', ()) where nothing is distorted.
+    """The model and its full set of coefficients, or ('', ()) without distortion.
 
     No coefficients at all mean no distortion, as in ROS. Coefficients beyond a model's own (OpenCV writes up to
     14: thin prism and tilt) are accepted while they are zero.
@@ -63,7 +63,7 @@ def check_coefficients(model: str, coefficients: Sequence[float]) -> tuple[str, 
 
 
 def distort(points: Tensor, model: str, coefficients: Coefficients) -> Tensor:
-    """Where the lens images the ideal points (..., 2) = (x/z, y/z); NaN beyond the radius at which it folds."""
+    """Distorted image points of the ideal points (..., 2) = (x/z, y/z); NaN beyond the radius of the fold."""
     if model == NONE:
         return points
     radius = max_radius(model, coefficients)
@@ -76,7 +76,7 @@ def distort(points: Tensor, model: str, coefficients: Coefficients) -> Tensor:
 def undistort(points: Tensor, model: str, coefficients: Coefficients) -> Tensor:
     """The ideal points (..., 2) whose distorted images are ``points`` (..., 2): the inverse of :func:`distort`.
 
-    NaN where the lens images nothing (beyond its fold), so a number that comes back is always a true inverse.
+    NaN beyond the fold of the lens, so every number returned is a true inverse.
     """
     if model == NONE:
         return points
@@ -125,7 +125,7 @@ def _radial_profile(model: str, coefficients: Coefficients) -> tuple[Tensor, Ten
 def _first_angle(radius: Tensor, model: str, coefficients: Coefficients) -> Tensor:
     """Angle from the axis (...) at which the lens images a distorted radius (...), interpolated in its profile.
 
-    So the inverses start next to their solution, on the near side of any fold.
+    It starts the inverses next to their solution, on the near side of any fold.
     """
     angles, radii = (values.to(radius) for values in _radial_profile(model, coefficients))
     after = torch.searchsorted(radii, radius).clamp(1, len(radii) - 1)

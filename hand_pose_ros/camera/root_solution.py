@@ -24,7 +24,7 @@ class Reason(IntEnum):
     AMBIGUOUS = 3
     """Two depths in front of the camera explain the input equally well."""
     BEHIND_CAMERA = 4
-    """The solution has joints that the camera could not have seen."""
+    """The solution has joints behind the camera."""
     ILL_CONDITIONED = 5
     """The input hardly depends on the depth: bones point at the camera, or image points coincide."""
 

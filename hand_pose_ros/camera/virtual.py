@@ -129,11 +129,11 @@ class VirtualCamera:
         return points @ self.R_virtual_camera.to(points)
 
     def crop_pixels(self, image_pixels: Tensor) -> Tensor:
-        """Where in the crop the camera's pixels (..., 2) appear; NaN where that is behind the virtual camera."""
+        """Crop pixels of the camera's pixels (..., 2); NaN for points behind the virtual camera."""
         return self.crop.project(self.to_virtual(self.camera.rays(image_pixels)))
 
     def image_pixels(self, crop_pixels: Tensor) -> Tensor:
-        """Where in the camera's image the crop's pixels (..., 2) appear; NaN where the camera cannot see them."""
+        """Camera pixels of the crop's pixels (..., 2); NaN outside the camera's view."""
         return self.camera.project(self.to_camera(self.crop.rays(crop_pixels)))
 
     def warp(self, image: Array) -> Array:
@@ -163,7 +163,7 @@ class VirtualCamera:
         return sample(image, sampling_map(camera, self.crop, self.R_virtual_camera.T))
 
     def _shrinking(self) -> int:
-        """How many of the image's pixels one of the crop's covers along one side, in the middle, rounded."""
+        """Number of image pixels, rounded, that the crop's middle pixel covers along one side."""
         steps = torch.tensor(((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)), dtype=torch.float64)
         here, right, below = self.image_pixels(steps + self.crop.cx)
         covered = max((right - here).norm().item(), (below - here).norm().item())

@@ -22,10 +22,10 @@ _OUTSIDE_PX = -10.0  # far enough outside for cv2.remap to blend nothing of the 
 def sampling_map(
     source: CameraModel, target: CameraModel, R_source_target: Tensor | None = None
 ) -> SamplingMap:
-    """Where ``source`` sees what each pixel of ``target`` sees, for cameras at the same place.
+    """The point of ``source``'s image that each pixel of ``target`` shows, for cameras at the same position.
 
-    ``R_source_target`` (3, 3) maps directions of the target's frame into the source's; identity if None. What the
-    source cannot see is sampled outside of its image. A map depends on the cameras only: keep it for a video.
+    ``R_source_target`` (3, 3) maps directions of the target's frame into the source's; identity if None. Rays
+    outside the source's view are sampled outside its image. A map depends only on the cameras: keep it for a video.
     """
     if R_source_target is None:
         R_source_target = torch.eye(3, dtype=torch.float64)
@@ -34,7 +34,7 @@ def sampling_map(
 
 
 def map_by_projection(source: CameraModel, target: CameraModel, R_source_target: Tensor) -> SamplingMap:
-    """:func:`sampling_map` by projecting every ray: slower than OpenCV, but aware of what cannot be seen."""
+    """:func:`sampling_map` by projecting every ray: slower than OpenCV, but exact beyond the source's view."""
     grid = torch.meshgrid(torch.arange(target.width), torch.arange(target.height), indexing="xy")
     rays = target.rays(torch.stack(grid, dim=-1).to(torch.float64))
     pixels = source.project(rays @ R_source_target.to(rays).T).float()

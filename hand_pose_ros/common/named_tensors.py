@@ -13,7 +13,7 @@ Named = TypeVar("Named", bound="tuple[Any, ...]")
 
 
 def each(function: Callable[[Any], Any], value: Named) -> Named:
-    """Return the tuple of what ``function`` makes of each tensor or array in ``value``."""
+    """Return the tuple with ``function`` applied to each tensor or array in ``value``."""
     return _each(function, value)
 
 
@@ -31,7 +31,7 @@ def cat(values: Sequence[Named]) -> Named:
     """Join the rows of tuples of the same type, one after the other.
 
     Raises:
-        ValueError: there is no tuple.
+        ValueError: ``values`` is empty.
     """
     return _joined(values, torch.cat, np.concatenate)
 
@@ -40,7 +40,7 @@ def stack(values: Sequence[Named]) -> Named:
     """Stack tuples of the same type along a new first axis; numbers become arrays.
 
     Raises:
-        ValueError: there is no tuple.
+        ValueError: ``values`` is empty.
     """
     return _joined(values, torch.stack, np.stack)
 

@@ -100,7 +100,7 @@ def join_hands(hands: Mapping[str, Joints], order: str, axis: int = -2) -> Joint
     """Put both hands, each in our order, into one array of a source: the inverse of :func:`split_hands`.
 
     The joints of COCO-WholeBody that belong to neither hand are NaN, so the hands must be floating point there.
-    A hand that was not seen is passed as NaN.
+    A missing hand is passed as NaN.
 
     Raises:
         ValueError: unknown order, a side is missing, or not 21 joints along that axis.

@@ -123,11 +123,11 @@ def _aim_level(
             rotations[..., parent, :, :].transpose(-1, -2) @ (joints[:, node] - joints[:, parent])[..., None]
         )
         x, y, z = direction[..., 0].unbind(-1)
-        seen = (known[:, node] * known[:, parent]) > 0
+        aimed = (known[:, node] * known[:, parent]) > 0
         aims = {"flexion": torch.atan2(-z, x), "abduction": torch.atan2(y, torch.hypot(x, z))}
         for column, angle in enumerate(hand.ANGLES):
             if angle.node == node and angle.motion in aims:
                 aim = aims[angle.motion].clamp(bounds.minimum[column], bounds.maximum[column])
-                angles[..., column] = torch.where(seen, aim, angles[..., column])
+                angles[..., column] = torch.where(aimed, aim, angles[..., column])
         length = (direction[..., 0].norm(dim=-1) / scale).clamp(lengths.minimum[bone], lengths.maximum[bone])
-        proportions[..., bone] = torch.where(seen, length, proportions[..., bone])
+        proportions[..., bone] = torch.where(aimed, length, proportions[..., bone])

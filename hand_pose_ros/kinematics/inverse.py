@@ -160,10 +160,10 @@ def _guess(problem: FitProblem, rank: int) -> HandState:
     guess = initial_guess(problem.joints, problem.joint_precision, rank)
     if not problem.relative or problem.rays is None or problem.ray_precision is None:
         return guess
-    # Where the guessed hand has to be for the camera to see it so; in front of the camera if that fails.
+    # The position that explains the image points; in front of the camera if that fails.
     from_wrist = problem.pose(guess).joints - guess.root_position[:, None]
-    seen = root_from_pose(problem.rays, from_wrist, problem.ray_precision.square()).position
-    return guess._replace(root_position=torch.where(seen.isfinite(), seen, torch.tensor(_AHEAD_M).to(seen)))
+    root = root_from_pose(problem.rays, from_wrist, problem.ray_precision.square()).position
+    return guess._replace(root_position=torch.where(root.isfinite(), root, torch.tensor(_AHEAD_M).to(root)))
 
 
 def _state_of(fit: HandFit, side: str, batch: torch.Size, like: Tensor) -> HandState:
@@ -191,7 +191,7 @@ def _result(
     batch: torch.Size,
     camera: CameraModel | None,
 ) -> HandFit:
-    """Undo the mirroring and the flattening of the batch, and blank what could not be determined."""
+    """Undo the mirroring and the flattening of the batch, and set undetermined hands to NaN."""
     state = solution.state
     frames = problem.pose(state)
     residual_m, residual_px = problem.joint_residuals(frames.joints)

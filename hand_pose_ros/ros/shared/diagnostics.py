@@ -37,7 +37,7 @@ class RollingStatistics:
         self._lock = threading.Lock()
 
     def add(self, values: Mapping[str, float]) -> None:
-        """One more value of each quantity."""
+        """Add one value of each quantity."""
         with self._lock:
             for name, value in values.items():
                 self._values.setdefault(name, deque(maxlen=self._window)).append(value)

@@ -87,6 +87,6 @@ class FaultLog:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How often each kind was reported."""
+        """Number of reports of each kind."""
         with self._lock:
             return dict(self._counts)

@@ -31,7 +31,7 @@ def run_node(
     create_executor: Callable[[], Executor] = SingleThreadedExecutor,
     parameters: type[Options] | None = None,
 ) -> int:
-    """Create a node and run it until its work ends or the process is told to stop; return the exit code.
+    """Create a node and run it until its work ends or the process is stopped; return the exit code.
 
     rclpy's own handlers would pull the context from under threads that are about to publish; here SIGINT and
     SIGTERM are a KeyboardInterrupt in the main thread, which then takes everything down in order.
@@ -39,9 +39,9 @@ def run_node(
     Args:
         create: makes the node. A ValueError or OSError from it (a bad parameter, a missing file) is logged as
             one line and gives exit code 1.
-        work: what the main thread does, and the exit code it returns; if None it waits to be told to stop.
+        work: what the main thread does, and the exit code it returns; if None it waits for a signal.
         args: the process's arguments; those of the command line if None.
-        parameters: what `--help` lists, instead of starting the node.
+        parameters: the options that `--help` lists; the node is not started then.
     """
     given = sys.argv[1:] if args is None else args
     if parameters is not None and ("--help" in given or "-h" in given):
