@@ -1,4 +1,4 @@
-"""The ``hand_pose`` command: lists the tools of this package and runs one of them.
+"""The ``hand_pose`` command lists the tools of this package and runs one of them.
 
 A tool's module is imported only when the tool runs, so the list needs neither PyTorch nor ROS.
 """

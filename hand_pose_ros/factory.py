@@ -1,4 +1,4 @@
-"""Builds the pipeline that a configuration asks for."""
+"""The factory builds the pipeline that a configuration describes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hand_pose_ros.tracking.tracker import HandTracker, TrackerConfig
 
 DETECTORS: Final = {"mediapipe": MediaPipeConfig, "onnx": OnnxDetectorConfig}
 ESTIMATORS: Final = {"diffusion": DiffusionEstimatorConfig, "ik": IkEstimatorConfig}
-"""Name -> options, whose ``create(hand_size_m, device)`` makes the estimator: a new one needs a line here only."""
+"""Name -> options, whose ``create(hand_size_m, device)`` makes the estimator; a new one needs only a line here."""
 _SMALLEST_HAND_M: Final = 0.03
 
 

@@ -1,4 +1,4 @@
-"""One frame through the package: find and number the hands, estimate, smooth, place; and how long it took."""
+"""The pipeline detects, tracks, estimates, smooths and places the hands of one frame, and times each stage."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from hand_pose_ros.estimator.placement import place
 from hand_pose_ros.estimator.smoothing import EstimateSmoother, PoseSmoother
 from hand_pose_ros.pose import Detection, Frame, HandPose
 from hand_pose_ros.tracking.frame_clock import FrameClock
-from hand_pose_ros.tracking.tracker import HandTracker, NumberedDetector
+from hand_pose_ros.tracking.tracker import HandTracker, TrackingDetector
 
 
 @dataclass(frozen=True)
 class FrameResult:
-    """What one frame gave.
+    """Result of one frame.
 
     hands: one pose for each of ``detections``.
-    frame: what all pixels refer to, so what an overlay is drawn on and projected with: the one of the call,
-        flipped back if the camera is mirrored, with the time of the pipeline's clock.
+    frame: image and camera that all pixels refer to, for drawing overlays: the frame of the call, flipped back if
+        the camera is mirrored, with the time of the pipeline's clock.
     stage_seconds: wall time of 'detect', 'estimate', 'smooth' and 'place'.
     """
 
@@ -45,12 +45,12 @@ class HandPipeline:
         """Make a pipeline of its parts.
 
         Args:
-            detector: runs on every frame, and its hands are numbered; or a tracker, which does that itself.
-            smoothers: what estimates pass through before they are placed, in this order.
-            pose_smoothers: what placed poses pass through, in this order.
-            mirrored: images come flipped left to right; the results are of the scene as it is all the same.
+            detector: runs on every frame, and its hands get track ids; or a tracker, which assigns them itself.
+            smoothers: smooth the estimates before placement, in this order.
+            pose_smoothers: smooth the placed poses, in this order.
+            mirrored: images are flipped left to right; the results describe the unmirrored scene.
         """
-        self._tracker = detector if isinstance(detector, HandTracker) else NumberedDetector(detector)
+        self._tracker = detector if isinstance(detector, HandTracker) else TrackingDetector(detector)
         self._estimator = estimator
         self._smoothers = tuple(smoothers)
         self._pose_smoothers = tuple(pose_smoothers)
@@ -61,12 +61,11 @@ class HandPipeline:
         """Find and estimate the hands of one frame.
 
         Args:
-            frame: as the camera gives it, mirrored or not. Without a time it is taken to be a thirtieth of a
-                second later than the last one; times that repeat or run backwards are survived.
+            frame: from the camera, mirrored or not. Without a time it counts as a thirtieth of a second later than
+                the last one; times may repeat or run backwards.
 
         Returns:
-            Poses in the frame of the camera, or, for a mirrored one, of the lens that looks at the scene
-            unmirrored.
+            Poses in the frame of the camera; of the unmirrored camera if ``mirrored``.
         """
         start = time.perf_counter()
         time_s = self._clock.advance(frame.time_s)

@@ -1,1 +1,1 @@
-"""Finding hands in images."""
+"""The package finds hands in images."""

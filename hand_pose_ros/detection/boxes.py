@@ -1,4 +1,4 @@
-"""Upright boxes x0, y0, x1, y1 in pixels: around landmarks, and how much two of them overlap."""
+"""The module computes upright boxes x0, y0, x1, y1 in pixels and their overlap."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _SMALLEST_SIDE_PX = 1.0
 def box_around(landmarks_px: np.ndarray, margin: float) -> np.ndarray:
     """The box (4,) around landmarks (N, 2), widened on each side by ``margin`` times its larger side.
 
-    Landmarks are centres of joints: without a margin the box cuts off the flesh around the outer ones. A box is
-    never narrower than a pixel.
+    Landmarks are centres of joints: without a margin the box cuts off the flesh around the outer joints. Each side
+    is at least a pixel long.
 
     Raises:
         ValueError: no landmark is known.

@@ -1,4 +1,4 @@
-"""What a hand detector is, and the image that every detector takes."""
+"""The module defines the interface of a hand detector and checks its input image."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from hand_pose_ros.pose import Detection
 
 
 class DetectorUnavailableError(ImportError):
-    """A detector needs something that is not installed; the message says what, and how to get it."""
+    """A detector needs a library or model that is not installed; the message says which, and how to get it."""
 
 
 class HandDetector(Protocol):
-    """Finds hands in an image; may carry a track from one call to the next."""
+    """Finds hands in an image; it may track them from call to call."""
 
     def detect(self, image_bgr: np.ndarray) -> list[Detection]:
         """The hands of an (H, W, 3) uint8 BGR image, best first, without duplicates.
 
-        The side is that of the hand as pictured: the image must not be mirrored.
+        The side assumes an unmirrored image.
         """
+        ...
 
     def reset(self) -> None:
         """Forget what was tracked."""
+        ...
 
     def close(self) -> None:
         """Free the detector's resources."""
+        ...
 
 
 def check_image(image_bgr: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The two halves of a detector that a tracker runs apart: palms in an image, and the landmarks of one hand."""
+"""A tracker runs the two halves of a detector apart: one finds palms in an image, one the landmarks of a hand."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Palm(NamedTuple):
 
 
 class FoundHand(NamedTuple):
-    """A hand with landmarks. Its score says how likely there is a hand at all.
+    """A hand with landmarks. Its score is the probability of a hand.
 
-    right: how likely it is a right one, judging by this image alone, in [0, 1]; 0.5 if that cannot be told.
+    right: likelihood of a right hand from this image alone, in [0, 1]; 0.5 if unknown.
     """
 
     detection: Detection
@@ -32,13 +32,16 @@ class PalmFinder(Protocol):
 
     def find(self, image_bgr: np.ndarray) -> list[Palm]:
         """The palms in an image (H, W, 3) uint8 BGR, best first."""
+        ...
 
 
 class LandmarkFinder(Protocol):
-    """Looks at one place of an image, and always answers: whoever asks decides from which score on it believes."""
+    """Finds the landmarks of a hand at one place of an image. The caller decides by the score."""
 
     def in_palm(self, frame: Frame, palm: Palm) -> FoundHand | None:
-        """The hand of a palm; None if there is nothing that could be one."""
+        """Find the hand of a palm; None if no hand is possible there."""
+        ...
 
     def near(self, frame: Frame, expected_px: np.ndarray, side: str) -> FoundHand | None:
-        """The hand of a side whose joints are expected at (21, 2) pixels; None as above."""
+        """Find the hand of a side whose joints are expected at (21, 2) pixels; None as above."""
+        ...

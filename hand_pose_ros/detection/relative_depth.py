@@ -1,4 +1,4 @@
-"""The relative depth that a detector's 3D landmarks give, in a unit that does not depend on the detector."""
+"""The module converts a detector's 3D landmarks to relative depth, in a unit that every detector shares."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def relative_depth(landmarks: Tensor) -> Tensor:
     """Depth (..., 21) of a detector's 3D landmarks relative to its wrist, in anchor lengths.
 
     The unit is the detector's own: the median over the five palm bones (wrist -> thumb CMC and finger MCPs) of the
-    bone's length over its mean proportion, so that one badly placed joint does not matter. A palm without length
-    gives NaN, and so does a missing wrist; other missing joints give NaN for themselves.
+    bone's length over its mean proportion, so that one bad joint does not matter. A palm without length or a
+    missing wrist gives NaN everywhere; another missing joint gives NaN for itself.
 
     Args:
         landmarks: (..., 21, 3), z away from the camera, of any unit and origin; NaN where missing.

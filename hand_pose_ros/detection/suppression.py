@@ -1,8 +1,8 @@
-"""One detection for each hand: duplicates are suppressed, the best come first, and there is a largest number.
+"""The module suppresses duplicate detections, sorts the rest by score and limits their number.
 
-The side says little about whether two detections are one hand, because a hand of which the detector is not sure
-is reported as left and as right. Landmarks say more: those of two hands that touch, or of which one covers the
-other, lie elsewhere, however much the boxes overlap.
+The side hardly tells whether two detections show one hand, because an uncertain detector reports a hand as left
+and as right. Landmarks tell more: those of two hands that touch or cover each other differ, however much the boxes
+overlap.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from hand_pose_ros.pose import Detection
 _SAME_LANDMARKS = (
     0.2  # mean distance as a share of the hand's size; the joints of one finger lie about that far apart
 )
-_LEAST_LANDMARKS = 5  # that both detections must have for the distance to count
+_LEAST_LANDMARKS = 5  # known in both detections, to compare landmarks
 _SAME_BOX = 0.5  # overlap of two boxes of the same side that are one hand
 _SAME_BOX_WITH_LANDMARKS = 0.7  # of the same side, although their landmarks differ
-_SAME_BOX_OF_OTHER_SIDE = 0.8  # without landmarks to tell: touching hands overlap less
+_SAME_BOX_OF_OTHER_SIDE = 0.8  # without landmarks: touching hands overlap less
 
 
 def suppress_duplicates(detections: Sequence[Detection], max_hands: int) -> list[Detection]:
-    """At most ``max_hands`` detections by falling score, none of which is the same hand as a better one.
+    """Return at most ``max_hands`` detections by falling score; each shows another hand.
 
     Of equal scores the earlier one counts as better.
 

@@ -1,1 +1,1 @@
-"""From an image to hands in space: the estimators and the pipeline around them."""
+"""The package turns detected hands of an image into hands in space."""

@@ -1,4 +1,4 @@
-"""What an estimator makes of a frame's detections, before hands are smoothed over time and placed in metres."""
+"""The module defines an estimator and its result for a frame, before smoothing and placement in metres."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from hand_pose_ros.pose import Detection, Frame
 class EstimatedHands:
     """n hands of a frame, each a right one (mirrored, if its detection is left) of anchor length 1 in its view.
 
-    detections: all of the frame. rows: (n,) those that were estimated, rising; all fields below are of these.
-    reasons: why the others were not estimated, by their row.
+    detections: all of the frame. rows: (n,) of the estimated ones, rising; all fields below have these rows.
+    reasons: reason for each other row.
     view: fields (n, ...), the canonical views, and the image points that place the hands.
     hands: fields (n, ...).
-    samples: fields (n, S, ...) that the hands were made of, with weights (n, S) that sum to 1; None if there are
-        none, and then nothing is known of covariances.
-    spread_scale: factor on the samples' spread that makes it true.
+    samples: fields (n, S, ...) that were fused, with weights (n, S) that sum to 1; None without samples, which
+        leaves covariances unknown.
+    spread_scale: factor that calibrates the samples' spread.
     hand_size_m: length of the bone wrist -> index MCP, None if not known.
-    wrist_m: (n, 3) place of the wrists in the views, of an estimator that knows it; it gives ``hand_size_m``, too.
-        None for hands that the image points are to place.
+    wrist_m: (n, 3) wrists in the views, from an estimator that solves them; it needs ``hand_size_m``.
+        None if the image points place the hands.
     """
 
     detections: list[Detection]
@@ -62,10 +62,13 @@ class PoseEstimator(Protocol):
     """Estimates detected hands; one frame at a time."""
 
     def estimate(self, frame: Frame, detections: list[Detection]) -> EstimatedHands:
-        """A hand, or the reason why there is none, for each detection."""
+        """Estimate a hand, or give the reason for its absence, for each detection."""
+        ...
 
     def finder(self, landmarks: LandmarkFinder) -> LandmarkFinder:
-        """The finder by which hands are tracked for this estimator: ``landmarks``, or one of its own around it."""
+        """Return the finder that tracks hands for this estimator: ``landmarks``, or a wrapper of it."""
+        ...
 
     def reset(self) -> None:
-        """Forget what was learned from earlier frames."""
+        """Forget earlier frames."""
+        ...

@@ -1,4 +1,4 @@
-"""The estimator that fits the hand by inverse kinematics to a detector's 2D and 3D landmarks."""
+"""The estimator fits the hand to a detector's 2D and 3D landmarks by inverse kinematics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hand_pose_ros.kinematics.mirror import mirror_across_camera_x
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.pose import Detection, Frame
 
-_MISFIT = 2.0  # standard deviations on average, from which a fit is started anew without the last frame
+_MISFIT = 2.0  # mean residual in standard deviations above which the fit restarts without the last frame
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class IkEstimatorConfig(Options):
 class IkEstimator:
     """A :class:`~hand_pose_ros.estimator.estimate.PoseEstimator` without a network.
 
-    It needs a detector that gives 3D landmarks, and takes from them the shape of the hand only: the image
-    points and the camera tell where it is, the hand's size how far. A hand that has a track id is fitted
-    starting from its last frame.
+    It needs a detector that gives 3D landmarks, and takes only the shape of the hand from them: image points and
+    camera give the direction, the hand's size gives the distance. The fit of a hand with a track id starts from
+    its last frame.
     """
 
     def __init__(self, config: IkEstimatorConfig | None = None) -> None:
@@ -75,7 +75,7 @@ class IkEstimator:
     def estimate(self, frame: Frame, detections: list[Detection]) -> EstimatedHands:
         """See :class:`~hand_pose_ros.estimator.estimate.PoseEstimator`.
 
-        Tracked hands start from their last fit, whenever that was.
+        Tracked hands start from their last fit, however old it is.
         """
         last, self._last = self._last, {}
         fits: dict[int, HandFit] = {}
@@ -101,7 +101,7 @@ class IkEstimator:
     def _estimated(
         self, detections: list[Detection], fits: dict[int, HandFit], reasons: dict[int, str]
     ) -> EstimatedHands:
-        """The fitted hands as right ones of anchor length 1, in the views that their own joints give."""
+        """Convert the fitted hands to right hands of anchor length 1 in their canonical views."""
         if not fits:
             return EstimatedHands(detections, reasons=reasons)
         size = self._size_m
@@ -144,13 +144,14 @@ class IkEstimator:
         )
         if start is not None:
             result = fit(start=start)
+            assert result.residual_px is not None  # of the image points
             if bool(result.converged) and float(result.residual_px.nanmean()) < _MISFIT * noise_px:
                 return result
         return fit()
 
 
 def _why_not(detection: Detection) -> str:
-    """Why a detection cannot be fitted; empty if it can."""
+    """Return why a detection cannot be fitted; empty if it can."""
     if detection.landmarks_px is None or detection.landmarks_m is None:
         return "the detector gives no 3D landmarks, which the inverse kinematics needs"
     known = np.isfinite(detection.landmarks_px).all(1) & np.isfinite(detection.landmarks_m).all(1)
@@ -161,12 +162,13 @@ def _why_not(detection: Detection) -> str:
 
 def _extent_px(detection: Detection) -> float:
     """The larger side of the landmarks' bounding box."""
+    assert detection.landmarks_px is not None
     spread = np.nanmax(detection.landmarks_px, axis=0) - np.nanmin(detection.landmarks_px, axis=0)
     return max(float(spread.max()), 1.0)
 
 
 def _rescaled(joints: Tensor, size: float) -> Tensor:
-    """Detectors guess a size of their own: scale (..., 21, 3) to palm bones of a hand of ``size``."""
+    """Scale joints (..., 21, 3), whose size the detector guessed, to the palm bones of a hand of ``size``."""
     palm = [bone for bone, (parent, _) in enumerate(hand.BONES) if parent == hand.WRIST]
     ends = [hand.BONES[bone][1] for bone in palm]
     lengths = (joints[..., ends, :] - joints[..., :1, :]).norm(dim=-1)
@@ -175,7 +177,7 @@ def _rescaled(joints: Tensor, size: float) -> Tensor:
 
 
 def _why_no_hand(fit: HandFit) -> str:
-    """Why a fit is of no use; empty if it is a hand."""
+    """Return why a fit is unusable; empty if it is a hand."""
     joints = fit.frames.joints
     if not bool(joints.isfinite().all()):
         return "the landmarks do not determine a hand"

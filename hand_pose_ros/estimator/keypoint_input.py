@@ -1,4 +1,4 @@
-"""What the networks are told of a detection: its landmarks in the canonical view, as a right hand's."""
+"""The module turns a detection's landmarks into a keypoint condition: a right hand in the canonical view."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hand_pose_ros.pose import Detection
 
 MIN_KEYPOINTS = 6
 _MIN_EXTENT_PX = 4.0
-MAX_HALF_EXTENT = 3.0  # of the view's tangent: a hand that fills 143 degrees is no hand
+MAX_HALF_EXTENT = 3.0  # of the view's tangent: no hand fills 143 degrees
 
 
 def why_not(detection: Detection, camera: CameraModel) -> str:
-    """Why the landmarks of a detection cannot be lifted; empty if they can."""
+    """Return why the landmarks of a detection cannot be lifted; empty if they can."""
     if detection.landmarks_px is None:
         return "the detector gives no landmarks"
     known = np.isfinite(detection.landmarks_px).all(1)
@@ -34,13 +34,13 @@ def why_not(detection: Detection, camera: CameraModel) -> str:
 
 
 def mirrored_rays(camera: CameraModel, pixels: torch.Tensor, side: str) -> torch.Tensor:
-    """Rays (n, 3) of pixels (n, 2), float64, as a right hand's: x is mirrored for a left one."""
+    """Return rays (n, 3) of pixels (n, 2), float64; x is mirrored for a left hand."""
     rays = camera.rays(pixels)
     return rays * rays.new_tensor((-1.0, 1.0, 1.0)) if side == "left" else rays
 
 
 def check_view(half_extent: torch.Tensor) -> None:
-    """Raise ValueError if a hand fills more than any camera sees of one, or nothing that can be told."""
+    """Raise ValueError if the half extent of a hand is too large or NaN."""
     if not bool((half_extent <= MAX_HALF_EXTENT).all()):
         raise ValueError("the hand does not fit into one view of the camera")
 
@@ -49,7 +49,7 @@ def keypoint_input(camera: CameraModel, detection: Detection) -> tuple[KeypointV
     """The canonical view of one detection, with a leading dimension of 1, mirrored if it is a left hand's.
 
     Raises:
-        ValueError: the landmarks cannot be seen from one view.
+        ValueError: the landmarks do not fit into one view.
     """
     pixels = torch.from_numpy(np.asarray(detection.landmarks_px, dtype=np.float64))
     rays = mirrored_rays(camera, pixels, detection.side)

@@ -1,4 +1,4 @@
-"""ONNX exports of weight files, made when they are first needed and kept in the user's cache folder."""
+"""The module exports weight files to ONNX on first use and keeps the exports in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LOGGER = logging.getLogger(__name__)
 def cached_export(weights: str | Path) -> Path:
     """The folder with the ONNX export of a diffusion network's weight file.
 
-    From the cache, or made now, which takes some seconds. The cache is ``$XDG_CACHE_HOME/hand_pose_ros``
-    (``~/.cache/hand_pose_ros``); where that cannot be written to, the export goes to a temporary folder and is
-    made anew by the next process. Exports are kept by their weights' checksum, so that other weights of the same
-    name never meet an old export.
+    The first call exports, which takes some seconds. The cache is ``$XDG_CACHE_HOME/hand_pose_ros``
+    (``~/.cache/hand_pose_ros``); if it is not writable, the export goes to a temporary folder and the next process
+    exports again. The folder's name contains the checksum of the weights, so that other weights of the same name
+    get another export.
 
     Raises:
         ValueError: the file is missing, damaged, or holds no diffusion network.
@@ -37,7 +37,7 @@ def cached_export(weights: str | Path) -> Path:
 
 
 def cached_temporal_graph(weights: str | Path) -> Path:
-    """The ONNX graph of a temporal transformer's weight file; otherwise as :func:`cached_export`.
+    """The ONNX graph of a temporal transformer's weight file; otherwise like :func:`cached_export`.
 
     Raises:
         ValueError: the file is missing, damaged, or holds no temporal transformer.
@@ -53,7 +53,7 @@ def cached_temporal_graph(weights: str | Path) -> Path:
 
 
 def _cached(weights: Path, version: int, last_file: str, load: Callable, export: Callable[..., None]) -> Path:
-    """A folder of exports, complete when ``last_file`` is there."""
+    """Return the folder of an export; the export is complete when ``last_file`` exists."""
     if not weights.is_file():
         raise ValueError(f"there is no weight file {weights}")
     name = f"{weights.stem}-{checksum(weights)[:16]}-v{version}"

@@ -1,4 +1,4 @@
-"""Estimated hands -> metres in the camera's frame, with covariances; all hands of a frame at once."""
+"""The module places all estimated hands of a frame in the camera's frame, in metres, with covariances."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from hand_pose_ros.pose import HandPose
 POPULATION_SPREAD: Final = 0.065
 """Standard deviation of adults' hand size, as a share of the mean."""
 COMMON_SPREAD: Final = 0.035
-"""Standard deviation, in anchor lengths, of what the samples do not show because all of them share it: errors of
-the detector that the network takes for the truth. Measured on generated hands (docs/results/accuracy.md)."""
+"""Standard deviation, in anchor lengths, of errors common to all samples, such as undetected errors of the
+detector. Measured on generated hands (docs/results/accuracy.md)."""
 MISFIT_SPREAD: Final = 0.5
-"""Standard deviation of the relative depth, as a multiple of what the misfit of the image points, were it noise of
-their own, would make of it: errors that neighbouring points share count more, real noise counts less."""
+"""Standard deviation of the relative depth, as a multiple of the one that the misfit of the image points gives if
+it is independent noise. Errors shared by neighbouring points count more, independent noise counts less."""
 _MOST_MISFIT: Final = 0.5  # of the depth
 _NOISE_RATIO: Final = (
     2.0  # joints' noise in anchor lengths / image points' in half extents, of typical detections
@@ -48,7 +48,7 @@ class PlacedHands(NamedTuple):
         return self.relative + self.root.position[..., None, :]
 
     def at(self, index: int | slice) -> PlacedHands:
-        """Those of the samples (the second dimension) that are asked for."""
+        """Return the samples at ``index`` of the second dimension."""
         return PlacedHands(
             self.scale[:, index],
             self.relative[:, index],
@@ -59,10 +59,10 @@ class PlacedHands(NamedTuple):
 def place_hands(
     joints: Tensor, points: Tensor, half_extent: Tensor, hand_size_m: float | None
 ) -> PlacedHands:
-    """Give normalised hands their size and their place before the camera (2.5D root solve over all joints).
+    """Scale normalised hands and solve their position before the camera (2.5D root solve over all joints).
 
     Args:
-        joints: (n, ..., 21, 3), of n hands, of each maybe several samples, relative to the wrist, in anchor
+        joints: (n, ..., 21, 3), n hands with optional samples, relative to the wrist, in anchor
             lengths, in the view's frame.
         points: (n, 21, 2) in the view, in multiples of ``half_extent`` (n,); NaN where missing.
         hand_size_m: length of the bone wrist -> index MCP; None for the size at which the bones have the mean
@@ -88,12 +88,12 @@ def place_hands(
 
 
 def place(estimate: EstimatedHands) -> list[HandPose]:
-    """One pose for each of the frame's detections, in their order; invalid, with a reason, where there is none.
+    """Return a pose for each of the frame's detections, in order; invalid, with a reason, if not estimated.
 
-    Covariances are those of the samples, times the factor on their spread, to which is added ``COMMON_SPREAD``,
-    and, along the ray through each joint, what the misfit of the image points says of the distance. If the size is
-    not known, the spread of adults' sizes is added along the same rays: a hand that is larger than the mean is as
-    much farther away.
+    Covariances are those of the samples, scaled by the factor on their spread, plus ``COMMON_SPREAD``, plus, along
+    the ray through each joint, the uncertainty of the distance from the misfit of the image points. If the size is
+    not known, the spread of adults' sizes is added along the same rays: a hand larger than the mean is
+    proportionally farther away.
     """
     poses = {row: HandPose.invalid(estimate.detections[row], why) for row, why in estimate.reasons.items()}
     if estimate.rows:
@@ -103,12 +103,14 @@ def place(estimate: EstimatedHands) -> list[HandPose]:
 
 @torch.inference_mode()
 def _placed(estimate: EstimatedHands) -> list[HandPose]:
+    assert estimate.hands is not None
+    assert estimate.view is not None
     hands = HandParameters(*(value.cpu() for value in estimate.hands))
     turn = estimate.view.rotation.double().mT
     if estimate.wrist_m is None:
         placed, covariance, wrist_covariance = _by_image_points(estimate, hands, turn)
     else:
-        placed = _where_known(estimate, hands)
+        placed = _with_known_wrist(estimate, hands)
         covariance, wrist_covariance = _unknown(turn)
     joints, rotations = placed.joints @ turn.mT, turn[:, None] @ hands.rotations.double()
     left = torch.tensor([one.side == "left" for one in estimate.estimated])
@@ -117,7 +119,7 @@ def _placed(estimate: EstimatedHands) -> list[HandPose]:
         joints[left], rotations[left] = mirrored
         flip = joints.new_tensor((-1.0, 1.0, 1.0))
         covariance[left] *= flip[:, None] * flip
-        # A rotation's vector is an axial one: mirrored across x it keeps its x and turns the others round.
+        # A rotation vector is axial: mirroring across x keeps x and negates y and z.
         flip = torch.cat((flip, -flip))
         wrist_covariance[left] *= flip[:, None] * flip
     poses = []
@@ -143,8 +145,10 @@ def _placed(estimate: EstimatedHands) -> list[HandPose]:
     return poses
 
 
-def _where_known(estimate: EstimatedHands, hands: HandParameters) -> PlacedHands:
-    """Hands whose estimator knows their size and place."""
+def _with_known_wrist(estimate: EstimatedHands, hands: HandParameters) -> PlacedHands:
+    """Place hands whose estimator has solved size and wrist."""
+    assert estimate.wrist_m is not None
+    assert estimate.hand_size_m is not None
     wrist = estimate.wrist_m.double()
     scale = torch.full_like(wrist[:, 0], estimate.hand_size_m)
     sure = torch.zeros_like(scale)
@@ -155,8 +159,9 @@ def _where_known(estimate: EstimatedHands, hands: HandParameters) -> PlacedHands
 def _by_image_points(
     estimate: EstimatedHands, hands: HandParameters, turn: Tensor
 ) -> tuple[PlacedHands, Tensor, Tensor]:
-    """Hands placed, and the covariances (n, 21, 3, 3) and (n, 6, 6) that their samples give."""
+    """Place hands; return them and the covariances (n, 21, 3, 3) and (n, 6, 6) that their samples give."""
     view, size = estimate.view, estimate.hand_size_m
+    assert view is not None
     if estimate.samples is None:
         return place_hands(hands.joints, view.points, view.half_extent, size), *_unknown(turn)
     samples = HandParameters(*(value.cpu() for value in estimate.samples))
@@ -174,7 +179,8 @@ def _covariances(
     samples: HandParameters,
     placed_samples: PlacedHands,
 ) -> tuple[Tensor, Tensor]:
-    """Of the joints (n, 21, 3, 3) and the wrist (n, 6, 6), camera frame; NaN for fewer than two samples."""
+    """Covariances of joints (n, 21, 3, 3) and wrist (n, 6, 6), camera frame; NaN for fewer than two samples."""
+    assert estimate.weights is not None
     joints = placed.joints @ turn.mT
     solved = placed_samples.root.valid
     weights = estimate.weights.to(joints) * solved
@@ -196,7 +202,7 @@ def _covariances(
 
 
 def _unknown(turn: Tensor) -> tuple[Tensor, Tensor]:
-    """Covariances of as many hands as ``turn`` (n, 3, 3) has, NaN."""
+    """NaN covariances for the n hands of ``turn`` (n, 3, 3)."""
     count = len(turn)
     return turn.new_full((count, hand.NUM_JOINTS, 3, 3), torch.nan), turn.new_full((count, 6, 6), torch.nan)
 

@@ -1,4 +1,4 @@
-"""Steadies where each hand is, apart from how it is bent: its wrist is filtered, and the joints move with it."""
+"""The root filter smooths the wrist of each hand and moves the other joints with it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from hand_pose_ros import hand
 from hand_pose_ros.estimator.wrist_kalman import WristKalman
 from hand_pose_ros.pose import HandPose
 
-_LONGEST_GAP_S: Final = 0.25  # after which the last velocity says nothing any more
+_LONGEST_GAP_S: Final = 0.25  # after which the last velocity is useless
 
 
 class RootFilter:
     """A :class:`~hand_pose_ros.estimator.smoothing.PoseSmoother` that shifts all joints of a hand alike.
 
-    Covariances stay as they are: most of a pose's error is the same in the next frame, and no filter removes that.
+    Covariances stay the same: most of a pose's error persists over frames, so no filter removes it.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What makes hands steady over time, between the estimator and the poses that leave the pipeline."""
+"""Interfaces of the smoothers, which reduce jitter of estimates and of poses over time."""
 
 from __future__ import annotations
 
@@ -9,26 +9,30 @@ from hand_pose_ros.pose import HandPose
 
 
 class EstimateSmoother(Protocol):
-    """Replaces a frame's estimates by steadier ones, judging by the frames before; ``track_id`` tells hands."""
+    """Smooths a frame's estimates from earlier frames; ``track_id`` identifies the hands."""
 
     def smooth(self, estimate: EstimatedHands, time_s: float) -> EstimatedHands:
-        """The same hands, of the same detections.
+        """Return the smoothed hands of the same detections.
 
-        ``time_s`` must not fall from call to call. Hands without a number pass unchanged.
+        ``time_s`` must not fall from call to call. Hands without a track id pass unchanged.
         """
+        ...
 
     def reset(self) -> None:
-        """Forget the frames before."""
+        """Forget earlier frames."""
+        ...
 
 
 class PoseSmoother(Protocol):
-    """The same for poses, once they are placed in metres."""
+    """Smooths poses placed in metres."""
 
     def smooth(self, hands: list[HandPose], time_s: float) -> list[HandPose]:
-        """One pose for each of ``hands``, in the same order.
+        """Return one pose for each of ``hands``, in the same order.
 
-        ``time_s`` must not fall from call to call. Poses that are not valid, or without a number, pass unchanged.
+        ``time_s`` must not fall from call to call. Poses that are not valid or have no track id pass unchanged.
         """
+        ...
 
     def reset(self) -> None:
-        """Forget the frames before."""
+        """Forget earlier frames."""
+        ...

@@ -1,4 +1,4 @@
-"""A constant-velocity Kalman filter of one wrist's position, with each measurement's noise as it is reported."""
+"""A constant-velocity Kalman filter smooths one wrist's position, with the reported noise of each measurement."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from hand_pose_ros.estimator.placement import POPULATION_SPREAD
 
 _ACCELERATION: Final = 0.7
-"""Density of the acceleration's noise, m s^-2 / sqrt(Hz): what hands do when they reach for something."""
+"""Density of the acceleration's noise, m s^-2 / sqrt(Hz): that of hands that reach for something."""
 _FIRST_SPEED_M_S: Final = 0.5  # standard deviation of the velocity of a hand seen for the first time
 _LEAST_SIGMA: Final = 0.001  # of the distance: no measurement is better
 _TYPICAL_ALONG: Final = 0.012  # of the distance: standard deviation along the ray where none is reported
@@ -40,8 +40,8 @@ class WristKalman:
     def update(self, position_m: np.ndarray, covariance_m2: np.ndarray, passed_s: float) -> np.ndarray:
         """The filtered position (3,), after a measured one (3,) with covariance (3, 3).
 
-        Where no time has passed the velocity stays as it is, and the position follows as far as it did in the
-        frame before.
+        If no time has passed, the velocity stays the same and the position follows with the gain of the frame
+        before.
         """
         if passed_s <= 0:
             self.position_m = self.position_m + self._gain @ (position_m - self.position_m)
@@ -67,7 +67,7 @@ class WristKalman:
 def measurement_noise(position_m: np.ndarray, covariance_m2: np.ndarray) -> np.ndarray:
     """The part (3, 3) of a position's covariance that changes from frame to frame; a typical one if it is NaN.
 
-    That the size of the person's hand is not known moves all frames alike, along the ray: that part is no noise.
+    The unknown size of the hand shifts all frames alike along the ray: that part is subtracted.
     """
     squared = float(position_m @ position_m)
     along = position_m[:, None] * position_m  # the variance along the ray that is 1 for the whole distance

@@ -1,1 +1,1 @@
-"""The ROS 2 side: nodes, message builders and parameters. Nothing outside this folder imports ROS."""
+"""The ROS 2 side holds nodes, message builders and parameters. Nothing outside this folder imports ROS."""

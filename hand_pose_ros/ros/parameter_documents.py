@@ -1,4 +1,4 @@
-"""Writes what documents say of the nodes' parameters, from the code.
+"""The command writes the tables and the file of the nodes' parameters from the code.
 
 Markdown files get their tables between ``<!-- parameters of hand_estimator -->`` and
 ``<!-- end of parameters -->``; a YAML file becomes the estimator's parameter file.
@@ -36,7 +36,7 @@ _HEADER: Final = """\
 
 
 def parameter_file() -> str:
-    """The text of config/estimator.yaml."""
+    """Return the text of config/estimator.yaml."""
     return _HEADER + yaml_text(HandEstimatorParameters, indent=4)
 
 

@@ -1,1 +1,1 @@
-"""Hands over time: who is who from frame to frame, where to look next, and a steady wrist."""
+"""The package tracks hands over time: it keeps their track ids and predicts where to search next."""

@@ -1,4 +1,4 @@
-"""Which observation continues which track: by predicted joints or boxes, and by side, for all pairs at once."""
+"""The module assigns the observations of a frame to tracks, by predicted joints or boxes and by side."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from scipy.optimize import linear_sum_assignment
 from hand_pose_ros import hand
 from hand_pose_ros.tracking.observation import Observation
 
-_LEAST_JOINTS: Final = 5  # that both must have for their joints to be compared; otherwise their boxes are
-_OTHER_SIDE: Final = 0.4  # what a certain contradiction of sides counts, in hand sizes
-_HIDDEN: Final = 0.08  # what it counts, in hand sizes, that a hand was covered a moment ago
+_LEAST_JOINTS: Final = 5  # known in both, to compare joints; with fewer, boxes are compared
+_OTHER_SIDE: Final = 0.4  # cost of a certain contradiction of sides, in hand sizes
+_HIDDEN: Final = 0.08  # cost, in hand sizes, of a hand that was covered a moment ago
 _NEVER: Final = 1e6
 
 
 def point_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Mean distances (T, D) of the joints of hands (T, 23, 2) and hands (D, 23, 2), in sizes of the larger hand.
 
-    Of the boxes' corners where fewer than five joints are known of both.
+    If both know fewer than five joints, the boxes' corners are compared.
     """
     sizes = np.maximum(_sizes(first)[:, None], _sizes(second)[None])
     distances = np.abs(
@@ -39,7 +39,7 @@ def point_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def side_contradictions(certainties: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """How much tracks (T,), from -1 left to 1 right, and likelihoods (D,) of right hands contradict: (T, D)."""
+    """Contradictions (T, D) between tracks (T,), from -1 left to 1 right, and likelihoods (D,) of right hands."""
     return np.maximum(-certainties[:, None] * (2 * right[None] - 1), 0)
 
 

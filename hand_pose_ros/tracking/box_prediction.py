@@ -1,4 +1,4 @@
-"""Where the points of a hand will be in the next frame: constant velocity, which dies away unseen."""
+"""The module predicts the points of a hand at constant velocity, which decays while the hand is unseen."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 _VELOCITY_MEMORY_S: Final = 0.04  # over which velocities are averaged: detectors' points jitter
-_COASTING_S: Final = 0.3  # for which an unseen hand goes on as it did
-_SLOWING_S: Final = 0.1  # in which it slows down then
+_COASTING_S: Final = 0.3  # for which an unseen hand keeps its velocity
+_SLOWING_S: Final = 0.1  # in which it slows down after that
 
 
 class PointMotion:
@@ -29,7 +29,7 @@ class PointMotion:
         return self.points_px + reach_s * self.velocity_px_s
 
     def update(self, points_px: np.ndarray, time_s: float) -> None:
-        """Take in where the points (n, 2) are now; if no time has passed, the velocities stay."""
+        """Update with the points (n, 2) of now; if no time has passed, the velocities stay the same."""
         passed_s = time_s - self.time_s
         if passed_s > 0:
             share = 1 - math.exp(-passed_s / _VELOCITY_MEMORY_S)

@@ -1,4 +1,4 @@
-"""Time that never runs backwards, made from the stamps of images, which may."""
+"""The frame clock makes a time that never runs backwards from image stamps that may."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import math
 from typing import Final
 
 NOMINAL_INTERVAL_S: Final = 1 / 30
-"""Taken for the time between two frames where nothing is known of it."""
+"""Assumed time between two frames without stamps."""
 
 
 class FrameClock:
     """Turns the stamps of frames into seconds since the first frame, which never fall.
 
-    A stamp that repeats, or lies before the last one, means that no time has passed that could be told; time goes
-    on from there with the next one.
+    A stamp that repeats or lies before the last one advances the time by zero; the next stamp is measured from it.
     """
 
     def __init__(self) -> None:
@@ -40,6 +39,6 @@ class FrameClock:
         return self._time_s
 
     def reset(self) -> None:
-        """Begin anew at the next stamp."""
+        """Start again at the next stamp."""
         self._last_stamp_s = None
         self._time_s = 0.0

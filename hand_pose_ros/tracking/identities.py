@@ -1,4 +1,4 @@
-"""The hands in view and their numbers: births, deaths, duplicates, and who is who after they met or hid."""
+"""The module keeps the track ids of hands: births, deaths, duplicates, and hands that met or hid."""
 
 from __future__ import annotations
 

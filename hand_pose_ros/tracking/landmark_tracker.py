@@ -1,4 +1,4 @@
-"""The default tracker: a finder of palms, which runs only when it must, and one of landmarks, which follows."""
+"""The default tracker runs the landmark finder on every frame and the palm finder only when needed."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ class LandmarkTracker:
         """
         if self._landmarks is None:
             raise RuntimeError("the tracker is closed")
+        assert frame.time_s is not None
         following = len(self._identities.followed)
         hands = self._follow(frame)
         seen = self._identities.distinct(hands)
@@ -105,6 +106,8 @@ class LandmarkTracker:
         At the place of a hidden hand the finder may show the hand that covers it, or a mixture of both. The answer
         counts only if it is clear of the other hands; a search finds the hidden hand otherwise.
         """
+        assert self._landmarks is not None
+        assert frame.time_s is not None
         found, reappeared = [], []
         for track in self._identities.followed:
             expected = track.predicted(frame.time_s)[: hand.NUM_JOINTS]
@@ -112,6 +115,7 @@ class LandmarkTracker:
             if (
                 one is not None
                 and one.detection.score >= self._config.min_tracking_confidence
+                and one.detection.landmarks_px is not None
                 and _plausible(one.detection.landmarks_px, expected, frame)
             ):
                 (reappeared if track.hidden else found).append(Observation.of(*one))
@@ -122,6 +126,8 @@ class LandmarkTracker:
 
         After hands have covered each other, what is seen where they are expected may be mixed from both.
         """
+        assert self._palms is not None
+        assert self._landmarks is not None
         most = self._config.identity.max_hands
         found: list[Observation] = []
         for palm in self._palms.find(frame.image_bgr):

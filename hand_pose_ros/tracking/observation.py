@@ -1,4 +1,4 @@
-"""What a frame shows of one hand, in the form in which hands are compared: points and a vote for a side."""
+"""An observation holds one hand of a frame in the form used for comparison: points and a vote for a side."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Observation:
     """A hand seen in a frame.
 
     points_px: (23, 2) joints, NaN where not known, then the box's upper left and lower right corner.
-    right: how likely it is a right hand, judging by this frame alone, in [0, 1].
+    right: likelihood of a right hand from this frame alone, in [0, 1].
     """
 
     detection: Detection
@@ -28,7 +28,7 @@ class Observation:
 
     @classmethod
     def of(cls, detection: Detection, right: float | None = None) -> Observation:
-        """Of a detection; without a likelihood of the side, the detection's score says how certain its side is."""
+        """Make it from a detection; without ``right``, the detection's score is the certainty of its side."""
         points = np.full((NUM_POINTS, 2), np.nan)
         if detection.landmarks_px is not None:
             points[: hand.NUM_JOINTS] = detection.landmarks_px

@@ -1,4 +1,4 @@
-"""When to search the whole image for hands: rarely, because it costs as much as following one."""
+"""The schedule decides when to search the whole image: rarely, because a search costs as much as tracking."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ from typing import Final
 
 _SHARE: Final = 1 / 11  # of the frames in which a hand is followed
 _SAVED_SEARCHES: Final = 2.0
-_HIDDEN_WAIT: Final = (
-    4  # frames between searches for a hand that another one covers: at once there is nothing to see
-)
+_HIDDEN_WAIT: Final = 4  # frames between searches for a covered hand, which is not visible at once
 _LONGEST_WAIT: Final = 14  # frames between the searches for a hand that may have appeared
 
 
 class SearchSchedule:
-    """Decides frame by frame. While no hand is in view every frame is searched; while all are, none is.
+    """Decides frame by frame. With no hand in view every frame is searched; with all hands in view, none.
 
-    In between, a hand that was lost is searched for at once and then after 1, 2, 4 ... frames, and every 14th
-    frame is searched for one that may have appeared: all this on a budget of one frame in eleven.
+    Otherwise, a lost hand is searched for at once and then after 1, 2, 4 ... frames, and every 14th frame is
+    searched for a new hand, on a budget of one frame in eleven.
     """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """As before the first frame."""
+        """Return to the state before the first frame."""
         self._credit = 0.0
         self._since_search = 0
         self._wait = 1
@@ -33,7 +31,7 @@ class SearchSchedule:
     def due(self, seen: int, max_hands: int, hidden: bool = False) -> bool:
         """Whether to search this frame, in which ``seen`` hands were found where they were expected.
 
-        Called once for each frame. ``hidden``: a hand that is not seen may be covered by one that is.
+        Call it once for each frame. ``hidden``: another hand may cover a missing hand.
         """
         lost = seen < self._last_seen
         self._last_seen = seen

@@ -1,4 +1,4 @@
-"""Which side a hand is of, decided by all of its frames rather than by the last."""
+"""The side vote decides the side of a hand from all of its frames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MARGIN_S: Final = 0.08  # of certain evidence against a side before it is given
 
 
 class SideVote:
-    """Gathers evidence, as seconds of certainty, and changes its mind only when the other side leads clearly."""
+    """Sums evidence, as seconds of certainty, and changes the side only when the other side leads clearly."""
 
     def __init__(self, right: float, duration_s: float) -> None:
         """Begin with a likelihood ``right`` in [0, 1] that stands for ``duration_s`` seconds."""

@@ -1,4 +1,4 @@
-"""One hand that is followed: its number, motion and side, and since when it has not been seen."""
+"""A track holds the id, motion and side of one hand, and how long the hand has been missing."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from hand_pose_ros.tracking.observation import Observation
 from hand_pose_ros.tracking.side_vote import SideVote
 
 _LONGEST_VOTE_S: Final = 0.1  # a frame after a gap does not count for all of the gap
-_LONGEST_CONTEST_S: Final = 0.4  # for which a motion from before may be trusted more than what is seen
+_LONGEST_CONTEST_S: Final = 0.4  # for which the predicted motion is trusted more than the observation
 
 
 class Track:
-    """A hand that has a number.
+    """A tracked hand.
 
-    confirmed: seen often or clearly enough to be believed in. hidden: not seen, where another hand is seen that
-    may cover it.
+    confirmed: seen often or clearly enough to be reported. hidden: missing, while another hand may cover it.
     """
 
     def __init__(self, track_id: int, observation: Observation, time_s: float, confirmed: bool) -> None:
@@ -48,7 +47,7 @@ class Track:
         return self.missed_since_s is None
 
     def missing_s(self, time_s: float) -> float:
-        """For how long it has been looked for in vain; 0 while it is seen."""
+        """Return the time since it was lost; 0 while it is seen."""
         return 0.0 if self.missed_since_s is None else time_s - self.missed_since_s
 
     def predicted(self, time_s: float) -> np.ndarray:
@@ -60,10 +59,10 @@ class Track:
         return self._motion.points_px
 
     def take(self, observation: Observation, time_s: float, contested: bool = False) -> None:
-        """Go on in an observation.
+        """Continue in an observation.
 
-        One that is ``contested`` may be of another hand, or mixed from both: it counts as seen, but for a while
-        the hand is believed to go on as it did before.
+        A ``contested`` observation may show another hand, or a mixture of both: the hand counts as seen, but for a
+        while its motion is predicted instead of updated.
         """
         passed_s = time_s - self._motion.time_s
         self.missed_since_s, self.hidden = None, False
@@ -73,11 +72,11 @@ class Track:
         self._motion.update(observation.points_px, time_s)
 
     def numbered(self, observation: Observation) -> Detection:
-        """The observation's detection with this track's number and side."""
+        """Return the observation's detection with this track's id and side."""
         return replace(observation.detection, track_id=self.track_id, side=self.side)
 
     def miss(self, time_s: float, hidden: bool) -> None:
-        """It was looked for in a frame and not found."""
+        """Note that a frame was searched for it without success."""
         if self.missed_since_s is None:
             self.missed_since_s = time_s
         self.hidden = hidden

@@ -1,4 +1,4 @@
-"""What a tracker is, and the one that numbers the hands of any detector."""
+"""The module defines the interface of a tracker, and a tracker that runs any detector."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hand_pose_ros.tracking.observation import Observation
 
 @dataclass(frozen=True)
 class TrackerConfig(Options):
-    """Which hands are found and followed, and how."""
+    """Options of the tracker, whichever method it uses."""
 
     method: str = option(
         "auto",
@@ -37,7 +37,7 @@ class TrackerConfig(Options):
 
 @runtime_checkable
 class HandTracker(Protocol):
-    """Finds the hands of a video's frames, each with a number that stays with it."""
+    """Finds the hands of a video's frames; each keeps its track id."""
 
     def track(self, frame: Frame) -> list[Detection]:
         """The hands of the next frame, with ``track_id``.
@@ -46,27 +46,31 @@ class HandTracker(Protocol):
             frame: with a time that does not fall from call to call (see
                 :class:`~hand_pose_ros.tracking.frame_clock.FrameClock`).
         """
+        ...
 
     def reset(self) -> None:
         """Forget all hands."""
+        ...
 
     def close(self) -> None:
         """Free the resources."""
+        ...
 
 
 _DETECTOR_DECIDES = IdentityConfig(max_hands=16, certain_score=0.5)
 
 
-class NumberedDetector:
+class TrackingDetector:
     """A :class:`HandTracker` that runs a detector on every frame."""
 
     def __init__(self, detector: HandDetector, config: IdentityConfig = _DETECTOR_DECIDES) -> None:
-        """``config``: the default leaves to the detector how many hands there are."""
+        """``config``: by default the detector limits the number of hands."""
         self._detector = detector
         self._identities = HandIdentities(config)
 
     def track(self, frame: Frame) -> list[Detection]:
         """See :class:`HandTracker`."""
+        assert frame.time_s is not None
         found = self._detector.detect(frame.image_bgr)
         return self._identities.update([Observation.of(one) for one in found], frame.time_s)
 

@@ -20,7 +20,7 @@ from hand_pose_ros.tracking.identities import HandIdentities, IdentityConfig
 from hand_pose_ros.tracking.observation import Observation
 from hand_pose_ros.tracking.search_schedule import SearchSchedule
 from hand_pose_ros.tracking.side_vote import SideVote
-from hand_pose_ros.tracking.tracker import HandTracker, NumberedDetector
+from hand_pose_ros.tracking.tracker import HandTracker, TrackingDetector
 
 FRAME_S = 1 / RATE_HZ
 
@@ -45,11 +45,11 @@ _CAMERA = CameraModel.from_fov(4, 4, 1.0)
 
 
 class Numbering:
-    """A NumberedDetector, fed frame by frame."""
+    """A TrackingDetector, fed frame by frame."""
 
     def __init__(self, **options) -> None:
         self.detector = Scripted()
-        self.tracker = NumberedDetector(
+        self.tracker = TrackingDetector(
             self.detector, IdentityConfig(**{"max_hands": 4, "certain_score": 0.5, **options})
         )
         self.time_s = 0.0
@@ -342,7 +342,7 @@ def test_the_image_is_searched_when_it_should_be():
 
 
 def test_a_numbered_detector_is_a_tracker_and_a_detector_is_not():
-    assert isinstance(NumberedDetector(Scripted()), HandTracker)
+    assert isinstance(TrackingDetector(Scripted()), HandTracker)
     assert not isinstance(Scripted(), HandTracker)
 
 

@@ -1,1 +1,1 @@
-"""The detector that runs MediaPipe's two hand networks."""
+"""The package runs MediaPipe's two hand networks."""

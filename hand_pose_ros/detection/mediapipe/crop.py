@@ -1,7 +1,7 @@
-"""The rotated square of an image that MediaPipe's networks look at, and how a hand chooses it.
+"""A rotated square of the image is the input of MediaPipe's networks; the module computes it for a hand.
 
-The rules are MediaPipe's own, since its networks were trained with them: wrist below, fingers up, the hand in the
-middle with room around it. Pixel (0, 0) is the centre of the upper left pixel of the image.
+The rules are those of MediaPipe, because its networks were trained with them: wrist below, fingers up, the hand
+in the middle with room around it. Pixel (0, 0) is the centre of the upper left pixel of the image.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 
 from hand_pose_ros import hand
 
-# Joints that say where the palm and the middle of the fingers are: tips and the outer phalanges swing too much.
-_STEADY_JOINTS: Final = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
+# Joints of the palm and the middle of the fingers: tips and outer phalanges move too much.
+_STABLE_JOINTS: Final = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
 _INDEX_MCP, _MIDDLE_MCP, _RING_MCP = (hand.JOINT_INDEX[f"{name}_mcp"] for name in ("index", "middle", "ring"))
 _LANDMARKS_SCALE, _LANDMARKS_SHIFT = 2.0, -0.1
 _PALM_SCALE, _PALM_SHIFT = 2.6, -0.5
@@ -45,7 +45,7 @@ class RotatedSquare:
         knuckles = (landmarks_px[_INDEX_MCP] + landmarks_px[_RING_MCP]) / 2
         angle = _upright_angle((knuckles + landmarks_px[_MIDDLE_MCP]) / 2 - wrist)
         turn = _rotation(angle)
-        turned = landmarks_px[_STEADY_JOINTS, :] @ turn
+        turned = landmarks_px[_STABLE_JOINTS, :] @ turn
         low, high = turned.min(axis=0), turned.max(axis=0)
         size = high - low
         middle = (low + high) / 2 + (0.0, _LANDMARKS_SHIFT * size[1])

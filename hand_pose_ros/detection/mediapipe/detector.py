@@ -1,4 +1,4 @@
-"""MediaPipe's hand model as a detector: 2D landmarks, side, and rough 3D landmarks, on any CPU at camera rate."""
+"""The detector runs MediaPipe, at camera rate on a CPU: 2D landmarks, side, and rough 3D landmarks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from hand_pose_ros.pose import Detection
 class MediaPipeConfig(Options):
     """Options of :class:`MediaPipeDetector`.
 
-    max_hands: largest number of hands. While fewer are in view MediaPipe looks for more in every frame, which
-        costs more than following those that it has.
-    tracking: follow hands from frame to frame (a video), instead of searching each image anew (photos).
-    min_detection_confidence: of the palm, for a new hand. min_tracking_confidence: of the hand's presence, to go
-        on following it.
+    max_hands: largest number of hands. While fewer are in view MediaPipe searches every frame for more, which
+        costs more than tracking.
+    tracking: track hands from frame to frame (a video) instead of searching each image (photos).
+    min_detection_confidence: of the palm, for a new hand. min_tracking_confidence: of the hand's presence, to
+        keep tracking it.
     box_margin: added on each side of the landmarks' box, as a share of its larger side.
     max_image_side_px: larger images are scaled down before detection; results are for the image as given.
     """
@@ -84,7 +84,7 @@ class MediaPipeDetector:
         return suppress_duplicates(detections, self._config.max_hands)
 
     def reset(self) -> None:
-        """Forget the hands that are followed."""
+        """Forget the tracked hands."""
         self._open_backend().reset()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""MediaPipe's two networks as what a tracker runs: a finder of palms, and one of landmarks."""
+"""The module wraps MediaPipe's two networks as a palm finder and a landmark finder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class MediaPipeLandmarks:
         return self._found(frame, RotatedSquare.around_palm(palm.box_px, palm.keypoints_px))
 
     def near(self, frame: Frame, expected_px: np.ndarray, side: str) -> FoundHand | None:
-        """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; the side plays no part."""
+        """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; the side is not used."""
+        del side
         return self._found(frame, RotatedSquare.around_landmarks(expected_px))
 
     def _found(self, frame: Frame, square: RotatedSquare) -> FoundHand | None:

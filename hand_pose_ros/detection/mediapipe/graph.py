@@ -1,4 +1,4 @@
-"""The two interfaces through which MediaPipe offers its hand model: ``solutions`` (up to 0.10.21) and Tasks.
+"""The module wraps the two interfaces of MediaPipe to its hand model: ``solutions`` (up to 0.10.21) and Tasks.
 
 Both give the same numbers from the same model. MediaPipe is imported when the first detector is made, not before.
 """
@@ -17,8 +17,8 @@ from hand_pose_ros.detection.detector import DetectorUnavailableError
 
 MODEL_URL: Final = "https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker"
 
-# Of the model's output class. The names that MediaPipe gives to the classes are no guide: solutions names them for
-# mirrored images, Tasks for plain ones, and earlier versions of Tasks as solutions.
+# Keyed by the model's output class. MediaPipe's names of the classes differ: solutions names them for mirrored
+# images, Tasks for plain ones, and earlier versions of Tasks like solutions.
 _SIDE_OF_CLASS: Final = {0: "right", 1: "left"}
 _QUIET: Final = ("GLOG_minloglevel", "2")  # errors only
 
@@ -27,8 +27,8 @@ _QUIET: Final = ("GLOG_minloglevel", "2")  # errors only
 class FoundHand:
     """A hand as MediaPipe reports it.
 
-    side: as pictured. score: confidence in the side. landmarks: (21, 2), as shares of the image's width and
-    height. world_m: (21, 3), metres, with the axes of ``Detection.landmarks_m``.
+    side: in the unmirrored image. score: confidence in the side. landmarks: (21, 2), as shares of the
+    image's width and height. world_m: (21, 3), metres, with the axes of ``Detection.landmarks_m``.
     """
 
     side: str
@@ -40,11 +40,17 @@ class FoundHand:
 class Backend(Protocol):
     """One of MediaPipe's interfaces."""
 
-    def find(self, image_rgb: np.ndarray) -> list[FoundHand]: ...
+    def find(self, image_rgb: np.ndarray) -> list[FoundHand]:
+        """The hands in an image (H, W, 3) uint8 RGB."""
+        ...
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        """Forget the tracked hands."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free the model."""
+        ...
 
 
 def import_mediapipe() -> ModuleType:
@@ -92,6 +98,7 @@ class SolutionsBackend:
         )
 
     def find(self, image_rgb: np.ndarray) -> list[FoundHand]:
+        """See :class:`Backend`."""
         found = self._hands.process(image_rgb)
         if not found.multi_hand_landmarks:
             return []
@@ -106,9 +113,11 @@ class SolutionsBackend:
         ]
 
     def reset(self) -> None:
+        """See :class:`Backend`."""
         self._hands.reset()
 
     def close(self) -> None:
+        """See :class:`Backend`."""
         self._hands.close()
 
 
@@ -144,6 +153,7 @@ class TasksBackend:
         self._open()
 
     def find(self, image_rgb: np.ndarray) -> list[FoundHand]:
+        """See :class:`Backend`."""
         image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=image_rgb)
         if self._tracking:
             self._frame += 1  # MediaPipe wants rising times, and uses them for nothing else here
@@ -158,10 +168,12 @@ class TasksBackend:
         ]
 
     def reset(self) -> None:
+        """See :class:`Backend`."""
         self._landmarker.close()
         self._open()
 
     def close(self) -> None:
+        """See :class:`Backend`."""
         self._landmarker.close()
 
     def _open(self) -> None:

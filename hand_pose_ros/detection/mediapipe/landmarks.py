@@ -1,4 +1,4 @@
-"""The 21 landmarks of one hand in a square that we choose, by MediaPipe's landmark network."""
+"""MediaPipe's landmark network finds the 21 landmarks of one hand in a given square."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hand_pose_ros.detection.mediapipe.models import TfliteNetwork
 
 
 class CropLandmarks(NamedTuple):
-    """What the network says of a square.
+    """Output of the network for a square.
 
     landmarks_px: (21, 2) in the image. world_m: (21, 3), metres, around the hand's middle, with the axes of
-    ``Detection.landmarks_m``. presence: that there is a hand, in [0, 1]. right: that it is a right one as
-    pictured, in [0, 1].
+    ``Detection.landmarks_m``. presence: probability of a hand, in [0, 1]. right: likelihood of a right hand
+    in an unmirrored image, in [0, 1].
     """
 
     landmarks_px: np.ndarray
@@ -26,7 +26,7 @@ class CropLandmarks(NamedTuple):
 
 
 class LandmarkNetwork:
-    """MediaPipe's landmark network. It always answers; ``presence`` tells whether that means anything."""
+    """MediaPipe's landmark network. It always answers; the answer is meaningful only with high ``presence``."""
 
     def __init__(self, network: TfliteNetwork) -> None:
         self._network = network

@@ -1,4 +1,4 @@
-"""MediaPipe's two networks: their files, and running them on inputs that we choose, without MediaPipe's graph."""
+"""The module finds the files of MediaPipe's two networks and runs them without MediaPipe's graph."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_models(model_file: str = "", model_complexity: int = 1) -> MediaPipeMod
         raise ValueError(f"model_complexity must be 0 or 1, got {model_complexity}")
     try:
         wheel = find_spec("mediapipe")
-    except ValueError:  # what stands for MediaPipe is not a module that was found in a file
+    except ValueError:  # a stand-in module without a file
         wheel = None
     folder = Path(wheel.origin).parent if wheel and wheel.origin else None
     paths = [folder / name.format(_COMPLEXITIES[model_complexity]) for name in _WHEEL_FILES] if folder else []

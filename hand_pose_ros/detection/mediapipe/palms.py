@@ -1,4 +1,4 @@
-"""Finding palms in an image with MediaPipe's palm network: anchors, decoding, and weighted suppression."""
+"""MediaPipe's palm network finds palms in an image: anchors, decoding, and weighted suppression."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The detector that runs a network from an ONNX file."""
+"""The package runs a detection network from an ONNX file."""

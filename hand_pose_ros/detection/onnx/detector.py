@@ -1,4 +1,4 @@
-"""Any hand detection network in an ONNX file: boxes and scores, and sides and landmarks where it has them."""
+"""The detector runs any hand detection network in an ONNX file: boxes, scores, optional sides and landmarks."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SideRule = Callable[[np.ndarray, np.ndarray | None, tuple[int, int]], str]
 """(box_px (4,), landmarks_px (21, 2) or None, (width, height) of the image) -> 'left' or 'right'."""
 
 NO_SIDE: Final = "none"
-"""The side of a class that says nothing of it: then the detector needs a rule ``side_of``."""
-_MOST_CANDIDATES = 300  # that are compared with each other
+"""Side of a class without a side: the detector then needs a rule ``side_of``."""
+_MOST_CANDIDATES = 300  # for the suppression of duplicates
 _SCORE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class OnnxDetectorConfig(Options):
-    """What the network takes and gives: one input, (1, 3, height, width) float32, RGB, and one output.
+    """Input and output of the network: one input, (1, 3, height, width) float32, RGB, and one output.
 
     The output is (1, 4 + classes + 21 k, N) of the layout 'yolo' or (1, N, 6 + 21 k) of 'end_to_end'; see
     detection/onnx/layouts.py. k is ``landmark_values``; landmarks are in the order of this package, which is
@@ -42,7 +42,7 @@ class OnnxDetectorConfig(Options):
     layout: str = option("yolo", "Layout of the network's output.", choices=tuple(LAYOUTS))
     class_sides: tuple[str, ...] = option(
         ("left", "right"),
-        "Side of each class. [right] takes every hand for a right one.",
+        "Side of each class. [right] treats every hand as right.",
         choices=("left", "right", NO_SIDE),
     )
     landmark_values: int = option(
@@ -79,16 +79,16 @@ class OnnxDetectorConfig(Options):
 
 
 class OnnxDetector:
-    """A :class:`~hand_pose_ros.detection.detector.HandDetector` that searches each image anew."""
+    """A :class:`~hand_pose_ros.detection.detector.HandDetector` that searches each image independently."""
 
     def __init__(self, config: OnnxDetectorConfig, side_of: SideRule | None = None) -> None:
         """Load the network and run it once, on a blank image.
 
-        ``side_of`` tells the side of a hand whose class says nothing of it.
+        ``side_of`` decides the side of a hand whose class has no side.
 
         Raises:
             DetectorUnavailableError: onnxruntime is not installed, or has no CUDA although it was asked for.
-            ValueError: the file is no usable model or does not do what ``config`` says, or a rule is missing.
+            ValueError: the file is not a usable model or does not match ``config``, or a rule is missing.
         """
         if side_of is None and NO_SIDE in config.class_sides:
             raise ValueError(
@@ -105,11 +105,11 @@ class OnnxDetector:
         """See :class:`~hand_pose_ros.detection.detector.HandDetector`; images of any size.
 
         Raises:
-            ValueError: not an image, or the network's output is not what the configuration says.
+            ValueError: not an image, or the network's output does not match the configuration.
             RuntimeError: the detector is closed.
         """
         image = check_image(image_bgr)
-        letterbox = Letterbox(image.shape[1::-1], self._config.input_size)
+        letterbox = Letterbox((image.shape[1], image.shape[0]), self._config.input_size)
         candidates = self._run(letterbox.apply(image))
         detections = [
             self._detection(candidates.take(np.array([index])), letterbox)
@@ -118,7 +118,7 @@ class OnnxDetector:
         return suppress_duplicates(detections, self._config.max_hands)
 
     def reset(self) -> None:
-        """Nothing: no image depends on the one before."""
+        """Do nothing: images are independent."""
 
     def close(self) -> None:
         """Free the network; closing again does nothing."""
@@ -130,7 +130,7 @@ class OnnxDetector:
             raise RuntimeError("the detector is closed")
         config = self._config
         rgb = input_bgr[:, :, ::-1].astype(np.float32) / 255
-        blob = (rgb - np.float32(config.mean)) / np.float32(config.std)
+        blob = (rgb - np.asarray(config.mean, np.float32)) / np.asarray(config.std, np.float32)
         blob = np.ascontiguousarray(blob.transpose(2, 0, 1)[None])
         output = np.asarray(self._session.run(None, {self._input_name: blob})[0], dtype=np.float64)
         found = LAYOUTS[config.layout](output, len(config.class_sides), config.landmark_values)
@@ -154,6 +154,7 @@ class OnnxDetector:
                 landmarks_px[~(scores >= self._config.min_landmark_score)] = np.nan
         side = self._config.class_sides[candidate.classes[0]]
         if side == NO_SIDE:
+            assert self._side_of is not None  # required by __init__
             side = self._side_of(box_px, landmarks_px, letterbox.image_size)
         score = min(float(candidate.scores[0]), 1.0)
         return Detection(side, score, box_px, landmarks_px, landmark_scores=scores)

@@ -1,4 +1,4 @@
-"""How detection networks lay out their output, read into one form: :class:`Candidates`."""
+"""The module reads the output of detection networks, in several layouts, into :class:`Candidates`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hand_pose_ros import hand
 
 @dataclass(frozen=True)
 class Candidates:
-    """What a network found, in coordinates of its input.
+    """Detections of a network in coordinates of its input.
 
     boxes: (N, 4) x0, y0, x1, y1. scores: (N,). classes: (N,) whole numbers. landmarks: (N, 21, k), k as in
     the model; None if it has none.

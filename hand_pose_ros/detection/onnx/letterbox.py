@@ -1,7 +1,7 @@
-"""An image scaled to fit into a network's input, the rest filled with grey; and pixels mapped there and back.
+"""A letterbox scales an image to fit a network's input, fills the rest with grey, and maps pixels there and back.
 
-Pixel (0, 0) is the centre of the upper left pixel in the image. In the input, coordinates are what
-detection networks count in: the upper left *corner* of the first pixel is (0, 0).
+Pixel (0, 0) is the centre of the upper left pixel in the image. In the input,
+coordinates follow detection networks: the upper left *corner* of the first pixel is (0, 0).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _FILL = 114  # the grey that YOLO networks are trained with
 
 @dataclass(frozen=True)
 class Letterbox:
-    """How an image of ``image_size`` lies in an input of ``input_size``; both (width, height), pixels."""
+    """Maps an image of ``image_size`` to an input of ``input_size``; both (width, height), pixels."""
 
     image_size: tuple[int, int]
     input_size: tuple[int, int]

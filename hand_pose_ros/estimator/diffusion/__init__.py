@@ -1,1 +1,1 @@
-"""The estimator that samples hands from the diffusion network."""
+"""The package samples hands from the diffusion network."""

@@ -1,4 +1,4 @@
-"""What can run the diffusion network: PyTorch as it is, PyTorch compiled, or onnxruntime."""
+"""The module loads the diffusion network into a backend: PyTorch, compiled PyTorch, or onnxruntime."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from hand_pose_ros.networks.registry import DENOISERS, load_network
 def load_denoiser(
     path: str | Path, backend: str = "auto", device: str = "auto"
 ) -> tuple[HandDenoiser, float]:
-    """The network in ``path``, and the factor on its samples' spread; see :func:`takes_images`.
+    """Load the network in ``path``; return it and the factor on its samples' spread.
 
     Args:
         backend: one of ``BACKENDS``.
         device: 'cpu', 'cuda', or 'auto' for CUDA where the backend has it.
 
     Raises:
-        ValueError: an unknown backend or device; the file or folder is missing, damaged, or not what the backend
-            reads; or the device is not there.
+        ValueError: an unknown backend or device; the file or folder is missing, damaged, or of another
+            backend; or the device is not available.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
@@ -48,12 +48,13 @@ def load_denoiser(
     if path.is_dir():
         raise ValueError(f"{path} is a folder: the backend {backend!r} needs a weight file (.safetensors)")
     loaded = load_network(path, *DENOISERS, device=resolve_device(device))
+    assert loaded.spread_scale is not None  # every denoiser has one
     denoiser = CompiledDenoiser(loaded.network) if backend == "compiled" else loaded.network
     return denoiser, loaded.spread_scale
 
 
 def takes_images(denoiser: HandDenoiser) -> TypeGuard[HandImageDenoiser]:
-    """Whether a network that :func:`load_denoiser` gave can be told of pictures."""
+    """Whether a network that :func:`load_denoiser` returned takes images."""
     return getattr(denoiser, "crops", None) is not None
 
 
@@ -76,6 +77,7 @@ class CompiledDenoiser:
 
     def encode_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
         """See ``HandImageDenoiser``; not compiled, since it runs once and not in every step."""
+        assert isinstance(self._model, HandImageDiffusion)
         return self._model.encode_crops(crops, half_extent)
 
     def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:

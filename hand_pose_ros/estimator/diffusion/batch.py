@@ -1,4 +1,4 @@
-"""The networks on many hands at once: the parts of the diffusion estimator, without a pipeline around them."""
+"""The module runs the diffusion network on many hands at once, without a pipeline."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _CHUNK = 128  # hands at a time
 
 
 class Lifted(NamedTuple):
-    """What the diffusion network makes of n hands, right ones in the canonical view, in anchor lengths.
+    """Output of the diffusion network for n right hands in the canonical view, in anchor lengths.
 
-    encoded: the conditions. unet: (n, S, 21, 3) samples as the U-Net leaves them. samples: the valid hands that
-    the IK head makes of these, fields (n, S, ...).
+    encoded: the conditions. unet: (n, S, 21, 3) raw samples of the U-Net. samples: the valid hands that the IK
+    head fits to these, fields (n, S, ...).
     """
 
     encoded: Encoded
@@ -42,10 +42,10 @@ def lift(
     seed: int = Seed.ARBITRARY,
     image_features: Tensor | None = None,
 ) -> Lifted:
-    """Draw ``samples`` hands for each condition, as :class:`DiffusionEstimator` does.
+    """Draw ``samples`` hands for each condition, like :class:`DiffusionEstimator` does.
 
     Args:
-        image_features: (n, ...) of a network that sees pictures.
+        image_features: (n, ...) of a network that takes images.
     """
     generator = torch.Generator().manual_seed(seed)
     noise = antithetic_noise(samples, generator)

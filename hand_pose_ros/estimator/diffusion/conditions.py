@@ -1,4 +1,4 @@
-"""What the diffusion network is told of detected hands: their landmarks, their pictures, or both."""
+"""The module makes the conditions of the diffusion network from landmarks, crops, or both."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from hand_pose_ros.networks.image.image_encoder import ImageFeatures
 from hand_pose_ros.pose import Detection, Frame, SeenHand
 
 CONDITIONS: Final = ("auto", "image", "keypoints", "both")
-"""'auto' takes what is there: landmarks, if the detector gives them, and the picture, if the weights see it."""
+"""'auto' uses the landmarks if the detector gives them, and the image if the weights take it."""
 
 
 class HandConditions(NamedTuple):
-    """n hands, right ones or mirrored to be.
+    """Conditions of n hands; left hands are mirrored.
 
-    view: (n, ...) their views, whose points are what the hands are placed by. keypoints: NaN for hands without.
-    image: (n, image_features), None where no picture is looked at.
+    view: (n, ...) their views, whose points place the hands. keypoints: NaN for hands without landmarks.
+    image: (n, image_features), None if the image is not used.
     """
 
     view: KeypointView
@@ -34,13 +34,13 @@ class HandConditions(NamedTuple):
 
 
 class ConditionMaker:
-    """Makes conditions for one network; ``condition`` says of what."""
+    """Makes conditions for one network from the inputs that ``condition`` names."""
 
     def __init__(self, denoiser: HandDenoiser, condition: str) -> None:
         """``condition``: one of :data:`CONDITIONS`.
 
         Raises:
-            ValueError: an unknown condition, or one that the network cannot be given.
+            ValueError: an unknown condition, or one that the network does not take.
         """
         if condition not in CONDITIONS:
             raise ValueError(f"condition must be one of {CONDITIONS}, got {condition!r}")
@@ -50,21 +50,21 @@ class ConditionMaker:
                 f"condition {condition!r} needs weights with an image encoder (kind 'image_hand_diffusion')"
             )
         self._condition = condition
-        self._looks = self._network is not None and condition != "keypoints"
+        self._uses_image = self._network is not None and condition != "keypoints"
 
     def view(self, frame: Frame, detection: Detection) -> tuple[KeypointView, KeypointCondition]:
-        """Where one hand is looked at and what its landmarks say, with a leading dimension of 1.
+        """Return the view and the keypoint condition of one hand, with a leading dimension of 1.
 
         Raises:
-            ValueError: it cannot be estimated, and why.
+            ValueError: the hand cannot be estimated; the message says why.
         """
         reason = why_not(detection, frame.camera)
         if not reason:
-            if (seen := self._seen(detection)) is not None:
+            if (seen := self._earlier(detection)) is not None:
                 return seen.view, unknown_keypoints(seen.view.half_extent)
             view, keypoints = keypoint_input(frame.camera, detection)
             return view, unknown_keypoints(view.half_extent) if self._condition == "image" else keypoints
-        if detection.landmarks_px is not None or not self._looks or self._condition == "both":
+        if detection.landmarks_px is not None or not self._uses_image or self._condition == "both":
             raise ValueError(reason)
         view = self._view_in_box(frame, detection)
         return view, unknown_keypoints(view.half_extent)
@@ -75,52 +75,55 @@ class ConditionMaker:
         detections: list[Detection],
         views: list[tuple[KeypointView, KeypointCondition]],
     ) -> HandConditions:
-        """Those of hands whose views, as :meth:`view` gives them, are known."""
+        """Make the conditions of hands from their ``views``, see :meth:`view`."""
         view = KeypointView(*map(torch.cat, zip(*(one for one, _ in views), strict=True)))
         keypoints = KeypointCondition(*map(torch.cat, zip(*(one for _, one in views), strict=True)))
-        if not self._looks:
+        if not self._uses_image:
             return HandConditions(view, keypoints, None)
-        points, image = self._looked(frame, detections, view)
+        points, image = self._image_conditions(frame, detections, view)
         without = ~keypoints.points.isfinite().any(-1).any(-1)
         points = torch.where(without[:, None, None], points.to(view.points), view.points)
         return HandConditions(view._replace(points=points), keypoints, image)
 
-    def _seen(self, detection: Detection) -> SeenHand | None:
-        """What this network saw of a hand, where that is all that it is told."""
+    def _earlier(self, detection: Detection) -> SeenHand | None:
+        """Return the earlier encoding of a hand by this network, if the image is the only input."""
         seen = detection.seen if self._condition == "image" else None
         fits = seen is not None and seen.encoder is self._network and seen.side == detection.side
         return seen if fits else None
 
-    def _looked(self, frame: Frame, detections: list[Detection], view: KeypointView) -> tuple[Tensor, Tensor]:
-        """The points (n, 21, 2) that the encoder sees in the views, and the conditions (n, k).
+    def _image_conditions(
+        self, frame: Frame, detections: list[Detection], view: KeypointView
+    ) -> tuple[Tensor, Tensor]:
+        """Encode the views; return points (n, 21, 2) and conditions (n, k).
 
-        It looks only at the hands that it has not seen yet.
+        Hands that have been encoded already keep their encoding.
         """
-        seen = [self._seen(one) for one in detections]
+        seen = [self._earlier(one) for one in detections]
         new = [row for row, one in enumerate(seen) if one is None]
         if not new:
-            return view.points, torch.cat([one.features for one in seen])
+            return view.points, torch.cat([one.features for one in seen if one is not None])
         sides = [detections[row].side for row in new]
-        looked, image = self._see(frame, sides, KeypointView(*(value[new] for value in view)))
+        encoded, image = self._encode(frame, sides, KeypointView(*(value[new] for value in view)))
         if len(new) == len(seen):
-            return looked.points, image
-        points = view.points.index_copy(0, torch.tensor(new), looked.points.to(view.points))
+            return encoded.points, image
+        points = view.points.index_copy(0, torch.tensor(new), encoded.points.to(view.points))
         parts = iter(image[:, None])
         return points, torch.cat([next(parts) if one is None else one.features for one in seen])
 
     def _view_in_box(self, frame: Frame, detection: Detection) -> KeypointView:
-        """The view of a hand without landmarks: the box is looked at first, then the points that it shows."""
+        """Return the view of a hand without landmarks, around the points that the encoder finds in its box."""
         x0, y0, x1, y1 = detection.box_px.tolist()
         corners = torch.tensor(((x0, y0), (x1, y0), (x1, y1), (x0, y1)), dtype=torch.float64)
         view = view_box(mirrored_rays(frame.camera, corners, detection.side)[None])
         check_view(view.half_extent)
-        seen, _ = self._see(frame, [detection.side], view)
+        seen, _ = self._encode(frame, [detection.side], view)
         view = view_keypoints(view_rays(view, seen.points.double().cpu()))
         check_view(view.half_extent)
         return KeypointView(*(value.float() for value in view))
 
-    def _see(self, frame: Frame, sides: list[str], view: KeypointView) -> tuple[ImageFeatures, Tensor]:
+    def _encode(self, frame: Frame, sides: list[str], view: KeypointView) -> tuple[ImageFeatures, Tensor]:
         network = self._network
+        assert network is not None
         crops = [
             hand_crop(
                 frame.image_bgr,

@@ -1,7 +1,7 @@
-"""The whole sampling loop as one CUDA graph: all T steps are launched at once, without Python in between.
+"""The module runs the whole sampling loop as one CUDA graph, which launches all T steps at once without Python.
 
 On a GPU the many small kernels of the U-Net take less time than their launches. A graph is captured for one shape:
-so many hands, samples and steps. Fewer hands are padded; anything else is sampled step by step.
+a number of hands, samples and steps. Fewer hands are padded; other shapes are sampled step by step.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hand_pose_ros.networks.diffusion.sampling import HandDenoiser, sample_joint
 
 Replay = Callable[[], None]
 Capture = Callable[[Callable[[], None]], Replay]
-"""Takes work that only reads and writes tensors that stay where they are; returns what repeats it."""
+"""Captures work on tensors whose addresses stay the same; returns a function that repeats it."""
 
 _WARM_UP_RUNS = 3
 
@@ -58,10 +58,10 @@ class GraphSampler:
         steps: int | None = None,
         capture: Capture = capture_cuda_graph,
     ) -> None:
-        """The shape that is captured.
+        """Set the shape of the graph.
 
         Args:
-            hands: the most that fit. samples: of each. steps: of DDIM, None for ancestral sampling over all.
+            hands: maximum number. samples: of each hand. steps: of DDIM, None for ancestral sampling over all.
             capture: makes the graph.
 
         Raises:

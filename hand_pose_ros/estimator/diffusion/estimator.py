@@ -1,4 +1,4 @@
-"""The diffusion estimator: landmarks and picture -> samples of the hand -> one valid hand."""
+"""The diffusion estimator samples hands from landmarks and image and fuses the samples into one valid hand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from hand_pose_ros.networks.registry import HAND_DIFFUSION, IMAGE_HAND_DIFFUSION
 from hand_pose_ros.pose import Detection, Frame
 
 Sampler = Callable[[HandDenoiser, Encoded, Tensor, int | None, torch.Generator | None], Tensor]
-"""As :func:`~hand_pose_ros.networks.diffusion.sampling.sample_joints`, which is the one that fits every case."""
+"""Signature of :func:`~hand_pose_ros.networks.diffusion.sampling.sample_joints`, the default."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class DiffusionEstimatorConfig(Options):
     """Options of :class:`DiffusionEstimator`.
 
     steps: of DDIM; None for ancestral sampling over all steps.
-    fusion: how the samples become one hand, one of ``FUSIONS``.
-    reprojection_sigma: how far, in half extents of the hand, a sample's reprojection may be worse than another's
-        before it counts less; infinite to weigh all alike.
-    hand_size_m: length of the bone wrist -> index MCP; None to let the mean lengths of adults decide, which is off
-        by some 6 percent of the distance, and is stated so in the covariance.
-    seed: of the noise, which is drawn once: frames of a video differ by what is seen, not by chance.
+    fusion: method that fuses the samples, one of ``FUSIONS``.
+    reprojection_sigma: standard deviation of the reprojection error, in half extents of the hand, that weights
+        the samples; infinite for equal weights.
+    hand_size_m: length of the bone wrist -> index MCP; None for the mean of adults, whose error of
+        some 6 percent of the distance is part of the covariance.
+    seed: of the noise, which is drawn once: identical input gives identical output.
     """
 
     model_file: str = option(
@@ -113,7 +113,7 @@ class DiffusionEstimator:
             sampler: draws the samples.
 
         Raises:
-            ValueError: more steps than the diffusion has, or a condition that the network cannot be given.
+            ValueError: more steps than the diffusion has, or a condition that the network does not take.
         """
         self._denoiser = denoiser
         self._config = config or DiffusionEstimatorConfig()
@@ -137,7 +137,7 @@ class DiffusionEstimator:
         return landmarks
 
     def estimate(self, frame: Frame, detections: list[Detection]) -> EstimatedHands:
-        """See :class:`~hand_pose_ros.estimator.estimate.PoseEstimator`; no frame depends on the one before."""
+        """See :class:`~hand_pose_ros.estimator.estimate.PoseEstimator`; frames are independent."""
         views: dict[int, tuple[KeypointView, KeypointCondition]] = {}
         reasons: dict[int, str] = {}
         for row, detection in enumerate(detections):
@@ -164,11 +164,11 @@ class DiffusionEstimator:
         )
 
     def reset(self) -> None:
-        """Nothing: no frame depends on the one before."""
+        """Do nothing: frames are independent."""
 
     @torch.inference_mode()
     def _sampled(self, conditions: HandConditions) -> tuple[HandParameters, HandParameters, Tensor]:
-        """N hands, fields (n, ...), made of samples, fields (n, S, ...), with weights (n, S)."""
+        """Return n hands, fields (n, ...), fused from samples, fields (n, S, ...), with weights (n, S)."""
         denoiser, config, view = self._denoiser, self._config, conditions.view
         device = denoiser.mean.device
         keypoints = KeypointCondition(*(value.to(device) for value in conditions.keypoints))

@@ -1,4 +1,4 @@
-"""From samples of a hand to one valid hand."""
+"""The module fuses the samples of a hand into one valid hand."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.rotations import orthogonalise
 
 FUSIONS: Final = ("fit", "angles", "medoid")
-"""How samples become one hand: the IK head's fit to their mean joints; the mean of their angles, proportions and
+"""Methods of fusion: the IK head's fit to their mean joints; the mean of their angles, proportions and
 rotations; or the sample with the least distance to all others."""
 
 
 def fuse_samples(
     samples: HandParameters, weights: Tensor, method: str, denoiser: HandDenoiser, encoded: Encoded
 ) -> HandParameters:
-    """One valid hand out of each S samples.
+    """Fuse each S samples into one valid hand.
 
     Args:
         samples: fields (n, S, ...). weights: (n, S), summing to 1.
@@ -52,7 +52,7 @@ def fuse_samples(
 
 
 def _nearest_rotation(matrix: Tensor) -> Tensor:
-    """As :func:`orthogonalise`, (n, 3, 3); by LAPACK on a CPU, which is faster for a few matrices."""
+    """Orthogonalise (n, 3, 3) like :func:`orthogonalise`, by LAPACK on a CPU: faster for a few matrices."""
     if matrix.device.type != "cpu" or not bool(matrix.isfinite().all()):
         return orthogonalise(matrix)
     left, _, right = torch.linalg.svd(matrix)
@@ -63,11 +63,10 @@ def _nearest_rotation(matrix: Tensor) -> Tensor:
 def reprojection_weights(residual: Tensor, sigma: float) -> Tensor:
     """Weights (n, S), summing to 1, of samples whose root mean square reprojection error is ``residual`` (n, S).
 
-    Gaussian in how much worse a sample is than the best of its hand; samples without a position count nothing,
-    unless none has one.
+    The weight is Gaussian in the residual. Samples without a position get no weight, unless none has one.
 
     Args:
-        residual: NaN where there is no position. sigma: in the same unit; infinity weighs all alike.
+        residual: NaN where there is no position. sigma: in the same unit; infinity gives equal weights.
     """
     usable = residual.isfinite()
     usable = usable | ~usable.any(-1, keepdim=True)

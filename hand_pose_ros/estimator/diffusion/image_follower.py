@@ -1,4 +1,4 @@
-"""Follows a hand by the estimator's own image encoder: no detector of landmarks runs while it is in view."""
+"""The module tracks a hand by the estimator's image encoder, without a landmark detector."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _BOX_MARGIN: Final = 0.1
 
 
 class ImageFollower:
-    """A :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; the score is how likely the crop shows the hand.
+    """A :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; its score is the presence of a hand.
 
-    The crop is cut where the hand should be. What the encoder saw of it goes with the detection.
+    The crop is cut at the expected joints. The detection carries the encoding of the crop.
     """
 
     def __init__(self, network: HandImageDenoiser, beginning: LandmarkFinder) -> None:
-        """``beginning``: what finds hands that nothing is known of but their palm."""
+        """``beginning``: finds the landmarks of new hands, of which only the palm is known."""
         self._network = network
         self._beginning = beginning
 
@@ -36,7 +36,7 @@ class ImageFollower:
 
     @torch.inference_mode()
     def near(self, frame: Frame, expected_px: np.ndarray, side: str) -> FoundHand | None:
-        """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; it takes the side for granted."""
+        """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; the given side is assumed."""
         expected = torch.from_numpy(np.asarray(expected_px, dtype=np.float64))
         view = view_keypoints(mirrored_rays(frame.camera, expected, side)[None])
         half_extent = float(view.half_extent)
@@ -76,5 +76,5 @@ class ImageFollower:
 
 
 def _scores(sigma: np.ndarray) -> np.ndarray:
-    """(21,) in (0, 1]: one for joints that are seen exactly, a half for those off by a tenth of the hand."""
+    """Scores (21,) in (0, 1]: 1 for an exact joint, 0.5 for an expected error of 0.2 half extents."""
     return 1 / (1 + sigma / 0.2)

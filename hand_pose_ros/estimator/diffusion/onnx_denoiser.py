@@ -1,4 +1,4 @@
-"""The diffusion network run by onnxruntime, from a folder that ``hand_pose export-onnx`` wrote."""
+"""onnxruntime runs the diffusion network from a folder that ``hand_pose export-onnx`` wrote."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class OnnxDenoiser:
     """A :class:`~hand_pose_ros.networks.diffusion.sampling.HandDenoiser`; its tensors are on the CPU.
 
     schedule, parametrisation, mean, scale: see ``HandDenoiser``. spread_scale: see ``HandDiffusion``.
-    crops: of a network that sees pictures, how crops are cut, so that it is a ``HandImageDenoiser``; else None.
+    crops: crop settings of a network that takes images, a ``HandImageDenoiser``; None for others.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class OnnxDenoiser:
 
         Args:
             device: 'cpu', 'cuda', or 'auto' for CUDA where onnxruntime has it.
-            threads: of each graph on the CPU; 0 for one per core. The products are small: with more than one
-                thread, all wait for the slowest in each of them, which is long where cores are shared.
+            threads: of each graph on the CPU; 0 for one per core. The products are small: with more threads,
+                each product waits for the slowest thread, which is slow on shared cores.
             image_threads: of the image encoder, whose products are large.
 
         Raises:
-            ValueError: the folder is no export, or is damaged, or made by another version; onnxruntime is not
+            ValueError: the folder holds no export, is damaged or of another version; onnxruntime is not
                 installed, or has no CUDA although it was asked for.
         """
         folder = Path(folder)
@@ -72,10 +72,10 @@ class OnnxDenoiser:
         for name, expected in checksums.items():
             path = folder / f"{name}.onnx"
             if not path.is_file():
-                raise ValueError(f"there is no {path}: export the weights anew with hand_pose export-onnx")
+                raise ValueError(f"there is no {path}: export the weights again with hand_pose export-onnx")
             if checksum(path) != expected:
                 raise ValueError(
-                    f"{path} is damaged, or of another export: export anew with hand_pose export-onnx"
+                    f"{path} is damaged, or of another export: export again with hand_pose export-onnx"
                 )
         sessions = {
             name: open_session(
@@ -94,7 +94,8 @@ class OnnxDenoiser:
         """
         if self._image is None:
             raise ValueError("this network was built without image features")
-        inputs = dict(zip(CROP_INPUTS, (torch.as_tensor(crops), half_extent.float()), strict=True))
+        values = (torch.as_tensor(crops), half_extent.float())
+        inputs: dict[str, Tensor] = dict(zip(CROP_INPUTS, values, strict=True))
         *seen, condition = run_session(self._image, inputs)
         return ImageFeatures(*seen), condition
 
@@ -146,6 +147,6 @@ def _read_metadata(folder: Path) -> dict:
     if metadata.get("format_version") != FORMAT_VERSION:
         raise ValueError(
             f"{path} has format version {metadata.get('format_version')}, this package reads {FORMAT_VERSION}: "
-            "export the weights anew with hand_pose export-onnx"
+            "export the weights again with hand_pose export-onnx"
         )
     return metadata

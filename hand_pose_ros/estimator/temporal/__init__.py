@@ -1,1 +1,1 @@
-"""The temporal transformer at run time."""
+"""The package runs the temporal transformer on the tracks of a video."""

@@ -1,4 +1,4 @@
-"""What runs the temporal transformer: PyTorch or onnxruntime."""
+"""The module loads the temporal transformer into a backend: PyTorch or onnxruntime."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from hand_pose_ros.networks.temporal.window import HandWindow
 
 
 class TemporalNetwork(Protocol):
-    """What :class:`~hand_pose_ros.networks.temporal.transformer.TemporalTransformer` is at run time.
+    """Run-time interface of :class:`~hand_pose_ros.networks.temporal.transformer.TemporalTransformer`.
 
-    window: the most frames that it takes.
+    window: maximum number of frames.
     """
 
     window: int
 
     def newest(self, window: HandWindow, proportions: Tensor) -> HandParameters:
         """The newest frame's hands, fields (n, 1, ...); see ``TemporalTransformer.forward``."""
+        ...
 
 
 def load_temporal_network(path: str | Path, backend: str = "auto", device: str = "auto") -> TemporalNetwork:
     """The network in a weight file, ready to run.
 
     Args:
-        backend: as of :func:`~hand_pose_ros.estimator.diffusion.backends.load_denoiser`; 'compiled' is
+        backend: see :func:`~hand_pose_ros.estimator.diffusion.backends.load_denoiser`; 'compiled' is
             'torch' here.
         device: one of :data:`~hand_pose_ros.common.device.DEVICES`.
 
@@ -53,7 +54,7 @@ class OnnxTemporal:
     """A :class:`TemporalNetwork` run by onnxruntime on the CPU."""
 
     def __init__(self, path: Path) -> None:
-        """``path``: what ``export_temporal`` wrote, for a fixed number of frames.
+        """``path``: a file that ``export_temporal`` wrote, for a fixed number of frames.
 
         Raises:
             ValueError: onnxruntime is not installed, or cannot use the file.

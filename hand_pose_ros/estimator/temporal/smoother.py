@@ -1,4 +1,4 @@
-"""The temporal transformer at run time: the last frames of every track, and the newest one's hand made of them."""
+"""The temporal transformer smooths the newest frame of every track from the track's last frames."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hand_pose_ros.networks.registry import TEMPORAL, shipped_weights
 from hand_pose_ros.networks.temporal.window import HandWindow, certainty, samples_sigma
 
 LONGEST_GAP_S: Final = 0.3
-"""Time without a hand after which its track begins anew."""
+"""Time without a hand after which its track starts again."""
 _FORGOTTEN_S: Final = 10.0  # after which a track's frames are freed
 _SAME_STAMP_S: Final = 1e-6
 _PACKED: Final = ((hand.NUM_JOINTS, 3), (hand.NUM_JOINTS,), (hand.NUM_ANGLES,), (3, 3))
@@ -44,7 +44,7 @@ class TemporalConfig(Options):
     )
     window: int | None = option(
         None,
-        "Frames of each hand that it sees; 0 for all that it was trained with.",
+        "Number of last frames of each hand; 0 for all that it was trained with.",
         minimum=1,
         maximum=64,
         unset=0,
@@ -57,9 +57,9 @@ class TemporalConfig(Options):
 
 
 class TrackedHands(NamedTuple):
-    """n hands of one moment, right ones or mirrored to be; one track has at most one.
+    """n hands of one moment, at most one of each track; left hands are mirrored.
 
-    track_ids: n numbers, None for a hand without a track, which stays as it is. sides: n of 'left' or 'right'.
+    track_ids: n ids, None for a hand without a track, which stays the same. sides: n of 'left' or 'right'.
     stamps_s: n times.
     views: (n, 3, 3) R_view_camera of each hand's canonical view.
     """
@@ -91,7 +91,7 @@ class _Track:
     earlier_sum: Tensor = field(default_factory=lambda: torch.zeros(hand.NUM_BONES))
 
     def add(self, frame: _Frame) -> None:
-        """Take in the next frame; one with the stamp of the newest takes its place."""
+        """Add the next frame; one with the stamp of the newest replaces it."""
         if self.frames:
             newest = self.frames[-1]
             if frame.stamp_s - newest.stamp_s <= _SAME_STAMP_S:
@@ -116,13 +116,13 @@ class _Track:
 class TemporalSmoother:
     """An :class:`~hand_pose_ros.estimator.smoothing.EstimateSmoother` that keeps a window for each track.
 
-    It gives the newest frame's hand: causal, one call per image. A track begins anew after a gap of
-    ``LONGEST_GAP_S``, with another side, and where time runs backwards; two frames of the same stamp count as one,
+    It smooths the newest frame's hand: causal, one call per image. A track starts again after a gap of
+    ``LONGEST_GAP_S``, with another side, and if time runs backwards; two frames of the same stamp count as one,
     the later one. Call it from one thread at a time.
     """
 
     def __init__(self, network: TemporalNetwork, window: int | None = None) -> None:
-        """``window``: frames to look at; those that the network was trained with if None.
+        """``window``: number of frames; those that the network was trained with if None.
 
         Raises:
             ValueError: a window that the network was not trained for.
@@ -145,12 +145,14 @@ class TemporalSmoother:
     def smooth(self, estimate: EstimatedHands, time_s: float) -> EstimatedHands:
         """See :class:`~hand_pose_ros.estimator.smoothing.EstimateSmoother`.
 
-        The samples keep their deviations from the hands, so covariances made of them stay what they were; the
-        anatomy of a sample is no longer exact.
+        The samples keep their deviations from the hands, so their covariances stay the same; a sample is no longer
+        anatomically exact.
         """
         found = estimate.estimated
         if not found:
             return estimate
+        assert estimate.view is not None
+        assert estimate.hands is not None
         tracked = TrackedHands(
             [one.track_id for one in found],
             [one.side for one in found],
@@ -161,26 +163,27 @@ class TemporalSmoother:
         if samples is None:
             sigma = torch.full_like(hands.joints[..., 0], torch.nan)
             return replace(estimate, hands=self.newest(tracked, hands.joints, sigma, hands))
+        assert estimate.weights is not None
         weights = estimate.weights.to(samples.joints.device)
         joints = (weights[..., None, None] * samples.joints).sum(1)
-        steadied = self.newest(tracked, joints, samples_sigma(samples.joints, weights), hands)
-        turn = (steadied.rotation @ hands.rotation.mT)[:, None]
+        smoothed = self.newest(tracked, joints, samples_sigma(samples.joints, weights), hands)
+        turn = (smoothed.rotation @ hands.rotation.mT)[:, None]
         moved = samples._replace(
             rotation=turn @ samples.rotation,
-            joints=samples.joints + (steadied.joints - hands.joints)[:, None],
+            joints=samples.joints + (smoothed.joints - hands.joints)[:, None],
             rotations=turn[:, :, None] @ samples.rotations,
         )
-        return replace(estimate, hands=steadied, samples=moved)
+        return replace(estimate, hands=smoothed, samples=moved)
 
     @torch.inference_mode()
     def newest(
         self, hands: TrackedHands, joints: Tensor, sigma: Tensor, fused: HandParameters
     ) -> HandParameters:
-        """The hands of a frame, steadied, each in its own view.
+        """Return the smoothed hands of a frame, each in its own view.
 
         Args:
-            joints: (n, 21, 3) mean of the samples that they were made of. sigma: (n, 21) spread of these, without
-                the factor that calibrates it; NaN where not known.
+            joints: (n, 21, 3) mean of their samples. sigma: (n, 21) spread of the samples, without the
+                factor that calibrates it; NaN where not known.
             fused: the frame's own estimate D*, fields (n, ...).
         """
         turn = hands.views.to(fused.rotation).transpose(-1, -2)
@@ -199,11 +202,11 @@ class TemporalSmoother:
         rows = torch.tensor([i for i, track_id in enumerate(hands.track_ids) if track_id is not None])
         window = self._batch(tracks).turned(hands.views.to(fused.rotation)[rows])
         proportions = torch.stack([track.proportions() for track in tracks])
-        steadied = HandParameters(*(value[:, 0] for value in self._network.newest(window, proportions)))
+        smoothed = HandParameters(*(value[:, 0] for value in self._network.newest(window, proportions)))
         if len(tracks) == len(fused.angles):
-            return steadied
+            return smoothed
         return HandParameters(
-            *(old.index_copy(0, rows, new) for old, new in zip(fused, steadied, strict=True))
+            *(old.index_copy(0, rows, new) for old, new in zip(fused, smoothed, strict=True))
         )
 
     def _taken_in(self, track_id: int, side: str, frame: _Frame) -> _Track:
@@ -221,7 +224,7 @@ class TemporalSmoother:
         }
 
     def _batch(self, tracks: list[_Track]) -> HandWindow:
-        """Windows of as many frames as the longest has; what others lack comes first and is not valid."""
+        """Return windows as long as the longest; shorter ones begin with invalid frames."""
         most = max(len(track.frames) for track in tracks)
         padded = [[track.frames[0]] * (most - len(track.frames)) + list(track.frames) for track in tracks]
         valid = [[False] * (most - len(track.frames)) + [True] * len(track.frames) for track in tracks]
@@ -235,5 +238,5 @@ class TemporalSmoother:
 
 
 def _single_precision(hands: HandParameters) -> HandParameters:
-    """As the network takes them."""
+    """Convert the hands to the precision of the network."""
     return HandParameters(*(value.float() for value in hands))

@@ -1,1 +1,1 @@
-"""The demo: plays a source through the nodes and records what they publish."""
+"""The demo plays a source through the nodes and records their topics."""

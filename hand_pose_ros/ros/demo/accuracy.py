@@ -1,4 +1,4 @@
-"""How far the hands of a recording are from the known truth, and what each figure means."""
+"""The module computes the errors of a recording against the known truth."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hand_pose_ros.ros.demo.recording import Recording
 class Accuracy:
     """Errors over the processed frames in which the true side was found; lengths in millimetres.
 
-    processed: frames that were processed. found_share: of these, those with any hand. right_side_share: of those
-    with a hand, those with one of the true side. NaN where there is nothing to average.
+    processed: frames that were processed. found_share: share of these with any hand. right_side_share:
+    share of those with a hand of the true side. NaN where there is nothing to average.
     """
 
     processed: int
@@ -30,14 +30,14 @@ class Accuracy:
     jitter_mm: float
 
     def report(self) -> str:
-        """The figures with their meaning, for people."""
+        """Return the figures with their meaning as text."""
         rows = (
             ("hand found", f"{self.found_share:.1%}", f"of the {self.processed} processed frames"),
             ("side right", f"{self.right_side_share:.1%}", "of those; the errors are means over these frames"),
             ("absolute MPJPE", f"{self.absolute_mm:.1f} mm", "distance of the 21 joints in the camera's frame"),
             ("root-relative", f"{self.root_relative_mm:.1f} mm", "the same, wrists moved onto each other"),
             ("PA-MPJPE", f"{self.pa_mm:.1f} mm", "the same after the best shift, turn and scale: the shape alone"),
-            ("jitter", f"{self.jitter_mm:.1f} mm", "how the same tremble: second difference over frames"),
+            ("jitter", f"{self.jitter_mm:.1f} mm", "second difference over frames of the root-relative error"),
             (
                 "root depth",
                 f"{self.root_depth_mm:.1f} mm",
@@ -51,11 +51,11 @@ def accuracy(recording: Recording, truth_m: np.ndarray, side: str) -> Accuracy:
     """Compare a recording with the truth of its images.
 
     Args:
-        truth_m: (frames, 21, 3), metres in the camera's optical frame: of the recording's last ``frames`` images.
+        truth_m: (frames, 21, 3), metres in the camera's optical frame, of the recording's last ``frames`` images.
         side: of the true hand.
 
     Raises:
-        ValueError: fewer images were recorded, so that it is not known which is which.
+        ValueError: fewer images were recorded, so that they cannot be matched.
     """
     count = len(truth_m)
     stamps = recording.frame_stamps_ns[len(recording.frame_stamps_ns) - count :]

@@ -1,4 +1,4 @@
-"""The demo: a video through the real nodes over real DDS, and what they saw as a video, a picture and a bag.
+"""The demo plays a video through the real nodes over DDS and writes a video, an image and a bag of the result.
 
 It starts `video_player` and `hand_estimator` as processes on a ROS domain of their own, records all their topics,
 and ends with the source.
@@ -42,7 +42,7 @@ INTERRUPTED: Final = 130
 
 
 class DemoError(RuntimeError):
-    """Something that ends the demo, in words for the user."""
+    """A failure that ends the demo; the message is for the user."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -68,7 +68,7 @@ def _parse(args: Sequence[str] | None) -> argparse.Namespace:
         help="'clip' (the package's rendered clip, whose truth is known), a webcam's number, or the path of a "
         "video, a folder of images or a rosbag2",
     )
-    parser.add_argument("--output", type=Path, default=Path("out"), help="folder for what it leaves behind")
+    parser.add_argument("--output", type=Path, default=Path("out"), help="folder of the output files")
     parser.add_argument(
         "--calibration", default="", help="calibration file of the camera, as camera_calibration's"
     )
@@ -78,7 +78,7 @@ def _parse(args: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--condition",
         default="",
-        help="what the estimator is told of a hand: its landmarks (keypoints), its picture (image), or both",
+        help="input of the estimator: the landmarks (keypoints), the image (image), or both",
     )
     parser.add_argument("--domain-id", type=int, help="ROS domain to run on; a free one by default")
     options = parser.parse_args(args)
@@ -105,7 +105,7 @@ def _run(options: argparse.Namespace, status: StatusLine) -> int:
         outcome = session.outcome
         if outcome is None:  # run_node ends quietly on Ctrl-C
             raise KeyboardInterrupt
-    status.update("writing the video and the picture ...")
+    status.update("writing the video and the image ...")
     text, hand_found = write_outputs(files, source, NAMESPACE, outcome)
     status.say(text)
     if not hand_found and source.is_clip and outcome.complete:
@@ -116,9 +116,9 @@ def _run(options: argparse.Namespace, status: StatusLine) -> int:
 
 
 def _camera_parameters(options: argparse.Namespace, source: DemoSource) -> tuple[dict[str, Any], str]:
-    """The player's calibration parameters, and what the user has to know about them."""
+    """Return the player's calibration parameters, and a note for the user."""
     if options.calibration:
-        load_calibration(options.calibration)  # tells now what is wrong with it
+        load_calibration(options.calibration)  # fails now if it is wrong
         return {"calibration_file": str(Path(options.calibration).resolve())}, ""
     if options.fov:
         return {"horizontal_fov_deg": options.fov}, ""
@@ -134,7 +134,7 @@ def _camera_parameters(options: argparse.Namespace, source: DemoSource) -> tuple
 def _graph(
     source: DemoSource, camera: dict[str, Any], estimate: dict[str, Any], folder: Path
 ) -> Iterator[tuple[GraphProcess, GraphProcess]]:
-    """The two nodes as processes, which are gone afterwards.
+    """Run the two nodes as processes; end them afterwards.
 
     Args:
         camera, estimate: parameters of the player and of the estimator.
@@ -147,7 +147,7 @@ def _graph(
     play = {"source": spec, "wait_for_subscriber": True, **camera}
     if source.rate_hz is not None:
         play |= {"rate_hz": min(_WARM_UP_HZ, source.rate_hz), "loop": True}
-    # One hand is looked for where one is known to be: MediaPipe searches anew in every frame for a second one.
+    # The clip has one hand: with two, MediaPipe searches every frame for the second one.
     estimate = estimate | ({"tracker.max_hands": 1} if source.is_clip else {})
     modules = "hand_pose_ros.ros.video_player.node", "hand_pose_ros.ros.hand_estimator.process"
     processes: list[GraphProcess] = []
@@ -163,7 +163,7 @@ def _graph(
 
 
 class _Session:
-    """One playing, from the nodes' start to the source's end; ``outcome`` is None until then."""
+    """One run, from the nodes' start to the source's end; ``outcome`` is None until then."""
 
     def __init__(
         self,
@@ -183,13 +183,14 @@ class _Session:
         self.outcome: Outcome | None = None
 
     def play(self, node: DemoNode) -> int:
-        """Bring the graph up, play and record; the exit code is 0."""
+        """Start the graph, play and record; return the exit code 0."""
         self._status.update("the nodes start ...")
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
             if not node.change_state("hand_estimator", transition, self._preparing):
                 raise DemoError(f"hand_estimator did not get ready:\n{self._estimator.last_words()}")
         with RecordingWriter(self._files.bag) as writer:
-            rate_hz = self._warm_up(node) if self._source.rate_hz is not None else None
+            source_rate_hz = self._source.rate_hz
+            rate_hz = None if source_rate_hz is None else self._warm_up(node, source_rate_hz)
             try:
                 with self._ended_by_interrupt():
                     self._begin(node, writer, rate_hz)
@@ -204,8 +205,8 @@ class _Session:
 
     # --- phases ------------------------------------------------------------------------------------------------
 
-    def _warm_up(self, node: DemoNode) -> float:
-        """Play a few frames to see how long one takes; return the rate for the whole."""
+    def _warm_up(self, node: DemoNode, source_rate_hz: float) -> float:
+        """Play a few frames to measure their time; return the rate for the whole source."""
         node.set_parameters_of("video_player", {"loop": True}, self._preparing)  # finds the service
         node.record(None)
         deadline_s = time.monotonic() + _FIRST_FRAME_TIMEOUT_S
@@ -216,10 +217,10 @@ class _Session:
                     f"hand_estimator processes nothing. It says: {node.estimator_says or 'nothing'}"
                 )
             time.sleep(_TICK_S)
-        return sustainable_rate_hz(node.progress.busy_s[_COLD_FRAMES:], self._source.rate_hz)
+        return sustainable_rate_hz(node.progress.busy_s[_COLD_FRAMES:], source_rate_hz)
 
     def _begin(self, node: DemoNode, writer: RecordingWriter, rate_hz: float | None) -> None:
-        """Record from the source's first frame on, right after a frame of the warm-up has been dealt with."""
+        """Record from the source's first frame on, right after a frame of the warm-up was processed."""
         newest_ns, deadline_s = node.progress.last_shown_ns, time.monotonic() + _DRAIN_S
         while rate_hz is not None and time.monotonic() < deadline_s:
             if node.progress.idle and node.progress.last_shown_ns != newest_ns:
@@ -233,7 +234,7 @@ class _Session:
 
     def _watch(self, node: DemoNode, rate_hz: float | None) -> bool:
         """Wait for the source's end, or Ctrl-C; return whether it was the end."""
-        sustainable_hz = rate_hz
+        sustainable_hz = rate_hz or 0.0
         adapt_at_s, missed = time.monotonic() + _ADAPT_S, 0
         while self._playing():
             self._check(node)
@@ -256,7 +257,7 @@ class _Session:
             time.sleep(_TICK_S)
         return complete
 
-    # --- what is looked at all the time ------------------------------------------------------------------------
+    # --- checks while it runs ----------------------------------------------------------------------------------
 
     def _preparing(self) -> bool:
         self._check()
@@ -264,7 +265,7 @@ class _Session:
         return True
 
     def _playing(self) -> bool:
-        """Whether the source goes on: it may end at any moment, in the middle of a service call too."""
+        """Return whether the source goes on: it may end at any moment, even during a service call."""
         self._check()
         return self._player.exit_code is None and not self._stopping
 
@@ -295,9 +296,9 @@ class _Session:
 
     @contextmanager
     def _ended_by_interrupt(self) -> Iterator[None]:
-        """Ctrl-C ends the playing in order; the second one ends the demo."""
+        """Let the first Ctrl-C end the playing in order, and the second one the demo."""
 
-        def stop(number: int, frame: object) -> None:
+        def stop(_number: int, _frame: object) -> None:
             if self._stopping:
                 raise KeyboardInterrupt
             self._stopping = True

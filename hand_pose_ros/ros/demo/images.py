@@ -1,4 +1,4 @@
-"""An annotated video and a contact sheet out of a recording's overlays."""
+"""The module makes an annotated video and a contact sheet from a recording's overlays."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SHEET_QUALITY: Final = 88
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1.0, 240.0
 
 
-def write_images(recording: Recording, video: Path, picture: Path, source_rate_hz: float | None) -> int:
-    """Write every processed frame into a video, and some of them into a picture; return the number of frames.
+def write_images(recording: Recording, video: Path, sheet: Path, source_rate_hz: float | None) -> int:
+    """Write every processed frame into a video and some into a contact sheet; return the number of frames.
 
-    The video lasts as long as its source: at the source's rate, less by what was not processed. Nothing is
-    written if nothing was processed.
+    The video lasts as long as its source: its rate is the source's times the processed share. Nothing is written
+    if nothing was processed.
 
     Args:
         source_rate_hz: None for a live source, whose rate is that of the stamps.
@@ -39,7 +39,8 @@ def write_images(recording: Recording, video: Path, picture: Path, source_rate_h
         for stamp_ns, image in recording.overlays():
             if writer is None:
                 size = (image.shape[1], image.shape[0])
-                writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*_FOURCC), rate_hz, size)
+                fourcc = cv2.VideoWriter_fourcc(*_FOURCC)  # pyright: ignore[reportAttributeAccessIssue] - no stub
+                writer = cv2.VideoWriter(str(video), fourcc, rate_hz, size)
                 if not writer.isOpened():
                     raise OSError(f"cannot write {video}")
             # A folder may hold images of several sizes; a video has one.
@@ -51,14 +52,14 @@ def write_images(recording: Recording, video: Path, picture: Path, source_rate_h
         if writer is not None:
             writer.release()
     if tiles and not cv2.imwrite(
-        str(picture), contact_sheet(tiles), [cv2.IMWRITE_JPEG_QUALITY, _SHEET_QUALITY]
+        str(sheet), contact_sheet(tiles), [cv2.IMWRITE_JPEG_QUALITY, _SHEET_QUALITY]
     ):
-        raise OSError(f"cannot write {picture}")
+        raise OSError(f"cannot write {sheet}")
     return count
 
 
 def contact_sheet(tiles: list[np.ndarray]) -> np.ndarray:
-    """Pictures of one size, row by row in ``COLUMNS`` columns; what is left of the last row is black."""
+    """Tile images of one size, row by row in ``COLUMNS`` columns; the rest of the last row is black."""
     columns = min(COLUMNS, len(tiles))
     blank = np.zeros_like(tiles[0])
     padded = tiles + [blank] * (-len(tiles) % columns)

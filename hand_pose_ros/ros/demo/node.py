@@ -1,4 +1,4 @@
-"""The demo's own node: records all topics, steers the other nodes by their services, watches how they do."""
+"""The demo's node records all topics, controls the other nodes by their services, and watches their status."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from hand_pose_ros.ros.demo.recording import RecordingWriter, header_stamp_ns
 NAMESPACE: Final = "/hand_pose"
 _QOS: Final = QoSProfile(depth=100)
 _POLL_S: Final = 0.05
-_MATCHING_S: Final = 0.5  # a response to a client that the service does not know yet would be lost
+_MATCHING_S: Final = 0.5  # responses to a client that the service has not matched yet are lost
 _TYPES: Final = {
     f"{NAMESPACE}/image": Image,
     f"{NAMESPACE}/camera_info": CameraInfo,
@@ -49,7 +49,7 @@ _TYPES: Final = {
 
 
 class DemoNode(Node):
-    """Subscribes to everything at once; what comes is recorded from :meth:`record` on.
+    """Subscribes to all topics at once; messages are recorded from :meth:`record` on.
 
     Callbacks run in an executor's thread, everything else is called from the main thread.
     """
@@ -58,7 +58,7 @@ class DemoNode(Node):
         super().__init__("demo", namespace=NAMESPACE)
         self.progress = Progress()
         self.hands = 0
-        """How many are in the newest image."""
+        """Number of hands in the newest image."""
         self.latencies: dict[str, str] = {}
         """The newest values of the estimator's latency status."""
         self.estimator_says = ""
@@ -71,13 +71,13 @@ class DemoNode(Node):
             self.create_subscription(kind, topic, self._receiver(topic, kind), _QOS, raw=True)
 
     def record(self, writer: RecordingWriter | None) -> None:
-        """Record from now on, or no more, and count from zero."""
+        """Start recording, or stop with None, and count from zero."""
         with self._lock:
             self._writer = writer
             self.progress = Progress()
 
     def set_parameters_of(self, node: str, values: Mapping[str, Any], alive: Callable[[], bool]) -> None:
-        """Set parameters of another node, all or none; nothing if it is not ``alive`` any more.
+        """Set parameters of another node, all or none; do nothing if it is no longer ``alive``.
 
         Raises:
             ValueError: it refused them.
@@ -96,7 +96,7 @@ class DemoNode(Node):
         return response is not None and response.success
 
     def _call(self, kind: type, service: str, request: Any, alive: Callable[[], bool]) -> Any | None:
-        """Call a service; None if ``alive`` says meanwhile that there is nothing to wait for any more."""
+        """Call a service; return None as soon as ``alive`` returns False."""
         is_new = service not in self._service_clients
         if is_new:
             self._service_clients[service] = self.create_client(kind, f"{NAMESPACE}/{service}")
@@ -135,7 +135,7 @@ class DemoNode(Node):
                     return
                 try:
                     self._writer.write(topic, msgtype, serialised, received_ns)
-                except (OSError, ValueError) as error:  # a full disk, for one; the main thread tells it
+                except (OSError, ValueError) as error:  # such as a full disk; the main thread reports it
                     self.failure = error
 
         return receive

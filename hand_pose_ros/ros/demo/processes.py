@@ -1,4 +1,4 @@
-"""Nodes as processes of the demo, on a ROS domain that nothing else on this machine uses."""
+"""The module starts nodes as processes on a ROS domain that nothing else on this machine uses."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def own_domain(domain_id: int | None = None) -> Iterator[int]:
 
 
 def _free_domain() -> tuple[int, int]:
-    """A domain and the descriptor of the lock that keeps it."""
+    """Return a free domain and the descriptor of its lock."""
     for domain_id in random.sample(range(1, _HIGHEST_DOMAIN_ID + 1), _HIGHEST_DOMAIN_ID):
         path = Path(tempfile.gettempdir()) / f"hand_pose_ros_test_domain_{domain_id}.lock"
         try:
@@ -71,10 +71,10 @@ def _free_domain() -> tuple[int, int]:
 class GraphProcess:
     """A node, started as ``python -m module --ros-args ...`` in a namespace, with its output in a file.
 
-    It does not see the terminal's Ctrl-C, so that it can be ended in order, and it ends when this process dies.
+    The terminal's Ctrl-C does not reach it, so that it can be ended in order. It ends when this process dies.
 
     Args:
-        parameters: name -> value; they go before those of the file.
+        parameters: name -> value; they override those of the file.
         parameter_file: YAML file of parameters.
     """
 
@@ -108,7 +108,7 @@ class GraphProcess:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "RCUTILS_LOGGING_BUFFERED_STREAM": "0", "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
-                preexec_fn=end_with_parent,
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - prctl works in the child only; it takes no lock
             )
 
     @property
@@ -117,12 +117,12 @@ class GraphProcess:
         return self._process.poll()
 
     def last_words(self) -> str:
-        """The end of its output."""
+        """Return the end of its output."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return "\n".join(lines[-_LAST_LINES:])
 
     def end(self, patience_s: float = 10.0) -> int:
-        """End it, gently if it lets us, and everything that it started; return its exit code."""
+        """End it and everything that it started, by SIGINT first; return its exit code."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""How a playing goes: which images came back with a result, how long that took, which were passed over."""
+"""The module counts processed and missed images and times them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _RATE_WINDOW: Final = 30
 class Progress:
     """Counts since the recording, or the warm-up before it, began.
 
-    images: that came. shown: those that came back with an overlay, the last thing to be published: the processed
-    ones. missed: those passed over for a newer one. busy_s: of the processed ones, seconds from the image's
-    arrival to the overlay's. last_shown_ns: stamp of the newest processed one.
+    images: number received. shown: number processed, that is with an overlay, which is published last. missed:
+    number dropped for a newer one. busy_s: of the processed ones, seconds from the image's arrival to the
+    overlay's. last_shown_ns: stamp of the newest processed one.
 
     The two topics are independent, so an overlay may come before its image.
     """
@@ -34,13 +34,13 @@ class Progress:
 
     @property
     def rate_hz(self) -> float:
-        """Processed images per second, lately."""
+        """Recently processed images per second."""
         if len(self._shown_at_s) < 2:
             return 0.0
         return (len(self._shown_at_s) - 1) / (self._shown_at_s[-1] - self._shown_at_s[0])
 
     def image(self, stamp_ns: int, now_s: float) -> None:
-        """An image came."""
+        """Count an image."""
         self.images += 1
         self._last_image_ns = stamp_ns
         if stamp_ns in self._early:
@@ -52,7 +52,7 @@ class Progress:
             self._arrived_s[stamp_ns] = now_s
 
     def overlay(self, stamp_ns: int, now_s: float) -> None:
-        """An overlay came."""
+        """Count an overlay."""
         self.last_shown_ns = stamp_ns
         self._shown_at_s.append(now_s)
         if stamp_ns in self._arrived_s:

@@ -1,4 +1,4 @@
-"""The demo's recording: an MCAP bag that Foxglove, RViz and `ros2 bag` open, written and read without ROS 2."""
+"""The module writes and reads the demo's MCAP bag without ROS 2; Foxglove, RViz and `ros2 bag` open it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -33,7 +33,7 @@ class RecordingWriter:
     bag once it has a message.
 
     Args:
-        folder: the bag, which is replaced if it is one.
+        folder: the bag; an existing bag is replaced.
 
     Raises:
         ValueError: the folder exists and holds something else.
@@ -53,14 +53,14 @@ class RecordingWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.close()  # after an error too: what was recorded can be looked at
+        self._writer.close()  # after an error too, so that the bag can be opened
 
     def write(self, topic: str, msgtype: str, serialised: bytes, received_ns: int) -> None:
         """Add one message.
 
         Args:
-            serialised: as it comes from the middleware: CDR with its header.
-            received_ns: time of the system's clock; one that goes back is held.
+            serialised: from the middleware: CDR with its header.
+            received_ns: time of the system's clock; the bag's time never falls.
         """
         if msgtype == IMAGE:
             topic, msgtype, serialised = f"{topic}/compressed", COMPRESSED_IMAGE, _compressed(serialised)
@@ -79,7 +79,7 @@ def header_stamp_ns(serialised: bytes) -> int:
 
 @dataclass(frozen=True)
 class Recording:
-    """What the demo's summary needs of a recording.
+    """The part of a recording that the demo's summary needs.
 
     frame_stamps_ns: of every image, in order. shown_stamps_ns: of every image with an overlay: those processed.
     joints_m: side -> stamp -> (21, 3), metres in the camera's optical frame.
@@ -92,7 +92,7 @@ class Recording:
     namespace: str
 
     def overlays(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Stamp and picture (H, W, 3) uint8 BGR of every processed image."""
+        """Yield stamp and overlay (H, W, 3) uint8 BGR of every processed image."""
         topic = f"{self.namespace}/image_overlay/compressed"
         shown = set(self.shown_stamps_ns)
         with Reader(self.folder) as reader:
@@ -133,20 +133,20 @@ def read_recording(folder: Path, namespace: str) -> Recording:
     return Recording(folder, frames, [stamp for stamp in shown if stamp in known], joints, namespace)
 
 
-def _messages(reader: Reader, topics: list[str]) -> Iterator[tuple[str, object]]:
+def _messages(reader: Reader, topics: list[str]) -> Iterator[tuple[str, Any]]:
     connections = [connection for connection in reader.connections if connection.topic in topics]
-    if connections:  # an empty list would mean all
+    if connections:  # an empty list means all
         for connection, _, raw in reader.messages(connections):
             yield connection.topic, _TYPES.deserialize_cdr(raw, connection.msgtype)
 
 
-def _stamp_ns(message: object) -> int:
+def _stamp_ns(message: Any) -> int:
     stamp = message.header.stamp
     return stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
 def _compressed(serialised: bytes) -> bytes:
-    message = _TYPES.deserialize_cdr(serialised, IMAGE)
+    message: Any = _TYPES.deserialize_cdr(serialised, IMAGE)
     image = bgr_from_bytes(message.data, message.height, message.width, message.step, message.encoding)
     good, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     if not good:

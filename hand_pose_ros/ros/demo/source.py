@@ -1,4 +1,4 @@
-"""What the demo plays: looked at before anything is started, so that a wrong name is told at once."""
+"""The module inspects the demo's source before anything starts, so that a wrong name fails at once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from hand_pose_ros.video.open import CLIP, open_source
 
 @dataclass(frozen=True)
 class DemoSource:
-    """spec: as ``video_player`` takes it. name: for people.
+    """A source of the demo.
 
-    rate_hz: None for a live source. frames: how many it has; None if live or unknown.
+    spec: the parameter ``source`` of ``video_player``. name: for messages.
+    rate_hz: None for a live source. frames: their number; None if live or unknown.
     calibrated: whether it brings its camera's calibration; False for a webcam.
     """
 
@@ -29,10 +30,10 @@ class DemoSource:
 
 
 def inspect_source(spec: str, report: Callable[[str], None]) -> DemoSource:
-    """Look at what ``spec`` names.
+    """Open the source that ``spec`` names and read its first image.
 
     Args:
-        report: told how far the rendering of the clip is, if it is not in the cache yet.
+        report: receives the progress of rendering the clip, if it is not in the cache yet.
 
     Raises:
         FileNotFoundError: nothing of that name.
@@ -47,7 +48,8 @@ def inspect_source(spec: str, report: Callable[[str], None]) -> DemoSource:
         first = source.read()
         if first is None:
             raise ValueError(f"{source.name} holds no images")
-        frames = None if source.duration_s is None else round(source.duration_s * source.rate_hz)
-        return DemoSource(spec, source.name, source.rate_hz, frames, first.camera is not None)
+        rate_hz, duration_s = source.rate_hz, source.duration_s
+        frames = None if rate_hz is None or duration_s is None else round(duration_s * rate_hz)
+        return DemoSource(spec, source.name, rate_hz, frames, first.camera is not None)
     finally:
         source.close()

@@ -1,4 +1,4 @@
-"""A line that tells how it goes: rewritten in place on a terminal, printed now and then elsewhere."""
+"""A status line shows progress: rewritten in place on a terminal, printed at intervals elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class StatusLine:
         self._last_s = -math.inf
 
     def update(self, text: str) -> None:
-        """Show how it goes now."""
+        """Show the current status."""
         now_s = time.monotonic()
         if self._in_place:
             self._shown = text[: shutil.get_terminal_size().columns - 1]
@@ -39,7 +39,7 @@ class StatusLine:
         self._stream.flush()
 
     def clear(self) -> None:
-        """Take the status away from a terminal."""
+        """Remove the status from a terminal."""
         if self._in_place and self._shown:
             self._stream.write(_CLEAR)
             self._stream.flush()

@@ -1,4 +1,4 @@
-"""The files that the demo leaves behind, and the text that says what is in them and how good it is."""
+"""The module writes the output files of the demo and the text that describes them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STAMP_TO_PUBLICATION: Final = "stamp to publication"
 
 @dataclass(frozen=True)
 class OutputFiles:
-    """Where everything goes: ``folder``, made if it is not there."""
+    """Paths of the output in ``folder``."""
 
     folder: Path
 
@@ -39,7 +39,7 @@ class OutputFiles:
         return self.folder / "bag"
 
     def prepare(self) -> None:
-        """Make the folder, without the video and picture of an earlier run."""
+        """Make the folder; remove the video and contact sheet of an earlier run."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in (self.video, self.image):
             path.unlink(missing_ok=True)
@@ -47,10 +47,10 @@ class OutputFiles:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the playing went.
+    """Result of the playing.
 
     latencies: values of the estimator's last latency status. complete: the source was played to its end; only
-    then it is known which frame is which.
+    then frames can be matched with the truth.
     """
 
     latencies: Mapping[str, str]
@@ -59,8 +59,8 @@ class Outcome:
 
 
 def latency_text(latencies: Mapping[str, str]) -> str:
-    """The stages and the whole, from the values of the estimator's latency status; empty if there are none yet."""
-    medians = {name: latencies.get(f"{name} median (ms)") for name in (*_STAGES, _STAMP_TO_PUBLICATION)}
+    """Return median times of the stages and the whole from the latency status; empty without values."""
+    medians = {name: latencies.get(f"{name} median (ms)", "") for name in (*_STAGES, _STAMP_TO_PUBLICATION)}
     if not all(medians.values()):
         return ""
     shown = {name: f"{float(value):.0f}" for name, value in medians.items()}
@@ -71,7 +71,7 @@ def latency_text(latencies: Mapping[str, str]) -> str:
 def write_outputs(
     files: OutputFiles, source: DemoSource, namespace: str, outcome: Outcome
 ) -> tuple[str, bool]:
-    """Make video and picture out of the recording; return the text for the user, and whether there was a hand."""
+    """Make video and contact sheet of the recording; return text for the user and whether a hand was found."""
     recording = read_recording(files.bag, namespace)
     shown = write_images(recording, files.video, files.image, source.rate_hz)
     hand_found = any(recording.found(stamp) for stamp in recording.shown_stamps_ns)
@@ -81,7 +81,7 @@ def write_outputs(
     elif source.is_clip and outcome.complete:
         parts.append(_error_text(recording))
     elif source.is_clip:
-        parts.append("The playing was ended early, so that no error against the truth is given.")
+        parts.append("The playing ended early, so the error against the truth is unknown.")
     parts.append("Files:")
     if shown:
         parts.append(f"  {_short(files.video)}   what was seen, {shown} frames")
@@ -111,7 +111,7 @@ def _played_text(recording: Recording, source: DemoSource, outcome: Outcome) -> 
 
 
 def _short(path: Path) -> str:
-    """The path from where the user is, if it lies below."""
+    """Return the path relative to the current folder, if it lies below."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
@@ -121,5 +121,5 @@ def _error_text(recording: Recording) -> str:
     try:
         result = accuracy(recording, clip_joints(_CLIP_SIDE).numpy(), _CLIP_SIDE)
     except ValueError as error:
-        return f"The error against the truth cannot be told: {error}."
+        return f"The error against the truth is unknown: {error}."
     return "Error against the known truth:\n" + result.report()

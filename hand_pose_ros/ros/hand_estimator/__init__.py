@@ -1,1 +1,1 @@
-"""The hand_estimator node."""
+"""The hand_estimator node runs the pipeline on camera images."""

@@ -1,4 +1,4 @@
-"""The camera's side of the hand_estimator: subscriptions, and messages checked and turned into frames."""
+"""The camera input subscribes to the camera, checks its messages and turns them into frames."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ _STAMP_FAULTS: Final = ("no_stamp", "repeated_stamp", "stamp_went_back")
 CAMERA_FAULTS: Final = ("no_images", *_FRAME_FAULTS, *_STAMP_FAULTS, "frame_id")
 """The kinds of fault that belong to the camera."""
 _CAMERA_INFO_GRACE_S: Final = 1.0
-"""For so long after the start, images without camera_info are nothing to talk about."""
+"""Time after the start in which images without camera_info are not reported."""
 
 
 @dataclass(frozen=True)
 class CameraFrame:
-    """An image that can be estimated from.
+    """An image and its camera, ready for the pipeline.
 
-    header: of everything that is published about it. frame: the image; its time is that of its header, None if
-    not set. stamp_ns: the same, 0 if not set. restarted: its stamp lies before the last one's.
+    header: header of all messages about it. frame: the image; its time is that of its header, None if not set.
+    stamp_ns: the same, 0 if not set. restarted: its stamp lies before the last one's.
     """
 
     header: Header
@@ -54,7 +54,7 @@ class CameraFrame:
 
 
 class CameraInput:
-    """Subscribes to a camera; images go to ``on_image`` as they come, :meth:`frame` makes frames of them.
+    """Subscribes to a camera; passes each image to ``on_image``; :meth:`frame` converts it to a frame.
 
     Subscriptions call back in the executor's thread; :meth:`frame` may be called from another, but only one.
     """
@@ -109,9 +109,9 @@ class CameraInput:
         return why_nothing_comes(self._node, self.topics, self._transport, self._qos)
 
     def frame(self, message: ImageMessage) -> CameraFrame | None:
-        """The frame of an image, or None if it cannot be used; why is in the faults.
+        """Return the frame of an image, or None if it cannot be used; the fault log says why.
 
-        Faults that this image shows to be over are cleared.
+        Faults that this image disproves are cleared.
         """
         try:
             image_bgr = CONVERTERS[type(message)](message)
@@ -145,7 +145,7 @@ class CameraInput:
             self._faults.report(
                 "camera_info",
                 f"images come on {self.topics.image}, but no camera_info on {self.topics.camera_info}: "
-                "without a calibration nothing metric can be told",
+                "metric hands need a calibration",
                 DiagnosticStatus.WARN,
             )
             return None
@@ -182,7 +182,7 @@ class CameraInput:
             kind, what = "repeated_stamp", "repeat their stamps"
         elif last_ns is not None and stamp_ns < last_ns:
             back_s = (last_ns - stamp_ns) * 1e-9
-            kind, what = "stamp_went_back", f"went back in time by {back_s:.3f} s; all tracks start anew"
+            kind, what = "stamp_went_back", f"went back in time by {back_s:.3f} s; all tracks were reset"
         self._faults.clear(*(other for other in _STAMP_FAULTS if other != kind))
         if kind:
             self._faults.report(kind, f"the images on {self.topics.image} {what}", DiagnosticStatus.WARN)

@@ -1,4 +1,4 @@
-"""The hand_estimator node: camera images in, hands out, as a managed (lifecycle) node around a pipeline."""
+"""The hand_estimator node turns camera images into hands: a managed (lifecycle) node around a pipeline."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import functools
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock, ClockType  # pyright: ignore[reportPrivateImportUsage] - defined here in Humble
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -35,7 +36,7 @@ Transition = Callable[["HandEstimator", LifecycleState], TransitionCallbackRetur
 
 
 def _logged(transition: Transition) -> Transition:
-    """Rclpy turns an exception in a transition into an error without a word; this says what it was."""
+    """Log an exception in a transition, which rclpy turns into an error silently."""
 
     @functools.wraps(transition)
     def run(self: HandEstimator, state: LifecycleState) -> TransitionCallbackReturn:
@@ -51,7 +52,7 @@ def _logged(transition: Transition) -> Transition:
 class HandEstimator(LifecycleNode):
     """Models load in configure; subscriptions and the worker thread live while the node is active.
 
-    The executor's thread only takes messages; the worker does everything with the newest image.
+    The executor's thread only receives messages; the worker processes the newest image.
     """
 
     def __init__(self, create_pipeline: Callable[[HandEstimatorParameters], HandPipeline]) -> None:
@@ -81,11 +82,11 @@ class HandEstimator(LifecycleNode):
 
     @_logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the models; a failure leaves the node unconfigured, so that it can be tried again."""
+        """Load the models; after a failure the node stays unconfigured and can be configured again."""
         began_s = time.monotonic()
         try:
             self._pipeline = self._create_pipeline(self._settings)
-        except Exception as error:  # whatever a library raises for a model that it cannot load
+        except Exception as error:  # libraries raise various errors for a bad model
             self._status.failed("configuration", f"the models cannot be loaded: {error}")
             return FAILURE
         self._faults.clear("configuration")
@@ -115,7 +116,7 @@ class HandEstimator(LifecycleNode):
 
     @_logged
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give the models back."""
+        """Free the models."""
         self._release()
         return super().on_cleanup(state)
 
@@ -129,20 +130,20 @@ class HandEstimator(LifecycleNode):
 
     @_logged
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """After a transition that failed: back to unconfigured."""
+        """Return to unconfigured after a failed transition."""
         self._stop()
         self._release()
         return super().on_error(state)
 
     def destroy_node(self) -> None:
-        """End the worker before what it uses goes away."""
+        """End the worker before the parts that it uses."""
         self._stop()
         self._release()
         super().destroy_node()
 
     def _survive_impossible_transitions(self) -> None:
-        """Rclpy raises for a transition that the state does not allow, which would end the process."""
-        service = self._service_change_state
+        """Reject a transition that the state does not allow; rclpy raises, which would end the process."""
+        service: Any = self._service_change_state
         change_state = service.callback
 
         def guarded(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
@@ -161,6 +162,7 @@ class HandEstimator(LifecycleNode):
         if self._worker is not None:
             self._worker.stop()
             self._worker = self._input = None
+            assert self._output is not None
             self._output.clear()
             self._faults.clear_all()
             self._lifecycle = "inactive"
@@ -177,14 +179,16 @@ class HandEstimator(LifecycleNode):
     # --- frames ------------------------------------------------------------------------------------------------
 
     def _on_image(self, message: ImageMessage) -> None:
-        """In the executor's thread."""
+        """Receive an image in the executor's thread."""
         if self._worker is not None:  # None for an image that was taken just before the subscription ended
             self._status.image_arrived(dropped=self._worker.submit(message))
 
     def _process(self, message: ImageMessage) -> None:
-        """In the worker's thread: everything about one image. Whatever goes wrong costs this frame only."""
+        """Process one image in the worker's thread. An error costs this frame only."""
         began_s = time.perf_counter()
         try:
+            assert self._input is not None
+            assert self._pipeline is not None
             given = self._input.frame(message)
             if given is None:
                 return
@@ -198,8 +202,9 @@ class HandEstimator(LifecycleNode):
             self._status.failed("pipeline", f"a frame was lost to {type(error).__name__}: {error}")
             return
         try:
+            assert self._output is not None
             self._output.publish(result, given.header, self._settings)
-        except Exception as error:  # a pose that no message can hold costs this frame only
+        except Exception as error:  # such as a pose that no message can hold
             self._status.failed("publication", f"a frame was not published: {type(error).__name__}: {error}")
             return
         self._faults.clear("pipeline", "publication")
@@ -217,20 +222,22 @@ class HandEstimator(LifecycleNode):
         self._status.frame_done(result, seconds, f"{camera.width}x{camera.height} {kind}")
 
     def _reset_tracks(self) -> None:
-        """Only while the worker waits for the lock, or there is none."""
+        """Reset all tracks. Call it only while the worker waits for the lock or does not exist."""
+        assert self._pipeline is not None
+        assert self._output is not None
         self._pipeline.reset()
         self._output.reset()
 
     # --- services, parameters, diagnostics ---------------------------------------------------------------------
 
-    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self._pipeline is None:
             response.message = "the node is not configured"
             return response
         with self._pipeline_lock:
             self._reset_tracks()
         response.success = True
-        response.message = "all tracks start anew"
+        response.message = "all tracks were reset"
         return response
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:

@@ -1,4 +1,4 @@
-"""Everything that the hand_estimator publishes about a frame."""
+"""The module publishes the result of a frame on all topics of the hand_estimator."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SIDE_TOPICS: Final = {
 
 
 class HandPublishers:
-    """The publishers of a lifecycle node, and what has to be remembered between frames."""
+    """The publishers of a lifecycle node, and their state between frames."""
 
     def __init__(self, node: LifecycleNode) -> None:
         self._node = node
@@ -56,10 +56,10 @@ class HandPublishers:
         self._last_header = Header()
 
     def publish(self, result: FrameResult, header: Header, parameters: HandEstimatorParameters) -> None:
-        """Publish what was found in a frame; a frame without hands is an empty cloud.
+        """Publish the result of a frame; a frame without hands gives an empty cloud.
 
-        Markers and overlay cost milliseconds and are for people, so they come last, and only for subscribers. Both
-        show the same mesh, which is made once.
+        Markers and overlay take milliseconds, so they are published last, and only for subscribers. They share one
+        mesh.
         """
         self._last_header = header
         published = self._selector.select(result.hands)
@@ -79,7 +79,7 @@ class HandPublishers:
         if with_markers:
             self._publish_markers(published, header, parameters.marker_lifetime_s)
         else:
-            self._shown = []  # the lifetime removes what a display that comes back still shows
+            self._shown = []  # the lifetime removes markers from a display that reconnects
         if with_overlay:
             drawn = draw_overlay(
                 result.frame.image_bgr,
@@ -106,7 +106,8 @@ class HandPublishers:
         self._node.destroy_publisher(self._transforms.pub_tf)
 
     def _lifecycle_publishers(self) -> Iterable[LifecyclePublisher]:
-        return (*self._of_side.values(), self._hands, self._markers, self._overlay)
+        # create_lifecycle_publisher states the base class.
+        return (*self._of_side.values(), self._hands, self._markers, self._overlay)  # pyright: ignore[reportReturnType]
 
     def _publish_transforms(self, published: list[PublishedHand], header: Header, which: str) -> None:
         if which == "none" or not published:

@@ -1,4 +1,4 @@
-"""Every parameter of the hand_estimator node: the pipeline's options, and those of the node itself."""
+"""The module declares every parameter of the hand_estimator node: the pipeline's options and the node's own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hand_pose_ros.factory import PipelineConfig
 
 @dataclass(frozen=True)
 class HandEstimatorParameters(Options):
-    """The parameters; the fields' descriptions say what they mean."""
+    """The parameters, described by their fields."""
 
     pipeline: PipelineConfig = section(PipelineConfig, read_only=True)
     image_transport: str = option(

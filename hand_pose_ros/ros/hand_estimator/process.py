@@ -1,4 +1,4 @@
-"""The hand_estimator process: the node with the pipeline that its parameters describe."""
+"""The hand_estimator process runs the node with the pipeline that its parameters describe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def hand_estimator() -> HandEstimator:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Entry point of the process."""
-    # The tensors of a frame are small: more threads would wait for each other, and keep the detector waiting.
+    # The tensors of a frame are small: more threads would wait for each other and delay the detector.
     torch.set_num_threads(1)
     return run_node(hand_estimator, args=args, parameters=HandEstimatorParameters)
 

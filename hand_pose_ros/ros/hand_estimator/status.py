@@ -1,4 +1,4 @@
-"""The health of the hand_estimator: what it counts and times, and the three statuses that show it."""
+"""The module measures the health of the hand_estimator and reports it in three statuses."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from hand_pose_ros.ros.shared.diagnostics import RollingStatistics, status
 from hand_pose_ros.ros.shared.faults import Fault, FaultLog
 
 _RATE_WINDOW: Final = 60
-"""How many arrivals the image rate is measured over."""
+"""Number of arrivals in the measured image rate."""
 _MANY_DROPPED: Final = 0.5
-"""From which share of dropped images on the node counts as too slow for the camera."""
+"""Share of dropped images above which the node counts as too slow for the camera."""
 
 
 @dataclass(frozen=True)
 class CameraState:
-    """What is known of the camera when the diagnostics are made; camera is None before a valid calibration."""
+    """Topics and calibration of the camera; camera is None before a valid calibration."""
 
     topics: CameraTopics
     camera: CameraModel | None
@@ -41,7 +41,7 @@ class EstimatorStatus:
         self.start()
 
     def start(self) -> None:
-        """Begin anew, as on activation."""
+        """Start again, for an activation."""
         self._started_s = time.monotonic()
         self._arrivals_s: deque[float] = deque(maxlen=_RATE_WINDOW)
         self._received = self._dropped = self._processed = 0
@@ -59,21 +59,21 @@ class EstimatorStatus:
         self._faults.clear("no_images")
 
     def frame_done(self, result: FrameResult, stage_seconds: Mapping[str, float], text: str) -> None:
-        """A frame was published.
+        """Count a published frame.
 
         Args:
-            stage_seconds: how long each stage took.
-            text: what kind of image it is.
+            stage_seconds: duration of each stage.
+            text: size and encoding of the image.
         """
         self._stages_ms.add({name: 1e3 * seconds for name, seconds in stage_seconds.items()})
         self._processed += 1
         self._result = result
         self._frame_text = text
-        numbers = [pose.track_id for pose in result.hands if pose.track_id is not None]
-        self._tracks = max([self._tracks, *(number + 1 for number in numbers)])
+        track_ids = [pose.track_id for pose in result.hands if pose.track_id is not None]
+        self._tracks = max([self._tracks, *(track_id + 1 for track_id in track_ids)])
 
     def failed(self, kind: str, message: str) -> None:
-        """A frame was lost by an error of ours."""
+        """Report a frame that was lost to an error."""
         self._last_error = message
         self._faults.report(kind, message)
 
@@ -86,7 +86,7 @@ class EstimatorStatus:
         """The statuses of camera, estimator and latency.
 
         Args:
-            name: what the statuses' names begin with.
+            name: prefix of the statuses' names.
             lifecycle: label of the node's lifecycle state.
             camera: None while the node is not active.
         """

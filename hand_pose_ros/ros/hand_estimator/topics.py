@@ -1,4 +1,4 @@
-"""Where the camera is: the topics of its images and its calibration, and why nothing comes from there."""
+"""The module resolves the camera's topics and explains why no image arrives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MESSAGE_TYPES: Final = {"raw": Image, "compressed": CompressedImage}
 class CameraTopics:
     """Fully qualified names.
 
-    image: what is subscribed to. base: the image topic without its transport. camera_info: its calibration.
+    image: the subscribed topic. base: the image topic without its transport. camera_info: its calibration.
     """
 
     image: str
@@ -29,7 +29,7 @@ class CameraTopics:
 def resolve_topics(resolve: Callable[..., str], transport: str) -> CameraTopics:
     """The camera's topics by image_transport's convention: ``camera_info`` lies beside the remapped image topic.
 
-    A remapping of ``camera_info``, or of ``image/compressed``, goes before the convention.
+    A remapping of ``camera_info`` or ``image/compressed`` overrides the convention.
 
     Args:
         resolve: ``Node.resolve_topic_name``.

@@ -1,4 +1,4 @@
-"""A thread that always works on the newest item: what comes while it is busy replaces what waits."""
+"""A worker thread processes the newest item. An item still waiting when the next arrives is dropped."""
 
 from __future__ import annotations
 
@@ -42,5 +42,6 @@ class NewestItemWorker(Generic[Item]):
                 if self._stopped:
                     return
                 item, self._waiting = self._waiting, None
+            assert item is not None
             self._process(item)
             del item  # an image must not be kept alive until the next comes

@@ -1,1 +1,1 @@
-"""Conversions between ROS messages and the package's types, as pure functions."""
+"""The package converts between ROS messages and the package's types by pure functions."""

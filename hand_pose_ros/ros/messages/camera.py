@@ -1,4 +1,4 @@
-"""Image and CameraInfo messages from pixels and cameras."""
+"""The module builds Image and CameraInfo messages from pixels and cameras."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def image_message(image: np.ndarray, header: Header) -> Image:
 
 
 def camera_info_message(camera: CameraModel | None, width: int, height: int, header: Header) -> CameraInfo:
-    """The calibration of an image of ``width`` x ``height``; a K of zeros, as ROS has it, if there is none.
+    """The calibration of an image of ``width`` x ``height``; without a camera K is zero, by ROS convention.
 
     Raises:
         ValueError: the camera is for images of another size.

@@ -1,4 +1,4 @@
-"""All hands of a frame as one PointCloud2: a point per joint, with its uncertainty and whose it is."""
+"""The module builds one PointCloud2 of all hands of a frame: a point per joint, with uncertainty and hand."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Positions and rotations as geometry messages.
+"""The module converts positions and rotations to geometry messages.
 
-Sub-messages are filled in place: as arguments of the constructor they would cost their defaults' construction too,
-which is most of a frame's time in messages.
+Sub-messages are filled in place: the constructor would build their defaults as well, which takes most of the time
+of a frame's messages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pixels of Image and CompressedImage messages in any common encoding, or a ValueError that says what is wrong."""
+"""The module decodes Image and CompressedImage messages in any common encoding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 @dataclass(frozen=True)
 class _Encoding:
-    """How pixels are stored, and the cv2 code that makes them BGR (None if they are)."""
+    """Storage of pixels, and the cv2 code that converts them to BGR (None if they are BGR)."""
 
     channels: int
     code: int | None = None
@@ -85,7 +85,7 @@ def image_to_bgr(message: Image) -> np.ndarray:
 
 
 def compressed_to_bgr(message: CompressedImage) -> np.ndarray:
-    """Pixels (H, W, 3) uint8 BGR of a JPEG or PNG image, not turned by what its EXIF data say.
+    """Pixels (H, W, 3) uint8 BGR of a JPEG or PNG image; its EXIF orientation is ignored.
 
     Raises:
         ValueError: the data cannot be decoded.

@@ -1,4 +1,4 @@
-"""One hand as PoseArray (joints, bone frames), JointState (named angles) and PoseWithCovarianceStamped (wrist)."""
+"""The module builds PoseArray (joints), JointState (angles) and PoseWithCovarianceStamped (wrist) of one hand."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hand_pose_ros.ros.messages.geometry import poses
 from hand_pose_ros.ros.messages.selection import PublishedHand
 
 UNKNOWN_COVARIANCE: Final = (0.0,) * 36
-"""What stands for "not known" in the message. geometry_msgs says nothing; sensor_msgs/Imu does, and drivers and
-filters follow it: all zeros mean that the covariance is unknown. RViz refuses NaN."""
+"""An unknown covariance in the message. geometry_msgs defines none; drivers and filters follow sensor_msgs/Imu:
+all zeros mean that the covariance is unknown. RViz refuses NaN."""
 
 
 def joint_poses(published: PublishedHand, header: Header) -> PoseArray:
@@ -25,7 +25,7 @@ def joint_poses(published: PublishedHand, header: Header) -> PoseArray:
 
 
 def joint_state(published: PublishedHand, header: Header) -> JointState:
-    """The 38 bounded angles by name, radians, as the URDF of the hand has them."""
+    """The 38 bounded angles by name, radians, named like in the URDF of the hand."""
     pose = published.pose
     message = JointState(header=header, name=list(hand.joint_state_names(pose.side)))
     message.position = array.array("d", np.asarray(pose.angles_rad, np.float64).tobytes())
@@ -35,7 +35,7 @@ def joint_state(published: PublishedHand, header: Header) -> JointState:
 def wrist_pose(published: PublishedHand, header: Header) -> PoseWithCovarianceStamped:
     """The wrist frame, with the covariance of its position and of a small rotation about the header frame's axes.
 
-    A covariance with anything unknown in it is published as :data:`UNKNOWN_COVARIANCE`.
+    A covariance with an unknown element is published as :data:`UNKNOWN_COVARIANCE`.
     """
     message = PoseWithCovarianceStamped(header=header)
     wrist = slice(hand.WRIST, hand.WRIST + 1)

@@ -1,4 +1,4 @@
-"""Hands as RViz markers: skeleton, joints, mesh and uncertainty, and the deletion of what is no longer there."""
+"""The module builds RViz markers of hands: skeleton, joints, mesh and uncertainty; it deletes outdated ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hand_pose_ros.ros.messages.geometry import fill, points, quaternions
 from hand_pose_ros.ros.messages.selection import PublishedHand
 
 MarkerKey = tuple[str, int]
-"""(namespace, id) of a marker: what RViz knows it by."""
+"""(namespace, id) of a marker, its key in RViz."""
 
 # Namespaces are kinds, so that RViz' tick boxes switch a kind on and off for all hands.
 SKELETON, JOINTS, MESH, UNCERTAINTY = "skeleton", "joints", "mesh", "uncertainty"
@@ -45,7 +45,7 @@ def hand_markers(published: PublishedHand, header: Header, lifetime_s: float) ->
     """The markers of one hand: ellipsoids only where the covariance is known.
 
     Args:
-        lifetime_s: after this time without another message RViz removes them by itself.
+        lifetime_s: RViz removes the markers after this time without another message.
     """
     pose, number = published.pose, published.number
     lifetime = Duration(sec=int(lifetime_s), nanosec=round(lifetime_s % 1 * 1e9) % 1_000_000_000)
@@ -71,7 +71,7 @@ def hand_markers(published: PublishedHand, header: Header, lifetime_s: float) ->
 def markers(
     hands: Iterable[PublishedHand], header: Header, lifetime_s: float, shown: Iterable[MarkerKey] = ()
 ) -> MarkerArray:
-    """The markers of a frame; those of ``shown``, the frame before, that it has no more are deleted."""
+    """Return the markers of a frame; deletes those of ``shown``, the frame before, that are gone."""
     result = [marker for published in hands for marker in hand_markers(published, header, lifetime_s)]
     for namespace, number in sorted(set(shown) - set(keys(result))):
         result.append(Marker(header=header, ns=namespace, id=number, action=Marker.DELETE))
@@ -79,7 +79,7 @@ def markers(
 
 
 def keys(shown: Iterable[Marker]) -> list[MarkerKey]:
-    """What these markers are known by, without deletions."""
+    """Return the keys of markers, without deletions."""
     return [(marker.ns, marker.id) for marker in shown if marker.action == Marker.ADD]
 
 
@@ -101,7 +101,7 @@ def _colour(rgba: Sequence[float]) -> ColorRGBA:
 
 def _triangles(pose: HandPose) -> list[Point]:
     """The corners of the mesh's triangles, three by three."""
-    # One message object per vertex, not per corner: they are what takes the time.
+    # One message object per vertex, not per corner: the objects take most of the time.
     mesh = hand_mesh(pose)
     corners = points(mesh.vertices_m)
     return [corners[corner] for corner in mesh.faces.ravel().tolist()]

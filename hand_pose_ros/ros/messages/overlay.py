@@ -1,4 +1,4 @@
-"""The picture that shows what was estimated: every hand projected back onto the camera's image."""
+"""The module draws every estimated hand onto the camera's image."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hand_pose_ros.pose import Detection, HandMesh, HandPose
 from hand_pose_ros.ros.messages.markers import joint_rgb
 
 _SHIFT = 3  # cv2 draws at fractions of 2^-3 pixel
-_FAR_PX = 1e5  # cv2's coordinates are 32 bit integers; nothing that far out is seen
+_FAR_PX = 1e5  # cv2's coordinates are 32 bit integers; points that far out are not visible
 _OUTLINE_BGR = (255, 255, 255)
-_FILL = 0.2  # how much of white is laid over the hand
+_FILL = 0.2  # opacity of the white over the hand
 _REFUSED_BGR = (60, 60, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -35,7 +35,7 @@ def draw_overlay(
 
     Args:
         image_bgr: (H, W, 3) uint8.
-        poses, detections: one for each hand, in the same order.
+        poses, detections: one each per hand, in the same order.
     """
     canvas = image_bgr.copy()
     scale = max(0.4, min(image_bgr.shape[:2]) / 900)
@@ -99,7 +99,7 @@ def _draw_outline(canvas: np.ndarray, camera: CameraModel, mesh: HandMesh, scale
     part = canvas[y0:y1, x0:x1]
     silhouette = np.zeros(part.shape[:2], np.uint8)
     for triangle in _fixed_point(triangles - (x0, y0)):
-        cv2.fillConvexPoly(silhouette, triangle, 255, shift=_SHIFT)
+        cv2.fillConvexPoly(silhouette, triangle, (255,), shift=_SHIFT)
     lighter = cv2.convertScaleAbs(part, alpha=1 - _FILL, beta=255 * _FILL)
     cv2.copyTo(lighter, silhouette, part)
     contours, _ = cv2.findContours(silhouette, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)

@@ -1,4 +1,4 @@
-"""Under which names the hands of a frame are published: who carries its side's topics, and the others' numbers."""
+"""The module selects which hand of each side carries the topics of that side, and names the frames of all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hand_pose_ros.ros.messages.geometry import quaternions
 class PublishedHand:
     """A valid hand and its names.
 
-    number: the track, or the place in the frame where there are no tracks; unique in a frame.
+    number: the track id, or the index in the frame without tracking; unique in a frame.
     primary: it carries the topics and the plain frame names of its side.
     """
 
@@ -39,18 +39,18 @@ class PublishedHand:
 
 
 class HandSelector:
-    """Chooses the primary hand of each side: the one that already was, else the best score.
+    """Chooses the primary hand of each side: the previous one, else the one with the best score.
 
-    Without the memory, two people's right hands would take turns on ``right/joints`` as their scores vary.
+    Without memory, two people's right hands would alternate on ``right/joints`` as their scores vary.
     """
 
     def __init__(self) -> None:
         self._primary_tracks: dict[str, int | None] = {}
 
     def select(self, poses: Sequence[HandPose]) -> list[PublishedHand]:
-        """The valid ones of a frame's hands, best score first.
+        """Return the valid hands of a frame, best score first.
 
-        A side has no primary hand while the one it had is in view but could not be estimated.
+        A side has no primary hand while its previous one is in view but could not be estimated.
         """
         numbered = [
             (index if pose.track_id is None else pose.track_id, pose) for index, pose in enumerate(poses)
@@ -69,5 +69,5 @@ class HandSelector:
         ]
 
     def reset(self) -> None:
-        """Forget who was primary."""
+        """Forget the primary hands."""
         self._primary_tracks = {}

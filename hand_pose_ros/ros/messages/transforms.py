@@ -1,4 +1,4 @@
-"""One hand as a tree of transforms: camera -> wrist -> the joints of each finger, from parent to child."""
+"""The module builds the transform tree of one hand: camera -> wrist -> joints of each finger, parent to child."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The video_player node."""
+"""The video_player node plays a video source as a camera."""

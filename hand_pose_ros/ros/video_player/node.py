@@ -40,7 +40,7 @@ class VideoPlayer(Node):
         super().__init__("video_player")
         self._settings = declare(self, VideoPlayerParameters)
         self._calibration = _load_calibration(self._settings.calibration_file)
-        self._source = open_source(self._settings.source, self._settings.image_topic, self.get_logger().info)
+        self._source = open_source(self._settings.source, self._settings.image_topic, self._report)
         self._check_start(self._settings.start_s)
         self._pacer = self._new_pacer(self._settings.rate_hz)
         self._seek_requested = True
@@ -63,11 +63,14 @@ class VideoPlayer(Node):
             return 1
         finally:
             self._source.close()
-        # A process that ends takes what it has not yet handed over with it. Best effort is never acknowledged.
+        # Messages not yet sent are lost when the process ends. Best effort is never acknowledged.
         self._images.wait_for_all_acked(Duration(seconds=_LAST_IMAGE_TIMEOUT_S))
         time.sleep(_LAST_IMAGE_S)
         self.get_logger().info(f"the source ended: {count} images in {time.monotonic() - began_s:.1f} s")
         return 0
+
+    def _report(self, text: str) -> None:
+        self.get_logger().info(text)
 
     def _play_frames(self) -> int:
         count = count_at_start = 0
@@ -91,7 +94,7 @@ class VideoPlayer(Node):
                 count += 1
 
     def _wait_until_due(self, frame: VideoFrame) -> int | None:
-        """Wait until the frame is taken, and return that moment in nanoseconds; None if a seek comes first."""
+        """Wait until the frame is due and return its stamp in nanoseconds; None if a seek comes first."""
         now_s = due_s = time.monotonic()
         if frame.time_s is not None:
             pacer = self._pacer
@@ -117,7 +120,7 @@ class VideoPlayer(Node):
         self._images.publish(image_message(frame.image, header))
 
     def _camera_of(self, frame: VideoFrame) -> CameraModel | None:
-        """The calibration of a frame: the stated one, or its own."""
+        """Return the calibration of a frame: the configured one, or its own."""
         if self._settings.horizontal_fov_deg:
             height, width = frame.image.shape[:2]
             return CameraModel.from_fov(width, height, math.radians(self._settings.horizontal_fov_deg))

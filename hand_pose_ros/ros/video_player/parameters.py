@@ -1,4 +1,4 @@
-"""Every parameter of the video_player node."""
+"""The module declares every parameter of the video_player node."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.video.open import CLIP
 
 SOURCE_RATE = -1.0
-"""The value of ``rate_hz`` that stands for the source's own times."""
+"""The value of ``rate_hz`` for the source's own times."""
 
 
 @dataclass(frozen=True)
 class VideoPlayerParameters(Options):
-    """The parameters; the fields' descriptions say what they mean."""
+    """The parameters, described by their fields."""
 
     source: str = option(
         CLIP,

@@ -219,7 +219,7 @@ def test_the_newest_image_wins_and_what_waits_is_dropped(estimator, camera, list
 
 def test_reset_answers(estimator, camera, listener):
     response = listener.call(Trigger, f"{NODE}/reset", Trigger.Request())
-    assert (response.success, response.message) == (True, "all tracks start anew")
+    assert (response.success, response.message) == (True, "all tracks were reset")
     hands = listener.subscribe(PointCloud2, f"/{NAMESPACE}/hands")
     hands.wait_for(3)
 

@@ -219,7 +219,7 @@ def test_a_jump_back_is_in_the_diagnostics(graph):
     def seen() -> bool:
         graph.camera.stamp_ns = lambda number: time.time_ns() - (number % 2) * 1_000_000_000
         status = graph.estimator.status("camera")
-        return status.level == WARN and "all tracks start anew" in status.message
+        return status.level == WARN and "all tracks were reset" in status.message
 
     wait_for(seen, "the warning")
     graph.assert_recovers()
