@@ -48,7 +48,7 @@ def suppress_duplicates(detections: Sequence[Detection], max_hands: int) -> list
 
 
 def same_hand(first: Detection, second: Detection) -> bool:
-    """Whether two detections of one image are of the same hand."""
+    """Return whether two detections of one image show the same hand."""
     return _same_hand(first, second, box_iou(first.box_px, second.box_px[None])[0])
 
 

@@ -50,7 +50,7 @@ class IdentityConfig:
 
 
 class HandIdentities:
-    """Numbers hands from frame to frame. Numbers count up from 0 and are never given to a second hand."""
+    """Assigns track ids to hands. Ids count up from 0 and are never given to a second hand."""
 
     def __init__(self, config: IdentityConfig | None = None) -> None:
         self._config = config or IdentityConfig()

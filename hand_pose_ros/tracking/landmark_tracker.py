@@ -40,7 +40,7 @@ class LandmarkTrackerConfig:
 
 @dataclass
 class TrackerCounts:
-    """What a tracker did since it was made: frames, those with a hand known before, and searches in the latter."""
+    """Counts of a tracker since its start: frames, those with a tracked hand, and searches in the latter."""
 
     frames: int = 0
     frames_following: int = 0

@@ -54,7 +54,7 @@ def load_denoiser(
 
 
 def takes_images(denoiser: HandDenoiser) -> TypeGuard[HandImageDenoiser]:
-    """Whether a network that :func:`load_denoiser` returned takes images."""
+    """Return whether a network that :func:`load_denoiser` returned takes images."""
     return getattr(denoiser, "crops", None) is not None
 
 

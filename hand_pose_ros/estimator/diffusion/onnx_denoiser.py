@@ -60,8 +60,8 @@ class OnnxDenoiser:
             self.scale = torch.tensor(metadata["scale"], dtype=torch.float32).reshape(hand.NUM_JOINTS, 3)
             self.spread_scale = float(metadata["spread_scale"])
             self._image_features = int(metadata["config"]["condition"]["image_features"])
-            sees = metadata["kind"] == IMAGE_HAND_DIFFUSION
-            self.crops = ImageEncoderConfig.from_dict(metadata["crops"]) if sees else None
+            takes_images = metadata["kind"] == IMAGE_HAND_DIFFUSION
+            self.crops = ImageEncoderConfig.from_dict(metadata["crops"]) if takes_images else None
             checksums = {name: metadata["sha256"][name] for name in graphs_of(metadata["kind"])}
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(

@@ -87,7 +87,7 @@ class _Track:
     side: str
     frames: deque[_Frame]
     earlier_weight: float = 0.0
-    """Of the proportions of all frames but the newest."""
+    """Sum of the certainties of all frames but the newest."""
     earlier_sum: Tensor = field(default_factory=lambda: torch.zeros(hand.NUM_BONES))
 
     def add(self, frame: _Frame) -> None:

@@ -289,7 +289,7 @@ class _Session:
             f"{node.hands} hand{'' if node.hands == 1 else 's'}",
         ]
         if progress.missed:
-            parts.append(f"{progress.missed} passed over")
+            parts.append(f"{progress.missed} dropped")
         if node.estimator_says:
             parts.append(node.estimator_says)
         return " | ".join(part for part in parts if part)

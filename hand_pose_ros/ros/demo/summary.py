@@ -100,8 +100,8 @@ def _played_text(recording: Recording, source: DemoSource, outcome: Outcome) -> 
     ]
     if source.rate_hz is not None and outcome.seconds > 1.1 * images / source.rate_hz + 1:
         lines.append(
-            f"The source has {source.rate_hz:.4g} per second; it was played as slowly as this machine needs to "
-            "see every frame.\nOf a camera the newest frame is taken; those that come meanwhile are passed over."
+            f"The source has {source.rate_hz:.4g} per second; it was played slowly enough for this machine "
+            "to process every frame.\nFrom a camera, only the newest frame is processed; older ones are dropped."
         )
     if text := latency_text(outcome.latencies):
         lines.append(

@@ -101,7 +101,7 @@ class EstimatorStatus:
         self, name: str, lifecycle: str, camera: CameraState | None, faults: Mapping[str, Fault]
     ) -> DiagnosticStatus:
         if camera is None:
-            return status(name, DiagnosticStatus.OK, f"not looked at: the node is {lifecycle}", {})
+            return status(name, DiagnosticStatus.OK, f"not monitored: the node is {lifecycle}", {})
         rate_hz = self._rate_hz()
         level, message = _worst({kind: fault for kind, fault in faults.items() if kind in CAMERA_FAULTS})
         if not message and self._processed:

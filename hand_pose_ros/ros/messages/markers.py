@@ -47,25 +47,25 @@ def hand_markers(published: PublishedHand, header: Header, lifetime_s: float) ->
     Args:
         lifetime_s: RViz removes the markers after this time without another message.
     """
-    pose, number = published.pose, published.number
+    pose, hand_id = published.pose, published.hand_id
     lifetime = Duration(sec=int(lifetime_s), nanosec=round(lifetime_s % 1 * 1e9) % 1_000_000_000)
     corners = points(pose.joints_m)
     colours = [ColorRGBA(r=r, g=g, b=b, a=1.0) for r, g, b in map(joint_rgb, range(hand.NUM_JOINTS))]
 
-    skeleton = _marker(header, SKELETON, number, Marker.LINE_LIST, lifetime)
+    skeleton = _marker(header, SKELETON, hand_id, Marker.LINE_LIST, lifetime)
     skeleton.scale.x = _BONE_WIDTH_M
     skeleton.points = [corners[end] for bone in hand.BONES for end in bone]
     skeleton.colors = [colours[child] for _, child in hand.BONES for _ in range(2)]
 
-    joints = _marker(header, JOINTS, number, Marker.SPHERE_LIST, lifetime)
+    joints = _marker(header, JOINTS, hand_id, Marker.SPHERE_LIST, lifetime)
     joints.scale = Vector3(x=_JOINT_DIAMETER_M, y=_JOINT_DIAMETER_M, z=_JOINT_DIAMETER_M)
     joints.points, joints.colors = corners, colours
 
-    mesh = _marker(header, MESH, number, Marker.TRIANGLE_LIST, lifetime)
+    mesh = _marker(header, MESH, hand_id, Marker.TRIANGLE_LIST, lifetime)
     mesh.scale = Vector3(x=1.0, y=1.0, z=1.0)
     mesh.color = _colour(_MESH_RGBA[pose.side])
     mesh.points = _triangles(pose)
-    return [skeleton, joints, mesh, *_ellipsoids(pose, number, header, lifetime)]
+    return [skeleton, joints, mesh, *_ellipsoids(pose, hand_id, header, lifetime)]
 
 
 def markers(
@@ -73,8 +73,8 @@ def markers(
 ) -> MarkerArray:
     """Return the markers of a frame; deletes those of ``shown``, the frame before, that are gone."""
     result = [marker for published in hands for marker in hand_markers(published, header, lifetime_s)]
-    for namespace, number in sorted(set(shown) - set(keys(result))):
-        result.append(Marker(header=header, ns=namespace, id=number, action=Marker.DELETE))
+    for namespace, marker_id in sorted(set(shown) - set(keys(result))):
+        result.append(Marker(header=header, ns=namespace, id=marker_id, action=Marker.DELETE))
     return MarkerArray(markers=result)
 
 
@@ -88,8 +88,10 @@ def delete_all(header: Header) -> MarkerArray:
     return MarkerArray(markers=[Marker(header=header, action=Marker.DELETEALL)])
 
 
-def _marker(header: Header, namespace: str, number: int, kind: int, lifetime: Duration) -> Marker:
-    marker = Marker(header=header, ns=namespace, id=number, type=kind, action=Marker.ADD, lifetime=lifetime)
+def _marker(header: Header, namespace: str, marker_id: int, kind: int, lifetime: Duration) -> Marker:
+    marker = Marker(
+        header=header, ns=namespace, id=marker_id, type=kind, action=Marker.ADD, lifetime=lifetime
+    )
     marker.pose.orientation.w = 1.0
     return marker
 
@@ -107,14 +109,14 @@ def _triangles(pose: HandPose) -> list[Point]:
     return [corners[corner] for corner in mesh.faces.ravel().tolist()]
 
 
-def _ellipsoids(pose: HandPose, number: int, header: Header, lifetime: Duration) -> list[Marker]:
+def _ellipsoids(pose: HandPose, hand_id: int, header: Header, lifetime: Duration) -> list[Marker]:
     known = np.flatnonzero(np.isfinite(pose.covariance_m2).all(axis=(1, 2)))
     variances, axes = np.linalg.eigh(np.asarray(pose.covariance_m2, np.float64)[known])
     axes[:, :, 0] *= np.sign(np.linalg.det(axes))[:, None]  # a rotation, not a reflection
     diameters = 2 * ELLIPSOID_SIGMAS * np.sqrt(variances.clip(min=0))
     result = []
     for joint, diameter, orientation in zip(known, diameters, quaternions(axes), strict=True):
-        marker = _marker(header, UNCERTAINTY, number * hand.NUM_JOINTS + int(joint), Marker.SPHERE, lifetime)
+        marker = _marker(header, UNCERTAINTY, hand_id * hand.NUM_JOINTS + int(joint), Marker.SPHERE, lifetime)
         fill(
             marker.pose.position, marker.pose.orientation, pose.joints_m[joint].tolist(), orientation.tolist()
         )

@@ -17,12 +17,12 @@ from hand_pose_ros.ros.messages.geometry import quaternions
 class PublishedHand:
     """A valid hand and its names.
 
-    number: the track id, or the index in the frame without tracking; unique in a frame.
+    hand_id: the track id, or the index in the frame without tracking; unique in a frame.
     primary: it carries the topics and the plain frame names of its side.
     """
 
     pose: HandPose
-    number: int
+    hand_id: int
     primary: bool
 
     @cached_property
@@ -35,7 +35,7 @@ class PublishedHand:
         name = hand.frame_name(joint, self.pose.side)
         if self.primary:
             return name
-        return name.removesuffix(joint) + f"{self.number}_{joint}"
+        return name.removesuffix(joint) + f"{self.hand_id}_{joint}"
 
 
 class HandSelector:
@@ -52,19 +52,19 @@ class HandSelector:
 
         A side has no primary hand while its previous one is in view but could not be estimated.
         """
-        numbered = [
+        identified = [
             (index if pose.track_id is None else pose.track_id, pose) for index, pose in enumerate(poses)
         ]
-        numbered.sort(key=lambda item: -item[1].score)
+        identified.sort(key=lambda item: -item[1].score)
         primaries: dict[str, HandPose] = {}
-        for _, pose in numbered:
+        for _, pose in identified:
             was_primary = pose.track_id is not None and pose.track_id == self._primary_tracks.get(pose.side)
             if was_primary or (pose.valid and pose.side not in primaries):
                 primaries[pose.side] = pose
         self._primary_tracks = {side: pose.track_id for side, pose in primaries.items()}
         return [
-            PublishedHand(pose, number, primaries[pose.side] is pose)
-            for number, pose in numbered
+            PublishedHand(pose, hand_id, primaries[pose.side] is pose)
+            for hand_id, pose in identified
             if pose.valid
         ]
 

@@ -136,7 +136,7 @@ def test_the_wrist_alone():
 def test_the_best_hand_of_each_side_is_primary():
     poses = [random_pose("right", 1, 0.5), random_pose("right", 2, 0.8), random_pose("left", 3, 0.6)]
     selected = HandSelector().select([*poses, invalid_pose("left", 0.95)])
-    assert [(h.pose, h.number, h.primary) for h in selected] == [
+    assert [(h.pose, h.hand_id, h.primary) for h in selected] == [
         (poses[1], 1, True),
         (poses[2], 2, True),
         (poses[0], 0, False),
@@ -149,7 +149,7 @@ def test_a_track_stays_primary_while_it_lasts():
 
     def primary(*tracks: tuple[int, float]) -> int | None:
         poses = [random_pose(seed=track, score=score, track_id=track) for track, score in tracks]
-        return next(h.number for h in selector.select(poses) if h.primary)
+        return next(h.hand_id for h in selector.select(poses) if h.primary)
 
     assert primary((1, 0.9), (2, 0.8)) == 1
     assert primary((1, 0.7), (2, 0.8)) == 1
