@@ -21,12 +21,15 @@ class HandDetector(Protocol):
 
         The side is that of the hand as pictured: the image must not be mirrored.
         """
+        ...
 
     def reset(self) -> None:
         """Forget what was tracked."""
+        ...
 
     def close(self) -> None:
         """Free the detector's resources."""
+        ...
 
 
 def check_image(image_bgr: np.ndarray) -> np.ndarray:

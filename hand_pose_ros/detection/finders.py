@@ -32,6 +32,7 @@ class PalmFinder(Protocol):
 
     def find(self, image_bgr: np.ndarray) -> list[Palm]:
         """The palms in an image (H, W, 3) uint8 BGR, best first."""
+        ...
 
 
 class LandmarkFinder(Protocol):
@@ -39,6 +40,8 @@ class LandmarkFinder(Protocol):
 
     def in_palm(self, frame: Frame, palm: Palm) -> FoundHand | None:
         """The hand of a palm; None if there is nothing that could be one."""
+        ...
 
     def near(self, frame: Frame, expected_px: np.ndarray, side: str) -> FoundHand | None:
         """The hand of a side whose joints are expected at (21, 2) pixels; None as above."""
+        ...

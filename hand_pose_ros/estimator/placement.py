@@ -103,12 +103,13 @@ def place(estimate: EstimatedHands) -> list[HandPose]:
 
 @torch.inference_mode()
 def _placed(estimate: EstimatedHands) -> list[HandPose]:
-    hands = HandParameters(*(value.cpu() for value in estimate.hands))
-    turn = estimate.view.rotation.double().mT
-    if estimate.wrist_m is None:
+    view, hands = estimate.known
+    hands = HandParameters(*(value.cpu() for value in hands))
+    turn = view.rotation.double().mT
+    if estimate.wrist_m is None or estimate.hand_size_m is None:
         placed, covariance, wrist_covariance = _by_image_points(estimate, hands, turn)
     else:
-        placed = _where_known(estimate, hands)
+        placed = _where_known(estimate.wrist_m.double(), estimate.hand_size_m, hands)
         covariance, wrist_covariance = _unknown(turn)
     joints, rotations = placed.joints @ turn.mT, turn[:, None] @ hands.rotations.double()
     left = torch.tensor([one.side == "left" for one in estimate.estimated])
@@ -143,10 +144,9 @@ def _placed(estimate: EstimatedHands) -> list[HandPose]:
     return poses
 
 
-def _where_known(estimate: EstimatedHands, hands: HandParameters) -> PlacedHands:
+def _where_known(wrist: Tensor, hand_size_m: float, hands: HandParameters) -> PlacedHands:
     """Hands whose estimator knows their size and place."""
-    wrist = estimate.wrist_m.double()
-    scale = torch.full_like(wrist[:, 0], estimate.hand_size_m)
+    scale = torch.full_like(wrist[:, 0], hand_size_m)
     sure = torch.zeros_like(scale)
     root = RootSolution(wrist, sure, sure, sure == 0, sure.to(torch.uint8))
     return PlacedHands(scale, scale[:, None, None] * hands.joints.double(), root)
@@ -156,18 +156,20 @@ def _by_image_points(
     estimate: EstimatedHands, hands: HandParameters, turn: Tensor
 ) -> tuple[PlacedHands, Tensor, Tensor]:
     """Hands placed, and the covariances (n, 21, 3, 3) and (n, 6, 6) that their samples give."""
-    view, size = estimate.view, estimate.hand_size_m
-    if estimate.samples is None:
+    (view, _), size = estimate.known, estimate.hand_size_m
+    if estimate.samples is None or estimate.weights is None:
         return place_hands(hands.joints, view.points, view.half_extent, size), *_unknown(turn)
     samples = HandParameters(*(value.cpu() for value in estimate.samples))
     joints = torch.cat((hands.joints[:, None], samples.joints), dim=1)
     every = place_hands(joints, view.points, view.half_extent, size)
     placed = every.at(0)
-    return placed, *_covariances(estimate, turn, hands, placed, samples, every.at(slice(1, None)))
+    every = every.at(slice(1, None))
+    return placed, *_covariances(estimate, estimate.weights, turn, hands, placed, samples, every)
 
 
 def _covariances(
     estimate: EstimatedHands,
+    weights: Tensor,
     turn: Tensor,
     hands: HandParameters,
     placed: PlacedHands,
@@ -177,7 +179,7 @@ def _covariances(
     """Of the joints (n, 21, 3, 3) and the wrist (n, 6, 6), camera frame; NaN for fewer than two samples."""
     joints = placed.joints @ turn.mT
     solved = placed_samples.root.valid
-    weights = estimate.weights.to(joints) * solved
+    weights = weights.to(joints) * solved
     weights = weights / weights.sum(1, keepdim=True)
     deviations = placed_samples.joints @ turn[:, None].mT - joints[:, None]
     deviations = torch.where(solved[..., None, None], deviations, 0.0)

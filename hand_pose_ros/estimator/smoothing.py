@@ -16,9 +16,11 @@ class EstimateSmoother(Protocol):
 
         ``time_s`` must not fall from call to call. Hands without a number pass unchanged.
         """
+        ...
 
     def reset(self) -> None:
         """Forget the frames before."""
+        ...
 
 
 class PoseSmoother(Protocol):
@@ -29,6 +31,8 @@ class PoseSmoother(Protocol):
 
         ``time_s`` must not fall from call to call. Poses that are not valid, or without a number, pass unchanged.
         """
+        ...
 
     def reset(self) -> None:
         """Forget the frames before."""
+        ...

@@ -46,12 +46,15 @@ class HandTracker(Protocol):
             frame: with a time that does not fall from call to call (see
                 :class:`~hand_pose_ros.tracking.frame_clock.FrameClock`).
         """
+        ...
 
     def reset(self) -> None:
         """Forget all hands."""
+        ...
 
     def close(self) -> None:
         """Free the resources."""
+        ...
 
 
 _DETECTOR_DECIDES = IdentityConfig(max_hands=16, certain_score=0.5)
@@ -68,7 +71,7 @@ class NumberedDetector:
     def track(self, frame: Frame) -> list[Detection]:
         """See :class:`HandTracker`."""
         found = self._detector.detect(frame.image_bgr)
-        return self._identities.update([Observation.of(one) for one in found], frame.time_s)
+        return self._identities.update([Observation.of(one) for one in found], frame.stamped_s)
 
     def reset(self) -> None:
         """Forget all hands."""

@@ -27,6 +27,7 @@ class MediaPipeLandmarks:
 
     def near(self, frame: Frame, expected_px: np.ndarray, side: str) -> FoundHand | None:
         """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; the side plays no part."""
+        del side
         return self._found(frame, RotatedSquare.around_landmarks(expected_px))
 
     def _found(self, frame: Frame, square: RotatedSquare) -> FoundHand | None:

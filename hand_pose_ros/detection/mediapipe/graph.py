@@ -40,11 +40,17 @@ class FoundHand:
 class Backend(Protocol):
     """One of MediaPipe's interfaces."""
 
-    def find(self, image_rgb: np.ndarray) -> list[FoundHand]: ...
+    def find(self, image_rgb: np.ndarray) -> list[FoundHand]:
+        """Return the hands in an image (H, W, 3) uint8 RGB."""
+        ...
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        """Forget the hands of earlier images."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free the model."""
+        ...
 
 
 def import_mediapipe() -> ModuleType:
@@ -92,6 +98,7 @@ class SolutionsBackend:
         )
 
     def find(self, image_rgb: np.ndarray) -> list[FoundHand]:
+        """See :class:`Backend`."""
         found = self._hands.process(image_rgb)
         if not found.multi_hand_landmarks:
             return []
@@ -106,9 +113,11 @@ class SolutionsBackend:
         ]
 
     def reset(self) -> None:
+        """See :class:`Backend`."""
         self._hands.reset()
 
     def close(self) -> None:
+        """See :class:`Backend`."""
         self._hands.close()
 
 
@@ -144,6 +153,7 @@ class TasksBackend:
         self._open()
 
     def find(self, image_rgb: np.ndarray) -> list[FoundHand]:
+        """See :class:`Backend`."""
         image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=image_rgb)
         if self._tracking:
             self._frame += 1  # MediaPipe wants rising times, and uses them for nothing else here
@@ -158,10 +168,12 @@ class TasksBackend:
         ]
 
     def reset(self) -> None:
+        """See :class:`Backend`."""
         self._landmarker.close()
         self._open()
 
     def close(self) -> None:
+        """See :class:`Backend`."""
         self._landmarker.close()
 
     def _open(self) -> None:

@@ -109,7 +109,7 @@ class OnnxDetector:
             RuntimeError: the detector is closed.
         """
         image = check_image(image_bgr)
-        letterbox = Letterbox(image.shape[1::-1], self._config.input_size)
+        letterbox = Letterbox((image.shape[1], image.shape[0]), self._config.input_size)
         candidates = self._run(letterbox.apply(image))
         detections = [
             self._detection(candidates.take(np.array([index])), letterbox)
@@ -130,7 +130,7 @@ class OnnxDetector:
             raise RuntimeError("the detector is closed")
         config = self._config
         rgb = input_bgr[:, :, ::-1].astype(np.float32) / 255
-        blob = (rgb - np.float32(config.mean)) / np.float32(config.std)
+        blob = (rgb - np.array(config.mean, np.float32)) / np.array(config.std, np.float32)
         blob = np.ascontiguousarray(blob.transpose(2, 0, 1)[None])
         output = np.asarray(self._session.run(None, {self._input_name: blob})[0], dtype=np.float64)
         found = LAYOUTS[config.layout](output, len(config.class_sides), config.landmark_values)
@@ -154,6 +154,7 @@ class OnnxDetector:
                 landmarks_px[~(scores >= self._config.min_landmark_score)] = np.nan
         side = self._config.class_sides[candidate.classes[0]]
         if side == NO_SIDE:
+            assert self._side_of is not None  # checked when the detector was made
             side = self._side_of(box_px, landmarks_px, letterbox.image_size)
         score = min(float(candidate.scores[0]), 1.0)
         return Detection(side, score, box_px, landmarks_px, landmark_scores=scores)

@@ -49,6 +49,7 @@ def load_denoiser(
         raise ValueError(f"{path} is a folder: the backend {backend!r} needs a weight file (.safetensors)")
     loaded = load_network(path, *DENOISERS, device=resolve_device(device))
     denoiser = CompiledDenoiser(loaded.network) if backend == "compiled" else loaded.network
+    assert loaded.spread_scale is not None  # every denoiser has one
     return denoiser, loaded.spread_scale
 
 
@@ -76,6 +77,8 @@ class CompiledDenoiser:
 
     def encode_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
         """See ``HandImageDenoiser``; not compiled, since it runs once and not in every step."""
+        if not isinstance(self._model, HandImageDiffusion):
+            raise ValueError("this network was built without image features")
         return self._model.encode_crops(crops, half_extent)
 
     def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:

@@ -99,7 +99,7 @@ class ConditionMaker:
         seen = [self._seen(one) for one in detections]
         new = [row for row, one in enumerate(seen) if one is None]
         if not new:
-            return view.points, torch.cat([one.features for one in seen])
+            return view.points, torch.cat([one.features for one in seen if one is not None])
         sides = [detections[row].side for row in new]
         looked, image = self._see(frame, sides, KeypointView(*(value[new] for value in view)))
         if len(new) == len(seen):
@@ -121,6 +121,7 @@ class ConditionMaker:
 
     def _see(self, frame: Frame, sides: list[str], view: KeypointView) -> tuple[ImageFeatures, Tensor]:
         network = self._network
+        assert network is not None  # only called where the image is an input
         crops = [
             hand_crop(
                 frame.image_bgr,

@@ -94,7 +94,9 @@ class OnnxDenoiser:
         """
         if self._image is None:
             raise ValueError("this network was built without image features")
-        inputs = dict(zip(CROP_INPUTS, (torch.as_tensor(crops), half_extent.float()), strict=True))
+        inputs: dict[str, Tensor] = dict(
+            zip(CROP_INPUTS, (torch.as_tensor(crops), half_extent.float()), strict=True)
+        )
         *seen, condition = run_session(self._image, inputs)
         return ImageFeatures(*seen), condition
 

@@ -24,10 +24,12 @@ class TemporalNetwork(Protocol):
     window: the most frames that it takes.
     """
 
-    window: int
+    @property
+    def window(self) -> int: ...  # noqa: D102
 
     def newest(self, window: HandWindow, proportions: Tensor) -> HandParameters:
         """The newest frame's hands, fields (n, 1, ...); see ``TemporalTransformer.forward``."""
+        ...
 
 
 def load_temporal_network(path: str | Path, backend: str = "auto", device: str = "auto") -> TemporalNetwork:

@@ -216,7 +216,9 @@ class _Session:
                     f"hand_estimator processes nothing. It says: {node.estimator_says or 'nothing'}"
                 )
             time.sleep(_TICK_S)
-        return sustainable_rate_hz(node.progress.busy_s[_COLD_FRAMES:], self._source.rate_hz)
+        rate_hz = self._source.rate_hz
+        assert rate_hz is not None  # a live source is not measured
+        return sustainable_rate_hz(node.progress.busy_s[_COLD_FRAMES:], rate_hz)
 
     def _begin(self, node: DemoNode, writer: RecordingWriter, rate_hz: float | None) -> None:
         """Record from the source's first frame on, right after a frame of the warm-up has been dealt with."""
@@ -233,7 +235,7 @@ class _Session:
 
     def _watch(self, node: DemoNode, rate_hz: float | None) -> bool:
         """Wait for the source's end, or Ctrl-C; return whether it was the end."""
-        sustainable_hz = rate_hz
+        sustainable_hz = rate_hz or 0.0  # of no use without a rate
         adapt_at_s, missed = time.monotonic() + _ADAPT_S, 0
         while self._playing():
             self._check(node)
@@ -297,7 +299,7 @@ class _Session:
     def _ended_by_interrupt(self) -> Iterator[None]:
         """Ctrl-C ends the playing in order; the second one ends the demo."""
 
-        def stop(number: int, frame: object) -> None:
+        def stop(_number: int, _frame: object) -> None:
             if self._stopping:
                 raise KeyboardInterrupt
             self._stopping = True

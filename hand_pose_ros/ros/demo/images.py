@@ -39,7 +39,7 @@ def write_images(recording: Recording, video: Path, picture: Path, source_rate_h
         for stamp_ns, image in recording.overlays():
             if writer is None:
                 size = (image.shape[1], image.shape[0])
-                writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*_FOURCC), rate_hz, size)
+                writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*_FOURCC), rate_hz, size)
                 if not writer.isOpened():
                     raise OSError(f"cannot write {video}")
             # A folder may hold images of several sizes; a video has one.

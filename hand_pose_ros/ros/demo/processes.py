@@ -108,7 +108,7 @@ class GraphProcess:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "RCUTILS_LOGGING_BUFFERED_STREAM": "0", "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
-                preexec_fn=end_with_parent,
+                preexec_fn=end_with_parent,  # noqa: PLW1509 (it only calls prctl)
             )
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -133,20 +133,20 @@ def read_recording(folder: Path, namespace: str) -> Recording:
     return Recording(folder, frames, [stamp for stamp in shown if stamp in known], joints, namespace)
 
 
-def _messages(reader: Reader, topics: list[str]) -> Iterator[tuple[str, object]]:
+def _messages(reader: Reader, topics: list[str]) -> Iterator[tuple[str, Any]]:
     connections = [connection for connection in reader.connections if connection.topic in topics]
     if connections:  # an empty list would mean all
         for connection, _, raw in reader.messages(connections):
             yield connection.topic, _TYPES.deserialize_cdr(raw, connection.msgtype)
 
 
-def _stamp_ns(message: object) -> int:
+def _stamp_ns(message: Any) -> int:
     stamp = message.header.stamp
     return stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
 def _compressed(serialised: bytes) -> bytes:
-    message = _TYPES.deserialize_cdr(serialised, IMAGE)
+    message: Any = _TYPES.deserialize_cdr(serialised, IMAGE)
     image = bgr_from_bytes(message.data, message.height, message.width, message.step, message.encoding)
     good, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     if not good:

@@ -47,7 +47,8 @@ def inspect_source(spec: str, report: Callable[[str], None]) -> DemoSource:
         first = source.read()
         if first is None:
             raise ValueError(f"{source.name} holds no images")
-        frames = None if source.duration_s is None else round(source.duration_s * source.rate_hz)
+        duration_s, rate_hz = source.duration_s, source.rate_hz
+        frames = None if duration_s is None or rate_hz is None else round(duration_s * rate_hz)
         return DemoSource(spec, source.name, source.rate_hz, frames, first.camera is not None)
     finally:
         source.close()

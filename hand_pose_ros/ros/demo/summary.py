@@ -60,7 +60,7 @@ class Outcome:
 
 def latency_text(latencies: Mapping[str, str]) -> str:
     """The stages and the whole, from the values of the estimator's latency status; empty if there are none yet."""
-    medians = {name: latencies.get(f"{name} median (ms)") for name in (*_STAGES, _STAMP_TO_PUBLICATION)}
+    medians = {name: latencies.get(f"{name} median (ms)", "") for name in (*_STAGES, _STAMP_TO_PUBLICATION)}
     if not all(medians.values()):
         return ""
     shown = {name: f"{float(value):.0f}" for name, value in medians.items()}

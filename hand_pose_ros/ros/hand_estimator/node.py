@@ -6,11 +6,12 @@ import functools
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -145,7 +146,7 @@ class HandEstimator(LifecycleNode):
         service = self._service_change_state
         change_state = service.callback
 
-        def guarded(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+        def guarded(request: Any, response: Any) -> Any:
             try:
                 return change_state(request, response)
             except rclpy_implementation.RCLError as error:
@@ -153,7 +154,7 @@ class HandEstimator(LifecycleNode):
                 response.success = False
                 return response
 
-        service.callback = guarded
+        service.callback = guarded  # pyright: ignore[reportAttributeAccessIssue]  # rclpy's stub is narrower
 
     def _stop(self) -> None:
         if self._input is not None:
@@ -161,7 +162,8 @@ class HandEstimator(LifecycleNode):
         if self._worker is not None:
             self._worker.stop()
             self._worker = self._input = None
-            self._output.clear()
+            if self._output is not None:
+                self._output.clear()
             self._faults.clear_all()
             self._lifecycle = "inactive"
 
@@ -184,21 +186,24 @@ class HandEstimator(LifecycleNode):
     def _process(self, message: ImageMessage) -> None:
         """In the worker's thread: everything about one image. Whatever goes wrong costs this frame only."""
         began_s = time.perf_counter()
+        source, pipeline, output = self._input, self._pipeline, self._output
+        if source is None or pipeline is None or output is None:
+            return  # never while a worker runs
         try:
-            given = self._input.frame(message)
+            given = source.frame(message)
             if given is None:
                 return
             converted_s = time.perf_counter()
             with self._pipeline_lock:
                 if given.restarted:
                     self._reset_tracks()
-                result = self._pipeline.process(given.frame)
+                result = pipeline.process(given.frame)
             estimated_s = time.perf_counter()
         except Exception as error:  # a detector or estimator may raise anything, and must not end the node
             self._status.failed("pipeline", f"a frame was lost to {type(error).__name__}: {error}")
             return
         try:
-            self._output.publish(result, given.header, self._settings)
+            output.publish(result, given.header, self._settings)
         except Exception as error:  # a pose that no message can hold costs this frame only
             self._status.failed("publication", f"a frame was not published: {type(error).__name__}: {error}")
             return
@@ -218,12 +223,13 @@ class HandEstimator(LifecycleNode):
 
     def _reset_tracks(self) -> None:
         """Only while the worker waits for the lock, or there is none."""
-        self._pipeline.reset()
-        self._output.reset()
+        if self._pipeline is not None and self._output is not None:
+            self._pipeline.reset()
+            self._output.reset()
 
     # --- services, parameters, diagnostics ---------------------------------------------------------------------
 
-    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self._pipeline is None:
             response.message = "the node is not configured"
             return response

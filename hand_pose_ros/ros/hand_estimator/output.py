@@ -106,7 +106,9 @@ class HandPublishers:
         self._node.destroy_publisher(self._transforms.pub_tf)
 
     def _lifecycle_publishers(self) -> Iterable[LifecyclePublisher]:
-        return (*self._of_side.values(), self._hands, self._markers, self._overlay)
+        # rclpy's stub says that create_lifecycle_publisher gives a Publisher.
+        publishers = (*self._of_side.values(), self._hands, self._markers, self._overlay)
+        return [one for one in publishers if isinstance(one, LifecyclePublisher)]
 
     def _publish_transforms(self, published: list[PublishedHand], header: Header, which: str) -> None:
         if which == "none" or not published:

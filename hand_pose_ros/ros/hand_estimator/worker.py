@@ -42,5 +42,6 @@ class NewestItemWorker(Generic[Item]):
                 if self._stopped:
                     return
                 item, self._waiting = self._waiting, None
+            assert item is not None  # the condition above
             self._process(item)
             del item  # an image must not be kept alive until the next comes

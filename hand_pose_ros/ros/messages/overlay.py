@@ -99,7 +99,7 @@ def _draw_outline(canvas: np.ndarray, camera: CameraModel, mesh: HandMesh, scale
     part = canvas[y0:y1, x0:x1]
     silhouette = np.zeros(part.shape[:2], np.uint8)
     for triangle in _fixed_point(triangles - (x0, y0)):
-        cv2.fillConvexPoly(silhouette, triangle, 255, shift=_SHIFT)
+        cv2.fillConvexPoly(silhouette, triangle, (255,), shift=_SHIFT)
     lighter = cv2.convertScaleAbs(part, alpha=1 - _FILL, beta=255 * _FILL)
     cv2.copyTo(lighter, silhouette, part)
     contours, _ = cv2.findContours(silhouette, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)

@@ -40,7 +40,7 @@ class VideoPlayer(Node):
         super().__init__("video_player")
         self._settings = declare(self, VideoPlayerParameters)
         self._calibration = _load_calibration(self._settings.calibration_file)
-        self._source = open_source(self._settings.source, self._settings.image_topic, self.get_logger().info)
+        self._source = open_source(self._settings.source, self._settings.image_topic, self._report)
         self._check_start(self._settings.start_s)
         self._pacer = self._new_pacer(self._settings.rate_hz)
         self._seek_requested = True
@@ -49,6 +49,9 @@ class VideoPlayer(Node):
         self._images = self.create_publisher(Image, "image", _QOS)
         self._infos = self.create_publisher(CameraInfo, "camera_info", _QOS)
         self.add_on_set_parameters_callback(self._on_set_parameters)
+
+    def _report(self, text: str) -> None:
+        self.get_logger().info(text)
 
     def play(self) -> int:
         """Publish until the source ends; return the exit code."""
