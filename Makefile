@@ -39,6 +39,7 @@ lint: setup ## check formatting, style, the floors of the package and types
 	@$(RUN) ruff check .
 	@$(RUN) lint-imports
 	@$(RUN) basedpyright
+	@$(RUN) basedpyright -p tools/types_strict.json
 
 format: setup ## format the code
 	@$(RUN) ruff format .

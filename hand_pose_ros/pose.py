@@ -46,6 +46,17 @@ class Frame:
             if not np.issubdtype(self.depth_m.dtype, np.floating):
                 raise ValueError(f"depth_m must be of floats, metres, got {self.depth_m.dtype}")
 
+    @property
+    def stamped_s(self) -> float:
+        """``time_s`` of a frame of a video.
+
+        Raises:
+            ValueError: the frame has no time.
+        """
+        if self.time_s is None:
+            raise ValueError("a tracker needs the time of each frame")
+        return self.time_s
+
     def mirrored(self) -> Frame:
         """The frame flipped left to right, with the camera that takes such images."""
         return replace(

@@ -12,8 +12,8 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.camera.root_depth import joints_from_depths, root_from_bone, root_from_bones
 from hand_pose_ros.camera.root_position import root_from_pose
-from hand_pose_ros.camera.root_solution import Reason
 from hand_pose_ros.camera.scale import scale_from_anchor, scale_from_mean_lengths
+from hand_pose_ros.camera.solved_root import Reason
 from hand_pose_ros.camera.virtual import VirtualCamera
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.inverse import fit_hand

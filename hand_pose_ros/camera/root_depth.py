@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.camera.root_solution import (
+from hand_pose_ros.camera.solved_root import (
     MAX_CONDITION,
     Reason,
     RootSolution,

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from hand_pose_ros.camera.root_solution import (
+from hand_pose_ros.camera.solved_root import (
     MAX_CONDITION,
     Reason,
     RootSolution,

@@ -25,7 +25,8 @@ def sampling_map(
     """The point of ``source``'s image that each pixel of ``target`` shows, for cameras at the same position.
 
     ``R_source_target`` (3, 3) maps directions of the target's frame into the source's; identity if None. Rays
-    outside the source's view are sampled outside its image. A map depends only on the cameras: keep it for a video.
+    outside the source's view are sampled outside its image. A map depends only on the
+    cameras: keep it for a video.
     """
     if R_source_target is None:
         R_source_target = torch.eye(3, dtype=torch.float64)

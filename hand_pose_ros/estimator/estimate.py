@@ -53,6 +53,17 @@ class EstimatedHands:
             raise ValueError("hands with a place need a size")
 
     @property
+    def known(self) -> tuple[KeypointView, HandParameters]:
+        """Views and hands of the n estimated detections.
+
+        Raises:
+            ValueError: none was estimated.
+        """
+        if self.view is None or self.hands is None:
+            raise ValueError("no detection was estimated")
+        return self.view, self.hands
+
+    @property
     def estimated(self) -> list[Detection]:
         """The n detections that were estimated."""
         return [self.detections[row] for row in self.rows]

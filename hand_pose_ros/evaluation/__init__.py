@@ -1,1 +1,1 @@
-"""How good the poses are: metrics, readers of labelled photos, and the command that compares estimators."""
+"""Metrics of poses, and the commands that measure estimators."""

@@ -60,8 +60,7 @@ class LandmarkTracker:
     ) -> None:
         """Make a tracker that runs these finders."""
         self._config = config or LandmarkTrackerConfig()
-        self._palms: PalmFinder | None = palms
-        self._landmarks: LandmarkFinder | None = landmarks
+        self._finders: tuple[PalmFinder, LandmarkFinder] | None = palms, landmarks
         self._identities = HandIdentities(self._config.identity)
         self._schedule = SearchSchedule()
         self.counts = TrackerCounts()
@@ -72,18 +71,18 @@ class LandmarkTracker:
         Raises:
             RuntimeError: the tracker is closed.
         """
-        if self._landmarks is None:
+        if self._finders is None:
             raise RuntimeError("the tracker is closed")
         assert frame.time_s is not None
         following = len(self._identities.followed)
-        hands = self._follow(frame)
+        hands = self._follow(frame, landmarks)
         seen = self._identities.distinct(hands)
-        hidden = len(seen) < following and self._identities.may_cover(frame.time_s)
+        hidden = len(seen) < following and self._identities.may_cover(time_s)
         searched = self._schedule.due(len(seen), self._config.identity.max_hands, hidden)
         if searched:
-            found = self._search(frame, seen, anew=hidden)
+            found = self._search(frame, seen, palms, landmarks, anew=hidden)
             hands = found if hidden and len(found) > len(seen) else hands + found
-        detections = self._identities.update(hands, frame.time_s)
+        detections = self._identities.update(hands, time_s)
         if searched:
             self._schedule.found(len(detections))
         self.counts.frames += 1
@@ -98,9 +97,9 @@ class LandmarkTracker:
 
     def close(self) -> None:
         """Let go of the finders; closing again does nothing."""
-        self._palms = self._landmarks = None
+        self._finders = None
 
-    def _follow(self, frame: Frame) -> list[Observation]:
+    def _follow(self, frame: Frame, landmarks: LandmarkFinder) -> list[Observation]:
         """Observe the followed hands at their predicted places.
 
         At the place of a hidden hand the finder may show the hand that covers it, or a mixture of both. The answer
@@ -110,8 +109,8 @@ class LandmarkTracker:
         assert frame.time_s is not None
         found, reappeared = [], []
         for track in self._identities.followed:
-            expected = track.predicted(frame.time_s)[: hand.NUM_JOINTS]
-            one = self._landmarks.near(frame, expected, track.side)
+            expected = track.predicted(frame.stamped_s)[: hand.NUM_JOINTS]
+            one = landmarks.near(frame, expected, track.side)
             if (
                 one is not None
                 and one.detection.score >= self._config.min_tracking_confidence
@@ -121,7 +120,14 @@ class LandmarkTracker:
                 (reappeared if track.hidden else found).append(Observation.of(*one))
         return found + [one for one in reappeared if self._identities.is_clear(one, found)]
 
-    def _search(self, frame: Frame, seen: list[Observation], anew: bool) -> list[Observation]:
+    def _search(
+        self,
+        frame: Frame,
+        seen: list[Observation],
+        palms: PalmFinder,
+        landmarks: LandmarkFinder,
+        anew: bool,
+    ) -> list[Observation]:
         """The hands whose palms are in the image: those that are not seen yet, or all of them ``anew``.
 
         After hands have covered each other, what is seen where they are expected may be mixed from both.
@@ -130,13 +136,13 @@ class LandmarkTracker:
         assert self._landmarks is not None
         most = self._config.identity.max_hands
         found: list[Observation] = []
-        for palm in self._palms.find(frame.image_bgr):
+        for palm in palms.find(frame.image_bgr):
             known = found if anew else seen + found
             if len(known) >= most:
                 break
             if any(_is_of(palm, one) for one in known):
                 continue
-            one = self._landmarks.in_palm(frame, palm)
+            one = landmarks.in_palm(frame, palm)
             if one is not None and one.detection.score >= self._config.min_detection_confidence:
                 found.append(Observation.of(*one))
         return self._identities.distinct(found)

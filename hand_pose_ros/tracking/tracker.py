@@ -72,7 +72,7 @@ class TrackingDetector:
         """See :class:`HandTracker`."""
         assert frame.time_s is not None
         found = self._detector.detect(frame.image_bgr)
-        return self._identities.update([Observation.of(one) for one in found], frame.time_s)
+        return self._identities.update([Observation.of(one) for one in found], frame.stamped_s)
 
     def reset(self) -> None:
         """Forget all hands."""

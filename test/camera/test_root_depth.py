@@ -11,8 +11,8 @@ from hypothesis import given, settings
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.root_depth import joints_from_depths, root_from_bone, root_from_bones
-from hand_pose_ros.camera.root_solution import MAX_CONDITION, Reason, RootSolution
 from hand_pose_ros.camera.scale import scale_from_anchor, scale_from_mean_lengths
+from hand_pose_ros.camera.solved_root import MAX_CONDITION, Reason, RootSolution
 
 SOLVERS = {
     "bone": lambda scene: root_from_bone(scene.points, scene.relative_depths),

@@ -10,7 +10,7 @@ from helpers.root_depth import Scene, make_scene, scenes
 from hypothesis import given, settings
 
 from hand_pose_ros.camera.root_position import root_from_pose
-from hand_pose_ros.camera.root_solution import Reason
+from hand_pose_ros.camera.solved_root import Reason
 
 
 def metric_joints(scene: Scene) -> torch.Tensor:

@@ -63,7 +63,7 @@ def test_unfinished_shards_do_not_count_and_are_replaced(tmp_path):
     (tmp_path / "a" / "image.npy").write_bytes(b"rubbish")
     assert not is_shard(tmp_path / "a")
     assert shard_folders(tmp_path) == [tmp_path / "b"]
-    with pytest.raises(ValueError, match="no complete shard"):
+    with pytest.raises(ValueError, match="not a complete shard"):
         load_shard(tmp_path / "a")
     save_shard(tmp_path / "a", random_images(2, 2), 0, {})
     assert shard_folders(tmp_path) == [tmp_path / "a", tmp_path / "b"]

@@ -10,6 +10,7 @@ from helpers.detection import detection
 from helpers.frames import blank_frame
 
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.finders import FoundHand, Palm
 from hand_pose_ros.tracking.identities import IdentityConfig
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
@@ -82,3 +83,53 @@ def test_a_hand_whose_presence_falls_is_lost_and_searched_for():
     tracker.close()
     with pytest.raises(RuntimeError, match="closed"):
         tracker.track(blank_frame(CAMERA, 0.2))
+
+
+class CrossingFinders:
+    """A left hand passes behind a right one. From then on a mixture of both is seen in its place.
+
+    Only a search finds it again.
+    """
+
+    def __init__(self):
+        self.front, self.covered, self.mixtures = detection((300.0, 200.0), 150.0), False, 0
+        self.move(0)
+
+    def move(self, number):
+        x = 550.0 - 10 * number
+        self.rear, self.close = detection((x, 200.0), 150.0, "left"), abs(x - 300) < 60
+
+    def find(self, image_bgr):
+        hands = [self.front] if self.close else [self.front, self.rear]
+        return [Palm(one.box_px, np.tile(one.landmarks_px[0], (7, 1)), 0.9) for one in hands]
+
+    def in_palm(self, frame, palm):
+        if palm.box_px is self.front.box_px:
+            return FoundHand(self.front, 1.0)
+        self.covered = False
+        return FoundHand(self.rear, 0.0)
+
+    def near(self, frame, expected_px, side):
+        if side == "right":
+            return FoundHand(self.front, 1.0)
+        if self.close:
+            self.covered = True
+            return FoundHand(self.front, 1.0)
+        if not self.covered:
+            return FoundHand(self.rear, 0.0)
+        self.mixtures += 1
+        between = (self.front.landmarks_px + self.rear.landmarks_px) / 2
+        return FoundHand(replace(self.rear, box_px=box_around(between, 0.1), landmarks_px=between), 0.2)
+
+
+def test_a_mixture_of_two_hands_is_not_taken_for_the_covered_one():
+    finders = CrossingFinders()
+    tracker = LandmarkTracker(finders, finders)
+    found = {}
+    for number in range(50):
+        finders.move(number)
+        found = {one.track_id: one for one in tracker.track(blank_frame(CAMERA, number / 30))}
+        assert found[0].landmarks_px is finders.front.landmarks_px
+        assert 1 not in found or found[1].landmarks_px is finders.rear.landmarks_px
+    assert finders.mixtures > 0
+    assert found.keys() == {0, 1}

@@ -50,6 +50,7 @@ def load_denoiser(
     loaded = load_network(path, *DENOISERS, device=resolve_device(device))
     assert loaded.spread_scale is not None  # every denoiser has one
     denoiser = CompiledDenoiser(loaded.network) if backend == "compiled" else loaded.network
+    assert loaded.spread_scale is not None  # every denoiser has one
     return denoiser, loaded.spread_scale
 
 

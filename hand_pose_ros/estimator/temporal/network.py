@@ -24,7 +24,8 @@ class TemporalNetwork(Protocol):
     window: maximum number of frames.
     """
 
-    window: int
+    @property
+    def window(self) -> int: ...  # noqa: D102
 
     def newest(self, window: HandWindow, proportions: Tensor) -> HandParameters:
         """The newest frame's hands, fields (n, 1, ...); see ``TemporalTransformer.forward``."""

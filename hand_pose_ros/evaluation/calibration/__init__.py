@@ -1,1 +1,1 @@
-"""Whether the published covariance matches the errors."""
+"""Calibration of the published covariance."""

@@ -1,1 +1,1 @@
-"""What the image adds to keypoints."""
+"""Evaluation of networks with an image encoder."""

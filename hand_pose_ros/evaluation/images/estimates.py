@@ -47,7 +47,7 @@ class Estimates(NamedTuple):
     points: np.ndarray
 
     def rows(self, index: np.ndarray) -> Estimates:
-        """Some of the hands."""
+        """Return some of the hands."""
         return named_tensors.rows(self, index)
 
 

@@ -36,7 +36,7 @@ class JointErrors(NamedTuple):
     points_px: np.ndarray
 
     def rows(self, index: np.ndarray) -> JointErrors:
-        """Some of the hands."""
+        """Return some of the hands."""
         return named_tensors.rows(self, index)
 
 

@@ -83,7 +83,7 @@ def source_numbers(repositories: np.ndarray) -> np.ndarray:
     """
     unknown = sorted(set(repositories.tolist()) - _NUMBER_OF.keys())
     if unknown:
-        raise ValueError(f"sources of photos that real_hand_sources.py does not list: {', '.join(unknown)}")
+        raise ValueError(f"sources of photos that sources.py does not list: {', '.join(unknown)}")
     return np.array([_NUMBER_OF[name] for name in repositories.tolist()], np.int16)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType  # pyright: ignore[reportPrivateImportUsage] - defined here in Humble
 from rclpy.impl.implementation_singleton import rclpy_implementation
@@ -146,7 +145,7 @@ class HandEstimator(LifecycleNode):
         service: Any = self._service_change_state
         change_state = service.callback
 
-        def guarded(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+        def guarded(request: Any, response: Any) -> Any:
             try:
                 return change_state(request, response)
             except rclpy_implementation.RCLError as error:
@@ -154,7 +153,7 @@ class HandEstimator(LifecycleNode):
                 response.success = False
                 return response
 
-        service.callback = guarded
+        service.callback = guarded  # pyright: ignore[reportAttributeAccessIssue]  # rclpy's stub is narrower
 
     def _stop(self) -> None:
         if self._input is not None:
@@ -186,6 +185,9 @@ class HandEstimator(LifecycleNode):
     def _process(self, message: ImageMessage) -> None:
         """Process one image in the worker's thread. An error costs this frame only."""
         began_s = time.perf_counter()
+        source, pipeline, output = self._input, self._pipeline, self._output
+        if source is None or pipeline is None or output is None:
+            return  # never while a worker runs
         try:
             assert self._input is not None
             assert self._pipeline is not None
@@ -196,7 +198,7 @@ class HandEstimator(LifecycleNode):
             with self._pipeline_lock:
                 if given.restarted:
                     self._reset_tracks()
-                result = self._pipeline.process(given.frame)
+                result = pipeline.process(given.frame)
             estimated_s = time.perf_counter()
         except Exception as error:  # a detector or estimator may raise anything, and must not end the node
             self._status.failed("pipeline", f"a frame was lost to {type(error).__name__}: {error}")

@@ -76,4 +76,4 @@ def test_a_table_has_a_row_for_everything_that_can_be_read_off_a_run(runs, monke
 def test_what_is_no_finished_run_is_refused(runs, capsys):
     (runs / "baseline" / "summary.json").unlink()
     assert ablation.main([f"{runs}/baseline", "--rendered", f"{runs}/rendered"]) == 2
-    assert "no finished run" in capsys.readouterr().err
+    assert "does not hold a finished run" in capsys.readouterr().err

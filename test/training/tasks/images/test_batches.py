@@ -16,7 +16,7 @@ from hand_pose_ros.hand_images.keypoints import detected_view_change, noisy_keyp
 from hand_pose_ros.hand_images.shards import save_shard, view_to_pixels
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise
-from hand_pose_ros.training.tasks.image_batches import (
+from hand_pose_ros.training.tasks.images.batches import (
     ImageBatches,
     ImageDataOptions,
     ImageSource,

@@ -25,7 +25,7 @@ from hand_pose_ros.hand_images.shards import HandImages, ShardedHandImages
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.synthetic.detector.noise import DetectorNoise
-from hand_pose_ros.training.tasks.image_negatives import off_the_hand
+from hand_pose_ros.training.tasks.images.negatives import off_the_hand
 
 _SEEDS = 2**62
 _KEPT = 3  # batches made ahead at most

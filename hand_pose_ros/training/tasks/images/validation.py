@@ -21,7 +21,7 @@ from hand_pose_ros.networks.diffusion.image_baseline import HandImageRegressor
 from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.synthetic.detector.noise import DetectorNoise
-from hand_pose_ros.training.tasks.image_batches import (
+from hand_pose_ros.training.tasks.images.batches import (
     ImageBatch,
     ImageDataOptions,
     ImageSource,

@@ -13,7 +13,7 @@ from hand_pose_ros.networks.diffusion.image_network import warm_start
 from hand_pose_ros.networks.registry import IMAGE_HAND_DIFFUSION, IMAGE_HAND_REGRESSOR
 from hand_pose_ros.networks.weights import load_weights
 from hand_pose_ros.training.tasks.hand_losses import Targets, hand_losses
-from hand_pose_ros.training.tasks.images import ImageLifting, ImageLiftingOptions, with_projection
+from hand_pose_ros.training.tasks.images.task import ImageLifting, ImageLiftingOptions, with_projection
 
 _ENCODER = "image."  # prefix of the encoder in both networks
 

@@ -14,8 +14,8 @@ from hand_pose_ros.networks.weights import load_weights, save_weights
 from hand_pose_ros.training.config import TrainingConfig
 from hand_pose_ros.training.optimisation import generator_ahead, make_optimiser, seeded_generator
 from hand_pose_ros.training.task import create_task
-from hand_pose_ros.training.tasks.image_baseline import ImageRegressionLifting
-from hand_pose_ros.training.tasks.image_diffusion import ImageDiffusionLifting
+from hand_pose_ros.training.tasks.images.baseline import ImageRegressionLifting
+from hand_pose_ros.training.tasks.images.diffusion import ImageDiffusionLifting
 from hand_pose_ros.training.trainer import Trainer
 
 

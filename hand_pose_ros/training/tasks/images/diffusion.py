@@ -18,7 +18,7 @@ from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.registry import DENOISERS, HAND_DIFFUSION
 from hand_pose_ros.networks.weights import load_weights
 from hand_pose_ros.training.tasks.hand_losses import Targets, diffusion_losses
-from hand_pose_ros.training.tasks.images import ImageLifting, ImageLiftingOptions, with_projection
+from hand_pose_ros.training.tasks.images.task import ImageLifting, ImageLiftingOptions, with_projection
 from hand_pose_ros.training.tasks.keypoints import typical_joints
 
 _OF_IMAGES = ("diffusion.encoder.image.", "diffusion.encoder.fuse.", "diffusion.encoder.absent_")

@@ -37,13 +37,13 @@ from hand_pose_ros.training.tasks.hand_losses import (
     Targets,
     targets_of_generated,
 )
-from hand_pose_ros.training.tasks.image_batches import (
+from hand_pose_ros.training.tasks.images.batches import (
     ImageBatch,
     ImageBatches,
     ImageDataOptions,
     ImageSource,
 )
-from hand_pose_ros.training.tasks.image_validation import ImageNetwork, ImageValidation
+from hand_pose_ros.training.tasks.images.validation import ImageNetwork, ImageValidation
 
 _PROJECTION = 128
 

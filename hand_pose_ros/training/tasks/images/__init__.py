@@ -1,0 +1,1 @@
+"""The tasks that train networks with an image encoder."""
