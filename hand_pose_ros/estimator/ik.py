@@ -130,8 +130,7 @@ class IkEstimator:
     def _fit(self, camera: CameraModel, detection: Detection, start: HandFit | None) -> HandFit:
         config = self._config
         size = self._size_m
-        assert detection.landmarks_px is not None and detection.landmarks_m is not None  # noqa: PT018 (_why_not)
-        noise_px = config.landmark_noise * _extent_px(detection.landmarks_px)
+        noise_px = config.landmark_noise * _extent_px(detection)
         fit = partial(
             fit_hand,
             _rescaled(torch.from_numpy(detection.landmarks_m).double(), size),
@@ -161,7 +160,7 @@ def _why_not(detection: Detection) -> str:
     return ""
 
 
-def _extent_px(landmarks_px: np.ndarray) -> float:
+def _extent_px(detection: Detection) -> float:
     """The larger side of the landmarks' bounding box."""
     assert detection.landmarks_px is not None
     spread = np.nanmax(detection.landmarks_px, axis=0) - np.nanmin(detection.landmarks_px, axis=0)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.root_position import root_from_pose
+from hand_pose_ros.camera.root_solution import Reason, RootSolution
 from hand_pose_ros.camera.scale import scale_from_mean_lengths
-from hand_pose_ros.camera.solved_root import Reason, RootSolution
 from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.kinematics.mirror import mirror_across_camera_x
 from hand_pose_ros.networks.hand_head import HandParameters
@@ -168,13 +168,11 @@ def _by_image_points(
     joints = torch.cat((hands.joints[:, None], samples.joints), dim=1)
     every = place_hands(joints, view.points, view.half_extent, size)
     placed = every.at(0)
-    every = every.at(slice(1, None))
-    return placed, *_covariances(estimate, estimate.weights, turn, hands, placed, samples, every)
+    return placed, *_covariances(estimate, turn, hands, placed, samples, every.at(slice(1, None)))
 
 
 def _covariances(
     estimate: EstimatedHands,
-    weights: Tensor,
     turn: Tensor,
     hands: HandParameters,
     placed: PlacedHands,
@@ -185,7 +183,7 @@ def _covariances(
     assert estimate.weights is not None
     joints = placed.joints @ turn.mT
     solved = placed_samples.root.valid
-    weights = weights.to(joints) * solved
+    weights = estimate.weights.to(joints) * solved
     weights = weights / weights.sum(1, keepdim=True)
     deviations = placed_samples.joints @ turn[:, None].mT - joints[:, None]
     deviations = torch.where(solved[..., None, None], deviations, 0.0)

@@ -40,7 +40,7 @@ class LandmarkTrackerConfig:
 
 @dataclass
 class TrackerCounts:
-    """Counts of a tracker since its start: frames, those with a tracked hand, and searches in the latter."""
+    """What a tracker did since it was made: frames, those with a hand known before, and searches in the latter."""
 
     frames: int = 0
     frames_following: int = 0
@@ -73,7 +73,8 @@ class LandmarkTracker:
         """
         if self._finders is None:
             raise RuntimeError("the tracker is closed")
-        assert frame.time_s is not None
+        palms, landmarks = self._finders
+        time_s = frame.stamped_s
         following = len(self._identities.followed)
         hands = self._follow(frame, landmarks)
         seen = self._identities.distinct(hands)
@@ -105,8 +106,6 @@ class LandmarkTracker:
         At the place of a hidden hand the finder may show the hand that covers it, or a mixture of both. The answer
         counts only if it is clear of the other hands; a search finds the hidden hand otherwise.
         """
-        assert self._landmarks is not None
-        assert frame.time_s is not None
         found, reappeared = [], []
         for track in self._identities.followed:
             expected = track.predicted(frame.stamped_s)[: hand.NUM_JOINTS]
@@ -132,8 +131,6 @@ class LandmarkTracker:
 
         After hands have covered each other, what is seen where they are expected may be mixed from both.
         """
-        assert self._palms is not None
-        assert self._landmarks is not None
         most = self._config.identity.max_hands
         found: list[Observation] = []
         for palm in palms.find(frame.image_bgr):

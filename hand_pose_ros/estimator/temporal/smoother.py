@@ -157,10 +157,10 @@ class TemporalSmoother:
             [one.track_id for one in found],
             [one.side for one in found],
             [time_s] * len(found),
-            view.rotation,
+            estimate.view.rotation,
         )
-        hands, samples = _single_precision(fused), estimate.samples
-        if samples is None or estimate.weights is None:
+        hands, samples = _single_precision(estimate.hands), estimate.samples
+        if samples is None:
             sigma = torch.full_like(hands.joints[..., 0], torch.nan)
             return replace(estimate, hands=self.newest(tracked, hands.joints, sigma, hands))
         assert estimate.weights is not None

@@ -50,9 +50,6 @@ class VideoPlayer(Node):
         self._infos = self.create_publisher(CameraInfo, "camera_info", _QOS)
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
-    def _report(self, text: str) -> None:
-        self.get_logger().info(text)
-
     def play(self) -> int:
         """Publish until the source ends; return the exit code."""
         while self._settings.wait_for_subscriber and self._images.get_subscription_count() == 0:
