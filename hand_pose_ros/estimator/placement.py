@@ -9,8 +9,8 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.root_position import root_from_pose
-from hand_pose_ros.camera.root_solution import Reason, RootSolution
 from hand_pose_ros.camera.scale import scale_from_mean_lengths
+from hand_pose_ros.camera.solved_root import Reason, RootSolution
 from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.kinematics.mirror import mirror_across_camera_x
 from hand_pose_ros.networks.hand_head import HandParameters
