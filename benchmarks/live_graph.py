@@ -11,10 +11,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-sys.path[:0] = [str(REPOSITORY / "test" / "ros"), str(REPOSITORY)]
+sys.path[:0] = [str(REPOSITORY / "test"), str(REPOSITORY)]
 
-from hand_estimator_harness import NAMESPACE, NODE, Estimator  # noqa: E402
-from ros_harness import Listener, NodeProcess, Recorder  # noqa: E402
+from helpers.hand_estimator_harness import NAMESPACE, NODE, Estimator  # noqa: E402
+from helpers.ros_harness import Listener, NodeProcess, Recorder  # noqa: E402
 from sensor_msgs.msg import PointCloud2  # noqa: E402
 
 _DOMAIN_ID = "77"
