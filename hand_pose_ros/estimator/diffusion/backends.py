@@ -48,7 +48,6 @@ def load_denoiser(
     if path.is_dir():
         raise ValueError(f"{path} is a folder: the backend {backend!r} needs a weight file (.safetensors)")
     loaded = load_network(path, *DENOISERS, device=resolve_device(device))
-    assert loaded.spread_scale is not None  # every denoiser has one
     denoiser = CompiledDenoiser(loaded.network) if backend == "compiled" else loaded.network
     assert loaded.spread_scale is not None  # every denoiser has one
     return denoiser, loaded.spread_scale

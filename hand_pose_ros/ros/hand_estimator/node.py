@@ -186,12 +186,11 @@ class HandEstimator(LifecycleNode):
         """Process one image in the worker's thread. An error costs this frame only."""
         began_s = time.perf_counter()
         source, pipeline, output = self._input, self._pipeline, self._output
-        if source is None or pipeline is None or output is None:
-            return  # never while a worker runs
         try:
-            assert self._input is not None
-            assert self._pipeline is not None
-            given = self._input.frame(message)
+            assert source is not None  # all three are there while a worker runs
+            assert pipeline is not None
+            assert output is not None
+            given = source.frame(message)
             if given is None:
                 return
             converted_s = time.perf_counter()
@@ -204,8 +203,7 @@ class HandEstimator(LifecycleNode):
             self._status.failed("pipeline", f"a frame was lost to {type(error).__name__}: {error}")
             return
         try:
-            assert self._output is not None
-            self._output.publish(result, given.header, self._settings)
+            output.publish(result, given.header, self._settings)
         except Exception as error:  # such as a pose that no message can hold
             self._status.failed("publication", f"a frame was not published: {type(error).__name__}: {error}")
             return
