@@ -8,6 +8,7 @@ import torch
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView, view_keypoints
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.detection.relative_depth import relative_depth
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.pose import Detection
@@ -62,7 +63,7 @@ def keypoint_input(camera: CameraModel, detection: Detection) -> tuple[KeypointV
         depth = relative_depth(torch.from_numpy(np.asarray(detection.landmarks_m, dtype=np.float64)))
     x, y = pixels.unbind(-1)
     inside = (x >= -0.5) & (x <= camera.width - 0.5) & (y >= -0.5) & (y <= camera.height - 0.5)
-    view = KeypointView(*(value.float() for value in view))
+    view = to(view, torch.float32)
     confidence = torch.full_like(view.points[..., 0], torch.nan)
     if detection.landmark_scores is not None:
         confidence[0] = torch.from_numpy(np.asarray(detection.landmark_scores, dtype=np.float32))

@@ -11,6 +11,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.root_position import root_from_pose
 from hand_pose_ros.camera.scale import scale_from_mean_lengths
 from hand_pose_ros.camera.solved_root import Reason, RootSolution
+from hand_pose_ros.common.named_tensors import rows, to
 from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.kinematics.mirror import mirror_across_camera_x
 from hand_pose_ros.networks.hand_head import HandParameters
@@ -49,11 +50,7 @@ class PlacedHands(NamedTuple):
 
     def at(self, index: int | slice) -> PlacedHands:
         """Return the samples at ``index`` of the second dimension."""
-        return PlacedHands(
-            self.scale[:, index],
-            self.relative[:, index],
-            RootSolution(*(value[:, index] for value in self.root)),
-        )
+        return rows(self, (slice(None), index))
 
 
 def place_hands(
@@ -105,7 +102,7 @@ def place(estimate: EstimatedHands) -> list[HandPose]:
 def _placed(estimate: EstimatedHands) -> list[HandPose]:
     assert estimate.hands is not None
     assert estimate.view is not None
-    hands = HandParameters(*(value.cpu() for value in estimate.hands))
+    hands = to(estimate.hands, torch.device("cpu"))
     turn = estimate.view.rotation.double().mT
     if estimate.wrist_m is None:
         placed, covariance, wrist_covariance = _by_image_points(estimate, hands, turn)
@@ -164,7 +161,7 @@ def _by_image_points(
     assert view is not None
     if estimate.samples is None:
         return place_hands(hands.joints, view.points, view.half_extent, size), *_unknown(turn)
-    samples = HandParameters(*(value.cpu() for value in estimate.samples))
+    samples = to(estimate.samples, torch.device("cpu"))
     joints = torch.cat((hands.joints[:, None], samples.joints), dim=1)
     every = place_hands(joints, view.points, view.half_extent, size)
     placed = every.at(0)

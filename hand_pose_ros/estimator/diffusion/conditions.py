@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hand_pose_ros.camera.hand_crop import hand_crop
 from hand_pose_ros.camera.keypoint_view import KeypointView, view_box, view_keypoints, view_rays
+from hand_pose_ros.common.named_tensors import cat, rows, to
 from hand_pose_ros.estimator.diffusion.backends import takes_images
 from hand_pose_ros.estimator.keypoint_input import check_view, keypoint_input, mirrored_rays, why_not
 from hand_pose_ros.networks.condition import KeypointCondition, unknown_keypoints
@@ -76,8 +77,8 @@ class ConditionMaker:
         views: list[tuple[KeypointView, KeypointCondition]],
     ) -> HandConditions:
         """Make the conditions of hands from their ``views``, see :meth:`view`."""
-        view = KeypointView(*map(torch.cat, zip(*(one for one, _ in views), strict=True)))
-        keypoints = KeypointCondition(*map(torch.cat, zip(*(one for _, one in views), strict=True)))
+        view = cat([one for one, _ in views])
+        keypoints = cat([one for _, one in views])
         if not self._uses_image:
             return HandConditions(view, keypoints, None)
         points, image = self._image_conditions(frame, detections, view)
@@ -103,7 +104,7 @@ class ConditionMaker:
         if not new:
             return view.points, torch.cat([one.features for one in seen if one is not None])
         sides = [detections[row].side for row in new]
-        encoded, image = self._encode(frame, sides, KeypointView(*(value[new] for value in view)))
+        encoded, image = self._encode(frame, sides, rows(view, new))
         if len(new) == len(seen):
             return encoded.points, image
         points = view.points.index_copy(0, torch.tensor(new), encoded.points.to(view.points))
@@ -119,7 +120,7 @@ class ConditionMaker:
         seen, _ = self._encode(frame, [detection.side], view)
         view = view_keypoints(view_rays(view, seen.points.double().cpu()))
         check_view(view.half_extent)
-        return KeypointView(*(value.float() for value in view))
+        return to(view, torch.float32)
 
     def _encode(self, frame: Frame, sides: list[str], view: KeypointView) -> tuple[ImageFeatures, Tensor]:
         network = self._network

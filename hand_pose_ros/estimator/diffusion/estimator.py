@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.common.device import BACKENDS
+from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.finders import LandmarkFinder
@@ -21,7 +22,12 @@ from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
 from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.estimator.placement import place_hands
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
-from hand_pose_ros.networks.diffusion.sampling import HandDenoiser, antithetic_noise, sample_joints
+from hand_pose_ros.networks.diffusion.sampling import (
+    HandDenoiser,
+    antithetic_noise,
+    fit_samples,
+    sample_joints,
+)
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, IMAGE_HAND_DIFFUSION, shipped_weights
 from hand_pose_ros.pose import Detection, Frame
@@ -170,12 +176,9 @@ class DiffusionEstimator:
     def _sampled(self, conditions: HandConditions) -> tuple[HandParameters, HandParameters, Tensor]:
         """Return n hands, fields (n, ...), fused from samples, fields (n, S, ...), with weights (n, S)."""
         denoiser, config, view = self._denoiser, self._config, conditions.view
-        device = denoiser.mean.device
-        keypoints = KeypointCondition(*(value.to(device) for value in conditions.keypoints))
-        encoded = denoiser.encode(keypoints, conditions.image)
+        encoded = denoiser.encode(to(conditions.keypoints, denoiser.mean.device), conditions.image)
         x0 = self._sampler(denoiser, encoded, self._noise, config.steps, self._generator)
-        fitted = denoiser.fit(x0.flatten(0, 1), encoded.repeat(config.samples))
-        samples = HandParameters(*(value.unflatten(0, (-1, config.samples)) for value in fitted))
+        samples = fit_samples(denoiser, encoded, x0)
         weights = torch.full(samples.angles.shape[:2], 1 / config.samples)
         if math.isfinite(config.reprojection_sigma):
             placed = place_hands(samples.joints.cpu(), view.points, view.half_extent, config.hand_size_m)

@@ -7,6 +7,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from hand_pose_ros.common.named_tensors import rows
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.networks.condition import Encoded
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
@@ -46,8 +47,7 @@ def fuse_samples(
     if method == "medoid":
         distance = (samples.joints[:, :, None] - samples.joints[:, None]).norm(dim=-1).mean(-1)
         chosen = (distance * weights[:, None]).sum(-1).argmin(1)
-        rows = torch.arange(len(chosen), device=chosen.device)
-        return HandParameters(*(value[rows, chosen] for value in samples))
+        return rows(samples, (torch.arange(len(chosen), device=chosen.device), chosen))
     raise ValueError(f"fusion must be one of {FUSIONS}, got {method!r}")
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from hand_pose_ros.camera.hand_crop import hand_crop
-from hand_pose_ros.camera.keypoint_view import KeypointView, view_keypoints, view_rays
+from hand_pose_ros.camera.keypoint_view import view_keypoints, view_rays
+from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.finders import FoundHand, LandmarkFinder, Palm
 from hand_pose_ros.estimator.keypoint_input import MAX_HALF_EXTENT, mirrored_rays
@@ -68,7 +69,7 @@ class ImageFollower:
             seen=SeenHand(
                 self._network,
                 side,
-                KeypointView(*(value.float() for value in view._replace(points=points))),
+                to(view._replace(points=points), torch.float32),
                 features,
             ),
         )

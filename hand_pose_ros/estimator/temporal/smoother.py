@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.device import BACKENDS
+from hand_pose_ros.common.named_tensors import rows, to
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.estimator.temporal.network import TemporalNetwork, load_temporal_network
@@ -159,7 +160,7 @@ class TemporalSmoother:
             [time_s] * len(found),
             estimate.view.rotation,
         )
-        hands, samples = _single_precision(estimate.hands), estimate.samples
+        hands, samples = to(estimate.hands, torch.float32), estimate.samples
         if samples is None:
             sigma = torch.full_like(hands.joints[..., 0], torch.nan)
             return replace(estimate, hands=self.newest(tracked, hands.joints, sigma, hands))
@@ -199,14 +200,14 @@ class TemporalSmoother:
         if not tracks:
             return fused
         self._forget(max(hands.stamps_s))
-        rows = torch.tensor([i for i, track_id in enumerate(hands.track_ids) if track_id is not None])
-        window = self._batch(tracks).turned(hands.views.to(fused.rotation)[rows])
+        tracked = torch.tensor([i for i, track_id in enumerate(hands.track_ids) if track_id is not None])
+        window = self._batch(tracks).turned(hands.views.to(fused.rotation)[tracked])
         proportions = torch.stack([track.proportions() for track in tracks])
-        smoothed = HandParameters(*(value[:, 0] for value in self._network.newest(window, proportions)))
+        smoothed = rows(self._network.newest(window, proportions), (slice(None), 0))
         if len(tracks) == len(fused.angles):
             return smoothed
         return HandParameters(
-            *(old.index_copy(0, rows, new) for old, new in zip(fused, smoothed, strict=True))
+            *(old.index_copy(0, tracked, new) for old, new in zip(fused, smoothed, strict=True))
         )
 
     def _taken_in(self, track_id: int, side: str, frame: _Frame) -> _Track:
@@ -235,8 +236,3 @@ class TemporalSmoother:
         parts = packed.split([math.prod(shape) for shape in _PACKED], dim=-1)
         fields = (part.unflatten(-1, shape) for part, shape in zip(parts, _PACKED, strict=True))
         return HandWindow(packed.new_tensor(ages), torch.tensor(valid, device=packed.device), *fields)
-
-
-def _single_precision(hands: HandParameters) -> HandParameters:
-    """Convert the hands to the precision of the network."""
-    return HandParameters(*(value.float() for value in hands))
