@@ -1,4 +1,4 @@
-"""MediaPipe's networks by LiteRT, onnxruntime and PyTorch: how far their answers are apart, and milliseconds on a core.
+"""MediaPipe's networks by LiteRT, onnxruntime and PyTorch: differences of their answers, milliseconds on a core.
 
 ``python -m benchmarks.landmark_networks [folder of photos]``; without a folder, frames of the rendered clip. The
 backends take turns on each image, so that other work on the machine slows all of them.

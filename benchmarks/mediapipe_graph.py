@@ -1,4 +1,4 @@
-"""MediaPipe's own tracking mode, to compare with, where ``mediapipe`` 0.10.21 is installed (the package needs none).
+"""MediaPipe's own tracking mode, to compare with, where ``mediapipe`` 0.10.21 is installed.
 
 It wants numpy 1, protobuf 4 and Python up to 3.12: ``pip install --no-deps mediapipe==0.10.21 absl-py attrs`` into
 an environment that has these.

@@ -366,10 +366,9 @@ def main():
     for number, (name, what, stamp, action) in enumerate(steps, 1):
         say(f"[{number}/{len(steps)}] {what}")
         action()
-        if name == "models":
-            stamp = models_stamp()  # it depends on what the step stores
         with open(os.path.join(STAMPS, name), "w") as file:
-            file.write(stamp)
+            # That of the models depends on what the step has stored.
+            file.write(models_stamp() if name == "models" else stamp)
     say(f"Ready after {time.time() - began:.0f} s.")
 
 

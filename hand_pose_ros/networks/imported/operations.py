@@ -146,7 +146,7 @@ def _convolution(
     layer = nn.Conv2d(
         shape[3],
         weights.shape[0],
-        tuple(weights.shape[2:]),
+        (weights.shape[2], weights.shape[3]),
         stride=(options["StrideH"], options["StrideW"]),
         dilation=(options["DilationHFactor"], options["DilationWFactor"]),
         groups=shape[3] if depthwise else 1,
@@ -171,6 +171,7 @@ def _fill(layer: nn.Conv2d | nn.Linear, weights: Tensor, bias: Tensor) -> None:
         if weights.shape != layer.weight.shape:
             raise ValueError(f"weights of shape {tuple(weights.shape)}, expected {tuple(layer.weight.shape)}")
         layer.weight.copy_(weights)
+        assert layer.bias is not None  # made with one
         layer.bias.copy_(bias)
 
 

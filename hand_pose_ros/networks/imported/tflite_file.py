@@ -69,7 +69,7 @@ def read_tflite(content: bytes) -> TfliteGraph:
     if len(content) < 8 or not tflite.Model.ModelBufferHasIdentifier(content, 0):
         raise ValueError("not a TFLite file: its identifier TFL3 is missing")
     try:
-        model = tflite.Model.GetRootAs(content, 0)
+        model: Any = tflite.Model.GetRootAs(content, 0)
         graph = model.Subgraphs(0)
         if graph is None or not 0 < graph.OperatorsLength() <= _MOST_OPERATIONS:
             raise ValueError("it has no operations, or too many")
