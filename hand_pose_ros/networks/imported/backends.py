@@ -112,7 +112,7 @@ class OnnxImageNetwork:
         """``path``: as :func:`exported_tflite` returns it.
 
         Raises:
-            ValueError: onnxruntime is not installed, lacks CUDA although that is asked for, or cannot use the file.
+            ValueError: onnxruntime is not installed, lacks the CUDA that is asked for, or cannot use the file.
         """
         self._session: Any = open_session(path, device, threads)
         (one,) = self._session.get_inputs()
