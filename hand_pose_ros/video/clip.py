@@ -14,7 +14,8 @@ import cv2
 import hand_pose_ros
 from hand_pose_ros.common.user_folders import cache_folder
 from hand_pose_ros.rendering.clip import CLIP_CAMERA, CLIP_DURATION_S, FRAME_RATE_HZ, render_clip
-from hand_pose_ros.video.sources import VideoFileSource, VideoFrame
+from hand_pose_ros.video.sources import VideoFrame
+from hand_pose_ros.video.video_file import VideoFileSource
 
 _JPEG_QUALITY: Final = 95
 _REPORT_EVERY: Final = 30

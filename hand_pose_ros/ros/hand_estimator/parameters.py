@@ -35,6 +35,12 @@ class HandEstimatorParameters(Options):
     frame_id: str = option(
         "", "Frame of everything published; empty for the frame_id of the images.", read_only=True
     )
+    frame_prefix: str = option(
+        "auto",
+        "Prefix of the hands' TF frames. `auto`: none for the first camera; an estimator that finds another one "
+        "running takes its namespace (`left_camera_right_hand_wrist`).",
+        read_only=True,
+    )
     publish_tf: str = option(
         "all",
         "Frames to broadcast: all joints, the wrist alone (so that robot_state_publisher can add the "
