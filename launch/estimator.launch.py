@@ -59,8 +59,8 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "frame_prefix",
         default_value="",
-        description="Prefix of the hands' frames; empty for the parameter file's (auto: none for the first camera, "
-        "the namespace for further ones).",
+        description="Prefix of the hands' frames; empty for the parameter file's (auto: none for the first "
+        "camera, the namespace for further ones).",
     ),
     DeclareLaunchArgument(
         "params_file",
