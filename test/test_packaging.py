@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import importlib.util
+import os
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -183,9 +186,68 @@ def test_the_installation_is_complete(repository, installation):
         assert installed.read_bytes() == (repository / name).read_bytes()
 
 
-def test_nodes_are_where_ros2_run_looks(installation):
-    scripts = {path.name for path in (installation / "lib" / NAME).iterdir()}
-    assert scripts >= {"hand_estimator", "video_player"}
+def test_commands_are_where_ros2_run_looks(repository, installation):
+    folder = installation / "lib" / NAME
+    assert {path.name for path in folder.iterdir()} == commands(repository)
+    check_commands(folder, site_packages(installation))
+
+
+def test_pip_puts_the_commands_on_the_path(repository, tmp_path):
+    """setup.cfg names another folder for the scripts, which is colcon's alone."""
+    pytest.importorskip("setuptools", minversion="70.1", reason="older ones need the package wheel")
+    source, prefix = tmp_path / "source", tmp_path / "prefix"
+    # A copy, since pip builds in the folder itself; without the models, which are large.
+    for name in ("setup.py", "setup.cfg", "package.xml", "pyproject.toml"):
+        source.mkdir(exist_ok=True)
+        shutil.copy(repository / name, source)
+    for name in (NAME, "config", "launch", "resource"):
+        shutil.copytree(repository / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index"]
+    command += ["--disable-pip-version-check", "--prefix", str(prefix), "."]
+    result = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert {path.name for path in (prefix / "bin").iterdir()} == commands(repository)
+    check_commands(prefix / "bin", site_packages(prefix))
+
+
+def test_setup_puts_the_commands_on_the_path_of_its_environment(repository, tmp_path):
+    spec = importlib.util.spec_from_file_location(
+        "setup_environment", repository / "tools" / "setup_environment.py"
+    )
+    setup_environment = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(setup_environment)
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    setup_environment.write_commands(str(folder), sys.executable)
+    assert {path.name for path in folder.iterdir()} == commands(repository)
+    check_commands(folder, repository)
+
+
+def commands(repository: Path) -> set[str]:
+    """The executables that setup.py declares."""
+    declared = set(re.findall(r'f"(\w+) = \{NAME\}', (repository / "setup.py").read_text()))
+    assert declared >= {"hand_pose", "hand_estimator", "video_player"}
+    return declared
+
+
+def site_packages(prefix: Path) -> Path:
+    (found,) = prefix.glob("lib/python3.*/site-packages")
+    return found
+
+
+def check_commands(folder: Path, path: Path) -> None:
+    """Run each command for its help, and one of the tools, with the package in ``path``."""
+    environment = {**os.environ, "PYTHONPATH": str(path)}
+    for command in sorted(folder.iterdir()):
+        result = subprocess.run(
+            [command, "--help"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.startswith(f"usage: {command.name} ")
+    urdf = subprocess.check_output(
+        [folder / "hand_pose", "urdf", "--side", "left"], cwd=folder, env=environment, text=True
+    )
+    assert '<robot name="left_hand">' in urdf
 
 
 def test_share_files_are_found_in_the_checkout_and_in_an_installation(repository, installation):
@@ -219,7 +281,13 @@ def metadata(installation: Path, extra: str = "") -> dict[str, SpecifierSet]:
 def test_pip_installs_all_that_is_imported(repository, installation):
     ros = {element.text for element in manifest(repository)}
     # The library, the nodes, and the tools that need no extra; skimage is imported when the template is built.
-    entries = ("factory", "ros.hand_estimator.process", "ros.video_player.node", "ros.demo.command", "urdf")
+    entries = (
+        "factory",
+        "ros.hand_estimator.process",
+        "ros.video_player.process",
+        "ros.demo.command",
+        "urdf",
+    )
     used = imports_through(repository, *entries) - {"skimage"}
     for found, extra in ((used, ""), (imports(repository / NAME), "training")):
         assert {"torch", "tflite", "rosbags", "embreex"} <= found

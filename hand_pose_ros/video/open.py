@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from hand_pose_ros.video.sources import ImageFolderSource, VideoFileSource, VideoSource, WebcamSource
+if TYPE_CHECKING:
+    from hand_pose_ros.video.sources import VideoSource
 
 CLIP: Final = "clip"
 """The name by which :func:`open_source` knows the package's own rendered clip."""
@@ -28,6 +29,9 @@ def open_source(
         FileNotFoundError: nothing of that name.
         ValueError: it exists, but is not something that can be played.
     """
+    # Late imports: whoever needs only the names of this module needs no library.
+    from hand_pose_ros.video.sources import ImageFolderSource, VideoFileSource, WebcamSource
+
     spec = spec.strip()
     if spec == CLIP:
         from hand_pose_ros.video.clip import ClipSource  # the renderer is only needed here
