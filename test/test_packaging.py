@@ -14,6 +14,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from helpers.executables import executables
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -188,7 +189,7 @@ def test_the_installation_is_complete(repository, installation):
 
 def test_commands_are_where_ros2_run_looks(repository, installation):
     folder = installation / "lib" / NAME
-    assert {path.name for path in folder.iterdir()} == commands(repository)
+    assert {path.name for path in folder.iterdir()} == executables().keys()
     check_commands(folder, site_packages(installation))
 
 
@@ -206,7 +207,7 @@ def test_pip_puts_the_commands_on_the_path(repository, tmp_path):
     command += ["--disable-pip-version-check", "--prefix", str(prefix), "."]
     result = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert {path.name for path in (prefix / "bin").iterdir()} == commands(repository)
+    assert {path.name for path in (prefix / "bin").iterdir()} == executables().keys()
     check_commands(prefix / "bin", site_packages(prefix))
 
 
@@ -219,15 +220,8 @@ def test_setup_puts_the_commands_on_the_path_of_its_environment(repository, tmp_
     folder = tmp_path / "a folder"
     folder.mkdir()
     setup_environment.write_commands(str(folder), sys.executable)
-    assert {path.name for path in folder.iterdir()} == commands(repository)
+    assert {path.name for path in folder.iterdir()} == executables().keys()
     check_commands(folder, repository)
-
-
-def commands(repository: Path) -> set[str]:
-    """The executables that setup.py declares."""
-    declared = set(re.findall(r'f"(\w+) = \{NAME\}', (repository / "setup.py").read_text()))
-    assert declared >= {"hand_pose", "hand_estimator", "video_player"}
-    return declared
 
 
 def site_packages(prefix: Path) -> Path:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers.executables import interface_of, nodes
 
 from hand_pose_ros.common.late_import import import_named
 from hand_pose_ros.common.options import leaves
@@ -15,19 +16,12 @@ from hand_pose_ros.ros.shared.command_line import answer, plain_arguments
 from hand_pose_ros.ros.shared.interface import NodeInterface
 from hand_pose_ros.ros.video_player.interface import INTERFACE as PLAYER
 
-INTERFACES = {one.name: one for one in (ESTIMATOR, PLAYER)}
-
-
-def executables(repository) -> dict[str, str]:
-    """The nodes' executables and their modules, as setup.py declares them."""
-    return dict(re.findall(r'f"(\w+) = \{NAME\}\.(ros\.[\w.]+):main"', (repository / "setup.py").read_text()))
-
 
 def run_without_ros(repository, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a node's main function in a process in which rclpy cannot be imported."""
     code = (
         "import importlib, sys; sys.modules['rclpy'] = None; "
-        f"sys.exit(importlib.import_module('hand_pose_ros.{module}').main())"
+        f"sys.exit(importlib.import_module({module!r}).main())"
     )
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
@@ -47,12 +41,11 @@ def test_ros_reads_what_stands_behind_ros_args(arguments, plain):
 
 
 def test_every_node_explains_itself_without_ros(repository):
-    assert set(executables(repository)) == set(INTERFACES)
-    for name, module in executables(repository).items():
+    for name, module in nodes().items():
         result = run_without_ros(repository, module, "--help")
         assert result.returncode == 0, result.stderr
         assert result.stdout.startswith(f"usage: {name} [--ros-args [-p NAME:=VALUE ...]")
-        interface = INTERFACES[name]
+        interface = interface_of(name)
         for endpoint in (*interface.subscribed, *interface.published, *interface.services):
             assert re.search(
                 rf"^  {re.escape(endpoint.name)} +{endpoint.kind} +{re.escape(endpoint.description)}$",
@@ -70,7 +63,7 @@ def test_every_node_explains_itself_without_ros(repository):
 
 
 def test_every_node_refuses_plain_arguments_without_ros_and_without_pytorch(repository):
-    for name, module in executables(repository).items():
+    for name, module in nodes().items():
         result = run_without_ros(repository, module, "--max-hands", "1", "--ros-args", "-p", "x:=1")
         assert result.returncode == 2
         assert result.stderr == (
