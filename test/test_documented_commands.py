@@ -80,6 +80,7 @@ TINY: Final[dict[str, Tiny]] = {
 LIKE_IMAGE_HANDS: Final = "runs the task of image_hands, with other options"
 PARSED: Final[dict[str, str]] = {
     "render": "takes longer than all others; test/hand_images/rendered runs it",
+    "models": "downloads a wheel; test/detection/mediapipe/test_models_command.py runs it",
     "detect-images": "needs a hand that the detector finds; test/hand_images/test_detect_command.py runs it",
     "evaluate-images": "needs hands that the detector finds; test/evaluation/images/test_images.py runs it",
     "ablation": "needs five trained networks; test/evaluation/images/test_ablation.py runs it",
@@ -93,7 +94,7 @@ PARSED: Final[dict[str, str]] = {
     "train resnet34": LIKE_IMAGE_HANDS,
 }
 """The same for those that are only parsed -> why."""
-COMPLETE: Final = ("template", "urdf")
+COMPLETE: Final = ("models", "template", "urdf")
 """Verbs that need no arguments; the others without arguments are names in a sentence."""
 
 
