@@ -114,18 +114,66 @@ def test_make_targets_and_variables_exist():
 
 @pytest.mark.parametrize("documented", [one for one in DOCUMENTED if one.words[0] == "ros2"], ids=str)
 def test_ros2_command(documented):
-    verb, *arguments = documented.words[1:]
+    check_ros2(documented.words)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run hand_pose_ros hand_estimator --ros-args -p tracker.max_hands:=1",
+        "launch hand_pose_ros demo.launch.py source:=0 rviz:=false image:=/camera/image",
+        "topic echo /hand_pose/left/wrist",
+        "topic hz /diagnostics",
+        "param set /hand_pose/hand_estimator publish_tf wrist",
+        "service call /hand_pose/hand_estimator/reset std_srvs/srv/Trigger",
+    ],
+)
+def test_a_right_ros2_command_passes(line):
+    check_ros2(("ros2", *line.split()))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run hand_pose_ros hand_estimater",
+        "run hand_pose_ros hand_estimator --ros-args -p max_hands:=1",
+        "run other_package hand_estimator",
+        "launch hand_pose_ros demo.launch.py sorce:=0",
+        "launch hand_pose_ros demo.launch.py source=0",
+        "launch hand_pose_ros player.launch.py",
+        "topic echo /hand_pose/wrist",
+        "topic read /hand_pose/hands",
+        "param set /hand_pose/hand_estimator publish_tf sometimes",
+        "param set /hand_pose/hand_estimator device cpu",
+        "param set /hand_pose/other publish_tf wrist",
+        "service call /hand_pose/hand_estimator/restart std_srvs/srv/Trigger",
+        "service call /hand_pose/hand_estimator/reset std_srvs/srv/Empty",
+        "lifecycle set hand_estimator sleep",
+    ],
+)
+def test_a_wrong_ros2_command_is_noticed(line):
+    with pytest.raises((AssertionError, KeyError, ValueError, FileNotFoundError)):
+        check_ros2(("ros2", *line.split()))
+
+
+def check_ros2(words: Sequence[str]) -> None:
+    """The package has what the command names."""
+    verb, *arguments = words[1:]
     if verb == "launch" and arguments:
         check_launch(arguments)
     elif verb == "run" and arguments:
-        package, executable = arguments[:2]
+        package, executable, *rest = arguments
         assert package == PACKAGE
         assert executable in executables()
+        if executable in nodes() and rest:
+            check_node_arguments(interface_of(executable).parameters, rest)
     elif verb == "topic":
         assert arguments[0] in ("echo", "hz", "info", "list")
         check_topics([word for word in arguments[1:] if not word.startswith("-")])
     elif verb == "param":
         check_parameter(arguments)
+    elif verb == "service":
+        check_service(arguments)
     else:
         assert verb in ("run", "launch"), "add a check of it here"  # these are names in a sentence
 
@@ -167,6 +215,16 @@ def check_topics(names: Sequence[str]) -> None:
             known |= {endpoint.name.replace("{left,right}", side) for side in ("left", "right")}
     for name in names:
         assert name.removeprefix("/hand_pose/") in known, f"no node has the topic {name}"
+
+
+def check_service(arguments: Sequence[str]) -> None:
+    """``call NAME TYPE [VALUES]``; without arguments it is a name in a sentence."""
+    action, *rest = arguments
+    assert action == "call", "add a check of it here"
+    if rest:
+        *_, node, service = rest[0].split("/")
+        kinds = {one.name: one.kind.replace("/", "/srv/") for one in interface_of(node).services}
+        assert kinds[f"~/{service}"] == rest[1]
 
 
 def check_parameter(arguments: Sequence[str]) -> None:
