@@ -85,7 +85,7 @@ setup(
         "console_scripts": [
             f"hand_pose = {NAME}.command:main",
             f"hand_estimator = {NAME}.ros.hand_estimator.process:main",
-            f"video_player = {NAME}.ros.video_player.node:main",
+            f"video_player = {NAME}.ros.video_player.process:main",
         ],
     },
 )

@@ -6,12 +6,10 @@ import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from hand_pose_ros.video.image_files import IMAGE_SUFFIXES, ImageFilesSource, images_in
-from hand_pose_ros.video.sources import VideoSource
-from hand_pose_ros.video.video_file import VideoFileSource
-from hand_pose_ros.video.webcam import WebcamSource
+if TYPE_CHECKING:
+    from hand_pose_ros.video.sources import VideoSource
 
 CLIP: Final = "clip"
 """The name by which :func:`open_source` knows the package's own rendered clip."""
@@ -41,6 +39,11 @@ def open_source(
         FileNotFoundError: nothing of that name.
         ValueError: it exists, but is not something that can be played.
     """
+    # Late imports: whoever needs only the names of this module needs no library.
+    from hand_pose_ros.video.image_files import IMAGE_SUFFIXES, ImageFilesSource
+    from hand_pose_ros.video.video_file import VideoFileSource
+    from hand_pose_ros.video.webcam import WebcamSource
+
     spec = spec.strip()
     if spec == CLIP:
         from hand_pose_ros.video.clip import ClipSource  # the renderer is only needed here
@@ -72,6 +75,8 @@ def open_source(
 
 def _bag_paths(path: Path) -> list[Path]:
     """What to open of a recording: its folder, or its files where that has no usable metadata; else nothing."""
+    from hand_pose_ros.video.image_files import images_in
+
     if not path.is_dir():
         return [path] if path.suffix in BAG_SUFFIXES else []
     files = sorted(

@@ -153,7 +153,7 @@ def _graph(
         play |= {"rate_hz": min(_WARM_UP_HZ, source.rate_hz), "loop": True}
     # The clip has one hand: with two, MediaPipe searches every frame for the second one.
     estimate = estimate | ({"tracker.max_hands": 1} if source.is_clip else {})
-    modules = "hand_pose_ros.ros.video_player.node", "hand_pose_ros.ros.hand_estimator.process"
+    modules = "hand_pose_ros.ros.video_player.process", "hand_pose_ros.ros.hand_estimator.process"
     processes: list[GraphProcess] = []
     try:
         processes.append(GraphProcess(modules[0], NAMESPACE, folder / "video_player.log", play))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import sys
 import threading
 import time
-from collections.abc import Sequence
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.duration import Duration
@@ -20,7 +18,6 @@ from hand_pose_ros.camera.calibration import read_calibration
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.ros.messages.camera import camera_info_message, image_message, time_message
 from hand_pose_ros.ros.shared.parameters import changed, declare
-from hand_pose_ros.ros.shared.process import run_node
 from hand_pose_ros.ros.video_player.parameters import SOURCE_RATE, VideoPlayerParameters
 from hand_pose_ros.video.open import open_source
 from hand_pose_ros.video.pacing import Pacer
@@ -166,12 +163,3 @@ class VideoPlayer(Node):
             self._seek_requested = True
         self._wake.set()
         return SetParametersResult(successful=True)
-
-
-def main(args: Sequence[str] | None = None) -> int:
-    """Entry point of the process."""
-    return run_node(VideoPlayer, VideoPlayer.play, args, parameters=VideoPlayerParameters)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
