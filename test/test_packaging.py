@@ -48,6 +48,8 @@ ROSDEP_KEY_OF = {
 }
 """Of what pip installs, what rosdep has a key for."""
 ROS_ONLY = {"launch", "launch_ros"}
+OPTIONAL = {"av": "video"}
+"""Libraries that few need, which the code asks for when it needs them: module -> extra."""
 
 
 def manifest(repository: Path) -> ElementTree.Element:
@@ -113,7 +115,7 @@ def test_every_import_is_a_dependency(repository):
     root = manifest(repository)
     keys = {element.text for element in root if element.tag in ("depend", "exec_depend")}
     core = required_by_pip(repository, "core")
-    for module in imports(repository / NAME) | imports(repository / "launch"):
+    for module in (imports(repository / NAME) | imports(repository / "launch")) - OPTIONAL.keys():
         pip_name = PIP_NAME_OF.get(module, module).lower()
         rosdep_key = ROSDEP_KEY_OF.get(pip_name, module)
         assert rosdep_key in keys or pip_name in core, f"nothing installs {module} on a machine with ROS 2"
@@ -298,7 +300,7 @@ def test_pip_installs_all_that_is_imported(repository, installation):
     for found, extra in ((used, ""), (imports(repository / NAME), "training")):
         assert {"torch", "tflite", "rosbags", "embreex"} <= found
         installed = metadata(installation, extra)
-        for module in found - ros:
+        for module in found - ros - OPTIONAL.keys():
             assert PIP_NAME_OF.get(module, module).lower() in installed, f"pip does not install {module}"
 
 
@@ -341,6 +343,11 @@ def test_the_readme_skips_the_keys_that_the_virtual_environment_replaces(reposit
     by_pip = required_by_pip(repository, "core", "test")
     for name, key in ROSDEP_KEY_OF.items():
         assert key not in replaced or name in by_pip, f"pip does not install {name}"
+
+
+def test_optional_libraries_have_an_extra(installation):
+    for module, extra in OPTIONAL.items():
+        assert module in metadata(installation, extra)
 
 
 def test_colcon_finds_the_test_runner(installation):
