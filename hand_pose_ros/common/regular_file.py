@@ -18,11 +18,14 @@ def read_file(path: str | Path, most_bytes: int) -> bytes:
         OSError: the file is missing or cannot be read.
         ValueError: it is a folder, pipe, socket or device, or has more than ``most_bytes`` bytes.
     """
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError(f"{path} is a folder, pipe or device; a file is needed")
-        content = file.read(most_bytes + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(most_bytes + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > most_bytes:
         raise ValueError(f"{path} has more than {most_bytes} bytes")
     return content

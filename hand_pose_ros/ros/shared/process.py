@@ -17,6 +17,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
+from hand_pose_ros.common.bounded_text import MOST_MESSAGE, shortened
 from hand_pose_ros.common.option_documents import help_text
 from hand_pose_ros.common.options import Options
 
@@ -65,7 +66,7 @@ def run_node(
     except _REFUSALS as error:
         if node is not None:
             raise
-        get_logger(create.__name__).fatal(str(error))
+        get_logger(create.__name__).fatal(shortened(str(error), 4 * MOST_MESSAGE))
         return 1
     finally:
         for number in _STOP_SIGNALS:
