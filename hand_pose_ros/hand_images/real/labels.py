@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.safe_arrays import read_arrays
 
 CROP_PX: Final = 192
 _COLUMNS: Final = {
@@ -89,11 +90,11 @@ def read_labels(folder: str | Path) -> RealHandLabels:
     path = Path(folder) / "labels.npz"
     if not path.is_file():
         raise ValueError(f"no labels.npz in {folder}")
-    with np.load(path) as stored:
-        missing = sorted({column for column, _ in _COLUMNS.values()} - set(stored.files))
-        if missing:
-            raise ValueError(f"{path} lacks the columns {', '.join(missing)}")
-        columns = {name: stored[column] for name, (column, _) in _COLUMNS.items()}
+    stored = read_arrays(path)
+    missing = sorted({column for column, _ in _COLUMNS.values()} - set(stored))
+    if missing:
+        raise ValueError(f"{path} lacks the columns {', '.join(missing)}")
+    columns = {name: stored[column] for name, (column, _) in _COLUMNS.items()}
     for name, (column, shape) in _COLUMNS.items():
         if columns[name].shape != (len(columns["names"]), *shape):
             raise ValueError(
