@@ -1,6 +1,6 @@
 # Everything by one command, on a machine without ROS 2: each target first makes the environment it needs.
 # With ROS 2 installed use colcon instead (README). Variables: PYTHON, VENV, PYTEST_ARGS, JOBS, BENCHMARKS,
-# and of the demo: INPUT, OUT, CALIBRATION, FOV, CONDITION, DOMAIN.
+# and of the demo: INPUT, TOPIC, OUT, CALIBRATION, FOV, CONDITION, DOMAIN.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast lint format docs benchmarks docs-figures clean distclean
 
@@ -22,8 +22,9 @@ setup: ## make or update the virtual environment in .venv
 demo: export INPUT ?= clip
 demo: export OUT ?= out
 demo: export CALIBRATION ?=
+demo: export TOPIC ?=
 demo: setup ## play a rendered hand, or INPUT=video, webcam number, folder or bag, through the nodes; results in OUT=out
-	@$(RUN) python -m hand_pose_ros demo --input "$$INPUT" --output "$$OUT" --calibration "$$CALIBRATION" \
+	@$(RUN) python -m hand_pose_ros demo --input "$$INPUT" --output "$$OUT" --calibration "$$CALIBRATION" --topic "$$TOPIC" \
 	    $(if $(FOV),--fov "$(FOV)") $(if $(CONDITION),--condition "$(CONDITION)") $(if $(DOMAIN),--domain-id "$(DOMAIN)")
 
 test: setup ## run all tests

@@ -38,7 +38,9 @@ class PipelineConfig(Options):
     )
     tracker: TrackerConfig = section(TrackerConfig, "tracker")
     mirrored: bool = option(
-        False, "The images are mirrored, as selfie cameras show them: left and right hands change places."
+        False,
+        "The images are mirrored, as selfie cameras show them: left and right hands change places.",
+        essential=True,
     )
     estimator: DiffusionEstimatorConfig | IkEstimatorConfig = one_of(
         ESTIMATORS,
@@ -58,8 +60,14 @@ class PipelineConfig(Options):
         minimum=_SMALLEST_HAND_M,
         maximum=0.2,
         unset=0.0,
+        essential=True,
     )
-    device: str = option("auto", "Where networks run; `auto` is CUDA where it is available.", choices=DEVICES)
+    device: str = option(
+        "auto",
+        "Where networks run; `auto` is CUDA where it is available.",
+        choices=DEVICES,
+        essential=True,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

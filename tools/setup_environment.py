@@ -299,17 +299,25 @@ def register_package():
     os.makedirs(index, exist_ok=True)
     with open(os.path.join(index, "hand_pose_ros"), "w"):
         pass
-    command = os.path.join(VENV, "bin", "hand_pose")
-    with open(command, "w") as file:
-        # As pip does: through sh, because a path in a first line may have no space.
-        file.write(f"""#!/bin/sh\n'''exec' "{VENV_PYTHON}" "$0" "$@"\n' '''\n""")
-        file.write("from hand_pose_ros.command import main\n\nraise SystemExit(main())\n")
-    os.chmod(command, 0o755)
+    write_commands(os.path.join(VENV, "bin"), VENV_PYTHON)
     share = os.path.join(VENV, "share", "hand_pose_ros")
     if not os.path.islink(share):
         os.symlink(CHECKOUT, share)
     code = "import cv2, rclpy, sensor_msgs_py.point_cloud2, tf2_msgs.msg, tf2_ros, torch, hand_pose_ros"
     run([VENV_PYTHON, "-c", code])
+
+
+def write_commands(folder, python):
+    """Write the package's commands (`hand_pose`, the nodes) as setup.py declares them, as pip would."""
+    with open(os.path.join(CHECKOUT, "setup.py")) as file:
+        declared = re.findall(r'f"(\w+) = \{NAME\}\.([\w.]+):(\w+)"', file.read())
+    for name, module, function in declared:
+        command = os.path.join(folder, name)
+        with open(command, "w") as file:
+            # Through sh, because a path in a first line may have no space.
+            file.write(f"""#!/bin/sh\n'''exec' "{python}" "$0" "$@"\n' '''\n""")
+            file.write(f"from hand_pose_ros.{module} import {function}\n\nraise SystemExit({function}())\n")
+        os.chmod(command, 0o755)
 
 
 def digest(*patterns):
@@ -338,7 +346,7 @@ def steps_for(python, version):
         (
             "package",
             "hand_pose_ros itself",
-            digest("overlay/python/**/*.py", "tools/setup_environment.py"),
+            digest("overlay/python/**/*.py", "tools/setup_environment.py", "setup.py"),
             register_package,
         ),
         (

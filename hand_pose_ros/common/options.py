@@ -30,6 +30,7 @@ class Spec:
     choices: the only values allowed; empty for any.
     unset: the flat value that stands for None, since YAML parameters of ROS cannot be null.
     read_only: a node reads it at start only.
+    essential: the short help of a node lists it.
     """
 
     description: str
@@ -38,6 +39,7 @@ class Spec:
     choices: tuple[str, ...] = ()
     unset: Any = None
     read_only: bool = False
+    essential: bool = False
 
 
 class Leaf(NamedTuple):

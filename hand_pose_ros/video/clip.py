@@ -13,7 +13,8 @@ import cv2
 import hand_pose_ros
 from hand_pose_ros.common.user_cache import made_once
 from hand_pose_ros.rendering.clip import CLIP_CAMERA, CLIP_DURATION_S, FRAME_RATE_HZ, render_clip
-from hand_pose_ros.video.sources import VideoFileSource, VideoFrame
+from hand_pose_ros.video.sources import VideoFrame
+from hand_pose_ros.video.video_file import VideoFileSource
 
 _CLIP_FILE: Final = "clip.avi"
 _JPEG_QUALITY: Final = 95

@@ -18,6 +18,7 @@ class HandEstimatorParameters(Options):
         "Images to subscribe to: `image`, or `image/compressed`, which saves bandwidth over a network.",
         choices=("raw", "compressed"),
         read_only=True,
+        essential=True,
     )
     image_reliability: str = option(
         "best_effort",
@@ -33,13 +34,23 @@ class HandEstimatorParameters(Options):
         read_only=True,
     )
     frame_id: str = option(
-        "", "Frame of everything published; empty for the frame_id of the images.", read_only=True
+        "",
+        "Frame of everything published; empty for the frame_id of the images.",
+        read_only=True,
+        essential=True,
+    )
+    frame_prefix: str = option(
+        "auto",
+        "Prefix of the hands' TF frames. `auto`: none for the first camera; an estimator that finds another one "
+        "running takes its namespace (`left_camera_right_hand_wrist`).",
+        read_only=True,
     )
     publish_tf: str = option(
         "all",
         "Frames to broadcast: all joints, the wrist alone (so that robot_state_publisher can add the "
         "fingers), or none.",
         choices=("all", "wrist", "none"),
+        essential=True,
     )
     overlay_mesh: bool = option(True, "Draw the outline of the mesh into image_overlay.")
     marker_lifetime_s: float = option(

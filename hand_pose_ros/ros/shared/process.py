@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -12,14 +11,14 @@ from typing import TypeVar, cast
 import rclpy
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
 from hand_pose_ros.common.bounded_text import MOST_MESSAGE, shortened
-from hand_pose_ros.common.option_documents import help_text
-from hand_pose_ros.common.options import Options
+from hand_pose_ros.ros.shared.command_line import USAGE_ERROR
 
 AnyNode = TypeVar("AnyNode", bound=Node)
 _REFUSALS = (ValueError, OSError, InvalidParameterTypeException, InvalidParameterValueException)
@@ -30,7 +29,6 @@ def run_node(
     work: Callable[[AnyNode], int] | None = None,
     args: Sequence[str] | None = None,
     create_executor: Callable[[], Executor] = SingleThreadedExecutor,
-    parameters: type[Options] | None = None,
 ) -> int:
     """Create a node and run it until its work ends or the process is stopped; return the exit code.
 
@@ -41,17 +39,13 @@ def run_node(
         create: makes the node. A ValueError or OSError from it (a bad parameter, a missing file) is logged as
             one line and gives exit code 1.
         work: what the main thread does, and the exit code it returns; if None it waits for a signal.
-        args: the process's arguments; those of the command line if None.
-        parameters: the options that `--help` lists; the node is not started then.
+        args: the process's arguments; those of the command line if None. Exit code 2 if ROS cannot read them.
     """
-    given = sys.argv[1:] if args is None else args
-    if parameters is not None and ("--help" in given or "-h" in given):
-        sys.stdout.write(
-            f"usage: {create.__name__} --ros-args [-p name:=value ...] [--params-file FILE]\n\n"
-            f"parameters:\n{help_text(parameters)}"
-        )
-        return 0
-    rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
+    except (rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError) as error:
+        get_logger(create.__name__).fatal(f"ROS cannot start with these arguments: {error}")
+        return USAGE_ERROR
     previous = {number: signal.signal(number, signal.default_int_handler) for number in _STOP_SIGNALS}
     node = None
     try:

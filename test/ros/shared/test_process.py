@@ -59,5 +59,14 @@ def test_a_broken_callback_ends_the_process(start_example):
     assert "RuntimeError: the callback broke" in process.log
 
 
+@pytest.mark.parametrize("argument", ["--unknown", "-p oops"])
+def test_arguments_that_ros_cannot_read_end_it_with_a_line_and_code_2(start_example, argument):
+    process = start_example(work=f"None, ['--ros-args', *{argument.split()}]")
+    assert process.wait() == 2
+    assert "ROS cannot start with these arguments: " in process.log
+    assert argument in process.log
+    assert "Traceback" not in process.log
+
+
 def test_the_exit_code_is_that_of_the_work(start_example):
     assert start_example(work="lambda node: 3").wait() == 3
