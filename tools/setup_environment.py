@@ -317,7 +317,7 @@ def write_commands(folder, python):
             # Through sh, because a path in a first line may have no space.
             file.write(f"""#!/bin/sh\n'''exec' "{python}" "$0" "$@"\n' '''\n""")
             file.write(f"from hand_pose_ros.{module} import {function}\n\nraise SystemExit({function}())\n")
-        os.chmod(command, 0o755)
+        os.chmod(command, 0o755)  # noqa: S103 - a command for all users of the environment
 
 
 def digest(*patterns):

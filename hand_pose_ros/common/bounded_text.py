@@ -18,4 +18,8 @@ def shortened(text: str, most: int = MOST_MESSAGE) -> str:
 
 def shown(value: object, most: int = MOST_VALUE) -> str:
     """The representation of a value, shortened."""
-    return shortened(repr(value), most)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, a value in itself
+        text = f"a value of type {type(value).__name__} that cannot be shown"
+    return shortened(text, most)

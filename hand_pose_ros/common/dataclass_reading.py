@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 from hand_pose_ros.common.bounded_text import shortened, shown
 
 Config = TypeVar("Config")
+_MOST_WHOLE = 10**300  # whole numbers above do not fit a float
 
 
 def read_dataclass(cls: type[Config], values: object, where: str = "") -> Config:
@@ -55,7 +56,7 @@ def _read(hint: Any, value: Any, key: str) -> Any:
             raise ValueError(f"{key} must hold {len(kinds)} values, got {shown(value)}")
         return tuple(_read(k, v, f"{key}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
     if kind is float and type(value) is int:
-        value = float(value)
+        value = float(value) if abs(value) < _MOST_WHOLE else math.inf
     matches = isinstance(value, kind) and (isinstance(value, bool) == (kind is bool))
     if not matches or (kind is float and not math.isfinite(value)):
         raise ValueError(f"{key} must be {_NAMES.get(kind, kind.__name__)}, got {shown(value)}")

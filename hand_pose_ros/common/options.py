@@ -159,7 +159,7 @@ def _built(kind: type[AnyOptions], values: Mapping[str, Any], prefix: str) -> An
             k: _built(one, values, f"{prefix}{k}." if k else prefix) for k, one in declared.kinds.items()
         }
         chosen = values.get(full, declared.default) if declared.default else next(iter(built))
-        if chosen not in built:
+        if not isinstance(chosen, str) or chosen not in built:
             raise ValueError(f"{full} must be one of {', '.join(built)}, got {shown(chosen)}")
         arguments[name] = built[chosen]
     try:
@@ -194,7 +194,10 @@ def _converted(name: str, value: Any, expected: Any) -> Any:
             raise ValueError(f"{name} must be a list of {length}values, got {shown(value)}")
         return tuple(_converted(name, one, inner[0]) for one in value)
     if isinstance(value, int) and not isinstance(value, bool) and expected in (float, str):
-        return expected(value)
+        try:
+            return expected(value)
+        except (OverflowError, ValueError) as error:
+            raise ValueError(f"{name} must be a {expected.__name__}: {error}") from error
     if type(value) is not expected:
         raise ValueError(f"{name} must be a {expected.__name__}, got {shown(value)}")
     return value

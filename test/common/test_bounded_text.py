@@ -18,3 +18,4 @@ def test_short_texts_stay_and_long_ones_keep_both_ends():
 def test_values_are_shown_as_python_writes_them():
     assert shown("a\nb") == r"'a\nb'"
     assert len(shown(["x" * 1000] * 1000)) == 120
+    assert shown(10**10_000) == "a value of type int that cannot be shown"

@@ -25,7 +25,7 @@ CHECKSUMS: Final = {
 """SHA-256 of the networks in MediaPipe 0.10.21 (Apache-2.0)."""
 _FOLDER: Final = "mediapipe"
 _TASK_FILES: Final = ("hand_detector.tflite", "hand_landmarks_detector.tflite")
-_LARGEST_FILE: Final = 64 << 20
+LARGEST_FILE: Final = 64 << 20
 
 
 class HandNetworks(NamedTuple):
@@ -74,7 +74,7 @@ def read_stored(name: str) -> bytes:
     reasons = []
     for path in (folder / _FOLDER / name for folder in data_folders()):
         try:
-            content = read_file(path, _LARGEST_FILE)
+            content = read_file(path, LARGEST_FILE)
         except (OSError, ValueError) as error:
             reasons.append(str(error))
             continue
@@ -108,6 +108,6 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
         KeyError: there is no such file. ValueError: it is too large.
     """
     size = archive.getinfo(name).file_size
-    if size > _LARGEST_FILE:
-        raise ValueError(f"{name} has {size} bytes, at most {_LARGEST_FILE} are expected")
+    if size > LARGEST_FILE:
+        raise ValueError(f"{name} has {size} bytes, at most {LARGEST_FILE} are expected")
     return archive.read(name)
