@@ -219,18 +219,28 @@ def install_core():
 
 
 def store_models():
-    """Store MediaPipe's hand networks in the user's data folder, from its wheel, which is not installed."""
+    """Store MediaPipe's hand networks from its wheel: for the user, and in the environment for other users."""
     run([VENV_PYTHON, "-m", "hand_pose_ros", "models"])
+    shared = os.path.join(
+        VENV, "share", "hand_pose_ros_data"
+    )  # found without a home folder: common/user_folders.py
+    environment = dict(clean_environment(), HAND_POSE_DATA=shared)
+    run([VENV_PYTHON, "-m", "hand_pose_ros", "models", models_folder()], environment)
 
 
-def models_stamp():
-    """A stamp that changes when the networks are removed from the user's data folder."""
+def models_folder():
+    """Where `hand_pose models` stores the networks."""
     data = os.environ.get("HAND_POSE_DATA")
     if not data:
         home = os.environ.get("XDG_DATA_HOME", "")
         home = home if os.path.isabs(home) else os.path.join(os.path.expanduser("~"), ".local", "share")
         data = os.path.join(home, "hand_pose_ros")
-    stored = glob.glob(os.path.join(os.path.abspath(data), "mediapipe", "*.tflite"))
+    return os.path.join(os.path.abspath(data), "mediapipe")
+
+
+def models_stamp():
+    """A stamp that changes when the networks are removed from the user's data folder."""
+    stored = glob.glob(os.path.join(models_folder(), "*.tflite"))
     return digest("hand_pose_ros/detection/mediapipe/network_files.py") + str(sorted(stored))
 
 
@@ -307,7 +317,7 @@ def write_commands(folder, python):
             # Through sh, because a path in a first line may have no space.
             file.write(f"""#!/bin/sh\n'''exec' "{python}" "$0" "$@"\n' '''\n""")
             file.write(f"from hand_pose_ros.{module} import {function}\n\nraise SystemExit({function}())\n")
-        os.chmod(command, 0o755)
+        os.chmod(command, 0o755)  # noqa: S103 - a command for all users of the environment
 
 
 def digest(*patterns):

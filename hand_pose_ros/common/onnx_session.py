@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hand_pose_ros.common.onnxruntime_import import import_onnxruntime
+
 _CUDA: Final = "CUDAExecutionProvider"
 _CPU: Final = "CPUExecutionProvider"
 _LOGGER = logging.getLogger(__name__)
@@ -32,7 +34,7 @@ def open_session(path: str | Path, device: str, threads: int = 1) -> Any:
         ValueError: there is no such file, or onnxruntime cannot use it.
     """
     try:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
     except ImportError as error:
         raise OnnxUnavailableError(
             f"onnxruntime cannot be imported ({error}): install onnxruntime, or onnxruntime-gpu for CUDA"

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from hand_pose_ros.common.bounded_text import shown
+
 if TYPE_CHECKING:
     from hand_pose_ros.video.sources import VideoSource
 
@@ -51,10 +53,16 @@ def open_source(
         return ClipSource(report)
     if spec.isdecimal():
         return WebcamSource(int(spec))
-    path = Path(spec).expanduser()
-    if not spec or not path.exists():
+    try:
+        path = Path(spec).expanduser()
+        exists = bool(spec) and path.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, no such user, another's folder
+        raise ValueError(
+            f"{shown(spec)} cannot be opened: {getattr(error, 'strerror', None) or error}"
+        ) from error
+    if not exists:
         raise FileNotFoundError(
-            f"no video source {spec!r}: expected {CLIP!r}, a webcam's number, "
+            f"no video source {shown(spec)}: expected {CLIP!r}, a webcam's number, "
             "or the path of a video, an image, a folder of images or a recording"
         )
     if not path.is_dir() and not path.is_file():

@@ -218,7 +218,7 @@ def test_the_clip_is_rendered_once_and_comes_with_its_camera(monkeypatch, tmp_pa
     for frame, truth in zip(frames, render_clip(duration_s=0.2), strict=True):
         assert frame.time_s == pytest.approx(truth.stamp_s)
         assert np.abs(frame.image.astype(int) - truth.rendering.image).mean() < 3
-    assert len(list(outdated.parent.iterdir())) == 1
+    assert len(list(outdated.parent.glob("clip*"))) == 1
     monkeypatch.setattr(clip, "render_clip", None)
     assert len(drain(open_source("clip"))) == 6
 

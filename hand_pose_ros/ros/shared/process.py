@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
+from hand_pose_ros.common.bounded_text import MOST_MESSAGE, shortened
 from hand_pose_ros.ros.shared.command_line import USAGE_ERROR
 from hand_pose_ros.ros.shared.ending import STOP_SIGNALS, limit_clean_up
 
@@ -62,7 +63,7 @@ def run_node(
     except _REFUSALS as error:
         if node is not None:
             raise
-        get_logger(create.__name__).fatal(str(error))
+        get_logger(create.__name__).fatal(shortened(str(error), 4 * MOST_MESSAGE))
         return 1
     finally:
         _ignore_signals()
