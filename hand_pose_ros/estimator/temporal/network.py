@@ -21,11 +21,14 @@ from hand_pose_ros.networks.temporal.window import HandWindow
 class TemporalNetwork(Protocol):
     """Run-time interface of :class:`~hand_pose_ros.networks.temporal.transformer.TemporalTransformer`.
 
-    window: maximum number of frames.
+    window: maximum number of frames. device: where it takes windows and returns hands.
     """
 
     @property
     def window(self) -> int: ...  # noqa: D102
+
+    @property
+    def device(self) -> torch.device: ...  # noqa: D102
 
     def newest(self, window: HandWindow, proportions: Tensor) -> HandParameters:
         """The newest frame's hands, fields (n, 1, ...); see ``TemporalTransformer.forward``."""
@@ -61,6 +64,7 @@ class OnnxTemporal:
             ValueError: onnxruntime is not installed, or cannot use the file.
         """
         self._session = open_session(path, "cpu")
+        self.device = torch.device("cpu")
         shapes = {one.name: one.shape for one in self._session.get_inputs()}
         self.window: int = shapes["valid"][1]
 
