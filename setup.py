@@ -20,21 +20,24 @@ REQUIRED = [
     "safetensors>=0.4,<1",
     "onnx>=1.16,<2",  # torch.onnx.export needs it
     "onnxruntime>=1.18,<2",
-    "ai-edge-litert>=1.2,<3",
+    # MediaPipe's hand networks are TFLite files (`hand_pose models` stores them).
+    "tflite>=2.10,<3",
+    'ai-edge-litert>=1.2,<3; platform_machine == "x86_64"',
     "PyYAML>=6,<7",
     "rosbags>=0.11.6,<0.12",
     "embreex>=4.4,<5",
-    # What MediaPipe imports besides.
-    "attrs>=22",
-    "matplotlib>=3.6,<4",
-    "protobuf>=4.25.3,<5",
 ]
-# No requirement: with its dependencies it brings a second OpenCV over the first, one that needs libGL, and jax. So
-# `pip install --no-deps` it, or take it with all that by this extra. Later releases carry no hand model.
-MEDIAPIPE = ["mediapipe>=0.10.18,<0.10.22"]
 TRAINING = ["matplotlib>=3.6,<4", "scikit-image>=0.22,<1", "tqdm>=4.60,<5"]
 # colcon runs pytest because `test` names it; with `tests_require` it would silently run nothing.
-TEST = ["pytest>=7.4", "pytest-timeout>=2", "hypothesis>=6", "trimesh>=4", "pin>=2.7,<3", "packaging>=21"]
+TEST = [
+    "pytest>=7.4",
+    "pytest-timeout>=2",
+    "hypothesis>=6",
+    "trimesh>=4",
+    "pin>=2.7,<3",
+    "packaging>=21",
+    "flatbuffers>=2",
+]
 DEVELOPMENT = [
     *TRAINING,
     *TEST,
@@ -74,7 +77,6 @@ setup(
     zip_safe=False,
     install_requires=REQUIRED,
     extras_require={
-        "mediapipe": MEDIAPIPE,
         "training": TRAINING,
         "test": TEST,
         "development": DEVELOPMENT,

@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from benchmarks.live_graph import live_graph
-from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
+from benchmarks.mediapipe_graph import MediaPipeGraph
 from hand_pose_ros.video.open import open_source
 
 _MOST_FRAMES = 600
@@ -20,12 +20,12 @@ _MOST_FRAMES = 600
 
 def mediapipe_alone_ms(source: str) -> list[float]:
     """Time of MediaPipe's tracking mode on each frame."""
-    detector = MediaPipeDetector(MediaPipeConfig(max_hands=1))
+    detector = MediaPipeGraph(max_hands=1)
     times = []
     video = open_source(source)
     while len(times) < _MOST_FRAMES and (frame := video.read()) is not None:
         start = time.perf_counter()
-        detector.detect(frame.image)
+        detector.find(frame.image)
         times.append(1e3 * (time.perf_counter() - start))
     detector.close()
     return times

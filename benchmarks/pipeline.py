@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 import torch
 
+from benchmarks.mediapipe_graph import MediaPipeGraph
 from benchmarks.timing import median_seconds
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 from hand_pose_ros.estimator.temporal.network import load_temporal_network
 from hand_pose_ros.factory import PipelineConfig, create_pipeline
 from hand_pose_ros.networks.registry import TEMPORAL, shipped_weights
@@ -67,14 +67,14 @@ def main() -> None:
     frames = images(sys.argv[1] if len(sys.argv) > 1 else "clip")
     max_hands = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     pipeline = create_pipeline(PipelineConfig(tracker=TrackerConfig(max_hands=max_hands)))
-    mediapipe = MediaPipeDetector(MediaPipeConfig(max_hands=max_hands))
+    mediapipe = MediaPipeGraph(max_hands)
     rows: dict[str, list[float]] = {}
     found = 0
     for number, image in enumerate(frames):
         start = time.perf_counter()
         result = pipeline.process(Frame(image, _CAMERA, number / 30))
         between = time.perf_counter()
-        mediapipe.detect(image)
+        mediapipe.find(image)
         seconds = {
             **result.stage_seconds,
             "image to HandPose": between - start,

@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 import torch
 
+from benchmarks.mediapipe_graph import MediaPipeGraph
 from benchmarks.timing import print_header, print_row
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.boxes import box_around
-from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 from hand_pose_ros.detection.mediapipe.finders import create_finders
 from hand_pose_ros.estimator.root_filter import RootFilter
 from hand_pose_ros.pose import Detection, Frame, HandPose
@@ -106,13 +106,13 @@ def main() -> None:
     for max_hands in (1, 2):
         config = LandmarkTrackerConfig(identity=IdentityConfig(max_hands=max_hands))
         tracker = LandmarkTracker(*create_finders(threads=1), config)
-        graph = MediaPipeDetector(MediaPipeConfig(max_hands=max_hands))
+        graph = MediaPipeGraph(max_hands)
         times = iter(np.arange(len(images)) * _INTERVAL_S)
         ours = cpu_seconds(
             lambda image, tracker=tracker, times=times: tracker.track(Frame(image, camera, next(times))),
             images,
         )
-        theirs = cpu_seconds(graph.detect, images)
+        theirs = cpu_seconds(graph.find, images)
         # The third column is MediaPipe's own tracking mode on the same images.
         print_row(f"{width}x{height}, max_hands {max_hands}, beside MediaPipe", ours, theirs)
         counts = tracker.counts

@@ -14,6 +14,7 @@ from typing import Final
 GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "use": {
         "demo": ("ros.demo.command", "play a rendered hand, a video, a webcam or a bag through the nodes"),
+        "models": ("detection.mediapipe.models_command", "store MediaPipe's hand networks on this machine"),
         "urdf": ("urdf", "write the hand as a URDF, of either side and any size"),
         "export-onnx": ("networks.diffusion.onnx", "write the diffusion network as ONNX files"),
     },

@@ -9,7 +9,6 @@ from hand_pose_ros.common.device import DEVICES
 from hand_pose_ros.common.options import Options, one_of, option, section
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
-from hand_pose_ros.detection.mediapipe.finders import create_finders
 from hand_pose_ros.detection.onnx.detector import OnnxDetector, OnnxDetectorConfig
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.estimate import PoseEstimator
@@ -35,7 +34,7 @@ class PipelineConfig(Options):
     """
 
     detector: MediaPipeConfig | OnnxDetectorConfig = one_of(
-        DETECTORS, "mediapipe", "Hand detector: MediaPipe's, or a network of your own (`onnx`)."
+        DETECTORS, "mediapipe", "Hand detector: MediaPipe's networks, or a network of your own (`onnx`)."
     )
     tracker: TrackerConfig = section(TrackerConfig, "tracker")
     mirrored: bool = option(
@@ -104,26 +103,22 @@ def _create_tracker(config: PipelineConfig, estimator: PoseEstimator) -> HandTra
                 device=config.device,
             )
         )
-    if config.follows_landmarks:
-        palms, landmarks = create_finders(
-            config.detector.model_file,
-            config.detector.model_complexity,
-            min_palm_score=tracker.min_detection_confidence,
-        )
-        return LandmarkTracker(
-            palms,
-            estimator.finder(landmarks),
-            LandmarkTrackerConfig(
-                min_detection_confidence=tracker.min_detection_confidence,
-                min_tracking_confidence=tracker.min_tracking_confidence,
-                identity=IdentityConfig(max_hands=tracker.max_hands),
-            ),
-        )
-    return MediaPipeDetector(
-        replace(
-            config.detector,
-            max_hands=tracker.max_hands,
+    detector = replace(
+        config.detector,
+        max_hands=tracker.max_hands,
+        min_detection_confidence=tracker.min_detection_confidence,
+        min_tracking_confidence=tracker.min_tracking_confidence,
+        device=config.device,
+    )
+    if not config.follows_landmarks:
+        return MediaPipeDetector(detector)
+    palms, landmarks = detector.create_finders()
+    return LandmarkTracker(
+        palms,
+        estimator.finder(landmarks),
+        LandmarkTrackerConfig(
             min_detection_confidence=tracker.min_detection_confidence,
             min_tracking_confidence=tracker.min_tracking_confidence,
-        )
+            identity=IdentityConfig(max_hands=tracker.max_hands),
+        ),
     )

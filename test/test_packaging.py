@@ -97,7 +97,7 @@ def test_versions_names_and_licence_agree(repository):
 def test_every_import_is_a_dependency(repository):
     root = manifest(repository)
     keys = {element.text for element in root if element.tag in ("depend", "exec_depend")}
-    core = required_by_pip(repository, "core", "mediapipe", "mediapipe_needs")
+    core = required_by_pip(repository, "core")
     for module in imports(repository / NAME) | imports(repository / "launch"):
         rosdep_key = ROSDEP_KEY_OF.get(module, module)
         pip_name = PIP_NAME_OF.get(module, module).lower()
@@ -121,7 +121,7 @@ def test_tests_find_their_dependencies(repository):
         "setup",
         "conftest",
     }
-    installed = required_by_pip(repository, "core", "mediapipe", "mediapipe_needs", "test") | {"pinocchio"}
+    installed = required_by_pip(repository, "core", "test") | {"pinocchio"}
     keys = {element.text for element in manifest(repository)}
     for module in imports(repository / "test") - ours:
         name = PIP_NAME_OF.get(module, module).lower()
@@ -135,7 +135,8 @@ def test_requirements_fix_every_version(repository):
         for line in path.read_text().splitlines():
             if line and not line.startswith("#"):
                 assert re.fullmatch(
-                    r"[\w.\-]+(\[\w+\])?==[\w.]+(; python_version [<>=]+ \"3\.\d+\")?", line
+                    r"[\w.\-]+(\[\w+\])?==[\w.]+(; (python_version|platform_machine) [<>=]+ \"[\w.]+\")?",
+                    line,
                 ), line
 
 
@@ -221,24 +222,24 @@ def test_pip_installs_all_that_is_imported(repository, installation):
     entries = ("factory", "ros.hand_estimator.process", "ros.video_player.node", "ros.demo.command", "urdf")
     used = imports_through(repository, *entries) - {"skimage"}
     for found, extra in ((used, ""), (imports(repository / NAME), "training")):
-        assert {"torch", "mediapipe", "rosbags", "embreex"} <= found
-        installed = {*metadata(installation, extra), *metadata(installation, "mediapipe")}
+        assert {"torch", "tflite", "rosbags", "embreex"} <= found
+        installed = metadata(installation, extra)
         for module in found - ros:
             assert PIP_NAME_OF.get(module, module).lower() in installed, f"pip does not install {module}"
 
 
 def test_the_tested_versions_are_in_the_ranges_of_the_metadata(repository, installation):
-    files = ("core", "mediapipe", "mediapipe_needs", "test", "constraints")
+    files = ("core", "test", "constraints")
     lines = [
         line for name in files for line in (repository / f"requirements/{name}.txt").read_text().split("\n")
     ]
     tested = [Requirement(line) for line in lines if line and not line.startswith("#")]
     names = {requirement.name.lower() for requirement in tested}
     ranges = {}
-    for extra in ("mediapipe", "training", "development"):
+    for extra in ("training", "development"):
         ranges |= metadata(installation, extra)
     assert set(ranges) <= names
-    assert required_by_pip(repository, "core", "mediapipe", "test") <= set(ranges)
+    assert required_by_pip(repository, "core", "test") <= set(ranges)
     for requirement in tested:
         (version,) = (specifier.version for specifier in requirement.specifier)
         if requirement.name.lower() in ranges:

@@ -215,11 +215,23 @@ def make_venv(python):
 
 
 def install_core():
-    pip_install(*requirements("core", "mediapipe_needs", "test"))
+    pip_install(*requirements("core", "test"))
 
 
-def install_mediapipe():
-    pip_install("--no-deps", *requirements("mediapipe"))
+def store_models():
+    """Store MediaPipe's hand networks in the user's data folder, from its wheel, which is not installed."""
+    run([VENV_PYTHON, "-m", "hand_pose_ros", "models"])
+
+
+def models_stamp():
+    """A stamp that changes when the networks are removed from the user's data folder."""
+    data = os.environ.get("HAND_POSE_DATA")
+    if not data:
+        home = os.environ.get("XDG_DATA_HOME", "")
+        home = home if os.path.isabs(home) else os.path.join(os.path.expanduser("~"), ".local", "share")
+        data = os.path.join(home, "hand_pose_ros")
+    stored = glob.glob(os.path.join(os.path.abspath(data), "mediapipe", "*.tflite"))
+    return digest("hand_pose_ros/detection/mediapipe/network_files.py") + str(sorted(stored))
 
 
 def install_ros():
@@ -286,7 +298,7 @@ def register_package():
     share = os.path.join(VENV, "share", "hand_pose_ros")
     if not os.path.islink(share):
         os.symlink(CHECKOUT, share)
-    code = "import cv2, mediapipe, rclpy, sensor_msgs_py.point_cloud2, tf2_msgs.msg, tf2_ros, torch, hand_pose_ros"
+    code = "import cv2, rclpy, sensor_msgs_py.point_cloud2, tf2_msgs.msg, tf2_ros, torch, hand_pose_ros"
     run([VENV_PYTHON, "-c", code])
 
 
@@ -304,14 +316,13 @@ def digest(*patterns):
 def steps_for(python, version):
     """(name, what the user is told, stamp, action) of every step, in order; the argument ``docs`` adds one."""
     pins = "requirements/constraints.txt"
-    core = digest(pins, *("requirements/" + name + ".txt" for name in ("core", "mediapipe_needs", "test")))
+    core = digest(pins, *("requirements/" + name + ".txt" for name in ("core", "test")))
     ros = digest(pins, "requirements/ros.txt")
     docs = digest(pins, "requirements/docs.txt")
     optional = [("docs", "the builder of the documentation's site", docs, install_docs)]
     return [
         ("venv", "a virtual environment", f"{version} {VENV}", lambda: make_venv(python)),
         ("core", "PyTorch, OpenCV and the rest (the long step: minutes on a slow line)", core, install_core),
-        ("mediapipe", "MediaPipe", digest("requirements/mediapipe.txt"), install_mediapipe),
         ("ros", "ROS 2 Jazzy: rclpy, Fast DDS, messages", ros, install_ros),
         ("tf2_msgs", "tf2_msgs, built here", digest("overlay/tf2_msgs/**") + ros, build_tf2_msgs),
         (
@@ -319,6 +330,12 @@ def steps_for(python, version):
             "hand_pose_ros itself",
             digest("overlay/python/**/*.py", "tools/setup_environment.py"),
             register_package,
+        ),
+        (
+            "models",
+            "MediaPipe's hand networks, from its wheel (36 MB, not installed)",
+            models_stamp(),
+            store_models,
         ),
         *(optional if "docs" in sys.argv[1:] else []),
     ]
@@ -350,7 +367,8 @@ def main():
         say(f"[{number}/{len(steps)}] {what}")
         action()
         with open(os.path.join(STAMPS, name), "w") as file:
-            file.write(stamp)
+            # That of the models depends on what the step has stored.
+            file.write(models_stamp() if name == "models" else stamp)
     say(f"Ready after {time.time() - began:.0f} s.")
 
 

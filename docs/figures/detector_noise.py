@@ -178,7 +178,7 @@ def main() -> None:
     options = parser.parse_args()
     study = load_studies(options.study)
     viewed = {f"{int(study.right_side.sum())} renders": view_study(on_its_side(study))}
-    detector = MediaPipeDetector(MediaPipeConfig(tracking=False, max_hands=1))
+    detector = MediaPipeDetector(MediaPipeConfig(max_hands=1))
     for folder, name in PHOTO_SETS.items():
         photos = photo_study(read_samples(options.photos / folder), detector)
         inside = Study(*(value[photos.inside.all(1)] for value in photos))

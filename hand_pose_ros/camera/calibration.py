@@ -1,32 +1,83 @@
-"""Camera calibrations to CameraModel: YAML files of camera_info_manager, and CameraInfo messages."""
+"""Camera calibrations to CameraModel: calibration files, and CameraInfo messages."""
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
+from hand_pose_ros.camera.calibration_formats import parse_calibration
+from hand_pose_ros.camera.lens_check import check_lens
 from hand_pose_ros.camera.model import CameraModel, UncalibratedCameraError
 
+_MOST_BYTES: Final = 1 << 20
+_LOGGER = logging.getLogger(__name__)
 
-def load_calibration(path: str | Path) -> tuple[CameraModel, str]:
-    """Read the camera and its name from a calibration file.
+
+@dataclass(frozen=True)
+class Calibration:
+    """A camera read from a file, its name, and what the reader had to assume or what the lens does not cover."""
+
+    camera: CameraModel
+    name: str
+    warnings: tuple[str, ...] = ()
+
+
+def read_calibration(path: str | Path) -> Calibration:
+    """Read a calibration file of any format that :mod:`~hand_pose_ros.camera.calibration_formats` knows.
 
     Raises:
         FileNotFoundError: no such file.
         UncalibratedCameraError: the camera matrix is zero.
-        ValueError: the file is not a calibration file; the message names the file and what is wrong.
+        ValueError: the file is not a calibration file, or no lens has such coefficients; the message names the
+            file and what is wrong.
     """
     path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no calibration file {path}")
     try:
-        return _from_document(yaml.safe_load(path.read_text()))
+        document = parse_calibration(_text(path))
+        camera = CameraModel.from_camera_info(
+            width=document.width,
+            height=document.height,
+            distortion_model=document.model,
+            d=document.d,
+            k=document.k,
+            binning_x=document.binning[0],
+            binning_y=document.binning[1],
+            **{f"roi_{key}": value for key, value in document.roi.items()},
+        )
+        fold = check_lens(camera)
     except UncalibratedCameraError as error:
         raise UncalibratedCameraError(f"{path}: {error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from error
     except ValueError as error:
         raise ValueError(f"{path} is not a camera calibration: {error}") from error
+    warnings = (*document.warnings, *([fold] if fold else []))
+    return Calibration(camera, document.name, tuple(f"{path}: {warning}" for warning in warnings))
+
+
+def load_calibration(path: str | Path) -> tuple[CameraModel, str]:
+    """The camera and its name from a calibration file; warnings are logged. See :func:`read_calibration`."""
+    calibration = read_calibration(path)
+    for warning in calibration.warnings:
+        _LOGGER.warning(warning)
+    return calibration.camera, calibration.name
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():  # a pipe would block
+        raise ValueError("it is not a regular file")
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"it has more than {_MOST_BYTES} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not a text file") from error
 
 
 def save_calibration(path: str | Path, camera: CameraModel, name: str = "camera") -> None:
@@ -53,12 +104,12 @@ def camera_from_message(message: Any, rectified: bool = False) -> CameraModel:
     The message may come from rclpy or from any library that reads bags: only its field names matter.
 
     Raises:
-        UncalibratedCameraError: K[0] is 0.
-        ValueError: the calibration is not valid.
+        UncalibratedCameraError: K[0], or P[0] for a rectified image, is 0.
+        ValueError: the calibration is not valid, or no lens has such distortion coefficients.
     """
     d, k, p = ([float(value) for value in values] for values in (message.d, message.k, message.p))
     roi = message.roi
-    return CameraModel.from_camera_info(
+    camera = CameraModel.from_camera_info(
         width=message.width,
         height=message.height,
         distortion_model=message.distortion_model,
@@ -73,34 +124,9 @@ def camera_from_message(message: Any, rectified: bool = False) -> CameraModel:
         roi_height=roi.height,
         rectified=rectified,
     )
-
-
-def _from_document(document: Any) -> tuple[CameraModel, str]:
-    if not isinstance(document, dict):
-        raise ValueError("expected a mapping with image_width, image_height and camera_matrix")
-    missing = [key for key in ("image_width", "image_height", "camera_matrix") if key not in document]
-    if missing:
-        raise ValueError(f"it lacks {', '.join(missing)}")
-    # Files of camera_info_manager before 2010 have no distortion model: they are plumb_bob.
-    camera = CameraModel.from_camera_info(
-        width=document["image_width"],
-        height=document["image_height"],
-        distortion_model=document.get("distortion_model") or "plumb_bob",
-        d=_data(document, "distortion_coefficients"),
-        k=_data(document, "camera_matrix"),
-    )
-    return camera, str(document.get("camera_name", "camera"))
+    check_lens(camera)
+    return camera
 
 
 def _matrix(rows: int, columns: int, data: Any) -> dict[str, Any]:
     return {"rows": rows, "cols": columns, "data": [float(value) for value in data]}
-
-
-def _data(document: dict[str, Any], key: str) -> list[float]:
-    entry = document.get(key, {"data": []})
-    if not isinstance(entry, dict) or not isinstance(entry.get("data"), list):
-        raise ValueError(f"{key} must have a list of numbers as its data, got {entry!r}")
-    try:
-        return [float(value) for value in entry["data"]]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{key} must have a list of numbers as its data, got {entry['data']!r}") from error

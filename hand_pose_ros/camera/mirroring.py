@@ -15,7 +15,8 @@ from hand_pose_ros.camera.distortion import PLUMB_BOB, RATIONAL_POLYNOMIAL
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.shapes import Array
 
-_HORIZONTAL_TANGENTIAL = 3  # p2, whose term in x is even in x; all others are odd in x or symmetric
+# p2, the thin prism's s1 and s2, and the sensor's tilt about the vertical axis: their terms in x are even in x.
+_EVEN_IN_X = (3, 8, 9, 13)
 
 
 def mirrored_image(image: Array) -> Array:
@@ -25,7 +26,7 @@ def mirrored_image(image: Array) -> Array:
 
 def mirrored_camera(camera: CameraModel) -> CameraModel:
     """The camera of the flipped image: it projects (-x, y, z) to where ``camera`` projects (x, y, z), flipped."""
-    distortion = list(camera.distortion)
+    distortion = camera.distortion
     if camera.distortion_model in (PLUMB_BOB, RATIONAL_POLYNOMIAL):
-        distortion[_HORIZONTAL_TANGENTIAL] *= -1
-    return replace(camera, cx=camera.width - 1 - camera.cx, distortion=tuple(distortion))
+        distortion = tuple(-value if at in _EVEN_IN_X else value for at, value in enumerate(distortion))
+    return replace(camera, cx=camera.width - 1 - camera.cx, distortion=distortion)

@@ -18,6 +18,8 @@ from torch import Tensor
 from hand_pose_ros.camera.distortion import Coefficients, check_coefficients, distort, undistort
 from hand_pose_ros.common.shapes import check_shape, check_shapes
 
+_ROUNDING = 1e-6
+
 
 class UncalibratedCameraError(ValueError):
     """The CameraInfo says that its camera is not calibrated (K[0] == 0), so it cannot give metric results."""
@@ -88,11 +90,14 @@ class CameraModel:
     ) -> CameraModel:
         """From the nine numbers of ``K = [fx 0 cx; 0 fy cy; 0 0 1]``, row by row.
 
+        Skew and the last row may differ from zeros and one by rounding.
+
         Raises:
             ValueError: K is not of that form or not finite, or the distortion is not valid.
         """
         values = _finite("K", k, 9)
-        if (values[1], values[3], *values[6:]) != (0, 0, 0, 0, 1):
+        off = max(abs(values[1]), abs(values[3])) / max(abs(values[0]), abs(values[4]), 1e-9)
+        if max(off, abs(values[6]), abs(values[7]), abs(values[8] - 1)) > _ROUNDING:
             raise ValueError(f"K must be [fx 0 cx; 0 fy cy; 0 0 1] row by row (no skew), got {values}")
         return cls(
             width, height, values[0], values[4], values[2], values[5], distortion_model, tuple(distortion)
@@ -127,15 +132,20 @@ class CameraModel:
         distortion, and points are in the rectified camera's own frame (a stereo baseline in ``p`` is not added).
 
         Raises:
-            UncalibratedCameraError: K[0] == 0, by which ROS marks a camera that was never calibrated.
+            UncalibratedCameraError: K[0] == 0, by which ROS marks a camera that was never calibrated; of a
+                rectified image P[0] == 0.
             ValueError: any other field is not valid.
         """
-        values = _finite("K", k, 9)
-        if values[0] == 0:
-            raise UncalibratedCameraError("K[0] is 0: this camera is not calibrated (see camera_calibration)")
         if rectified:
             p = _finite("P", p, 12)
             values, distortion_model, d = [*p[0:3], *p[4:7], *p[8:11]], "", ()
+        else:
+            values = _finite("K", k, 9)
+        if values[0] == 0:
+            matrix = "P" if rectified else "K"
+            raise UncalibratedCameraError(
+                f"{matrix}[0] is 0: this camera is not calibrated (see camera_calibration)"
+            )
         full = cls.from_matrix(width, height, values, distortion_model, d)
         columns, rows = roi_width or full.width, roi_height or full.height
         if (

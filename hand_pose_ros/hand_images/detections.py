@@ -80,14 +80,14 @@ def detect_in_images(images: HandImages, detector: HandDetector, zoom: int = ZOO
 
 
 def open_mediapipe() -> HandDetector:
-    """Open MediaPipe for single images.
+    """Open MediaPipe's networks for single images.
 
     Raises:
-        ImportError: it is not installed, or its models are missing.
+        ImportError: the networks are not stored on this machine.
     """
     from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 
-    return MediaPipeDetector(MediaPipeConfig(tracking=False, min_detection_confidence=0.3))
+    return MediaPipeDetector(MediaPipeConfig(min_detection_confidence=0.3))
 
 
 def cached_detections(

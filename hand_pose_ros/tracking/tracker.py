@@ -19,7 +19,7 @@ class TrackerConfig(Options):
     method: str = option(
         "auto",
         "`landmarks` looks for each hand where it is expected, with the landmark network, and searches the "
-        "image only for new hands (needs ai-edge-litert); `detector` runs the detector on every image; "
+        "image only for new hands; `detector` searches every image; "
         "`auto` is `landmarks` for the detector mediapipe, else `detector`.",
         choices=("auto", "landmarks", "detector"),
     )

@@ -12,6 +12,7 @@ from typing import Final
 import cv2
 
 import hand_pose_ros
+from hand_pose_ros.common.user_folders import cache_folder
 from hand_pose_ros.rendering.clip import CLIP_CAMERA, CLIP_DURATION_S, FRAME_RATE_HZ, render_clip
 from hand_pose_ros.video.sources import VideoFileSource, VideoFrame
 
@@ -43,7 +44,7 @@ def clip_video(report: Callable[[str], None]) -> Path:
     Raises:
         OSError: the cache cannot be written.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hand_pose_ros"
+    cache = cache_folder()
     path = cache / f"clip_{_digest()}.avi"
     if path.exists():
         return path

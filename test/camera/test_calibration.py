@@ -31,7 +31,7 @@ distortion_coefficients:
     "camera",
     [
         CameraModel.pinhole(500.0, 501.0, 320.0, 240.0, 640, 480),
-        CameraModel(640, 480, 1 / 3, 500.0, 320.0, 240.0, "plumb_bob", (-0.3, 0.1, 0.001, 0.0, -1e-17)),
+        CameraModel(640, 480, 1000 / 3, 500.0, 320.0, 240.0, "plumb_bob", (-0.3, 0.1, 0.001, 0.0, -1e-17)),
         CameraModel(1920, 1080, 900.0, 900.0, 960.0, 540.0, "rational_polynomial", (0.1,) * 8),
         CameraModel(640, 480, 300.0, 300.0, 320.0, 240.0, "equidistant", (0.0,) * 4),
     ],
@@ -58,7 +58,7 @@ def test_a_file_from_the_field(tmp_path: Path) -> None:
         ("image_width: 640", "lacks image_height, camera_matrix"),
         (FROM_THE_FIELD.replace("315.27153", "wide"), "camera_matrix must have a list of numbers"),
         (FROM_THE_FIELD.replace("580.46715", "-1.0"), "fx must be a positive focal length"),
-        (FROM_THE_FIELD.replace("640", "wide"), "width must be a positive whole number"),
+        (FROM_THE_FIELD.replace("640", "wide"), "image_width must be a whole number"),
     ],
 )
 def test_bad_files_are_named_with_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:

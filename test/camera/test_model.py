@@ -19,6 +19,8 @@ LENSES = {
     "plumb_bob_pincushion": ("plumb_bob", (0.11, 0.05, -0.002, 0.001, 0.01)),
     "plumb_bob_without_k3": ("plumb_bob", (-0.25, 0.08, 0.001, 0.0005)),
     "rational_polynomial": ("rational_polynomial", (4.2, 1.7, 0.0001, -0.0003, 0.06, 4.55, 2.9, 0.36)),
+    "thin_prism": ("rational_polynomial", (-0.3, 0.1, 1e-3, -5e-4, 0, 0, 0, 0, 4e-3, -2e-3, -3e-3, 1e-3)),
+    "tilted": ("rational_polynomial", (-0.2, 0.1, 1e-3, -5e-4, 0, 0, 0, 0, 4e-3, 0, -3e-3, 0, 0.02, -0.03)),
     "equidistant": ("equidistant", (-0.012, 0.031, -0.022, 0.004)),
     "equidistant_ideal": ("equidistant", (0.0, 0.0, 0.0, 0.0)),
 }
@@ -219,10 +221,13 @@ def _changed(index: int, value: float) -> tuple[float, ...]:
         ({"k": K[:8]}, "K must have 9 elements, got 8"),
         ({"width": 0}, "width must be a positive whole number"),
         ({"height": 480.5}, "height must be a positive whole number"),
-        ({"distortion_model": "brown_conrady"}, "unknown distortion model 'brown_conrady'; expected one of"),
-        ({"d": (0.1, 0.2)}, "'plumb_bob' takes 4 or 5 coefficients, got 2"),
-        ({"d": (0.1,) * 8}, "'plumb_bob' takes 4 or 5 coefficients, got 8"),
-        ({"d": (0.1,) * 5, "distortion_model": ""}, "'' takes 0 coefficients, got 5"),
+        (
+            {"distortion_model": "inverse_brown_conrady"},
+            "unknown distortion model 'inverse_brown_conrady'; expected",
+        ),
+        ({"d": (0.1, 0.2)}, "'plumb_bob' takes 4, 5, 8, 12, 14 coefficients, got 2"),
+        ({"d": (0.1,) * 15}, "'plumb_bob' takes 4, 5, 8, 12, 14 coefficients, got 15"),
+        ({"d": (0.1,) * 5, "distortion_model": ""}, "'' takes no coefficients, got 5"),
         ({"d": (0.1,) * 5, "distortion_model": "equidistant"}, "'equidistant' takes 4 coefficients, got 5"),
         ({"d": (0.1, math.nan, 0.0, 0.0, 0.0)}, "distortion coefficients must be finite"),
     ],
@@ -239,7 +244,40 @@ def test_no_coefficients_and_unused_zero_coefficients_are_accepted() -> None:
     assert CameraModel.from_matrix(640, 480, K, "plumb_bob", (0.0,) * 5) == pinhole
     long = CameraModel.from_matrix(640, 480, K, "rational_polynomial", (0.1,) * 8 + (0.0,) * 6)
     assert long.distortion == (0.1,) * 8
+    assert CameraModel.from_matrix(640, 480, K, "plumb_bob", (0.1,) * 8) == long  # as OpenCV reads it
+    short = CameraModel.from_matrix(640, 480, K, "rational_polynomial", (0.1,) * 5)
+    assert short.distortion == (*(0.1,) * 5, 0, 0, 0)
     assert hash(long) == hash(CameraModel.from_matrix(640, 480, K, "rational_polynomial", (0.1,) * 8))
+
+
+@pytest.mark.parametrize(
+    "name", ["none", "None", "pinhole", "inverse_brown_conrady", "something", "plumb_bob"]
+)
+@pytest.mark.parametrize("count", [0, 1, 2, 5, 14])
+def test_zero_coefficients_are_no_distortion_whatever_the_model(name: str, count: int) -> None:
+    assert CameraModel.from_matrix(640, 480, K, name, (0.0,) * count) == CameraModel.from_matrix(640, 480, K)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "count"),
+    [
+        ("fisheye", "equidistant", 4),
+        ("radtan", "plumb_bob", 4),
+        ("Plumb Bob", "plumb_bob", 5),
+        ("Kannala-Brandt", "equidistant", 4),
+        ("brown_conrady", "plumb_bob", 5),
+    ],
+)
+def test_models_have_the_names_that_drivers_use(name: str, model: str, count: int) -> None:
+    values = (0.1, 0.02, 0.003, 0.004, 0.005)[:count]
+    assert CameraModel.from_matrix(640, 480, K, name, values) == CameraModel.from_matrix(
+        640, 480, K, model, values
+    )
+
+
+def test_skew_of_rounding_size_is_accepted() -> None:
+    rounded = (*K[:1], 1.1e-13, *K[2:8], 1.0000000001)
+    assert CameraModel.from_matrix(640, 480, rounded) == CameraModel.from_matrix(640, 480, K)
 
 
 def test_wrong_points_are_refused(camera: CameraModel) -> None:

@@ -1,4 +1,4 @@
-"""The detector runs MediaPipe, at camera rate on a CPU: 2D landmarks, side, and rough 3D landmarks."""
+"""The detector searches each image with MediaPipe's two networks: 2D landmarks, side, and rough 3D landmarks."""
 
 from __future__ import annotations
 
@@ -8,39 +8,47 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from hand_pose_ros.common.device import DEVICES
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.detector import check_image
-from hand_pose_ros.detection.mediapipe.graph import Backend, FoundHand, SolutionsBackend, TasksBackend
+from hand_pose_ros.detection.mediapipe.finders import MediaPipeLandmarks, create_finders
+from hand_pose_ros.detection.mediapipe.palms import PalmDetector
 from hand_pose_ros.detection.suppression import suppress_duplicates
+from hand_pose_ros.networks.imported.backends import IMPORTED_BACKENDS
 from hand_pose_ros.pose import Detection
 
 
 @dataclass(frozen=True)
 class MediaPipeConfig(Options):
-    """Options of :class:`MediaPipeDetector`.
+    """Options of :class:`MediaPipeDetector`, and of the same networks in a tracker.
 
-    max_hands: largest number of hands. While fewer are in view MediaPipe searches every frame for more, which
-        costs more than tracking.
-    tracking: track hands from frame to frame (a video) instead of searching each image (photos).
-    min_detection_confidence: of the palm, for a new hand. min_tracking_confidence: of the hand's presence, to
-        keep tracking it.
+    max_hands: largest number of hands.
+    min_detection_confidence: of a palm. min_tracking_confidence: of a hand at a palm.
     box_margin: added on each side of the landmarks' box, as a share of its larger side.
     max_image_side_px: larger images are scaled down before detection; results are for the image as given.
+    threads: of the CPU, see :func:`~hand_pose_ros.networks.imported.backends.open_tflite`.
     """
 
     model_file: str = option(
-        "", "Path of a hand_landmarker.task; empty for the model in MediaPipe's wheel (up to 0.10.21)."
+        "", "Path of a hand_landmarker.task; empty for the networks that `hand_pose models` stored."
     )
     model_complexity: int = option(
-        1, "Lite (0) or full (1) model of the wheel; a model file has its own.", minimum=0, maximum=1
+        1, "Lite (0) or full (1) stored networks; a model file has its own.", minimum=0, maximum=1
+    )
+    backend: str = option(
+        "auto",
+        "What runs the networks. `auto` is PyTorch on CUDA; on a CPU it is LiteRT where that is installed, "
+        "else onnxruntime.",
+        choices=IMPORTED_BACKENDS,
     )
     max_hands: int = 2
-    tracking: bool = True
     min_detection_confidence: float = 0.5
     min_tracking_confidence: float = 0.5
     box_margin: float = 0.1
     max_image_side_px: int = 1920
+    device: str = "auto"
+    threads: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,23 +61,38 @@ class MediaPipeConfig(Options):
             raise ValueError(f"box_margin must be finite and not negative, got {self.box_margin}")
         if self.max_image_side_px < 64:
             raise ValueError(f"max_image_side_px must be at least 64, got {self.max_image_side_px}")
+        if self.device not in DEVICES:
+            raise ValueError(f"device must be one of {DEVICES}, got {self.device!r}")
+
+    def create_finders(self) -> tuple[PalmDetector, MediaPipeLandmarks]:
+        """The finders of palms and of landmarks with these options; see :func:`create_finders`."""
+        return create_finders(
+            self.model_file,
+            self.model_complexity,
+            backend=self.backend,
+            device=self.device,
+            threads=self.threads,
+            min_palm_score=self.min_detection_confidence,
+            box_margin=self.box_margin,
+        )
 
 
 class MediaPipeDetector:
     """A :class:`~hand_pose_ros.detection.detector.HandDetector`; call it from one thread at a time.
 
-    The score is MediaPipe's confidence in the side. ``landmarks_m`` are its world landmarks: about 2 cm wrong.
+    Each image is searched independently. The score is the probability of a hand. ``landmarks_m`` are the network's
+    world landmarks: about 2 cm wrong.
     """
 
     def __init__(self, config: MediaPipeConfig | None = None) -> None:
-        """Load the model.
+        """Load the networks.
 
         Raises:
-            DetectorUnavailableError: MediaPipe is not installed, or has no model of its own and none is given.
-            ValueError: the model file is missing or is not a hand landmarker.
+            DetectorUnavailableError: the networks are not stored, or a library that runs them is not installed.
+            ValueError: the model file is missing or is not a hand landmarker, or the device is not available.
         """
         self._config = config or MediaPipeConfig()
-        self._backend: Backend | None = _open(self._config)
+        self._finders: tuple[PalmDetector, MediaPipeLandmarks] | None = self._config.create_finders()
 
     def detect(self, image_bgr: np.ndarray) -> list[Detection]:
         """See :class:`~hand_pose_ros.detection.detector.HandDetector`; images of any size.
@@ -78,49 +101,39 @@ class MediaPipeDetector:
             ValueError: not an image. RuntimeError: the detector is closed.
         """
         image = check_image(image_bgr)
+        if self._finders is None:
+            raise RuntimeError("the detector is closed")
+        palms, landmarks = self._finders
         small = _shrunk(image, self._config.max_image_side_px)
-        found = self._open_backend().find(cv2.cvtColor(small, cv2.COLOR_BGR2RGB))
-        detections = [self._detection(one, small.shape, image.shape) for one in found]
-        return suppress_duplicates(detections, self._config.max_hands)
+        found: list[Detection] = []
+        for palm in palms.find(small):
+            one = landmarks.of_palm(small, palm)
+            if one is not None and one.detection.score >= self._config.min_tracking_confidence:
+                found = suppress_duplicates([*found, one.detection], self._config.max_hands)
+            if len(found) == self._config.max_hands:
+                break
+        return [self._in_full_image(one, small.shape, image.shape) for one in found]
 
     def reset(self) -> None:
-        """Forget the tracked hands."""
-        self._open_backend().reset()
+        """Do nothing: images are independent."""
 
     def close(self) -> None:
-        """Free the model; closing again does nothing."""
-        if self._backend is not None:
-            self._backend.close()
-            self._backend = None
+        """Free the networks; closing again does nothing."""
+        self._finders = None
 
-    def _open_backend(self) -> Backend:
-        if self._backend is None:
-            raise RuntimeError("the detector is closed")
-        return self._backend
-
-    def _detection(self, found: FoundHand, small: tuple[int, ...], full: tuple[int, ...]) -> Detection:
-        small_size, full_size = np.array(small[1::-1]), np.array(full[1::-1])
-        # MediaPipe's fractions times the size are already pixel centres (docs/use/detection.md).
-        landmarks_px = (found.landmarks * small_size + 0.5) * (full_size / small_size) - 0.5
+    def _in_full_image(self, found: Detection, small: tuple[int, ...], full: tuple[int, ...]) -> Detection:
+        if small == full:
+            return found
+        assert found.landmarks_px is not None  # the network always has landmarks
+        scale = np.array(full[1::-1]) / np.array(small[1::-1])
+        landmarks_px = (found.landmarks_px + 0.5) * scale - 0.5
         return Detection(
             side=found.side,
             score=found.score,
             box_px=box_around(landmarks_px, self._config.box_margin),
             landmarks_px=landmarks_px,
-            landmarks_m=found.world_m,
+            landmarks_m=found.landmarks_m,
         )
-
-
-def _open(config: MediaPipeConfig) -> Backend:
-    shared = {
-        "max_hands": config.max_hands,
-        "tracking": config.tracking,
-        "min_detection_confidence": config.min_detection_confidence,
-        "min_tracking_confidence": config.min_tracking_confidence,
-    }
-    if config.model_file:
-        return TasksBackend(config.model_file, **shared)
-    return SolutionsBackend(model_complexity=config.model_complexity, **shared)
 
 
 def _shrunk(image: np.ndarray, max_side_px: int) -> np.ndarray:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from hand_pose_ros.detection.boxes import box_around
+from hand_pose_ros.detection.detector import DetectorUnavailableError
 from hand_pose_ros.detection.finders import FoundHand, Palm
 from hand_pose_ros.detection.mediapipe.crop import RotatedSquare
 from hand_pose_ros.detection.mediapipe.landmarks import LandmarkNetwork
-from hand_pose_ros.detection.mediapipe.models import TfliteNetwork, read_models
+from hand_pose_ros.detection.mediapipe.network_files import read_networks
 from hand_pose_ros.detection.mediapipe.palms import PalmDetector
+from hand_pose_ros.networks.imported.backends import ImageNetwork, open_tflite
 from hand_pose_ros.pose import Detection, Frame
 
 
@@ -23,15 +25,19 @@ class MediaPipeLandmarks:
 
     def in_palm(self, frame: Frame, palm: Palm) -> FoundHand | None:
         """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`."""
-        return self._found(frame, RotatedSquare.around_palm(palm.box_px, palm.keypoints_px))
+        return self.of_palm(frame.image_bgr, palm)
 
     def near(self, frame: Frame, expected_px: np.ndarray, side: str) -> FoundHand | None:
         """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; the side is not used."""
         del side
-        return self._found(frame, RotatedSquare.around_landmarks(expected_px))
+        return self._found(frame.image_bgr, RotatedSquare.around_landmarks(expected_px))
 
-    def _found(self, frame: Frame, square: RotatedSquare) -> FoundHand | None:
-        answer = self._network.find(frame.image_bgr, square)
+    def of_palm(self, image_bgr: np.ndarray, palm: Palm) -> FoundHand | None:
+        """Find the hand of a palm in an image (H, W, 3) uint8 BGR; None if no hand is possible there."""
+        return self._found(image_bgr, RotatedSquare.around_palm(palm.box_px, palm.keypoints_px))
+
+    def _found(self, image_bgr: np.ndarray, square: RotatedSquare) -> FoundHand | None:
+        answer = self._network.find(image_bgr, square)
         if not np.isfinite(answer.landmarks_px).all():
             return None
         detection = Detection(
@@ -45,20 +51,36 @@ class MediaPipeLandmarks:
 
 
 def create_finders(
-    model_file: str = "", model_complexity: int = 1, threads: int = 0, min_palm_score: float = 0.5
+    model_file: str = "",
+    model_complexity: int = 1,
+    *,
+    backend: str = "auto",
+    device: str = "auto",
+    threads: int = 0,
+    min_palm_score: float = 0.5,
+    box_margin: float = 0.1,
 ) -> tuple[PalmDetector, MediaPipeLandmarks]:
     """The finders of palms and of landmarks.
 
     Args:
-        model_file: path of a ``hand_landmarker.task``; empty for the networks in MediaPipe's wheel
-            (up to 0.10.21).
-        model_complexity: 0 (lite) or 1 (full) of the networks in the wheel.
-        threads: of the CPU, for the networks; 0 for half of the cores, at most four.
+        model_file: path of a ``hand_landmarker.task``; empty for the networks that ``hand_pose models`` stored.
+        model_complexity: 0 (lite) or 1 (full) of the stored networks.
+        backend, device, threads: see :func:`~hand_pose_ros.networks.imported.backends.open_tflite`.
         min_palm_score: from which a palm counts as found.
+        box_margin: added on each side of the landmarks' box, as a share of its larger side.
 
     Raises:
-        DetectorUnavailableError: LiteRT or the networks are not installed. ValueError: no usable model file.
+        DetectorUnavailableError: the networks are not stored, or a library that runs them is not installed.
+        ValueError: no usable model file, or an unknown or unavailable backend or device.
     """
-    models = read_models(model_file, model_complexity)
-    palms = PalmDetector(TfliteNetwork(models.palm, threads), min_palm_score)
-    return palms, MediaPipeLandmarks(LandmarkNetwork(TfliteNetwork(models.landmarks, threads)))
+    networks = read_networks(model_file, model_complexity)
+    palms = PalmDetector(_open(networks.palm, backend, device, threads), min_palm_score)
+    landmarks = LandmarkNetwork(_open(networks.landmarks, backend, device, threads))
+    return palms, MediaPipeLandmarks(landmarks, box_margin)
+
+
+def _open(content: bytes, backend: str, device: str, threads: int) -> ImageNetwork:
+    try:
+        return open_tflite(content, backend, device, threads)
+    except ImportError as error:
+        raise DetectorUnavailableError(str(error)) from error

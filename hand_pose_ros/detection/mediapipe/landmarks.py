@@ -8,7 +8,7 @@ import numpy as np
 
 from hand_pose_ros import hand
 from hand_pose_ros.detection.mediapipe.crop import RotatedSquare
-from hand_pose_ros.detection.mediapipe.models import TfliteNetwork
+from hand_pose_ros.networks.imported.backends import ImageNetwork
 
 
 class CropLandmarks(NamedTuple):
@@ -28,7 +28,7 @@ class CropLandmarks(NamedTuple):
 class LandmarkNetwork:
     """MediaPipe's landmark network. It always answers; the answer is meaningful only with high ``presence``."""
 
-    def __init__(self, network: TfliteNetwork) -> None:
+    def __init__(self, network: ImageNetwork) -> None:
         self._network = network
 
     def find(self, image_bgr: np.ndarray, square: RotatedSquare) -> CropLandmarks:

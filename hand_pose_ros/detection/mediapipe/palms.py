@@ -10,7 +10,7 @@ import numpy as np
 from hand_pose_ros.detection.boxes import box_iou
 from hand_pose_ros.detection.finders import Palm
 from hand_pose_ros.detection.mediapipe.crop import RotatedSquare
-from hand_pose_ros.detection.mediapipe.models import TfliteNetwork
+from hand_pose_ros.networks.imported.backends import ImageNetwork
 
 # (cells along a side, anchors in each cell) of the network's two maps, for its input of 192 px.
 _MAPS: Final = ((24, 2), (12, 6))
@@ -22,7 +22,7 @@ _LARGEST_LOGIT: Final = 100.0
 class PalmDetector:
     """MediaPipe's palm network, a :class:`~hand_pose_ros.detection.finders.PalmFinder`."""
 
-    def __init__(self, network: TfliteNetwork, min_score: float = 0.5) -> None:
+    def __init__(self, network: ImageNetwork, min_score: float = 0.5) -> None:
         self._network = network
         self._min_score = min_score
         self._anchors = _anchors()

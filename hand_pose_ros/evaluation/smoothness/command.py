@@ -17,6 +17,7 @@ import torch
 from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import cat
 from hand_pose_ros.common.seeds import Seed
+from hand_pose_ros.detection.mediapipe.finders import create_finders
 from hand_pose_ros.estimator.diffusion.backends import load_denoiser
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.temporal.smoother import TemporalSmoother
@@ -119,8 +120,6 @@ def generated(options: argparse.Namespace) -> str:
 
 def real(options: argparse.Namespace) -> str:
     """Measure on the given videos, plot the labelled ones, and return the tables; empty without videos."""
-    from hand_pose_ros.detection.mediapipe.finders import create_finders  # needs MediaPipe
-
     denoiser, spread = load_denoiser(options.diffusion, "auto", "cpu")
     smoother = TemporalSmoother(load_network(options.temporal, TEMPORAL).network)
     estimator = DiffusionEstimator(denoiser, spread, DiffusionEstimatorConfig())

@@ -277,7 +277,7 @@ def collect(folder: Path, count: int, seed: int) -> Study:
     from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 
     folder.mkdir(parents=True, exist_ok=True)
-    detector = MediaPipeDetector(MediaPipeConfig(tracking=False, max_hands=1))
+    detector = MediaPipeDetector(MediaPipeConfig(max_hands=1))
     found, part = 0, 0
     while found < count:
         path = folder / f"study_{part:04d}.npz"

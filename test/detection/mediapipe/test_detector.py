@@ -1,11 +1,9 @@
-"""MediaPipe behind the detector protocol: both interfaces, on renders with exact truth and on real photos."""
+"""MediaPipe's networks as a detector of single images, on renders with exact truth and on real photos."""
 
 from __future__ import annotations
 
 import json
 import logging
-import sys
-import types
 import zipfile
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +15,7 @@ from helpers.detection import CAMERA, random_pictures
 
 from hand_pose_ros.detection.detector import DetectorUnavailableError
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
+from hand_pose_ros.detection.mediapipe.network_files import networks_folder
 from hand_pose_ros.rendering.clip import render_clip
 
 _LOGGER = logging.getLogger(__name__)
@@ -25,30 +24,21 @@ _VIDEO = Path("sequences/dex_retargeting/example/vector_retargeting/data/human_h
 
 @pytest.fixture(scope="module")
 def task_file(tmp_path_factory) -> str:
-    """A hand_landmarker.task made of the two networks in MediaPipe's wheel: such a file is a plain zip of them."""
-    mediapipe = pytest.importorskip("mediapipe", reason="needs mediapipe")
-    modules = Path(mediapipe.__file__).parent / "modules"
+    """A hand_landmarker.task made of the two stored networks: such a file is a plain zip of them."""
     parts = {
-        "hand_detector.tflite": modules / "palm_detection" / "palm_detection_full.tflite",
-        "hand_landmarks_detector.tflite": modules / "hand_landmark" / "hand_landmark_full.tflite",
+        "hand_detector.tflite": "palm_detection_full.tflite",
+        "hand_landmarks_detector.tflite": "hand_landmark_full.tflite",
     }
-    if not all(part.is_file() for part in parts.values()):
-        pytest.skip("needs mediapipe <= 0.10.21, the last version that carries its hand model")
     path = tmp_path_factory.mktemp("model") / "hand_landmarker.task"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, part in parts.items():
-            archive.write(part, name)
+            archive.write(networks_folder() / part, name)
     return str(path)
 
 
-@pytest.fixture(scope="module", params=["solutions", "tasks"])
-def model_file(request, task_file) -> str:
-    return task_file if request.param == "tasks" else ""
-
-
 @pytest.fixture(scope="module")
-def photo_detector(model_file):
-    with closing(MediaPipeDetector(MediaPipeConfig(model_file, tracking=False))) as detector:
+def photo_detector():
+    with closing(MediaPipeDetector(MediaPipeConfig())) as detector:
         yield detector
 
 
@@ -112,12 +102,12 @@ def test_renders_are_found_on_their_side_at_their_place(photo_detector, pictures
     assert np.abs(np.median(offsets, axis=0)).max() < 2.5
 
 
-def test_pixels_are_centres_at_any_scale(model_file, photo_detector, pictures):
+def test_pixels_are_centres_at_any_scale(photo_detector, pictures):
     """Detection in an image a tenth as large must not move the hand.
 
     Half a pixel of the small image is 5 px of the large one: any other reading of MediaPipe's coordinates fails.
     """
-    small = MediaPipeConfig(model_file, tracking=False, max_image_side_px=64)
+    small = MediaPipeConfig(max_image_side_px=64)
     with closing(MediaPipeDetector(small)) as detector:
         pairs = [(photo_detector.detect(p.image), detector.detect(p.image)) for p in pictures]
     moves = [np.median(b[0].landmarks_px - a[0].landmarks_px, axis=0) for a, b in pairs if a and b]
@@ -201,21 +191,34 @@ def test_real_photos_side_and_place(
     assert np.median(errors) < largest_error
 
 
-def test_a_video_is_followed_and_can_be_forgotten(model_file, shared_data):
-    config = MediaPipeConfig(model_file, max_hands=1)
-    with closing(MediaPipeDetector(config)) as detector:
-        frames = list(video_frames(shared_data, 20))
-        found = [detector.detect(one) for one in frames]
-        assert all(len(one) == 1 for one in found)
-        assert {one[0].side for one in found} == {"right"}
-        assert detector.detect(np.zeros((480, 640, 3), np.uint8)) == []  # another size in between
-        detector.reset()
-        again = detector.detect(frames[0])[0]
-        np.testing.assert_allclose(again.landmarks_px, found[0][0].landmarks_px, atol=1e-3)
+def test_a_task_file_gives_the_same_as_its_networks(task_file, photo_detector, open_hand):
+    with closing(MediaPipeDetector(MediaPipeConfig(task_file))) as detector:
+        (found,), (expected,) = detector.detect(open_hand), photo_detector.detect(open_hand)
+    np.testing.assert_array_equal(found.landmarks_px, expected.landmarks_px)
 
 
-def test_a_closed_detector_says_so(model_file):
-    detector = MediaPipeDetector(MediaPipeConfig(model_file))
+@pytest.mark.parametrize("backend", ["onnxruntime", "torch"])
+def test_other_backends_find_the_same(backend, photo_detector, open_hand):
+    with closing(MediaPipeDetector(MediaPipeConfig(backend=backend, device="cpu"))) as detector:
+        (found,), (expected,) = detector.detect(open_hand), photo_detector.detect(open_hand)
+    np.testing.assert_allclose(found.landmarks_px, expected.landmarks_px, atol=0.01)
+    assert found.side == expected.side
+
+
+def test_a_real_video_has_one_right_hand_in_every_frame(photo_detector, shared_data):
+    for image in video_frames(shared_data, 20):
+        assert [one.side for one in photo_detector.detect(image)] == ["right"]
+
+
+def test_no_more_hands_than_allowed(open_hand):
+    two = np.concatenate((open_hand, open_hand[:, ::-1]), axis=1)
+    for max_hands in (1, 2):
+        with closing(MediaPipeDetector(MediaPipeConfig(max_hands=max_hands))) as detector:
+            assert len(detector.detect(two)) == max_hands
+
+
+def test_a_closed_detector_says_so():
+    detector = MediaPipeDetector()
     detector.close()
     detector.close()
     with pytest.raises(RuntimeError, match="the detector is closed"):
@@ -231,6 +234,8 @@ def test_a_closed_detector_says_so(model_file):
         {"min_tracking_confidence": float("nan")},
         {"box_margin": -0.1},
         {"max_image_side_px": 10},
+        {"backend": "tensorrt"},
+        {"device": "tpu"},
     ],
     ids=lambda options: next(iter(options)),
 )
@@ -240,7 +245,6 @@ def test_options_out_of_range_are_refused(options):
 
 
 def test_a_missing_or_broken_model_file_is_refused(tmp_path):
-    pytest.importorskip("mediapipe", reason="needs mediapipe")
     with pytest.raises(ValueError, match=r"no model file .*absent\.task"):
         MediaPipeDetector(MediaPipeConfig(str(tmp_path / "absent.task")))
     broken = tmp_path / "broken.task"
@@ -249,15 +253,19 @@ def test_a_missing_or_broken_model_file_is_refused(tmp_path):
         MediaPipeDetector(MediaPipeConfig(str(broken)))
 
 
-def test_without_mediapipe_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "mediapipe", None)
-    with pytest.raises(DetectorUnavailableError, match=r"install mediapipe==0\.10\.21"):
+def test_a_task_file_without_the_networks_is_refused(tmp_path):
+    path = tmp_path / "other.task"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("other", b"")
+    with pytest.raises(ValueError, match="hand_detector"):
+        MediaPipeDetector(MediaPipeConfig(str(path)))
+
+
+def test_without_the_networks_the_error_says_what_to_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("HAND_POSE_DATA", str(tmp_path))
+    with pytest.raises(DetectorUnavailableError, match="run `hand_pose models` once"):
         MediaPipeDetector()
-
-
-def test_with_a_mediapipe_that_has_no_model_the_error_says_what_to_download(monkeypatch):
-    newer = types.ModuleType("mediapipe")
-    newer.__version__ = "1.0.0"
-    monkeypatch.setitem(sys.modules, "mediapipe", newer)
-    with pytest.raises(DetectorUnavailableError, match=r"MediaPipe 1\.0\.0 .*download hand_landmarker\.task"):
+    (tmp_path / "mediapipe").mkdir()
+    (tmp_path / "mediapipe" / "palm_detection_full.tflite").write_bytes(b"damaged")
+    with pytest.raises(DetectorUnavailableError, match=r"palm_detection_full\.tflite is damaged"):
         MediaPipeDetector()

@@ -1,10 +1,13 @@
-"""MediaPipe's networks run by us, beside MediaPipe's own graph on the same pictures; and the crops they see."""
+"""MediaPipe's networks and our code around them, against recorded answers of MediaPipe's graph; and their crops.
+
+``data/graph_answers.json`` holds what the graph of MediaPipe 0.10.21 (``solutions``, full models, one hand)
+answered to the images that this file makes: each searched by itself, and the clip's frames in its tracking mode.
+"""
 
 from __future__ import annotations
 
-import sys
-import zipfile
-from contextlib import closing
+import json
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -12,26 +15,21 @@ import numpy as np
 import pytest
 from helpers.detection import random_pictures
 
-from hand_pose_ros.detection.detector import DetectorUnavailableError
 from hand_pose_ros.detection.mediapipe.crop import RotatedSquare
-from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 from hand_pose_ros.detection.mediapipe.landmarks import LandmarkNetwork
-from hand_pose_ros.detection.mediapipe.models import TfliteNetwork, read_models
+from hand_pose_ros.detection.mediapipe.network_files import read_networks
 from hand_pose_ros.detection.mediapipe.palms import PalmDetector
+from hand_pose_ros.networks.imported.backends import open_tflite
 from hand_pose_ros.rendering.clip import render_clip
 
-_VIDEO = Path("sequences/dex_retargeting/example/vector_retargeting/data/human_hand_video.mp4")
+_ANSWERS = json.loads((Path(__file__).parent / "data" / "graph_answers.json").read_text())
 
 
-@pytest.fixture(scope="module")
-def networks():
-    pytest.importorskip("mediapipe", reason="needs mediapipe <= 0.10.21, which carries the networks")
-    pytest.importorskip("ai_edge_litert", reason="needs ai-edge-litert")
-    try:
-        models = read_models()
-    except DetectorUnavailableError as error:
-        pytest.skip(str(error))
-    return PalmDetector(TfliteNetwork(models.palm, 1)), LandmarkNetwork(TfliteNetwork(models.landmarks, 1))
+@pytest.fixture(scope="module", params=["auto", "onnxruntime"])
+def networks(request):
+    stored = read_networks()
+    palms, landmarks = (open_tflite(content, request.param, "cpu", 1) for content in stored)
+    return PalmDetector(palms), LandmarkNetwork(landmarks)
 
 
 @pytest.fixture(scope="module")
@@ -39,55 +37,41 @@ def pictures():
     return [one.image for one in random_pictures(8, seed=5)]
 
 
-def compare_with_the_graph(networks, images, least_found):
+def compare_with_the_graph(networks, images, answers):
     palms, landmarks = networks
-    found = 0
-    with closing(MediaPipeDetector(MediaPipeConfig(tracking=False, max_hands=1))) as graph:
-        for image in images:
-            expected, palm = graph.detect(image), palms.find(image)
-            if not expected:
-                continue
-            found += 1
-            square = RotatedSquare.around_palm(palm[0].box_px, palm[0].keypoints_px)
-            answer = landmarks.find(image, square)
-            np.testing.assert_allclose(answer.landmarks_px, expected[0].landmarks_px, atol=0.2)
-            np.testing.assert_allclose(answer.world_m, expected[0].landmarks_m, atol=1e-3)
-            right = expected[0].score if expected[0].side == "right" else 1 - expected[0].score
-            assert answer.right == pytest.approx(right, abs=0.01)
-            assert answer.presence > 0.5
-    assert found >= least_found
+    for image, expected in zip(images, answers, strict=True):
+        palm = palms.find(image)[0]
+        found = landmarks.find(image, RotatedSquare.around_palm(palm.box_px, palm.keypoints_px))
+        np.testing.assert_allclose(found.landmarks_px, expected["landmarks_px"], atol=0.2)
+        np.testing.assert_allclose(found.world_m, expected["world_m"], atol=1e-3)
+        assert found.right == pytest.approx(expected["right"], abs=0.01)
+        assert found.presence > 0.5
 
 
 def test_renders_agree_with_the_graph(networks, pictures):
-    """Palm detector, its decoding, the crop and the landmarks: a picture searched anew (measured: 0.03 px)."""
-    compare_with_the_graph(networks, pictures, 7)
+    """Palm detector, its decoding, the crop and the landmarks: each picture is searched (measured: 0.03 px)."""
+    compare_with_the_graph(networks, pictures, _ANSWERS["pictures"])
 
 
 def test_a_turned_hand_at_the_border_agrees_with_the_graph(networks, pictures):
     turned = [np.ascontiguousarray(np.rot90(image)) for image in pictures[:3]]
     cut = [image[:, 200:] for image in pictures[3:6]]
-    compare_with_the_graph(networks, turned + cut, 3)
+    compare_with_the_graph(networks, turned + cut, _ANSWERS["turned"] + _ANSWERS["cut"])
 
 
-def test_a_real_video_agrees_with_the_graph_in_tracking(networks, shared_data):
-    """The crop from the landmarks of the frame before: errors may add up along the video (measured: 0.4 px)."""
-    if not (shared_data / _VIDEO).is_file():
-        pytest.skip(f"needs {shared_data / _VIDEO}")
+def test_a_video_agrees_with_the_graph_in_tracking(networks):
+    """The crop from the landmarks of the frame before: errors may add up along the video."""
     palms, landmarks = networks
-    video = cv2.VideoCapture(str(shared_data / _VIDEO))
     last = None
-    with closing(MediaPipeDetector(MediaPipeConfig(max_hands=1))) as graph:
-        for _ in range(30):
-            _, image = video.read()
-            (expected,) = graph.detect(image)
-            if last is None:
-                (palm,) = palms.find(image)
-                square = RotatedSquare.around_palm(palm.box_px, palm.keypoints_px)
-            else:
-                square = RotatedSquare.around_landmarks(last)
-            last = landmarks.find(image, square).landmarks_px
-            assert np.linalg.norm(last - expected.landmarks_px, axis=1).max() < 2
-    video.release()
+    for frame, expected in zip(islice(render_clip(), 20), _ANSWERS["clip"], strict=True):
+        image = frame.rendering.image
+        if last is None:
+            (palm,) = palms.find(image)
+            square = RotatedSquare.around_palm(palm.box_px, palm.keypoints_px)
+        else:
+            square = RotatedSquare.around_landmarks(last)
+        last = landmarks.find(image, square).landmarks_px
+        assert np.linalg.norm(last - expected["landmarks_px"], axis=1).max() < 2
 
 
 def test_an_image_without_a_hand_has_no_palm_and_no_presence(networks):
@@ -121,27 +105,3 @@ def test_the_square_turns_and_grows_with_the_hand():
     assert moved.angle_rad == pytest.approx(square.angle_rad + angle)
     assert moved.side_px == pytest.approx(scale * square.side_px)
     np.testing.assert_allclose(moved.centre_px, scale * turn @ square.centre_px + shift, atol=1e-9)
-
-
-def test_missing_and_broken_models_are_refused(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=r"no model file .*absent\.task"):
-        read_models(str(tmp_path / "absent.task"))
-    broken = tmp_path / "broken.task"
-    broken.write_bytes(b"not a model")
-    with pytest.raises(ValueError, match=r"cannot use .*broken\.task as a hand landmarker"):
-        read_models(str(broken))
-    with zipfile.ZipFile(broken, "w") as archive:
-        archive.writestr("other", b"")
-    with pytest.raises(ValueError, match="hand_detector"):
-        read_models(str(broken))
-    with pytest.raises(ValueError, match="model_complexity must be 0 or 1, got 2"):
-        read_models(model_complexity=2)
-    monkeypatch.setattr("hand_pose_ros.detection.mediapipe.models.find_spec", lambda name: None)
-    with pytest.raises(DetectorUnavailableError, match=r"pip install --no-deps 'mediapipe<0\.10\.22'"):
-        read_models()
-
-
-def test_without_litert_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    with pytest.raises(DetectorUnavailableError, match=r"install ai-edge-litert==2\.3\.0"):
-        TfliteNetwork(b"")

@@ -1,12 +1,14 @@
 """A real detector on rendered hands: MediaPipe must find them, on the right side and near the true joints."""
 
 import logging
+from contextlib import closing
 
 import numpy as np
 import pytest
 import torch
 
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 from hand_pose_ros.rendering.background import room_background
 from hand_pose_ros.rendering.clip import render_clip
 from hand_pose_ros.rendering.renderer import Rendering, render
@@ -18,24 +20,14 @@ CAMERA = CameraModel.from_fov(640, 480, np.deg2rad(60))
 
 @pytest.fixture(scope="module")
 def detector():
-    mediapipe = pytest.importorskip("mediapipe", reason="needs mediapipe <= 0.10.21")
-    if not hasattr(mediapipe, "solutions"):
-        pytest.skip("needs mediapipe <= 0.10.21, the last version that carries its hand model")
-    with mediapipe.solutions.hands.Hands(
-        static_image_mode=True, model_complexity=1, max_num_hands=1
-    ) as hands:
-        yield hands
+    with closing(MediaPipeDetector(MediaPipeConfig(max_hands=1))) as detector:
+        yield detector
 
 
 def detect(detector, image: np.ndarray) -> tuple[str, np.ndarray] | None:
-    """Side and (21, 2) pixels, or None. MediaPipe names the sides as a mirrored selfie shows them."""
-    found = detector.process(np.ascontiguousarray(image[:, :, ::-1]))
-    if not found.multi_hand_landmarks:
-        return None
-    landmarks = [(mark.x, mark.y) for mark in found.multi_hand_landmarks[0].landmark]
-    label = found.multi_handedness[0].classification[0].label
-    pixels = np.array(landmarks) * (image.shape[1], image.shape[0])
-    return {"Left": "right", "Right": "left"}[label], pixels
+    """Side and (21, 2) pixels, or None."""
+    found = detector.detect(image)
+    return (found[0].side, found[0].landmarks_px) if found else None
 
 
 def random_pictures(count: int) -> list[Rendering]:

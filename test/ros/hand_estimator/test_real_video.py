@@ -12,11 +12,9 @@ from sensor_msgs_py.point_cloud2 import read_points
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.calibration import camera_from_message
+from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 from hand_pose_ros.kinematics.limits import angle_bounds
 from hand_pose_ros.ros.messages.images import image_to_bgr
-
-pytest.importorskip("mediapipe")
-from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 
 HANDS = 20
 TIMEOUT_S = 120.0

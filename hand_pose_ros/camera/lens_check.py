@@ -1,0 +1,118 @@
+"""The module checks that distortion coefficients are those of a lens, and finds where they stop being one.
+
+A calibration's polynomial is fitted to the points that were seen. Beyond them it may fold back: two rays share one
+image point, and nothing can be measured there. Coefficients in another unit or of another model fold, or magnify
+beyond any lens, in the middle of the image.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Final
+
+import torch
+
+from hand_pose_ros.camera.distortion import EQUIDISTANT, NONE, Coefficients, distort, max_radius
+from hand_pose_ros.camera.model import CameraModel
+
+_SAMPLES: Final = 2048
+_WIDEST_ANGLE: Final = math.radians(89.5)
+_LEAST_SLOPE: Final = 0.1
+"""Least change of the image radius with the ideal one; a polynomial that folds is next to its fold below it."""
+_CENTRAL_SHARE: Final = 0.5  # of the shorter half side, which every lens must image
+_MOST_PINCUSHION: Final = 2.5  # image radius / ideal radius
+_MOST_BARREL: Final = 10.0  # ideal radius / image radius, at the middle of a side
+
+
+def check_lens(camera: CameraModel) -> str:
+    """Check a camera's distortion; returns a warning, or '' if the model covers the whole image.
+
+    Raises:
+        ValueError: no lens has such coefficients: they fold back near the middle of the image, or magnify beyond
+            reason. The message says from which radius.
+    """
+    if camera.distortion_model == NONE:
+        return ""
+    reach_px = coverage_px(camera)
+    shorter_px = min(camera.width, camera.height) / 2
+    if reach_px < _CENTRAL_SHARE * shorter_px:
+        raise ValueError(
+            f"no lens has the distortion coefficients {_short(camera.distortion)} ({camera.distortion_model}): "
+            f"they fold back {reach_px:.0f} pixels from the image's centre; are their unit and order OpenCV's?"
+        )
+    _check_magnification(camera, min(shorter_px, reach_px))
+    if math.isfinite(reach_px) and reach_px < _corner_px(camera):
+        return (
+            f"the distortion ({camera.distortion_model}) folds back {reach_px:.0f} pixels from the image's centre:"
+            " the calibration does not cover the image beyond that radius, and hands there cannot be measured"
+        )
+    return ""
+
+
+def coverage_px(camera: CameraModel) -> float:
+    """Radius around the principal point, pixels, within which every pixel has one ray; infinite without a fold."""
+    return _image_reach(camera.distortion_model, camera.distortion) * min(camera.fx, camera.fy)
+
+
+def covers(camera: CameraModel, pixels: torch.Tensor) -> torch.Tensor:
+    """Whether the calibration says from where each pixel (..., 2) is seen, (...) bool."""
+    ray = camera.normalise(pixels.double())
+    seen = ray.isfinite().all(-1)
+    if camera.distortion_model == EQUIDISTANT:
+        return seen
+    reach = _ideal_reach(camera.distortion_model, camera.distortion)
+    return seen & (torch.where(seen[..., None], ray, torch.zeros_like(ray)).norm(dim=-1) <= reach)
+
+
+@lru_cache(maxsize=64)
+def _ideal_reach(model: str, coefficients: Coefficients) -> float:
+    """Ideal radius up to which the radial part is not close to its fold; infinite if it has none."""
+    fold = max_radius(model, coefficients)
+    if fold == math.inf:
+        return math.inf
+    widest = min(math.atan(fold), _WIDEST_ANGLE)
+    radii = torch.tan(torch.linspace(0, widest, _SAMPLES, dtype=torch.float64)[:-1])
+    images = distort(torch.stack((radii, torch.zeros_like(radii)), dim=-1), model, coefficients)[:, 0]
+    if model == EQUIDISTANT:
+        return float(radii[-1])
+    slopes = images.diff() / radii.diff()
+    bent = torch.nonzero(~(slopes >= _LEAST_SLOPE))
+    return float(radii[int(bent[0])] if len(bent) else radii[-1])
+
+
+@lru_cache(maxsize=64)
+def _image_reach(model: str, coefficients: Coefficients) -> float:
+    """The image radius of :func:`_ideal_reach`, in focal lengths."""
+    reach = _ideal_reach(model, coefficients)
+    if not math.isfinite(reach):
+        return math.inf
+    image = distort(torch.tensor((reach * (1 - 1e-9), 0.0), dtype=torch.float64), model, coefficients)
+    return float(image.norm())
+
+
+def _check_magnification(camera: CameraModel, radius_px: float) -> None:
+    image = 0.99 * radius_px / min(camera.fx, camera.fy)
+    ideal = float(camera.normalise(_along_x(camera, image)).norm())
+    if not math.isfinite(ideal):
+        return  # tangential terms reach the fold a little earlier
+    if image > _MOST_PINCUSHION * ideal or ideal > _MOST_BARREL * image:
+        raise ValueError(
+            f"no lens has the distortion coefficients {_short(camera.distortion)} ({camera.distortion_model}): "
+            f"{radius_px:.0f} pixels from the image's centre they scale the image by {image / ideal:.2g}; are "
+            "their unit and order OpenCV's?"
+        )
+
+
+def _along_x(camera: CameraModel, radius: float) -> torch.Tensor:
+    return torch.tensor((camera.cx + radius * camera.fx, camera.cy), dtype=torch.float64)
+
+
+def _corner_px(camera: CameraModel) -> float:
+    return math.hypot(
+        max(camera.cx, camera.width - 1 - camera.cx), max(camera.cy, camera.height - 1 - camera.cy)
+    )
+
+
+def _short(values: Coefficients) -> str:
+    return "(" + ", ".join(f"{value:.4g}" for value in values) + ")"
