@@ -7,6 +7,9 @@ operations on tensors of both devices (a CPU tensor without dimensions may join)
 without a GPU, with real values: control flow that depends on data, SVD and autograd work.
 
 The tensors' C++ device is 'meta', which PyTorch knows in every build; a function mode translates 'cuda' to it.
+
+CUDA graphs are pretended, too: ``torch.cuda.graph`` records the operations, and a replay runs them again on the
+same tensors. A transfer from or to the CPU during the recording raises, as on a GPU.
 """
 
 from __future__ import annotations
@@ -114,10 +117,44 @@ class PretendedGenerator(torch.Generator):
         return self.place
 
 
+class PretendedGraph:
+    """A CUDA graph: the operations of one run, with the tensors that they read and write."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, tuple, dict, Any]] = []
+        self.replays = 0
+
+    def replay(self) -> None:
+        """Run the operations again; new results go into the memory of the recorded ones."""
+        self.replays += 1
+        for function, args, kwargs, recorded in self.calls:
+            found = function(*args, **kwargs)
+            for old, new in zip(tree_leaves(recorded), tree_leaves(found), strict=True):
+                if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
+_recording: list[PretendedGraph] = []
+
+
+@contextlib.contextmanager
+def _record(graph: PretendedGraph) -> Iterator[None]:
+    _recording.append(graph)
+    try:
+        yield
+    finally:
+        _recording.pop()
+
+
 @contextlib.contextmanager
 def pretended_cuda() -> Iterator[None]:
     """Let PyTorch pretend to have a GPU."""
     with (
+        mock.patch.object(torch.cuda, "Stream"),
+        mock.patch.object(torch.cuda, "stream"),
+        mock.patch.object(torch.cuda, "current_stream"),
+        mock.patch.object(torch.cuda, "CUDAGraph", PretendedGraph),
+        mock.patch.object(torch.cuda, "graph", _record),
         mock.patch.object(torch.cuda, "is_available", return_value=True),
         mock.patch.object(torch.cuda, "is_bf16_supported", return_value=False),
         mock.patch.object(torch, "Generator", PretendedGenerator),
@@ -206,7 +243,20 @@ def _run(function: Any, args: tuple, kwargs: dict) -> Any:
             return PretendedTensor(one)
 
     inner_args, inner_kwargs = tree_map(inner, (args, kwargs))
-    return tree_map(outer, function(*inner_args, **inner_kwargs))
+    result = function(*inner_args, **inner_kwargs)
+    if _recording and (on_gpu or wrapper):
+        _check_capture(function, given, on_gpu)
+        _recording[-1].calls.append((function, inner_args, inner_kwargs, result))
+    return tree_map(outer, result)
+
+
+def _check_capture(function: Any, given: Sequence[Tensor], on_gpu: bool) -> None:
+    """Raise RuntimeError where a GPU could not record the operation."""
+    crosses = function in _CROSSING and not (
+        on_gpu and all(isinstance(one, PretendedTensor) for one in given)
+    )
+    if crosses or function is _aten._local_scalar_dense.default or function is _aten.nonzero.default:
+        raise RuntimeError(f"operation not permitted when stream is capturing: {function}")
 
 
 def _check_devices(function: Any, args: tuple, kwargs: dict) -> None:
