@@ -46,8 +46,13 @@ def choose_backend(backend: str, device: str) -> str:
     return "onnxruntime" if device == "cpu" or why_no_torch_cuda() else "torch"
 
 
+def has_cuda() -> bool:
+    """Return whether PyTorch or onnxruntime can use a GPU, as far as they say before they try."""
+    return not (why_no_torch_cuda() and why_no_onnx_cuda())
+
+
 def check_device(name: str) -> None:
     """Raise ValueError if 'cuda' is asked for and neither PyTorch nor onnxruntime can use a GPU, saying why."""
-    reasons = (why_no_torch_cuda(), why_no_onnx_cuda())
-    if name == "cuda" and all(reasons):
-        raise ValueError(f"device is 'cuda', but {'; '.join(reasons)}. Or set device to 'cpu' or 'auto'")
+    if name == "cuda" and not has_cuda():
+        reasons = f"{why_no_torch_cuda()}; {why_no_onnx_cuda()}"
+        raise ValueError(f"device is 'cuda', but {reasons}. Or set device to 'cpu' or 'auto'")

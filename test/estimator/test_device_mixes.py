@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers.diffusion import CAMERA, detections, random_network
 from helpers.image_networks import small_network
-from helpers.pretended_cuda import PretendedTensor, pretended_cuda
+from helpers.pretended_cuda import PretendedGraph, PretendedTensor, pretended_cuda
 from helpers.temporal import TINY
 
 from hand_pose_ros.common.device import resolve_device
@@ -126,6 +126,32 @@ def test_ancestral_sampling_draws_on_the_gpu(weights):
     with pretended_cuda():
         found = poses(DiffusionEstimatorConfig(samples=4, steps=None), weights, "cuda")
     assert all(pose.valid for pose in found)
+
+
+@pytest.mark.parametrize("steps", [2, None])
+def test_the_sampling_loop_is_captured_once_and_replayed_for_every_frame(weights, steps, monkeypatch):
+    graphs = []
+
+    def new_graph():
+        graphs.append(PretendedGraph())
+        return graphs[-1]
+
+    settings = DiffusionEstimatorConfig(samples=4, steps=steps)
+    with pretended_cuda():
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", new_graph)
+        expected = poses(settings, weights, "cuda")
+        assert not graphs
+        found = poses(replace(settings, cuda_graph_hands=2), weights, "cuda")
+    (graph,) = graphs
+    assert graph.replays == FRAMES
+    assert len(graph.calls) > 50
+    assert_same(found, expected)
+
+
+def test_a_graph_that_has_no_effect_is_told(weights, caplog):
+    config = with_weights(replace(SETTINGS["keypoints"], cuda_graph_hands=2), weights)
+    config.create(None, "cpu")
+    assert "cuda_graph_hands has no effect" in caplog.text
 
 
 def test_hands_of_which_only_the_box_is_known(weights):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType  # pyright: ignore[reportPrivateImportUsage] - defined here in Humble
 from rclpy.impl.implementation_singleton import rclpy_implementation
@@ -16,7 +16,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
-from hand_pose_ros.pipeline import HandPipeline
+from hand_pose_ros.pipeline import FramePipeline
 from hand_pose_ros.ros.hand_estimator.input import CameraInput, ImageMessage
 from hand_pose_ros.ros.hand_estimator.output import HandPublishers
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
@@ -54,7 +54,7 @@ class HandEstimator(LifecycleNode):
     The executor's thread only receives messages; the worker processes the newest image.
     """
 
-    def __init__(self, create_pipeline: Callable[[HandEstimatorParameters], HandPipeline]) -> None:
+    def __init__(self, create_pipeline: Callable[[HandEstimatorParameters], FramePipeline]) -> None:
         super().__init__("hand_estimator")
         self._survive_impossible_transitions()
         self._create_pipeline = create_pipeline
@@ -62,7 +62,7 @@ class HandEstimator(LifecycleNode):
         self._faults = FaultLog(self.get_logger())
         self._status = EstimatorStatus(self._faults)
         self._lifecycle = "unconfigured"
-        self._pipeline: HandPipeline | None = None
+        self._pipeline: FramePipeline | None = None
         self._pipeline_lock = threading.Lock()
         self._output: HandPublishers | None = None
         self._worker: NewestItemWorker[ImageMessage] | None = None
@@ -208,6 +208,8 @@ class HandEstimator(LifecycleNode):
             self._status.failed("publication", f"a frame was not published: {type(error).__name__}: {error}")
             return
         self._faults.clear("pipeline", "publication")
+        if result.degraded:
+            self._faults.report("gpu", result.degraded, DiagnosticStatus.WARN, logged=True)
         published_s = time.perf_counter()
         seconds = {
             "convert": converted_s - began_s,

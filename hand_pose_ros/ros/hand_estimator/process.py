@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import torch
 
 from hand_pose_ros.factory import create_pipeline
-from hand_pose_ros.pipeline import HandPipeline
+from hand_pose_ros.pipeline import FramePipeline
 from hand_pose_ros.ros.hand_estimator.node import HandEstimator
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.shared.process import run_node
 
 
-def _create_pipeline(parameters: HandEstimatorParameters) -> HandPipeline:
+def _create_pipeline(parameters: HandEstimatorParameters) -> FramePipeline:
     return create_pipeline(parameters.pipeline)
 
 

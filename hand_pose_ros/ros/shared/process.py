@@ -19,6 +19,7 @@ from rclpy.utilities import try_shutdown
 
 from hand_pose_ros.common.option_documents import help_text
 from hand_pose_ros.common.options import Options
+from hand_pose_ros.ros.shared.log_forwarding import forwarded_log
 
 AnyNode = TypeVar("AnyNode", bound=Node)
 _REFUSALS = (ValueError, OSError, InvalidParameterTypeException, InvalidParameterValueException)
@@ -55,7 +56,7 @@ def run_node(
     node = None
     try:
         node = create()
-        with _spinning(node, create_executor()):
+        with forwarded_log(node.get_logger()), _spinning(node, create_executor()):
             if work is not None:
                 return work(node)
             threading.Event().wait()
