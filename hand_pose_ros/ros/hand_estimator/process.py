@@ -23,12 +23,12 @@ def _run(args: Sequence[str] | None) -> int:
     import torch
 
     from hand_pose_ros.factory import create_pipeline
-    from hand_pose_ros.pipeline import HandPipeline
+    from hand_pose_ros.pipeline import FramePipeline
     from hand_pose_ros.ros.hand_estimator.node import HandEstimator
     from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
     from hand_pose_ros.ros.shared.process import run_node
 
-    def create(parameters: HandEstimatorParameters) -> HandPipeline:
+    def create(parameters: HandEstimatorParameters) -> FramePipeline:
         return create_pipeline(parameters.pipeline)
 
     def hand_estimator() -> HandEstimator:

@@ -21,6 +21,7 @@ from rclpy.utilities import try_shutdown
 from hand_pose_ros.common.bounded_text import MOST_MESSAGE, shortened
 from hand_pose_ros.ros.shared.command_line import USAGE_ERROR
 from hand_pose_ros.ros.shared.ending import STOP_SIGNALS, limit_clean_up
+from hand_pose_ros.ros.shared.log_forwarding import forwarded_log
 
 AnyNode = TypeVar("AnyNode", bound=Node)
 _REFUSALS = (ValueError, OSError, InvalidParameterTypeException, InvalidParameterValueException)
@@ -53,7 +54,7 @@ def run_node(
     node = None
     try:
         node = create()
-        with _spinning(node, create_executor(), broken):
+        with forwarded_log(node.get_logger()), _spinning(node, create_executor(), broken):
             if work is not None:
                 return work(node)
             threading.Event().wait()
