@@ -19,6 +19,7 @@ GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "evaluate": {
         "evaluate": ("evaluation.accuracy.command", "errors on labelled photos and generated hands"),
+        "benchmark": ("evaluation.benchmark.command", "errors on a public data set beside published ones"),
         "evaluate-images": ("evaluation.images.command", "what image features add to keypoints"),
         "ablation": ("evaluation.images.ablation", "compare training runs that differ in one option"),
         "smoothness": ("evaluation.smoothness.command", "error, jitter and lag of hands in video"),

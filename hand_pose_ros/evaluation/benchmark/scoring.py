@@ -30,7 +30,7 @@ class Estimates:
     @property
     def found(self) -> np.ndarray:
         """(n,) bool, whether there is an estimate."""
-        return np.isfinite(self.points_px).all((1, 2)) | np.isfinite(self.joints_m).all((1, 2))
+        return np.isfinite(self.points_px).any((1, 2)) | np.isfinite(self.joints_m).any((1, 2))
 
 
 @dataclass(frozen=True, eq=False)
