@@ -63,7 +63,8 @@ class LabelledSet(ABC, Generic[AnyOptions]):
             raise ValueError(f"malformed must be one of {', '.join(MALFORMED)}, got {malformed!r}")
         self.folder = require(Path(folder))
         self.options: AnyOptions = options if options is not None else self.options_type()  # type: ignore[assignment]
-        self._tolerant = malformed == "skipped"
+        self.tolerant = malformed == "skipped"
+        """Whether malformed and missing files are skipped."""
         self._sources = [require(path) for path in self.sources()]
         self._index = open_index(
             self.folder,
@@ -72,7 +73,7 @@ class LabelledSet(ABC, Generic[AnyOptions]):
             self.options.flat(),
             self.index_columns(),
             self._reported_rows,
-            accept_skipped=self._tolerant,
+            accept_skipped=self.tolerant,
         )
         if self._index.skipped_count:
             _log.warning(
@@ -121,7 +122,7 @@ class LabelledSet(ABC, Generic[AnyOptions]):
             try:
                 yield self[number]
             except MalformedFileError as error:
-                if not self._tolerant:
+                if not self.tolerant:
                     raise
                 _log.warning("left out: %s", error)
 
@@ -132,7 +133,7 @@ class LabelledSet(ABC, Generic[AnyOptions]):
 
     def _reported_rows(self, skipped: list[str]) -> Iterable[Mapping[str, Any]]:
         def refuse(error: MalformedFileError) -> None:
-            if not self._tolerant:
+            if not self.tolerant:
                 raise error
             skipped.append(str(error))
 

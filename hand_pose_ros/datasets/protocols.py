@@ -5,7 +5,7 @@ derived again from the scripts that their authors publish (named at each) and fr
 scripts of this family average over keypoints: the mean of each keypoint's mean error over all hands, of its
 median, of its curve.
 
-S1 is the diffusion + FK paper, S2 DiffHand, S3 the 2.5D heatmap paper (Iqbal et al. 2018).
+The 2.5D heatmap paper is that of Iqbal et al. 2018.
 """
 
 from __future__ import annotations
@@ -145,26 +145,28 @@ _GENERAL: Final = (
 PROTOCOLS: Final[dict[str, dict[str, Protocol]]] = {
     "rhd": {
         "paper": Protocol(
-            "Root and scale of the label, as in S1 (script of Spurr et al. 2018) and S3's row with the true "
-            "root and scale: joint 0 is the middle between wrist and middle MCP, the estimate gets the label's"
-            " length of the middle finger's proximal phalanx, joints that the set calls visible count. (lmb-"
-            "freiburg/hand3d eval_full.py, spurra/vae-hands-3d evaluate_model.py)",
+            "Root and scale of the label, as in the diffusion + FK paper (script of Spurr et al. 2018) and the"
+            " 2.5D heatmap paper's row with the true root and scale: joint 0 is the middle between wrist and "
+            "middle MCP, the estimate gets the label's length of the middle finger's proximal phalanx, joints "
+            "that the set calls visible count. (lmb-freiburg/hand3d eval_full.py, spurra/vae-hands-3d "
+            "evaluate_model.py)",
             _zimmermann("palm_middle", "root_scale"),
         ),
         "root": Protocol(
-            "Root of the label, scale of the estimate, as in S3's own row; otherwise as `paper`.",
+            "Root of the label, scale of the estimate, as in the 2.5D heatmap paper's own row; otherwise as "
+            "`paper`.",
             _zimmermann("palm_middle", "root"),
         ),
     },
     "stb": {
         "paper": Protocol(
-            "Root and scale of the label, as in S1: the set's palm centre is the root, which an estimate has "
-            "half way between wrist and ring MCP; the estimate gets the label's length of the middle finger's "
-            "proximal phalanx. (the same scripts)",
+            "Root and scale of the label, as in the diffusion + FK paper: the set's palm centre is the root, "
+            "which an estimate has half way between wrist and ring MCP; the estimate gets the label's length "
+            "of the middle finger's proximal phalanx. (the same scripts)",
             _zimmermann("palm_ring", "root_scale"),
         ),
         "root": Protocol(
-            "Root of the label, scale of the estimate, as in S3; otherwise as `paper`.",
+            "Root of the label, scale of the estimate, as in the 2.5D heatmap paper; otherwise as `paper`.",
             _zimmermann("palm_ring", "root"),
         ),
     },
@@ -200,7 +202,7 @@ PROTOCOLS: Final[dict[str, dict[str, Protocol]]] = {
         "paper": Protocol(
             "The server's figures: joints in the camera frame; with the label's wrist and length wrist -> "
             "middle MCP; and after the best similarity transform, which may mirror; vertices and F-scores as "
-            "FreiHAND's. The second is S2's MPJPE. (shreyashampali/ho3d eval.py)",
+            "FreiHAND's. The second is DiffHand's MPJPE. (shreyashampali/ho3d eval.py)",
             (
                 _GENERAL[0],
                 View(
@@ -219,25 +221,28 @@ PROTOCOLS: Final[dict[str, dict[str, Protocol]]] = {
     },
     "dexycb": {
         "paper": Protocol(
-            "Joints in the camera frame, relative to the wrist (which counts with zero; S2's MPJPE), and after"
-            " the best similarity transform, which may mirror. (NVlabs/dex-ycb-toolkit hpe_eval.py)",
+            "Joints in the camera frame, relative to the wrist (which counts with zero; DiffHand's MPJPE), and"
+            " after the best similarity transform, which may mirror. (NVlabs/dex-ycb-toolkit hpe_eval.py)",
             _GENERAL,
         ),
     },
     "dexter_object": {
         "paper": Protocol(
-            "Fingertips in the camera frame, in millimetres and in the image. S3 shortens the last bones of "
-            "the estimate to 0.9, since the set's labels are the middle of the tips. The thresholds end at 100"
-            " mm and 30 px, the only round ones that agree with S3's own mean errors and AUC (Table 1).",
+            "Fingertips in the camera frame, in millimetres and in the image. The 2.5D heatmap paper shortens "
+            "the last bones of the estimate to 0.9, since the set's labels are the middle of the tips. The "
+            "thresholds end at 100 mm and 30 px, the only round ones that agree with the paper's own mean "
+            "errors and AUC (Table 1).",
             _tips(0.9),
         ),
         "as_estimated": Protocol("As `paper`, without shortening the tips.", _tips(1.0)),
     },
-    "ego_dexter": {"paper": Protocol("As Dexter+Object, without shortening the tips (S3).", _tips(1.0))},
+    "ego_dexter": {
+        "paper": Protocol("As Dexter+Object, without shortening the tips (2.5D heatmap paper).", _tips(1.0))
+    },
     "hand_labels": {
         "paper": Protocol(
-            "PCKh: errors in the image, divided by the size of the head (Simon et al. 2017, S3 Fig. 3f). The "
-            "paper shows the curve only; the area to 0.5 head sizes is ours.",
+            "PCKh: errors in the image, divided by the size of the head (Simon et al. 2017, 2.5D heatmap paper"
+            " Fig. 3f). The paper shows the curve only; the area to 0.5 head sizes is ours.",
             (
                 View(
                     "EPE mean heads",

@@ -23,16 +23,16 @@ def test_rows_are_found_by_protocol():
         ROWS
     )
     ours = {row.method: row.figures for row in published_rows("rhd", "paper")}
-    assert ours["Ours, diffusion + IK (D*)"] == {"EPE mean mm": 16.79}
-    assert ours["Ours with true root depth and scale"]["AUC 20-50 mm"] == 0.94
+    assert ours["D* (diffusion + IK)"] == {"EPE mean mm": 16.79}
+    assert ours["Iqbal et al. with true root depth and scale"]["AUC 20-50 mm"] == 0.94
 
 
 @pytest.mark.parametrize(
     ("name", "better", "worse", "figure"),
     [
-        ("rhd", "Ours, diffusion + IK (D*)", "Spurr et al.", "EPE mean mm"),
-        ("stb", "Ours, D* (temporal)", "Ours, diffusion + IK (D*)", "EPE mean mm"),
-        ("interhand26m", "Yu et al., H+M", "Ours, D*, H+M", "MPJPE interacting mm"),
+        ("rhd", "D* (diffusion + IK)", "Spurr et al.", "EPE mean mm"),
+        ("stb", "D*, temporal", "D* (diffusion + IK)", "EPE mean mm"),
+        ("interhand26m", "Yu et al., H+M", "D*, H+M", "MPJPE interacting mm"),
         ("freihand", "DiffHand", "MeshGraphormer", "PA-MPJPE mm"),
         ("ho3d", "HandOccNet", "DiffHand", "PA-MPJPE mm"),
         ("dexycb", "DiffHand", "gSDF", "MPJPE mm"),

@@ -13,16 +13,13 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-import yaml
 
 from hand_pose_ros.common.atomic_file import atomic_path, write_text_atomically
-from hand_pose_ros.common.option_documents import help_text
-from hand_pose_ros.common.options import leaves
 from hand_pose_ros.datasets.labelled_hand import LabelledHand
-from hand_pose_ros.datasets.labelled_set import MALFORMED, LabelledSet
+from hand_pose_ros.datasets.labelled_set import LabelledSet
 from hand_pose_ros.datasets.protocols import PROTOCOLS
 from hand_pose_ros.datasets.published import published_rows
-from hand_pose_ros.datasets.registry import SETS, open_set
+from hand_pose_ros.datasets.registry import open_set
 from hand_pose_ros.datasets.storage.files import MalformedFileError
 from hand_pose_ros.evaluation.benchmark import estimation
 from hand_pose_ros.evaluation.benchmark.estimation import BenchmarkRun, Look, Method
@@ -30,6 +27,7 @@ from hand_pose_ros.evaluation.benchmark.scoring import Score, score
 from hand_pose_ros.evaluation.benchmark.submission import write_submission
 from hand_pose_ros.evaluation.benchmark.tables import benchmark_table, benchmark_values, plot_curves
 from hand_pose_ros.factory import ESTIMATORS
+from hand_pose_ros.hand_images.labelled.command import add_set_arguments, parse_options, set_help
 from hand_pose_ros.hand_images.labelled.sheet import labelled_sheet
 
 DETECTOR: Final = "mediapipe"
@@ -94,31 +92,6 @@ def benchmark(options: argparse.Namespace) -> str:
     return text
 
 
-def parse_options(assignments: Sequence[str]) -> dict[str, Any]:
-    """Return the values of ``name=value`` texts; a value is read as YAML.
-
-    Raises:
-        ValueError: a text has no name or value.
-    """
-    values = {}
-    for text in assignments:
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            raise ValueError(f"an option must be name=value, got {text!r}")
-        values[name] = yaml.safe_load(value)
-    return values
-
-
-def set_help() -> str:
-    """Return the options and protocols of every set, for ``--help``."""
-    lines = []
-    for name, reader in SETS.items():
-        lines.append(f"{name}: {reader.title}; protocols {', '.join(PROTOCOLS[name])}")
-        if leaves(reader.options_type):
-            lines.append(help_text(reader.options_type))
-    return "options of the sets (--option name=value):\n\n" + "\n".join(lines)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hand_pose benchmark",
@@ -126,8 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=set_help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("set", choices=tuple(SETS), help="data set")
-    parser.add_argument("path", type=Path, help="folder where its own layout begins")
+    add_set_arguments(parser)
     parser.add_argument(
         "--estimator",
         action="append",
@@ -140,18 +112,17 @@ def _parser() -> argparse.ArgumentParser:
         "--hand-size-m", type=float, help="bone wrist -> index MCP; the mean of adults if not given"
     )
     parser.add_argument("--device", default="auto", help="where networks run")
-    parser.add_argument("--protocol", default="paper", help="see below (default: paper)")
+    parser.add_argument(
+        "--protocol",
+        default="paper",
+        help="rule of scoring (default: paper); one of "
+        + "; ".join(f"{name}: {', '.join(one)}" for name, one in PROTOCOLS.items()),
+    )
     parser.add_argument(
         "--look",
         choices=("detector", "labels"),
         default="detector",
         help="where hands are looked for: in the whole image, or, as in the papers, where the labels are",
-    )
-    parser.add_argument(
-        "--option", action="append", default=[], metavar="NAME=VALUE", help="option of the reader"
-    )
-    parser.add_argument(
-        "--malformed", choices=MALFORMED, default=MALFORMED[0], help="malformed or missing files are"
     )
     parser.add_argument("--every", type=int, default=1, help="take every n-th hand")
     parser.add_argument("--limit", type=int, default=0, help="stop after so many hands")

@@ -32,6 +32,7 @@ def labelled_sheet(
         for colour, width in (((0, 0, 0), 3), (_LABEL_BGR, 1)):
             cv2.putText(tile, caption, (5, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, width, cv2.LINE_AA)
         tiles.append(tile)
+    columns = min(columns, len(tiles))
     blank = np.zeros((tile_px, tile_px, 3), np.uint8)
     tiles += [blank] * (-len(tiles) % columns)
     return np.vstack([np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)])

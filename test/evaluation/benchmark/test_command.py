@@ -13,7 +13,7 @@ from hand_pose_ros.datasets.published import published_rows
 from hand_pose_ros.datasets.registry import SETS, open_set
 from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.evaluation.benchmark import command
-from hand_pose_ros.evaluation.benchmark.command import main, parse_options, worst_hands
+from hand_pose_ros.evaluation.benchmark.command import main, worst_hands
 from hand_pose_ros.pose import Detection
 
 NAN_2D = np.full((hand.NUM_JOINTS, 2), np.nan)
@@ -193,16 +193,6 @@ def test_every_and_limit(tmp_path, capsys):
     ):
         assert main([*call, *more]) == 0
         assert f"**STB**, {count} hands" in capsys.readouterr().out
-
-
-def test_options_are_values():
-    assert parse_options(["split=train", "vertices=false", "unit_m=0.01"]) == {
-        "split": "train",
-        "vertices": False,
-        "unit_m": 0.01,
-    }
-    with pytest.raises(ValueError, match="name=value"):
-        parse_options(["split"])
 
 
 def test_the_worst_hands_come_first():

@@ -333,7 +333,7 @@ def test_f_scores_agree_with_the_official_rule(joints, noisy):
 
 
 def test_thresholds_agree_with_the_figures_that_the_papers_print():
-    """An AUC from 0 to T is 1 - mean / T, and more by what lies beyond T: so T follows from S3's Table 1."""
+    """An AUC from 0 to T is 1 - mean / T, and more by what lies beyond T: so T follows from Table 1."""
     for auc, mean, highest in ((0.69, 31.86, 100), (0.76, 7.97, 30)):
         assert 0 <= auc - (1 - mean / highest) < 0.05
     (first, second) = PROTOCOLS["dexter_object"]["paper"].views
