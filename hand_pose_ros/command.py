@@ -20,6 +20,7 @@ GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "evaluate": {
         "evaluate": ("evaluation.accuracy.command", "errors on labelled photos and generated hands"),
+        "benchmark": ("evaluation.benchmark.command", "errors on a public data set beside published ones"),
         "evaluate-images": ("evaluation.images.command", "what image features add to keypoints"),
         "ablation": ("evaluation.images.ablation", "compare training runs that differ in one option"),
         "smoothness": ("evaluation.smoothness.command", "error, jitter and lag of hands in video"),
@@ -33,6 +34,7 @@ GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "render": ("hand_images.rendered.command", "render training images of hands"),
         "real-images": ("hand_images.real.command", "make training images of labelled photos"),
         "detect-images": ("hand_images.detect_command", "add a detector's keypoints to training images"),
+        "dataset": ("hand_images.labelled.command", "show, check or convert a public data set"),
         "limits": ("synthetic.poses.extract_limits", "angles and proportions of a set of poses"),
     },
     "maintain": {

@@ -53,12 +53,17 @@ def read_samples(folder: str | Path) -> list[LabelledPhoto]:
     if not path.is_file():
         raise ValueError(f"no samples.json in {folder}")
     try:
-        return [_read(folder, sample) for sample in json.loads(path.read_text())["samples"]]
+        return [read_sample(folder, sample) for sample in json.loads(path.read_text())["samples"]]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} does not have the expected form: {error!r}") from error
 
 
-def _read(folder: Path, sample: dict) -> LabelledPhoto:
+def read_sample(folder: Path, sample: dict) -> LabelledPhoto:
+    """Read one of the ``samples``.
+
+    Raises:
+        KeyError, TypeError, ValueError: it has another form.
+    """
     camera = None
     if sample.get("K") is not None:
         (fx, _, cx), (_, fy, cy), _ = sample["K"]

@@ -7,9 +7,12 @@ failure cannot improve a mean unnoticed. Results keep the input's unit.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from scipy.integrate import trapezoid
+from scipy.spatial import cKDTree
 
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
@@ -47,12 +50,54 @@ def pa_mpjpe(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return _mean_over_labelled(pa_joint_errors(predicted, truth), truth)
 
 
-def pa_joint_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return the distances (..., J) whose mean is :func:`pa_mpjpe`; NaN without a label."""
+def pa_joint_errors(predicted: np.ndarray, truth: np.ndarray, reflection: bool = False) -> np.ndarray:
+    """Return the distances (..., J) whose mean is :func:`pa_mpjpe`; NaN without a label.
+
+    ``reflection``: the transform may mirror, as in the evaluation scripts of FreiHAND and HO-3D.
+    """
     flat_predicted = predicted.reshape(-1, *predicted.shape[-2:])
     flat_truth = np.broadcast_to(truth, predicted.shape).reshape(flat_predicted.shape)
-    errors = [_aligned_errors(p, t) for p, t in zip(flat_predicted, flat_truth, strict=True)]
+    errors = [_aligned_errors(p, t, reflection) for p, t in zip(flat_predicted, flat_truth, strict=True)]
     return np.asarray(errors).reshape(predicted.shape[:-1])
+
+
+class Similarity(NamedTuple):
+    """A similarity transform: a point x goes to ``scale * rotation @ x + shift``."""
+
+    scale: float
+    rotation: np.ndarray
+    shift: np.ndarray
+
+    def apply(self, points: np.ndarray) -> np.ndarray:
+        """Transform points (n, 3)."""
+        return self.scale * points @ self.rotation.T + self.shift
+
+
+def best_similarity(predicted: np.ndarray, truth: np.ndarray, reflection: bool = False) -> Similarity:
+    """Return the transform of predicted points (n, 3) with the least squared distance to the true ones
+    (Procrustes).
+
+    ``reflection``: it may mirror.
+    """
+    middles = predicted.mean(0), truth.mean(0)
+    source, target = predicted - middles[0], truth - middles[1]
+    u, singular, vt = np.linalg.svd(target.T @ source)
+    signs = np.array([1.0, 1.0, 1.0 if reflection else np.sign(np.linalg.det(u @ vt))])
+    rotation = (u * signs) @ vt
+    spread = (source**2).sum()
+    scale = float((singular * signs).sum() / spread) if spread > 0 else 0.0
+    return Similarity(scale, rotation, middles[1] - scale * rotation @ middles[0])
+
+
+def f_score(predicted: np.ndarray, truth: np.ndarray, threshold: float) -> float:
+    """Harmonic mean of the shares of vertices (V, 3) and (W, 3) that have one of the other mesh closer than
+    this.
+    """
+    near = [
+        float((cKDTree(others).query(vertices)[0] < threshold).mean())
+        for vertices, others in ((predicted, truth), (truth, predicted))
+    ]
+    return 2 * near[0] * near[1] / sum(near) if sum(near) > 0 else 0.0
 
 
 def root_error(predicted: np.ndarray, truth: np.ndarray, root: int = hand.WRIST) -> np.ndarray:
@@ -143,17 +188,12 @@ def _mean_over_labelled(errors: np.ndarray, truth: np.ndarray) -> np.ndarray:
         return np.where(labelled, errors, 0.0).sum(-1) / np.where(counts > 0, counts, np.nan)
 
 
-def _aligned_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def _aligned_errors(predicted: np.ndarray, truth: np.ndarray, reflection: bool) -> np.ndarray:
     labelled = ~np.isnan(truth).any(-1)
     errors = np.full(len(truth), np.nan)
     source, target = predicted[labelled], truth[labelled]
     if len(source) < 3 or np.isnan(source).any():
         return errors
-    source, target = source - source.mean(0), target - target.mean(0)
-    u, singular, vt = np.linalg.svd(target.T @ source)
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * signs) @ vt
-    spread = (source**2).sum()
-    scale = (singular * signs).sum() / spread if spread > 0 else 0.0
-    errors[labelled] = np.linalg.norm(scale * source @ rotation.T - target, axis=-1)
+    aligned = best_similarity(source, target, reflection).apply(source)
+    errors[labelled] = np.linalg.norm(aligned - target, axis=-1)
     return errors

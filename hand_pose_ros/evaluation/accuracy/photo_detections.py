@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from hand_pose_ros.datasets.labelled_hand import Observation
+from hand_pose_ros.datasets.labelled_hand import LabelledHand, Observation
 from hand_pose_ros.datasets.photo_folder import LabelledPhoto
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.evaluation import metrics
@@ -29,7 +29,7 @@ def detect_hands(photos: Sequence[LabelledPhoto], detector: HandDetector) -> lis
     found = []
     for photo in tqdm(photos, unit="photo", disable=None):
         detector.reset()
-        detection = _best_match(detector.detect(photo.image()), photo)
+        detection = best_match(detector.detect(photo.image()), photo)
         if detection is not None:
             assert photo.camera is not None, "the photos must be scorable"
             found.append(Observation(photo.image, photo.camera, detection, photo.joints_m, photo.points_px))
@@ -41,7 +41,7 @@ def _is_labelled(joints: np.ndarray) -> bool:
     return bool(labelled[0] and labelled.sum() >= _MIN_LABELLED)
 
 
-def _best_match(detections: list[Detection], photo: LabelledPhoto) -> Detection | None:
+def best_match(detections: Sequence[Detection], photo: LabelledPhoto | LabelledHand) -> Detection | None:
     """Return the detection of the same side that is nearest to the labels, if it lies on the labelled hand."""
     candidates = [
         (one, one.landmarks_px)

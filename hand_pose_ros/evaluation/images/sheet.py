@@ -11,12 +11,12 @@ import torch
 
 from hand_pose_ros import hand
 from hand_pose_ros.evaluation.images.estimates import CropEstimates
+from hand_pose_ros.hand_images.labelled.sheet import FINGER_BGR
 from hand_pose_ros.hand_images.shards import HandImages, view_to_pixels
 from hand_pose_ros.kinematics.forward import HandFrames
 from hand_pose_ros.mesh.skinning import mesh_faces, skin
 from hand_pose_ros.mesh.template import HandTemplate
 
-_FINGER_BGR: Final = ((60, 60, 230), (50, 160, 250), (60, 220, 230), (80, 200, 80), (230, 140, 60))
 _OUTLINE_BGR: Final = (255, 255, 255)
 _SHIFT: Final = 4  # bits of a pixel's fraction
 
@@ -99,7 +99,7 @@ def draw_hand(
     for parent, child in hand.BONES:
         if np.isfinite(places[[parent, child]]).all():
             start, end = _fixed(places[[parent, child]]).tolist()
-            cv2.line(image, start, end, _FINGER_BGR[(child - 1) // 4], 2, cv2.LINE_AA, _SHIFT)
+            cv2.line(image, start, end, FINGER_BGR[(child - 1) // 4], 2, cv2.LINE_AA, _SHIFT)
 
 
 def _fixed(pixels: np.ndarray) -> np.ndarray:

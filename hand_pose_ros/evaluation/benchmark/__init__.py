@@ -1,0 +1,1 @@
+"""Estimators on the public data sets, by the papers' protocols."""

@@ -1,0 +1,1 @@
+"""Hands of the public data sets: shown for checking, and converted to training images."""
