@@ -18,7 +18,7 @@ class ObservedHand:
     side: 'left' or 'right'. joints_m: (21, 3) in the camera's optical frame, metres. sigma_m: (21,) standard
     deviation of each joint. track_id: None without tracking. score: in [0, 1].
     wrist_rotation: (3, 3) wrist frame -> camera frame, the estimator's; if None it follows from the joints.
-    wrist_covariance: (6, 6) of the wrist's position (m) and small rotation (rad) about the camera's axes; NaN where
+    wrist_covariance: (6, 6) of the wrist's position (m) and small rotation (rad) about camera axes; NaN where
         not known.
     """
 
