@@ -32,9 +32,12 @@ REQUIRED = [
 # No requirement: with its dependencies it brings a second OpenCV over the first, one that needs libGL, and jax. So
 # `pip install --no-deps` it, or take it with all that by this extra. Later releases carry no hand model.
 MEDIAPIPE = ["mediapipe>=0.10.18,<0.10.22"]
+# Retargeting to a robot hand: Pinocchio's kinematics. 2.7 has wheels for Python up to 3.12 and numpy 1, later ones
+# up to 3.14, all of them for x86-64 and arm64.
+TELEOPERATION = ["pin>=2.7,<5"]
 TRAINING = ["matplotlib>=3.6,<4", "scikit-image>=0.22,<1", "tqdm>=4.60,<5"]
 # colcon runs pytest because `test` names it; with `tests_require` it would silently run nothing.
-TEST = ["pytest>=7.4", "pytest-timeout>=2", "hypothesis>=6", "trimesh>=4", "pin>=2.7,<3", "packaging>=21"]
+TEST = ["pytest>=7.4", "pytest-timeout>=2", "hypothesis>=6", "trimesh>=4", *TELEOPERATION, "packaging>=21"]
 DEVELOPMENT = [
     *TRAINING,
     *TEST,
@@ -75,6 +78,7 @@ setup(
     install_requires=REQUIRED,
     extras_require={
         "mediapipe": MEDIAPIPE,
+        "teleoperation": TELEOPERATION,
         "training": TRAINING,
         "test": TEST,
         "development": DEVELOPMENT,

@@ -29,6 +29,7 @@ ROSDEP_KEY_OF = {
 PIP_NAME_OF = {
     "ai_edge_litert": "ai-edge-litert",
     "cv2": "opencv-python-headless",
+    "pinocchio": "pin",
     "skimage": "scikit-image",
     "yaml": "PyYAML",
 }
@@ -97,7 +98,7 @@ def test_versions_names_and_licence_agree(repository):
 def test_every_import_is_a_dependency(repository):
     root = manifest(repository)
     keys = {element.text for element in root if element.tag in ("depend", "exec_depend")}
-    core = required_by_pip(repository, "core", "mediapipe", "mediapipe_needs")
+    core = required_by_pip(repository, "core", "mediapipe", "mediapipe_needs", "teleoperation")
     for module in imports(repository / NAME) | imports(repository / "launch"):
         rosdep_key = ROSDEP_KEY_OF.get(module, module)
         pip_name = PIP_NAME_OF.get(module, module).lower()
@@ -121,7 +122,7 @@ def test_tests_find_their_dependencies(repository):
         "setup",
         "conftest",
     }
-    installed = required_by_pip(repository, "core", "mediapipe", "mediapipe_needs", "test") | {"pinocchio"}
+    installed = required_by_pip(repository, "core", "mediapipe", "mediapipe_needs", "teleoperation", "test")
     keys = {element.text for element in manifest(repository)}
     for module in imports(repository / "test") - ours:
         name = PIP_NAME_OF.get(module, module).lower()
@@ -223,22 +224,23 @@ def test_pip_installs_all_that_is_imported(repository, installation):
     for found, extra in ((used, ""), (imports(repository / NAME), "training")):
         assert {"torch", "mediapipe", "rosbags", "embreex"} <= found
         installed = {*metadata(installation, extra), *metadata(installation, "mediapipe")}
+        installed |= {*metadata(installation, "teleoperation")}
         for module in found - ros:
             assert PIP_NAME_OF.get(module, module).lower() in installed, f"pip does not install {module}"
 
 
 def test_the_tested_versions_are_in_the_ranges_of_the_metadata(repository, installation):
-    files = ("core", "mediapipe", "mediapipe_needs", "test", "constraints")
+    files = ("core", "mediapipe", "mediapipe_needs", "teleoperation", "test", "constraints")
     lines = [
         line for name in files for line in (repository / f"requirements/{name}.txt").read_text().split("\n")
     ]
     tested = [Requirement(line) for line in lines if line and not line.startswith("#")]
     names = {requirement.name.lower() for requirement in tested}
     ranges = {}
-    for extra in ("mediapipe", "training", "development"):
+    for extra in ("mediapipe", "teleoperation", "training", "development"):
         ranges |= metadata(installation, extra)
     assert set(ranges) <= names
-    assert required_by_pip(repository, "core", "mediapipe", "test") <= set(ranges)
+    assert required_by_pip(repository, "core", "mediapipe", "teleoperation", "test") <= set(ranges)
     for requirement in tested:
         (version,) = (specifier.version for specifier in requirement.specifier)
         if requirement.name.lower() in ranges:

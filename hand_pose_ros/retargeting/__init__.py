@@ -1,1 +1,5 @@
-"""From a human hand to a robot hand: retargeting, the safety of teleoperation, the wrist for the arm. No ROS."""
+"""A robot hand follows a human hand: kinematics of the robot, profiles of robot hands, and the retargeting itself.
+
+Also the safety of teleoperation and the wrist for the arm. No ROS. Robot hands need Pinocchio:
+``pip install hand-pose-ros[teleoperation]``.
+"""
