@@ -29,9 +29,21 @@ class RobotStateOptions(Options):
 class RobotState:
     """Positions of the commanded joints, by name, from messages that may hold other joints too."""
 
-    def __init__(self, joint_names: Sequence[str], options: RobotStateOptions) -> None:
+    def __init__(
+        self,
+        joint_names: Sequence[str],
+        options: RobotStateOptions,
+        reported: Sequence[str] | None = None,
+    ) -> None:
+        """Know nothing yet.
+
+        Args:
+            joint_names: the J commanded joints.
+            reported: those of them that the robot reports; all if None. The others count as standing at zero.
+        """
         self.options = options
-        self._names = tuple(joint_names)
+        self._joint_names = tuple(joint_names)
+        self._names = self._joint_names if reported is None else tuple(reported)
         self._positions: dict[str, float] = {}
         self._times_s: dict[str, float] = {}
         self._fault = ""
@@ -69,4 +81,9 @@ class RobotState:
 
     def positions_rad(self) -> Array:
         """Positions (J,) as known; a joint that is not known stands at zero."""
-        return np.array([self._positions.get(name, 0.0) for name in self._names])
+        return np.array([self._positions.get(name, 0.0) for name in self._joint_names])
+
+    @property
+    def reported(self) -> Array:
+        """(J,) whether each joint is reported."""
+        return np.array([name in self._names for name in self._joint_names])

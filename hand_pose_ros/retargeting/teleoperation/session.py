@@ -8,22 +8,18 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from hand_pose_ros.common.options import Options, option, section
+from hand_pose_ros.common.options import Options, section
 from hand_pose_ros.common.shapes import Array
 from hand_pose_ros.retargeting.teleoperation.admission import Admission, AdmissionOptions, HandAdmission
 from hand_pose_ros.retargeting.teleoperation.engage_gesture import GestureOptions, HeldGesture
 from hand_pose_ros.retargeting.teleoperation.engagement import Change, Engagement, State, WatchdogOptions
-from hand_pose_ros.retargeting.teleoperation.interpolation import TargetInterpolator
-from hand_pose_ros.retargeting.teleoperation.limiter import CommandLimiter, JointLimits
+from hand_pose_ros.retargeting.teleoperation.limiter import JointLimits
+from hand_pose_ros.retargeting.teleoperation.motion import CommandMotion, MotionOptions
 from hand_pose_ros.retargeting.teleoperation.observed_hand import HandsInView, ObservedHand
 from hand_pose_ros.retargeting.teleoperation.operator_switch import OperatorSwitch, SwitchOptions
 from hand_pose_ros.retargeting.teleoperation.robot_state import RobotState, RobotStateOptions
 from hand_pose_ros.retargeting.wrist_frame import in_wrist_frame
 
-CAMERA_RATE: Final = 0.0
-"""The output rate that stands for one command per image."""
-_SLOWEST_OUTPUT_S: Final = 1 / 15
-"""Longest time that one step of the command accounts for, at camera rate."""
 _FIRST_FRAME_S: Final = 1 / 30
 _FRAME_RANGE_S: Final = (0.001, 0.2)
 """Times between images that the retargeter is told of."""
@@ -50,48 +46,6 @@ class HandRetargeter(Protocol):
 
 
 @dataclass(frozen=True)
-class MotionOptions(Options):
-    """How the robot may move."""
-
-    output_rate_hz: float = option(
-        60.0,
-        "Commands per second: resampled to this rate; 0 for one command per image.",
-        minimum=CAMERA_RATE,
-        maximum=200.0,
-        read_only=True,
-    )
-    max_velocity_rad_s: float = option(
-        4.0,
-        "Largest velocity of a joint in rad/s; a smaller limit of the robot's description holds too.",
-        minimum=0.01,
-        maximum=100.0,
-        read_only=True,
-    )
-    max_acceleration_rad_s2: float = option(
-        40.0,
-        "Largest acceleration of a joint in rad/s^2, also when braking for a hold.",
-        minimum=0.1,
-        maximum=10000.0,
-        read_only=True,
-    )
-    ramp_speed: float = option(
-        0.25,
-        "Fraction of the velocity limits at which the robot approaches the hand's pose after engaging or a hold.",
-        minimum=0.01,
-        maximum=1.0,
-    )
-    ramp_tolerance_rad: float = option(
-        0.1, "The approach ends when no joint is further away than this, in rad.", minimum=0.001, maximum=1.0
-    )
-    limit_tolerance_rad: float = option(
-        0.1,
-        "Engaging is refused if the robot stands further outside its position limits than this, in rad.",
-        minimum=0.0,
-        maximum=1.0,
-    )
-
-
-@dataclass(frozen=True)
 class SessionOptions(Options):
     """Options of a session."""
 
@@ -112,6 +66,7 @@ class TeleopSession:
         limits: of the retargeter's joints, in its order.
         obstacle: says what else forbids to engage, or ''; the robot holds while there is something.
         on_change: called after each change of state.
+        reported: joints whose state the robot reports; all if None.
     """
 
     def __init__(
@@ -121,22 +76,22 @@ class TeleopSession:
         options: SessionOptions,
         on_change: Callable[[Change], None] = lambda _: None,
         obstacle: Callable[[], str] = lambda: "",
+        reported: Sequence[str] | None = None,
     ) -> None:
         if len(retargeter.joint_names) != len(limits.lower_rad):
             raise ValueError(f"{len(limits.lower_rad)} limits for {len(retargeter.joint_names)} joints")
+        self.retargeted: Any = None
+        """The retargeter's newest result."""
         self._retargeter = retargeter
         self._listener = on_change
         self._obstacle = obstacle
         self.options = options
-        self.robot_state = RobotState(retargeter.joint_names, options.robot_state)
+        self.robot_state = RobotState(retargeter.joint_names, options.robot_state, reported)
         self.engagement = Engagement(options.watchdog, self._on_change)
         self.switch = OperatorSwitch(options.switch)
         self._admission = HandAdmission(options.hand)
         self._gesture = HeldGesture(options.gesture)
-        self._limiter = CommandLimiter(limits)
-        self._interpolator = TargetInterpolator()
-        rate_hz = options.motion.output_rate_hz
-        self.period_s = _SLOWEST_OUTPUT_S if rate_hz == CAMERA_RATE else 1 / rate_hz
+        self._motion = CommandMotion(limits, options.motion)
         self.refused = ""
         """Why engaging was refused last; '' if it was not."""
         self._hand_doubt = "no hand yet"
@@ -144,9 +99,11 @@ class TeleopSession:
         """Why the newest image had no hand to follow."""
         self._hand_time_s: float | None = None
         self._hand_stamp_s: float | None = None
-        self._last_tick_s: float | None = None
-        self._rest_point: Array | None = None
-        """Where the robot brakes to while it holds or has just disengaged."""
+
+    @property
+    def period_s(self) -> float:
+        """Time between two commands."""
+        return self._motion.period_s
 
     # --- what comes in -----------------------------------------------------------------------------------------
 
@@ -175,11 +132,21 @@ class TeleopSession:
             target = np.asarray(result.positions_rad, np.float64)
         except Exception as error:  # a solver may raise anything; the robot holds and the reason is reported
             return Admission(reason=f"the {hand.label} cannot be retargeted: {error}", doubtful=True)
-        if target.shape != self._limiter.positions_rad.shape or not np.isfinite(target).all():
+        if target.shape != self._motion.limits.lower_rad.shape or not np.isfinite(target).all():
             return Admission(reason=f"retargeting the {hand.label} gave no finite positions", doubtful=True)
-        immediate = self.options.motion.output_rate_hz == CAMERA_RATE
-        self._interpolator.add(target, now_s, immediate)
+        self.retargeted = result
+        self._motion.aim(target, now_s)
         return Admission(hand)
+
+    def change_options(self, options: SessionOptions) -> None:
+        """Take other values of the options that may change while the session runs."""
+        self.options = options
+        self.engagement.options = options.watchdog
+        self.switch.options = options.switch
+        self.robot_state.options = options.robot_state
+        self._admission.options = options.hand
+        self._gesture.options = options.gesture
+        self._motion.options = options.motion
 
     def _watch_gesture(self, hands: Sequence[ObservedHand], now_s: float) -> None:
         others = [one for one in hands if one.side != self.options.hand.side]
@@ -204,7 +171,7 @@ class TeleopSession:
         """What forbids to engage now; '' if nothing does."""
         if self.engagement.state is State.STOPPED:
             return "an emergency stop is in force: reset it first"
-        if self._rest_point is not None:
+        if not self.engagement.state.active and self._motion.braking:
             return "the robot is still braking"
         return self._doubt(now_s) or self._outside_limits()
 
@@ -240,33 +207,13 @@ class TeleopSession:
     # --- what goes out -----------------------------------------------------------------------------------------
 
     def tick(self, now_s: float) -> Array | None:
-        """The command (J,) to send at ``now_s``, or None for none.
-
-        One step accounts for the time since the last, but for no more than a period: a late tick makes the robot
-        slower, never faster.
-        """
-        last_s, self._last_tick_s = self._last_tick_s, now_s
-        dt_s = min(max(now_s - last_s, 0.0), self.period_s) if last_s is not None else 0.0
+        """The command (J,) to send at ``now_s``, or None for none."""
         self._judge(now_s)
         state = self.engagement.state
-        if state.following:
-            return self._approach(dt_s, now_s)
-        if self._rest_point is None:
-            return None
-        command = self._limiter.step(self._rest_point, dt_s)
-        if not state.active and self._limiter.at_rest:
-            self._rest_point = None
-        return command
-
-    def _approach(self, dt_s: float, now_s: float) -> Array:
-        if self._interpolator.empty:
-            return self._limiter.step(self._limiter.stopping_point_rad, dt_s)
-        motion = self.options.motion
-        target = self._limiter.limits.clamped(self._interpolator.at(now_s))
-        if self.engagement.state is State.ENGAGED:
-            return self._limiter.step(target, dt_s)
-        command = self._limiter.step(target, dt_s, motion.ramp_speed)
-        if np.abs(target - command).max(initial=0.0) <= motion.ramp_tolerance_rad:
+        if not state.following:
+            return self._motion.rest(now_s, stay=state.active)
+        command, near = self._motion.follow(now_s, ramping=state is State.RAMPING)
+        if near:
             self.engagement.caught_up()
         return command
 
@@ -297,29 +244,28 @@ class TeleopSession:
 
     def _outside_limits(self) -> str:
         positions = self.robot_state.positions_rad()
-        excess = np.abs(positions - self._limiter.limits.clamped(positions))
+        excess = np.abs(positions - self._motion.limits.clamped(positions))
         names = self._retargeter.joint_names
         outside = [
             f"{names[i]} by {excess[i]:.2f} rad"
-            for i in np.flatnonzero(excess > self.options.motion.limit_tolerance_rad)
+            for i in np.flatnonzero(
+                self.robot_state.reported & (excess > self.options.motion.limit_tolerance_rad)
+            )
         ]
         return f"the robot stands outside its limits: {', '.join(outside)}" if outside else ""
 
     def _on_change(self, change: Change) -> None:
         if change.new is State.STOPPED:
-            self._limiter.halt()
-            self._rest_point = self._limiter.positions_rad if change.old.active else None
+            if change.old.active or self._motion.braking:
+                self._motion.halt()
         elif change.new is State.RAMPING and not change.old.active:
-            start = self._limiter.limits.clamped(self.robot_state.positions_rad())
-            self._limiter.reset(start)
+            start = self._motion.start(self.robot_state.positions_rad())
             self._retargeter.reset(start)
-            self._interpolator.clear()
-            self._last_tick_s = self._rest_point = None
             self._admission.lock()
         elif change.new is State.RAMPING:
-            self._rest_point = None
-        elif change.old.following:
-            self._rest_point = self._limiter.stopping_point_rad
+            self._motion.resume()
+        elif change.old.following and not change.new.following:
+            self._motion.brake()
         if not change.new.active:
             self._admission.unlock()
         self._listener(change)

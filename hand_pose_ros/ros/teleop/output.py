@@ -1,0 +1,98 @@
+"""The teleop output publishes commands, the state, and OpenXR's joints."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import PoseArray
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import String
+
+from hand_pose_ros import hand
+from hand_pose_ros.retargeting.teleoperation.engagement import State
+from hand_pose_ros.retargeting.teleoperation.robot import TeleopRobot
+from hand_pose_ros.ros.messages.observed_hands import bone_rotations
+from hand_pose_ros.ros.messages.openxr import openxr_names, openxr_poses
+from hand_pose_ros.ros.messages.robot_command import COMMAND_KINDS
+from hand_pose_ros.ros.shared.faults import FaultLog
+from hand_pose_ros.ros.teleop.command_topic import CommandTopic
+
+LATCHED: Final = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_COMMAND_QOS: Final = QoSProfile(depth=5)
+_LAST_COMMAND_TIMEOUT: Final = Duration(seconds=1)
+
+
+class CommandPublisher:
+    """Publishes the commands of one robot, in its driver's message, order and units."""
+
+    def __init__(self, node: LifecycleNode, robot: TeleopRobot, time_from_start_s: float) -> None:
+        self._node = node
+        self._robot = robot
+        self._kind = COMMAND_KINDS[robot.output.kind]
+        self._names = robot.value_names
+        self._time_from_start_s = time_from_start_s
+        self._publisher = node.create_publisher(self._kind.message, robot.output.topic, _COMMAND_QOS)
+        self.topic = CommandTopic(node, self._publisher)
+        self.count = 0
+
+    def publish(self, positions_rad: np.ndarray) -> None:
+        """Send positions (n,)."""
+        stamp = self._node.get_clock().now().to_msg()
+        values = self._robot.command_values(positions_rad)
+        self._publisher.publish(self._kind.build(self._names, values, stamp, self._time_from_start_s))
+        self.count += 1
+
+    def flush(self) -> None:
+        """Wait until the last command has arrived, for a process that is about to end."""
+        self._publisher.wait_for_all_acked(_LAST_COMMAND_TIMEOUT)
+
+    def close(self) -> None:
+        """Destroy the publisher."""
+        self._node.destroy_publisher(self._publisher)
+
+
+class StatePublisher:
+    """Publishes state and reason on the latched topic ``~/state``: ``holding: no hand in view``."""
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._publisher = node.create_publisher(String, "~/state", LATCHED)
+
+    def publish(self, state: State, reason: str) -> None:
+        """Send the state."""
+        self._publisher.publish(String(data=f"{state.value}: {reason}"))
+
+
+class OpenXrPublishers:
+    """Publishes ``{side}/openxr_joints`` and the latched ``openxr_joint_names``."""
+
+    def __init__(self, node: LifecycleNode, faults: FaultLog) -> None:
+        self._node = node
+        self._faults = faults
+        self._joints = {
+            side: node.create_publisher(PoseArray, f"{side}/openxr_joints", _COMMAND_QOS)
+            for side in hand.SIDES
+        }
+        self._names = node.create_publisher(String, "openxr_joint_names", LATCHED)
+        self._names.publish(openxr_names())
+
+    def publish(self, message: PoseArray, side: str) -> None:
+        """Convert the poses of ``{side}/joints``; a malformed message is reported."""
+        joints = np.array([[p.position.x, p.position.y, p.position.z] for p in message.poses])
+        try:
+            converted = openxr_poses(joints, bone_rotations(message), message.header)
+        except ValueError as error:
+            self._faults.report(
+                "openxr", f"a message on {side}/joints gives no OpenXR hand: {error}", DiagnosticStatus.ERROR
+            )
+            return
+        self._faults.clear("openxr")
+        self._joints[side].publish(converted)
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        for publisher in (*self._joints.values(), self._names):
+            self._node.destroy_publisher(publisher)
