@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header, String
 from std_srvs.srv import Trigger
-from trajectory_msgs.msg import JointTrajectory
 
 from hand_pose_ros import hand
 from hand_pose_ros.pose import HandPose
@@ -24,6 +25,7 @@ from hand_pose_ros.retargeting.profile_files import read_profile
 from hand_pose_ros.retargeting.teleoperation.robot import TeleopRobot, teleop_robot
 from hand_pose_ros.ros.messages.camera import time_message
 from hand_pose_ros.ros.messages.cloud import hands_cloud
+from hand_pose_ros.ros.messages.robot_command import COMMAND_KINDS
 from hand_pose_ros.ros.robot_simulator.node import RobotSimulator
 from hand_pose_ros.ros.teleop.node import HandTeleop
 from helpers.ros_harness import RELIABLE, Listener, Recorder, wait_for
@@ -121,6 +123,8 @@ class Teleop:
         """
         self._listener = listener
         self.robot = robot or demo_robot()
+        self.rate_hz = RATE_HZ
+        """Rate of the steps whose size is checked."""
         arguments = ["--ros-args", "-r", f"__ns:=/{NAMESPACE}"]
         for name, value in {**TOLERANT, **(parameters or {}), **(simulator or {})}.items():
             arguments += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
@@ -130,7 +134,11 @@ class Teleop:
         self._executor = SingleThreadedExecutor()
         for node in filter(None, (self.node, self.simulator)):
             self._executor.add_node(node)
-        self.commands = listener.subscribe(JointTrajectory, COMMANDS) if robot is None else Recorder()
+        kind = COMMAND_KINDS[self.robot.output.kind]
+        self._read = kind.read
+        self.commands: Recorder = listener.subscribe(
+            kind.message, self.node.resolve_topic_name(self.robot.output.topic)
+        )
         self.states = listener.subscribe(String, f"{NODE}/state", LATCHED)
         self._diagnostics = listener.subscribe(DiagnosticArray, "/diagnostics")
         self._end = threading.Event()
@@ -185,6 +193,11 @@ class Teleop:
         """Call ``engage``, ``disengage``, ``e_stop`` or ``reset``."""
         return self._listener.call(Trigger, f"{NODE}/{service}", Trigger.Request())
 
+    def change_state(self, transition: int) -> None:
+        """Ask for a transition of the lifecycle, which must succeed."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+        assert self._listener.call(ChangeState, f"{NODE}/change_state", request).success
+
     def engage(self) -> None:
         """Engage, as soon as nothing stands against it, and wait until the robot has caught up."""
         answers = []
@@ -203,10 +216,15 @@ class Teleop:
         return found[-1] if found else None
 
     def positions(self) -> np.ndarray:
-        """Joint positions (N, n) of all commands so far."""
-        names = list(self.robot.value_names)
-        assert all(list(m.joint_names) == names for m in self.commands.messages)
-        return np.array([m.points[0].positions for m in self.commands.messages]).reshape(-1, len(names))
+        """Joint positions (N, n) of all commands so far, read back as the driver would."""
+        robot, rows = self.robot, []
+        known = robot.addressed_joints
+        for message in list(self.commands.messages):
+            names, values = self._read(message)
+            assert names in ([], list(robot.value_names))
+            positions = dict(zip(known, robot.output.positions(known, values), strict=True))
+            rows.append([positions[name] for name in robot.joint_names])
+        return np.array(rows).reshape(-1, len(robot.joint_names))
 
     def check(self) -> None:
         """Every command is inside the limits and no step is too large.
@@ -217,7 +235,7 @@ class Teleop:
         times_s, positions = np.array(self.commands.times_s), self.positions()
         breaks = np.flatnonzero(np.diff(times_s) > 0.5) + 1 if len(times_s) > 1 else []
         for series in np.split(positions, breaks):
-            assert_safe(series, limits, 1 / RATE_HZ)
+            assert_safe(series, limits, 1 / self.rate_hz)
 
 
 def joint_states(listener: Listener) -> Any:

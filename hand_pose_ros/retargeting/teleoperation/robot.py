@@ -35,16 +35,21 @@ class TeleopRobot:
         return self.retargeter.joint_names
 
     @property
+    def addressed_joints(self) -> tuple[str, ...]:
+        """The joints that a command may hold: mimic joints only if the profile lists the command's joints."""
+        robot = self.retargeter.robot
+        return robot.all_joint_names if self.output.joints else robot.joint_names
+
+    @property
     def reported_joints(self) -> tuple[str, ...]:
         """The independent joints whose state the driver reports."""
-        entries = self.output.for_joints(self.retargeter.robot.all_joint_names)
-        driven = {entry.joint for entry in entries}
+        driven = {entry.joint for entry in self.output.for_joints(self.addressed_joints)}
         return tuple(name for name in self.joint_names if name in driven)
 
     @property
     def value_names(self) -> tuple[str, ...]:
         """Names of the values of a command, as the driver calls them."""
-        return self.output.names(self.retargeter.robot.all_joint_names)
+        return self.output.names(self.addressed_joints)
 
     def limits(self, velocity_rad_s: float, acceleration_rad_s2: float) -> JointLimits:
         """Limits of the joints: the URDF's, with velocities of at most ``velocity_rad_s``."""
@@ -58,8 +63,8 @@ class TeleopRobot:
 
     def command_values(self, positions_rad: Array) -> Array:
         """Values (k,) of a command in the driver's order and units, from positions (n,)."""
-        robot = self.retargeter.robot
-        return self.output.values(robot.all_joint_names, robot.expand(positions_rad))
+        positions = self.retargeter.robot.expand(positions_rad) if self.output.joints else positions_rad
+        return self.output.values(self.addressed_joints, positions)
 
     def positions(self, names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
         """Positions in radians by joint, from a joint state in the driver's names, order and units.
@@ -69,7 +74,7 @@ class TeleopRobot:
         Raises:
             ValueError: names and values differ in number, or values by order are not as many as the driver's.
         """
-        known = self.retargeter.robot.all_joint_names
+        known = self.addressed_joints
         state: Mapping[str, float] | Sequence[float] = values
         if not self.output.state_by_order:
             state = dict(zip(names, values, strict=True))

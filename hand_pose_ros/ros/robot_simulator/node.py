@@ -107,7 +107,7 @@ class RobotSimulator(Node):
         self.create_timer(1 / settings.rate_hz, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _on_command(self, message: Any) -> None:
-        robot, kinematics = self._robot, self._robot.retargeter.robot
+        robot = self._robot
         try:
             names, values = self._kind.read(message)
             if names and not robot.output.by_order:
@@ -116,12 +116,12 @@ class RobotSimulator(Node):
                 state: Any = dict(zip(names, values, strict=True))
             else:
                 state = values
-            positions = robot.output.positions(kinematics.all_joint_names, state)
+            positions = robot.output.positions(robot.addressed_joints, state)
         except ValueError as error:
             self._faults.report("command", f"a command cannot be used: {error}", DiagnosticStatus.ERROR)
             return
         self._faults.clear("command")
-        known = dict(zip(kinematics.all_joint_names, positions.tolist(), strict=True))
+        known = dict(zip(robot.addressed_joints, positions.tolist(), strict=True))
         goal = np.array([known[name] for name in robot.joint_names])
         self._goal = np.where(np.isfinite(goal), goal, self._goal)
 

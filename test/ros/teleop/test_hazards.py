@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from helpers.ros_harness import Listener, wait_for
-from helpers.teleop_harness import COMMANDS, NAMESPACE, STATES, HandStream, Teleop, joint_states, pose_of
+from helpers.ros_harness import wait_for
+from helpers.teleop_harness import COMMANDS, NAMESPACE, STATES, Teleop, joint_states, pose_of
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from trajectory_msgs.msg import JointTrajectory
-
-
-@pytest.fixture
-def hands(listener: Listener) -> Iterator[HandStream]:
-    stream = HandStream(listener)
-    yield stream
-    stream.close()
-
-
-@pytest.fixture
-def make(listener: Listener, hands: HandStream) -> Iterator[Callable[..., Teleop]]:
-    """Start a node with a simulated robot: ``make(parameters, simulator)``; it is ended and checked afterwards."""
-    started: list[Teleop] = []
-
-    def start(parameters: dict | None = None, simulator: dict | None = {}) -> Teleop:  # noqa: B006
-        started.append(Teleop(listener, parameters, simulator).start())
-        return started[-1]
-
-    yield start
-    for teleop in started:
-        teleop.close()
 
 
 def at_rest(teleop: Teleop) -> bool:
@@ -94,7 +72,7 @@ def test_doubtful_stamps_hold(make, hands, offset_s, reason):
     teleop.wait_for_state("engaged")
 
 
-def test_without_a_joint_state_nothing_is_sent(make, listener):
+def test_without_a_joint_state_nothing_is_sent(make, hands, listener):
     teleop = make(simulator=None)
     commands = listener.subscribe(JointTrajectory, COMMANDS)
     wait_for(lambda: (s := teleop.status("robot")) and "not known" in s.message, "the diagnosis")
@@ -108,7 +86,7 @@ def test_without_a_joint_state_nothing_is_sent(make, listener):
     assert not len(commands)
 
 
-def test_a_robot_that_falls_silent_is_held(make):
+def test_a_robot_that_falls_silent_is_held(make, hands):
     teleop = make({"robot_state.timeout_s": 1.0})
     teleop.engage()
     teleop.stop_robot()
@@ -116,7 +94,7 @@ def test_a_robot_that_falls_silent_is_held(make):
     teleop.wait_for_state("disengaged_latched")
 
 
-def test_a_robot_far_away_is_approached_from_where_it_is(make, listener):
+def test_a_robot_far_away_is_approached_from_where_it_is(make, hands, listener):
     states = listener.subscribe(JointState, STATES)
     teleop = make({"motion.ramp_speed": 0.2}, {"start_rad": 1.4})
     start = np.array(states.wait_for(1)[0].position)
@@ -129,7 +107,7 @@ def test_a_robot_far_away_is_approached_from_where_it_is(make, listener):
     teleop.wait_for_state("engaged")
 
 
-def test_without_a_subscriber_it_does_not_engage_and_holds_when_it_goes(make, listener):
+def test_without_a_subscriber_it_does_not_engage_and_holds_when_it_goes(make, hands, listener):
     teleop = make({"command.topic": "elsewhere"})
     wait_for(
         lambda: teleop.call("engage").message == f"nobody listens on /{NAMESPACE}/elsewhere", "the refusal"
@@ -142,7 +120,7 @@ def test_without_a_subscriber_it_does_not_engage_and_holds_when_it_goes(make, li
     teleop.wait_for_state("holding", "nobody listens")
 
 
-def test_another_publisher_is_named_and_keeps_it_from_engaging(make, listener):
+def test_another_publisher_is_named_and_keeps_it_from_engaging(make, hands, listener):
     teleop = make()
     other = listener.publisher(JointTrajectory, COMMANDS)
     wait_for(
