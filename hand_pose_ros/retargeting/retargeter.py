@@ -6,10 +6,10 @@
     retargeter.reset(present_positions_rad)
     command = retargeter.retarget(joints_m, sigma_m, dt_s).positions_rad
 
-Two states pass from frame to frame. The *solution* minimises the objective from the last solution on, and
-moves by at most ``velocity limit * dt`` a frame. The *output* follows the solution through the low-pass, and
-by at most the same step. So no output ever leaves the limits or steps farther, whatever the input, and a hand
-that begins far away is approached at the velocity limit.
+Two states pass from frame to frame. The *solution* minimises the objective inside the joint limits, from the last
+solution on. The *output* follows the solution through the low-pass, by at most ``velocity limit * dt`` a frame. So no
+output ever leaves the limits or steps farther, whatever the input, and a hand that begins far away is approached at
+the velocity limit.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LONGEST_STEP_S: Final = 0.1
 """A longer time between frames counts as this one: the first step after a gap is no leap."""
 _STARTS: Final = 8
 _FIRST_ITERATIONS: Final = 60
-_ITERATIONS: Final = 8
+_ITERATIONS: Final = 20
 
 
 class RetargetedHand(NamedTuple):
@@ -153,7 +153,7 @@ class Retargeter:
         targets = self._human.targets(joints_m, sigma_m)
         step = self.robot.velocity_rad_s * min(dt_s, LONGEST_STEP_S)
         problem = _Problem(self._objective, targets, self._solution)
-        found = self._solve_first(problem) if self._first else self._solve(problem, step)
+        found = self._solve_first(problem) if self._first else self._solve(problem)
         self._solution, self._first = found.x, False
         self._output = self._follow(found.x, step, dt_s)
         vectors, origins = self._objective.vectors(self._output)
@@ -169,9 +169,8 @@ class Retargeter:
             self._held, held, self.robot.upper_rad
         )
 
-    def _solve(self, problem: _Problem, step: Array) -> Minimum:
+    def _solve(self, problem: _Problem) -> Minimum:
         lower, upper = self._box()
-        lower, upper = np.maximum(lower, self._solution - step), np.minimum(upper, self._solution + step)
         return minimise_in_box(problem, self._solution, lower, upper, max_iterations=_ITERATIONS)
 
     def _solve_first(self, problem: _Problem) -> Minimum:
