@@ -24,7 +24,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hand_pose_ros.retargeting.human_vectors import Targets
+from hand_pose_ros.retargeting.human_vectors import HumanVectors, Targets
+from hand_pose_ros.retargeting.profile import RobotProfile
 from hand_pose_ros.retargeting.robot_hand import Array, RobotHand
 
 
@@ -37,7 +38,7 @@ class Derivatives(NamedTuple):
 
 
 class Objective:
-    """f of one robot hand and one set of vectors; the targets change from frame to frame."""
+    """The objective of one robot hand and one set of vectors; the targets change from frame to frame."""
 
     def __init__(
         self,
@@ -67,6 +68,14 @@ class Objective:
             if origin:
                 self._ends[row, links.index(origin)] -= 1
         self._origins = [links.index(link) if link else -1 for link in origin_links]
+
+    @classmethod
+    def of_profile(cls, profile: RobotProfile, robot: RobotHand, human: HumanVectors) -> Objective:
+        """The objective of a profile, whose human vectors are ``human``."""
+        by_component = profile.objective == "position"
+        return cls(
+            robot, human.origin_links, human.task_links, profile.huber_m, profile.smoothness, by_component
+        )
 
     def vectors(self, positions_rad: Array) -> tuple[Array, Array]:
         """The robot's vectors (k, 3) and the points (k, 3) that they begin at, base frame, metres."""
@@ -124,6 +133,22 @@ class Objective:
             )
             curved[far] -= errors[far][:, :, None] * along[:, None, :]
         return gradients, curved
+
+
+class FrameProblem(NamedTuple):
+    """The objective of one frame, a function of the joint positions alone."""
+
+    objective: Objective
+    targets: Targets
+    last_rad: Array
+
+    def value(self, x: Array) -> float:
+        """The value at positions ``x`` (n,)."""
+        return self.objective.value(x, self.targets, self.last_rad)
+
+    def derivatives(self, x: Array) -> Derivatives:
+        """The value, gradient and Hessian at positions ``x`` (n,)."""
+        return self.objective.derivatives(x, self.targets, self.last_rad)
 
 
 def _skew_rows(vectors: Array) -> Array:

@@ -6,24 +6,23 @@
     retargeter.reset(present_positions_rad)
     command = retargeter.retarget(joints_m, sigma_m, dt_s).positions_rad
 
-Two states pass from frame to frame. The *solution* minimises the objective from the last solution on, and
-moves by at most ``velocity limit * dt`` a frame. The *output* follows the solution through the low-pass, and
-by at most the same step. So no output ever leaves the limits or steps farther, whatever the input, and a hand
-that begins far away is approached at the velocity limit.
+Two states pass from frame to frame. The *solution* minimises the objective inside the joint limits, from the
+last solution on. The *output* follows the solution through the low-pass, by at most ``velocity limit * dt``. So no
+output ever leaves the limits or steps farther, whatever the input. A hand that begins far away is approached at
+the velocity limit.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from hand_pose_ros.retargeting.box_newton import Minimum, minimise_in_box
-from hand_pose_ros.retargeting.human_vectors import HumanVectors, Targets
-from hand_pose_ros.retargeting.objective import Derivatives, Objective
+from hand_pose_ros.retargeting.human_vectors import HumanVectors
+from hand_pose_ros.retargeting.objective import FrameProblem, Objective
 from hand_pose_ros.retargeting.profile import RobotProfile
 from hand_pose_ros.retargeting.robot_hand import Array, RobotHand
 
@@ -31,7 +30,7 @@ LONGEST_STEP_S: Final = 0.1
 """A longer time between frames counts as this one: the first step after a gap is no leap."""
 _STARTS: Final = 8
 _FIRST_ITERATIONS: Final = 60
-_ITERATIONS: Final = 8
+_ITERATIONS: Final = 20
 
 
 class RetargetedHand(NamedTuple):
@@ -55,21 +54,6 @@ class RetargetedHand(NamedTuple):
     converged: bool
 
 
-@dataclass(frozen=True)
-class _Problem:
-    """The objective of one frame."""
-
-    objective: Objective
-    targets: Targets
-    last_rad: Array
-
-    def value(self, x: Array) -> float:
-        return self.objective.value(x, self.targets, self.last_rad)
-
-    def derivatives(self, x: Array) -> Derivatives:
-        return self.objective.derivatives(x, self.targets, self.last_rad)
-
-
 class Retargeter:
     """Retargets the hand of one person to one robot hand. Keeps state; not thread-safe.
 
@@ -87,14 +71,7 @@ class Retargeter:
         self.joint_names = robot.joint_names
         self._human = HumanVectors(profile)
         self.vector_names = self._human.names
-        self._objective = Objective(
-            robot,
-            self._human.origin_links,
-            self._human.task_links,
-            profile.huber_m,
-            profile.smoothness,
-            by_component=profile.objective == "position",
-        )
+        self._objective = Objective.of_profile(profile, robot, self._human)
         if unknown := [name for name in profile.target_joints if name not in robot.joint_names]:
             known = ", ".join(robot.joint_names)
             raise ValueError(f"target_joints names {', '.join(unknown)}; the independent joints are {known}")
@@ -152,8 +129,8 @@ class Retargeter:
             raise ValueError(f"dt_s must be positive and finite, got {dt_s}")
         targets = self._human.targets(joints_m, sigma_m)
         step = self.robot.velocity_rad_s * min(dt_s, LONGEST_STEP_S)
-        problem = _Problem(self._objective, targets, self._solution)
-        found = self._solve_first(problem) if self._first else self._solve(problem, step)
+        problem = FrameProblem(self._objective, targets, self._solution)
+        found = self._solve_first(problem) if self._first else self._solve(problem)
         self._solution, self._first = found.x, False
         self._output = self._follow(found.x, step, dt_s)
         vectors, origins = self._objective.vectors(self._output)
@@ -169,12 +146,11 @@ class Retargeter:
             self._held, held, self.robot.upper_rad
         )
 
-    def _solve(self, problem: _Problem, step: Array) -> Minimum:
+    def _solve(self, problem: FrameProblem) -> Minimum:
         lower, upper = self._box()
-        lower, upper = np.maximum(lower, self._solution - step), np.minimum(upper, self._solution + step)
         return minimise_in_box(problem, self._solution, lower, upper, max_iterations=_ITERATIONS)
 
-    def _solve_first(self, problem: _Problem) -> Minimum:
+    def _solve_first(self, problem: FrameProblem) -> Minimum:
         """The best of several starts: a hand such as LEAP has local minima far apart."""
         lower, upper = self._box()
         starts = (self._solution, *self._starts)
