@@ -88,6 +88,8 @@ setup(
             f"hand_pose = {NAME}.command:main",
             f"hand_estimator = {NAME}.ros.hand_estimator.process:main",
             f"video_player = {NAME}.ros.video_player.node:main",
+            f"hand_teleop = {NAME}.ros.teleop.process:main",
+            f"robot_simulator = {NAME}.ros.robot_simulator.node:main",
         ],
     },
 )

@@ -185,7 +185,7 @@ def test_the_installation_is_complete(repository, installation):
 
 def test_nodes_are_where_ros2_run_looks(installation):
     scripts = {path.name for path in (installation / "lib" / NAME).iterdir()}
-    assert scripts >= {"hand_estimator", "video_player"}
+    assert scripts >= {"hand_estimator", "video_player", "hand_teleop", "robot_simulator"}
 
 
 def test_share_files_are_found_in_the_checkout_and_in_an_installation(repository, installation):
@@ -219,7 +219,14 @@ def metadata(installation: Path, extra: str = "") -> dict[str, SpecifierSet]:
 def test_pip_installs_all_that_is_imported(repository, installation):
     ros = {element.text for element in manifest(repository)}
     # The library, the nodes, and the tools that need no extra; skimage is imported when the template is built.
-    entries = ("factory", "ros.hand_estimator.process", "ros.video_player.node", "ros.demo.command", "urdf")
+    entries = (
+        "factory",
+        "ros.hand_estimator.process",
+        "ros.video_player.node",
+        "ros.teleop.process",
+        "ros.demo.command",
+        "urdf",
+    )
     used = imports_through(repository, *entries) - {"skimage"}
     for found, extra in ((used, ""), (imports(repository / NAME), "training")):
         assert {"torch", "mediapipe", "rosbags", "embreex"} <= found
