@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -23,7 +23,7 @@ class RigidPose(NamedTuple):
     @property
     def quaternion(self) -> Array:
         """(4,) xyzw."""
-        return rotation_of(self.rotation).as_quat()
+        return _rotation(self.rotation).as_quat()
 
     @classmethod
     def from_quaternion(cls, position_m: Array, xyzw: Array) -> RigidPose:
@@ -41,14 +41,14 @@ class RigidPose(NamedTuple):
 IDENTITY = RigidPose(np.zeros(3), np.eye(3))
 
 
-def rotation_of(matrix: Array) -> Rotation:
-    """The rotation object of a matrix (3, 3)."""
+def _rotation(matrix: Array) -> Any:
+    """SciPy's rotation of a matrix (3, 3); its stubs leave the type unknown."""
     return Rotation.from_matrix(matrix)
 
 
 def rotation_vector(start: Array, end: Array) -> Array:
     """The rotation (3,) in radians, about axes of the common frame, that takes matrix ``start`` to ``end``."""
-    return rotation_of(end @ start.T).as_rotvec()
+    return _rotation(end @ start.T).as_rotvec()
 
 
 def turned(matrix: Array, vector_rad: Array) -> Array:

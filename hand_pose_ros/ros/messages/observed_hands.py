@@ -75,7 +75,7 @@ def hand_from_poses(message: PoseArray, side: str) -> ObservedHand:
     if len(message.poses) != hand.NUM_JOINTS:
         raise ValueError(f"a hand has {hand.NUM_JOINTS} poses, got {len(message.poses)}")
     joints = np.array([[p.position.x, p.position.y, p.position.z] for p in message.poses])
-    wrist = message.poses[hand.WRIST]
+    wrist = list(message.poses)[hand.WRIST]
     return ObservedHand(side, joints, np.full(hand.NUM_JOINTS, np.nan), wrist_rotation=rotation_of(wrist))
 
 

@@ -53,7 +53,7 @@ def joint_state(names: Sequence[str], values: np.ndarray, stamp: Time, _time_s: 
 def _read_trajectory(message: JointTrajectory) -> tuple[list[str], list[float]]:
     if not message.points:
         raise ValueError("the trajectory has no point")
-    return list(message.joint_names), list(message.points[-1].positions)
+    return list(message.joint_names), list(list(message.points)[-1].positions)
 
 
 def _read_array(message: Float64MultiArray) -> tuple[list[str], list[float]]:

@@ -130,7 +130,7 @@ class TeleopDriver:
 
     def _on_joint_state(self, message: JointState) -> None:
         try:
-            positions = self._robot.positions(message.name, message.position.tolist())
+            positions = self._robot.positions(list(message.name), list(message.position))
         except ValueError as error:
             self._faults.report("joint state", f"a joint state on {self.state_topic} cannot be used: {error}")
             return

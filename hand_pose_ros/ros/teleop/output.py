@@ -10,12 +10,13 @@ from geometry_msgs.msg import PoseArray
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from std_msgs.msg import String
+from std_msgs.msg import Header, String
 
 from hand_pose_ros import hand
 from hand_pose_ros.retargeting.teleoperation.engagement import State
 from hand_pose_ros.retargeting.teleoperation.robot import TeleopRobot
-from hand_pose_ros.ros.messages.observed_hands import bone_rotations
+from hand_pose_ros.ros.messages.isaac_teleop import TOPIC, named_hands, named_pose_array_type
+from hand_pose_ros.ros.messages.observed_hands import bone_rotations, stamp_s
 from hand_pose_ros.ros.messages.openxr import openxr_names, openxr_poses
 from hand_pose_ros.ros.messages.robot_command import COMMAND_KINDS
 from hand_pose_ros.ros.shared.faults import FaultLog
@@ -23,6 +24,7 @@ from hand_pose_ros.ros.teleop.command_topic import CommandTopic
 
 LATCHED: Final = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _COMMAND_QOS: Final = QoSProfile(depth=5)
+_SAME_TIME_S: Final = 0.1
 _LAST_COMMAND_TIMEOUT: Final = Duration(seconds=1)
 
 
@@ -67,7 +69,10 @@ class StatePublisher:
 
 
 class OpenXrPublishers:
-    """Publishes ``{side}/openxr_joints`` and the latched ``openxr_joint_names``."""
+    """Publishes ``{side}/openxr_joints`` and the latched ``openxr_joint_names``.
+
+    Where IsaacTeleop's messages are installed, also its topic of both hands.
+    """
 
     def __init__(self, node: LifecycleNode, faults: FaultLog) -> None:
         self._node = node
@@ -78,6 +83,9 @@ class OpenXrPublishers:
         }
         self._names = node.create_publisher(String, "openxr_joint_names", LATCHED)
         self._names.publish(openxr_names())
+        self._isaac_type = named_pose_array_type()
+        self._isaac = self._isaac_type and node.create_publisher(self._isaac_type, TOPIC, _COMMAND_QOS)
+        self._newest: dict[str, PoseArray] = {}
 
     def publish(self, message: PoseArray, side: str) -> None:
         """Convert the poses of ``{side}/joints``; a malformed message is reported."""
@@ -91,8 +99,20 @@ class OpenXrPublishers:
             return
         self._faults.clear("openxr")
         self._joints[side].publish(converted)
+        if self._isaac is not None and self._isaac_type is not None:
+            self._newest[side] = converted
+            self._isaac.publish(named_hands(self._isaac_type, self._in_view(message.header), message.header))
+
+    def _in_view(self, header: Header) -> dict[str, PoseArray]:
+        """The hands of about the same time."""
+        now_s = stamp_s(header.stamp) or 0.0
+        return {
+            side: poses
+            for side, poses in self._newest.items()
+            if abs((stamp_s(poses.header.stamp) or 0.0) - now_s) <= _SAME_TIME_S
+        }
 
     def close(self) -> None:
         """Destroy the publishers."""
-        for publisher in (*self._joints.values(), self._names):
+        for publisher in filter(None, (*self._joints.values(), self._names, self._isaac)):
             self._node.destroy_publisher(publisher)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import dataclass, field
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from std_msgs.msg import Header
 
 from hand_pose_ros.retargeting import openxr
 from hand_pose_ros.retargeting.wrist.poses import RigidPose
+from hand_pose_ros.ros.messages.isaac_teleop import named_hands, named_pose_array_type
 from hand_pose_ros.ros.messages.openxr import openxr_names, openxr_poses
 from hand_pose_ros.ros.messages.wrist_target import pose_of_transform, target_pose, target_twist
 
@@ -56,3 +60,39 @@ def test_openxr_poses_are_the_converted_hand():
     assert described == {"names": list(openxr.JOINT_NAMES), "tracked": list(openxr.TRACKED)}
     with pytest.raises(ValueError, match="not finite"):
         openxr_poses(np.full((21, 3), np.nan), pose.rotations, HEADER)
+
+
+@dataclass
+class NamedPoseArray:
+    """The fields of IsaacTeleop's message, whose package is not there."""
+
+    header: Header = field(default_factory=Header)
+    name: list = field(default_factory=list)
+    pose: list = field(default_factory=list)
+    is_valid: list = field(default_factory=list)
+
+
+def test_isaac_teleop_gets_both_hands_without_palms_and_a_missing_one_as_invalid():
+    pose = random_pose("right", 5)
+    poses = openxr_poses(pose.joints_m, pose.rotations, HEADER)
+    message = named_hands(NamedPoseArray, {"right": poses}, HEADER)
+    assert len(message.name) == len(message.pose) == len(message.is_valid) == 50
+    assert (message.name[0], message.name[24], message.name[25]) == (
+        "left_WRIST",
+        "left_LITTLE_TIP",
+        "right_WRIST",
+    )
+    assert message.is_valid == [False] * 25 + [True] * 25
+    assert message.pose[25:] == list(poses.poses)[1:]
+    assert message.pose[0].position.z == 0.0
+
+
+def test_without_isaac_teleop_s_package_there_is_no_type(monkeypatch):
+    monkeypatch.setitem(sys.modules, "teleop_ros2_interfaces", None)
+    monkeypatch.setitem(sys.modules, "teleop_ros2_interfaces.msg", None)
+    assert named_pose_array_type() is None
+    package = ModuleType("teleop_ros2_interfaces.msg")
+    package.NamedPoseArray = NamedPoseArray
+    monkeypatch.setitem(sys.modules, "teleop_ros2_interfaces", ModuleType("teleop_ros2_interfaces"))
+    monkeypatch.setitem(sys.modules, "teleop_ros2_interfaces.msg", package)
+    assert named_pose_array_type() is NamedPoseArray
