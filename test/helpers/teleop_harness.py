@@ -11,7 +11,6 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
@@ -191,12 +190,12 @@ class Teleop:
 
     def call(self, service: str) -> Trigger.Response:
         """Call ``engage``, ``disengage``, ``e_stop`` or ``reset``."""
-        return self._listener.call(Trigger, f"{NODE}/{service}", Trigger.Request())
+        return self._listener.call_again(Trigger, f"{NODE}/{service}", Trigger.Request())
 
     def change_state(self, transition: int) -> None:
         """Ask for a transition of the lifecycle, which must succeed."""
-        request = ChangeState.Request(transition=Transition(id=transition))
-        assert self._listener.call(ChangeState, f"{NODE}/change_state", request).success
+        goal = "active" if transition == Transition.TRANSITION_ACTIVATE else "inactive"
+        self._listener.change_state(NODE, transition, goal)
 
     def engage(self) -> None:
         """Engage, as soon as nothing stands against it, and wait until the robot has caught up."""

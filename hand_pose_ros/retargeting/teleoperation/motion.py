@@ -23,8 +23,8 @@ class MotionOptions(Options):
     """How the robot may move."""
 
     output_rate_hz: float = option(
-        60.0,
-        "Commands per second, resampled to this rate; 0 for one command per image.",
+        CAMERA_RATE,
+        "Commands per second, resampled to this rate; 0 for one command per image, with the least delay.",
         minimum=CAMERA_RATE,
         maximum=200.0,
         read_only=True,

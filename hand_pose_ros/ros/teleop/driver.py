@@ -64,7 +64,7 @@ class TeleopDriver:
         self._pending_stamp_s: float | None = None
         self._last_output_s = 0.0
         period_s = self.session.period_s
-        self.commands = CommandPublisher(node, robot, settings.command.time_from_start_s or period_s)
+        self.commands = CommandPublisher(node, robot, settings.command.time_from_start_s, period_s)
         self.wrist = WristLink(node, settings.wrist, faults) if settings.wrist.enabled else None
         self._openxr = OpenXrPublishers(node, faults) if settings.openxr else None
         self.state_topic = node.resolve_topic_name(robot.output.state_topic or "joint_states")

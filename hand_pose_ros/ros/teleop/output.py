@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,8 @@ from hand_pose_ros.ros.teleop.command_topic import CommandTopic
 
 LATCHED: Final = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _COMMAND_QOS: Final = QoSProfile(depth=5)
+_SHORTEST_S: Final = 0.001
+"""A controller refuses a trajectory that takes no time."""
 _SAME_TIME_S: Final = 0.1
 _LAST_COMMAND_TIMEOUT: Final = Duration(seconds=1)
 
@@ -31,8 +34,18 @@ _LAST_COMMAND_TIMEOUT: Final = Duration(seconds=1)
 class CommandPublisher:
     """Publishes the commands of one robot, in its driver's message, order and units."""
 
-    def __init__(self, node: LifecycleNode, robot: TeleopRobot, time_from_start_s: float) -> None:
+    def __init__(
+        self, node: LifecycleNode, robot: TeleopRobot, time_from_start_s: float, period_s: float
+    ) -> None:
+        """Advertise the topic.
+
+        Args:
+            time_from_start_s: of a trajectory's point; 0 for the time since the command before.
+            period_s: longest such time.
+        """
         self._node = node
+        self._period_s = period_s
+        self._last_s = 0.0
         self._robot = robot
         self._kind = COMMAND_KINDS[robot.output.kind]
         self._names = robot.value_names
@@ -45,7 +58,10 @@ class CommandPublisher:
         """Send positions (n,)."""
         stamp = self._node.get_clock().now().to_msg()
         values = self._robot.command_values(positions_rad)
-        self._publisher.publish(self._kind.build(self._names, values, stamp, self._time_from_start_s))
+        now_s = time.monotonic()
+        passed_s, self._last_s = now_s - self._last_s, now_s
+        duration_s = self._time_from_start_s or min(max(passed_s, _SHORTEST_S), self._period_s)
+        self._publisher.publish(self._kind.build(self._names, values, stamp, duration_s))
         self.count += 1
 
     def flush(self) -> None:

@@ -28,7 +28,7 @@ class CommandOptions(Options):
     topic: str = option("", "Topic of the commands; empty for the profile's.", read_only=True)
     time_from_start_s: float = option(
         0.0,
-        "Time in which a trajectory's point is to be reached, in seconds; 0 for the time between two commands.",
+        "Time in which a trajectory's point is to be reached, in seconds; 0 for the time since the last command.",
         minimum=0.0,
         maximum=1.0,
         read_only=True,

@@ -29,7 +29,9 @@ class Run:
         self.session = TeleopSession(
             self.retargeter,
             LIMITS,
-            SessionOptions.from_flat({"watchdog.disengage_after_s": 1.0, **options}),
+            SessionOptions.from_flat(
+                {"watchdog.disengage_after_s": 1.0, "motion.output_rate_hz": 60.0, **options}
+            ),
             self.changes.append,
             lambda: self.obstacle,
         )

@@ -111,7 +111,7 @@ def test_the_wrist_target_follows_relative_to_the_tool_and_the_clutch_re_indexes
     np.testing.assert_allclose(position(targets.messages[-1])[1:], [0.1, 0.3], atol=0.01)
 
     clutch = f"{NODE}/clutch"
-    assert listener.call(SetBool, clutch, SetBool.Request(data=True)).success
+    assert listener.call_again(SetBool, clutch, SetBool.Request(data=True)).success
     frozen = position(targets.messages[-1])
     wait_for(
         lambda: twists.messages[-1].twist.linear.x == 0 and twists.messages[-1].twist.angular.x == 0, "rest"
@@ -120,7 +120,7 @@ def test_the_wrist_target_follows_relative_to_the_tool_and_the_clutch_re_indexes
     count = len(teleop.commands)
     teleop.commands.wait_for(count + 30)
     np.testing.assert_allclose(position(targets.messages[-1]), frozen, atol=0.02)
-    assert listener.call(SetBool, clutch, SetBool.Request(data=False)).success
+    assert listener.call_again(SetBool, clutch, SetBool.Request(data=False)).success
     count = len(targets)
     targets.wait_for(count + 10)
     np.testing.assert_allclose(position(targets.messages[-1]), frozen, atol=0.03)

@@ -23,7 +23,6 @@ from helpers.teleop_harness import (
 )
 from helpers.teleoperation import assert_safe
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
@@ -49,13 +48,12 @@ def still_robot(listener: Listener) -> Iterator[None]:
 
 
 def activate(listener: Listener, node: str) -> None:
-    for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
-        request = ChangeState.Request(transition=Transition(id=transition))
-        assert listener.call(ChangeState, f"{node}/change_state", request).success
+    listener.change_state(node, Transition.TRANSITION_CONFIGURE, "inactive")
+    listener.change_state(node, Transition.TRANSITION_ACTIVATE, "active")
 
 
 def call(listener: Listener, node: str, service: str) -> Trigger.Response:
-    return listener.call(Trigger, f"{node}/{service}", Trigger.Request())
+    return listener.call_again(Trigger, f"{node}/{service}", Trigger.Request())
 
 
 def test_an_interrupt_while_it_moves_ends_with_a_hold(start_node, listener, hands, still_robot):
