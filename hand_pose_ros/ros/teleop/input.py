@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseArray, PoseWithCovarianceStamped
 from rclpy.lifecycle import LifecycleNode
@@ -17,8 +16,8 @@ from std_msgs.msg import Header
 
 from hand_pose_ros import hand
 from hand_pose_ros.retargeting.teleoperation.observed_hand import HandsInView, ObservedHand
+from hand_pose_ros.retargeting.teleoperation.wrist_frames import WristFrames
 from hand_pose_ros.ros.messages.observed_hands import (
-    WristMeasurement,
     hand_from_poses,
     hands_from_cloud,
     stamp_s,
@@ -28,8 +27,6 @@ from hand_pose_ros.ros.shared.faults import FaultLog
 
 # Best effort connects to publishers of either reliability; only the newest hand counts.
 NEWEST: Final = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-_SAME_WRIST_M: Final = 1e-3
-"""Distance up to which a wrist message is of the same hand as the cloud's; float32 rounds less."""
 _OTHER_HAND_S: Final = 0.3
 """Age up to which the other side's hand is in view."""
 
@@ -61,7 +58,7 @@ class HandInput:
         self._faults = faults
         self._on_view = on_view
         self._on_poses = on_poses
-        self._wrist: tuple[float, WristMeasurement] | None = None
+        self._wrists = WristFrames(side)
         self._hands: dict[str, tuple[float, ObservedHand]] = {}
         # The wrist first: where both are waiting, it is then there when its hand comes.
         self._subscriptions = [
@@ -86,13 +83,13 @@ class HandInput:
         time_s = stamp_s(message.header.stamp)
         measured = self._read(wrist_measurement, message, f"{self._side}/wrist")
         if measured is not None and time_s is not None:
-            self._wrist = (time_s, measured)
+            self._wrists.add(time_s, *measured)
 
     def _on_cloud(self, message: PointCloud2) -> None:
         view = self._read(hands_from_cloud, message, self.topic)
         if view is None:
             return
-        hands = tuple(self._with_wrist(one, view.stamp_s) for one in view.hands)
+        hands = tuple(self._wrists.joined(one, view.stamp_s) for one in view.hands)
         self._on_view(replace(view, hands=hands), message.header)
 
     def _on_joints(self, side: str, message: PoseArray) -> None:
@@ -112,17 +109,8 @@ class HandInput:
                 for name, (other_s, other) in self._hands.items()
                 if name != side and time_s is not None and abs(time_s - other_s) < _OTHER_HAND_S
             ]
-            view = HandsInView((self._with_wrist(observed, time_s), *others), time_s)
+            view = HandsInView((self._wrists.joined(observed, time_s), *others), time_s)
             self._on_view(view, message.header)
-
-    def _with_wrist(self, observed: ObservedHand, time_s: float | None) -> ObservedHand:
-        """The hand with the estimator's wrist frame and covariance, if they are of this hand and image."""
-        if self._wrist is None or observed.side != self._side or self._wrist[0] != time_s:
-            return observed
-        measured = self._wrist[1]
-        if not np.linalg.norm(measured.position_m - observed.wrist_m) < _SAME_WRIST_M:
-            return observed
-        return replace(observed, wrist_rotation=measured.rotation, wrist_covariance=measured.covariance)
 
     def _read(self, read: Callable[[Any], Any], message: Any, topic: str) -> Any:
         """The content of a message, or None if it is malformed, which is reported."""
