@@ -31,6 +31,7 @@ LONGEST_STEP_S: Final = 0.1
 _STARTS: Final = 8
 _FIRST_ITERATIONS: Final = 60
 _ITERATIONS: Final = 20
+_RISE: Final = 1e-3  # of the mean loss: what an error of 6 mm costs
 _PATROL: Final = 15  # frames from one look into other valleys to the next
 _LOWER: Final = 0.98  # a solution elsewhere must be better by this factor
 
@@ -154,11 +155,12 @@ class Retargeter:
         """The minimum next to the last solution, or a lower one elsewhere.
 
         One other start is tried every :data:`_PATROL` frames, and one a frame until all were tried when a pinch
-        closed or opened or the objective rose by half: then the last solution may lie in the wrong valley.
+        closed or opened or the objective rose much: then the last solution may lie in the wrong valley.
         """
         lower, upper = self._box()
         found = minimise_in_box(problem, self._solution, lower, upper, max_iterations=_ITERATIONS)
-        if found.value > 1.5 * self._last_value or (pinches != self._human.closed).any():
+        rise = max(0.5 * self._last_value, _RISE * float(problem.targets.weights.sum()))
+        if found.value > self._last_value + rise or (pinches != self._human.closed).any():
             self._doubts = _STARTS
         self._frames += 1
         if self._doubts or self._frames % _PATROL == 0:
