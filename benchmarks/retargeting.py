@@ -138,9 +138,9 @@ def compare_solvers(name: str, profile: RobotProfile, urdf: str, motion: Array) 
     for label, solve in solvers().items():
         times, values = [], []
         for problem, last in problems(profile, robot, motion):
-            start = time.perf_counter()
+            start = time.process_time()
             x = solve(problem, last, robot.lower_rad, robot.upper_rad)
-            times.append(time.perf_counter() - start)
+            times.append(time.process_time() - start)
             values.append(problem.value(robot.clip(x)))
         reference = reference or values
         ratios = np.array(values) / np.array(reference)
@@ -153,9 +153,9 @@ def follow(profile: RobotProfile, urdf: str, motion: Array) -> tuple[float, floa
     retargeter = Retargeter(profile, profile.robot_hand(urdf))
     times, values, outputs = [], [], []
     for joints in motion:
-        start = time.perf_counter()
+        start = time.process_time()
         result = retargeter.retarget(joints, None, _FRAME_S)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
         values.append(result.objective)
         outputs.append(result.positions_rad)
     steps = np.abs(np.diff(outputs, axis=0)) / (retargeter.robot.velocity_rad_s * _FRAME_S)
@@ -179,9 +179,9 @@ def dex_follow(
         turned = joints @ np.array(OPERATOR_ROTATION).T
         wanted = turned[indices] if indices.ndim == 1 else turned[indices[1]] - turned[indices[0]]
         last = robot.clip(np.asarray(dex.last_qpos, dtype=np.float64)[order])
-        start = time.perf_counter()
+        start = time.process_time()
         dex.retarget(wanted)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
         problem = FrameProblem(objective, human.targets(joints), last)
         theirs.append(problem.value(robot.clip(np.asarray(dex.last_qpos, dtype=np.float64)[order])))
         ours.append(minimise_in_box(problem, last, robot.lower_rad, robot.upper_rad).value)

@@ -50,8 +50,8 @@ class CommandOutput:
     topic: where the driver listens. kind: one of :data:`KINDS`.
     joints: one entry a value, in the driver's order; empty for all independent joints by their own names.
     units: 'rad' or 'deg'. by_order: the driver ignores the names of a JointState.
-    state_topic, state_by_order: where the driver publishes its sensor_msgs/JointState, in the same units, and
-        whether it is read by order; '' where there is none.
+    state_topic, state_units, state_by_order: where the driver publishes its sensor_msgs/JointState, in which
+        units, and whether it is read by order; '' where there is none.
     longest_silence_s: the driver stops the hand if no command comes for this time; 0 if it does not.
     """
 
@@ -61,14 +61,16 @@ class CommandOutput:
     units: str = "rad"
     by_order: bool = False
     state_topic: str = ""
+    state_units: str = "rad"
     state_by_order: bool = False
     longest_silence_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
-        if self.units not in UNITS:
-            raise ValueError(f"units must be one of {', '.join(UNITS)}, got {self.units!r}")
+        for name in ("units", "state_units"):
+            if getattr(self, name) not in UNITS:
+                raise ValueError(f"{name} must be one of {', '.join(UNITS)}, got {getattr(self, name)!r}")
         if not self.topic:
             raise ValueError("topic must not be empty")
         joints = [joint.joint for joint in self.joints]
@@ -119,7 +121,7 @@ class CommandOutput:
                 raise ValueError(f"the joint state must hold {len(entries)} values, got {len(state)}")
             state = {entry.name or entry.joint: value for entry, value in zip(entries, state, strict=True)}
         positions = np.full(len(joint_names), np.nan)
-        scale = UNITS[self.units]
+        scale = UNITS[self.state_units]
         for entry in entries:
             value = state.get(entry.name or entry.joint, math.nan)
             positions[joint_names.index(entry.joint)] = entry.sign * (

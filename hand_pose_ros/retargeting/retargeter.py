@@ -31,6 +31,9 @@ LONGEST_STEP_S: Final = 0.1
 _STARTS: Final = 8
 _FIRST_ITERATIONS: Final = 60
 _ITERATIONS: Final = 20
+_RISE: Final = 1e-3  # of the mean loss: what an error of 6 mm costs
+_PATROL: Final = 15  # frames from one look into other valleys to the next
+_LOWER: Final = 0.98  # a solution elsewhere must be better by this factor
 
 
 class RetargetedHand(NamedTuple):
@@ -84,6 +87,7 @@ class Retargeter:
         self._solution = self._rest
         self._output: Array | None = None
         self._first = True
+        self._frames, self._doubts, self._next_start, self._last_value = 0, 0, 0, math.inf
 
     @property
     def pinches(self) -> Array:
@@ -101,7 +105,7 @@ class Retargeter:
             ValueError: a wrong shape, or a value that is not finite.
         """
         self._human.reset()
-        self._first = True
+        self._first, self._frames, self._doubts, self._last_value = True, 0, 0, math.inf
         if positions_rad is None:
             self._solution, self._output = self._rest, None
             return
@@ -127,11 +131,12 @@ class Retargeter:
         """
         if not (math.isfinite(dt_s) and dt_s > 0):
             raise ValueError(f"dt_s must be positive and finite, got {dt_s}")
+        pinches = self._human.closed.copy()
         targets = self._human.targets(joints_m, sigma_m)
         step = self.robot.velocity_rad_s * min(dt_s, LONGEST_STEP_S)
         problem = FrameProblem(self._objective, targets, self._solution)
-        found = self._solve_first(problem) if self._first else self._solve(problem)
-        self._solution, self._first = found.x, False
+        found = self._solve_first(problem) if self._first else self._solve(problem, pinches)
+        self._solution, self._first, self._last_value = found.x, False, found.value
         self._output = self._follow(found.x, step, dt_s)
         vectors, origins = self._objective.vectors(self._output)
         residuals = np.linalg.norm(vectors - targets.vectors_m, axis=1)
@@ -146,9 +151,26 @@ class Retargeter:
             self._held, held, self.robot.upper_rad
         )
 
-    def _solve(self, problem: FrameProblem) -> Minimum:
+    def _solve(self, problem: FrameProblem, pinches: Array) -> Minimum:
+        """The minimum next to the last solution, or a lower one elsewhere.
+
+        One other start is tried every :data:`_PATROL` frames, and one a frame until all were tried when a pinch
+        closed or opened or the objective rose much: then the last solution may lie in the wrong valley.
+        """
         lower, upper = self._box()
-        return minimise_in_box(problem, self._solution, lower, upper, max_iterations=_ITERATIONS)
+        found = minimise_in_box(problem, self._solution, lower, upper, max_iterations=_ITERATIONS)
+        rise = max(0.5 * self._last_value, _RISE * float(problem.targets.weights.sum()))
+        if found.value > self._last_value + rise or (pinches != self._human.closed).any():
+            self._doubts = _STARTS
+        self._frames += 1
+        if self._doubts or self._frames % _PATROL == 0:
+            self._doubts = max(0, self._doubts - 1)
+            self._next_start = (self._next_start + 1) % _STARTS
+            start = self._starts[self._next_start]
+            other = minimise_in_box(problem, start, lower, upper, max_iterations=_ITERATIONS)
+            if other.value < _LOWER * found.value:
+                return other
+        return found
 
     def _solve_first(self, problem: FrameProblem) -> Minimum:
         """The best of several starts: a hand such as LEAP has local minima far apart."""
