@@ -134,7 +134,7 @@ class Teleop:
         for node in filter(None, (self.node, self.simulator)):
             self._executor.add_node(node)
         kind = COMMAND_KINDS[self.robot.output.kind]
-        self._read = kind.read
+        self.read = kind.read
         self.commands: Recorder = listener.subscribe(
             kind.message, self.node.resolve_topic_name(self.robot.output.topic)
         )
@@ -216,14 +216,12 @@ class Teleop:
 
     def positions(self) -> np.ndarray:
         """Joint positions (N, n) of all commands so far, read back as the driver would."""
-        robot, rows = self.robot, []
-        known = robot.addressed_joints
+        rows = []
         for message in list(self.commands.messages):
-            names, values = self._read(message)
-            assert names in ([], list(robot.value_names))
-            positions = dict(zip(known, robot.output.positions(known, values), strict=True))
-            rows.append([positions[name] for name in robot.joint_names])
-        return np.array(rows).reshape(-1, len(robot.joint_names))
+            names, values = self.read(message)
+            assert names in ([], list(self.robot.value_names))
+            rows.append(self.robot.commanded(names, values))
+        return np.array(rows).reshape(-1, len(self.robot.joint_names))
 
     def check(self) -> None:
         """Every command is inside the limits and no step is too large.

@@ -66,6 +66,30 @@ class TeleopRobot:
         positions = self.retargeter.robot.expand(positions_rad) if self.output.joints else positions_rad
         return self.output.values(self.addressed_joints, positions)
 
+    def state_values(self, positions_rad: Array) -> Array:
+        """Values (k,) of the driver's joint state, for one that stands in for it, from positions (n,)."""
+        output = replace(self.output, units=self.output.state_units)
+        return TeleopRobot(self.retargeter, output).command_values(positions_rad)
+
+    def commanded(self, names: Sequence[str], values: Sequence[float]) -> Array:
+        """Positions (n,) of a command as the driver understands it; NaN of joints that it does not hold.
+
+        Args:
+            names: empty, or not of interest to the driver, for values by order.
+
+        Raises:
+            ValueError: a name is none of the driver's, or there are not as many values as the driver expects.
+        """
+        output = replace(self.output, state_units=self.output.units)
+        state: Mapping[str, float] | Sequence[float] = values
+        if names and not output.by_order:
+            if unknown := sorted(set(names) - set(self.value_names)):
+                raise ValueError(f"it names {', '.join(unknown)}, which are no joints of this robot")
+            state = dict(zip(names, values, strict=True))
+        positions = output.positions(self.addressed_joints, state).tolist()
+        known = dict(zip(self.addressed_joints, positions, strict=True))
+        return np.array([known.get(name, np.nan) for name in self.joint_names])
+
     def positions(self, names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
         """Positions in radians by joint, from a joint state in the driver's names, order and units.
 

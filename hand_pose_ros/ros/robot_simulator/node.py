@@ -107,22 +107,12 @@ class RobotSimulator(Node):
         self.create_timer(1 / settings.rate_hz, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _on_command(self, message: Any) -> None:
-        robot = self._robot
         try:
-            names, values = self._kind.read(message)
-            if names and not robot.output.by_order:
-                if unknown := sorted(set(names) - set(robot.value_names)):
-                    raise ValueError(f"it names {', '.join(unknown)}, which are no joints of this robot")
-                state: Any = dict(zip(names, values, strict=True))
-            else:
-                state = values
-            positions = robot.output.positions(robot.addressed_joints, state)
+            goal = self._robot.commanded(*self._kind.read(message))
         except ValueError as error:
             self._faults.report("command", f"a command cannot be used: {error}", DiagnosticStatus.ERROR)
             return
         self._faults.clear("command")
-        known = dict(zip(robot.addressed_joints, positions.tolist(), strict=True))
-        goal = np.array([known[name] for name in robot.joint_names])
         self._goal = np.where(np.isfinite(goal), goal, self._goal)
 
     def _on_timer(self) -> None:
@@ -131,7 +121,7 @@ class RobotSimulator(Node):
         self._last_s = now_s
         stamp = self.get_clock().now().to_msg()
         robot = self._robot
-        self._states.publish(joint_state(robot.value_names, robot.command_values(positions), stamp, 0.0))
+        self._states.publish(joint_state(robot.value_names, robot.state_values(positions), stamp, 0.0))
 
 
 def main(args: Sequence[str] | None = None) -> int:

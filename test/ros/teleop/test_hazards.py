@@ -158,7 +158,7 @@ def test_the_operator_s_switches(make, listener, hands):
     assert teleop.call("e_stop").message == "emergency_stop"
 
 
-def test_deactivating_while_it_moves_ends_with_a_hold(make, hands):
+def test_disengaging_while_it_moves_ends_with_a_hold(make, hands):
     teleop = make()
     teleop.engage()
     hands.poses = [pose_of("fist")]

@@ -24,6 +24,7 @@ kind: joint_state
 by_order: true
 state_by_order: true
 units: deg
+state_units: deg
 state_topic: small/joint_states
 joints:
   - {joint: index_end, sign: -1}
@@ -64,10 +65,10 @@ def test_every_kind_of_command_moves_the_robot(make_small, hands, listener, comm
     states = listener.subscribe(JointState, f"/{NAMESPACE}/small/joint_states", RELIABLE)
     teleop = make_small(command)
     assert drive(teleop, hands).max() > 0.3
-    commanded = teleop._read(teleop.commands.messages[-1])[1]
+    commanded = teleop.read(teleop.commands.messages[-1])[1]
     wait_for(
         lambda: np.allclose(
-            states.messages[-1].position, teleop._read(teleop.commands.messages[-1])[1], atol=0.2
+            states.messages[-1].position, teleop.read(teleop.commands.messages[-1])[1], atol=0.2
         ),
         "the robot to follow",
     )
