@@ -27,6 +27,9 @@ REQUIRED = [
     "rosbags>=0.11.6,<0.12",
     "embreex>=4.4,<5",
 ]
+# Retargeting to a robot hand: Pinocchio's kinematics. 2.7 has wheels for Python up to 3.12 and numpy 1, later ones
+# up to 3.14, all of them for x86-64 and arm64.
+TELEOPERATION = ["pin>=2.7,<5"]
 TRAINING = ["matplotlib>=3.6,<4", "scikit-image>=0.22,<1", "tqdm>=4.60,<5"]
 # H.264 and H.265 packets in recordings; its wheels hold FFmpeg (LGPL).
 VIDEO = ["av>=12"]
@@ -36,7 +39,7 @@ TEST = [
     "pytest-timeout>=2",
     "hypothesis>=6",
     "trimesh>=4",
-    "pin>=2.7,<3",
+    *TELEOPERATION,
     "packaging>=21",
     "flatbuffers>=2",
 ]
@@ -79,6 +82,7 @@ setup(
     zip_safe=False,
     install_requires=REQUIRED,
     extras_require={
+        "teleoperation": TELEOPERATION,
         "training": TRAINING,
         "video": VIDEO,
         "test": TEST,
@@ -89,6 +93,8 @@ setup(
             f"hand_pose = {NAME}.command:main",
             f"hand_estimator = {NAME}.ros.hand_estimator.process:main",
             f"video_player = {NAME}.ros.video_player.process:main",
+            f"hand_teleop = {NAME}.ros.teleop.process:main",
+            f"robot_simulator = {NAME}.ros.robot_simulator.process:main",
         ],
     },
 )

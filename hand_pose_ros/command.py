@@ -16,6 +16,7 @@ GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "demo": ("ros.demo.command", "play a rendered hand, a video, a webcam or a bag through the nodes"),
         "models": ("detection.mediapipe.models_command", "store MediaPipe's hand networks on this machine"),
         "urdf": ("urdf", "write the hand as a URDF, of either side and any size"),
+        "demo-hand": ("retargeting.demo_hand", "write the URDF of the demonstration robot hand"),
         "export-onnx": ("networks.diffusion.onnx", "write the diffusion network as ONNX files"),
     },
     "evaluate": {

@@ -25,6 +25,7 @@ NAME = "hand_pose_ros"
 PIP_NAME_OF = {
     "ai_edge_litert": "ai-edge-litert",
     "cv2": "opencv-python-headless",
+    "pinocchio": "pin",
     "skimage": "scikit-image",
     "yaml": "PyYAML",
 }
@@ -114,7 +115,7 @@ def test_versions_names_and_licence_agree(repository):
 def test_every_import_is_a_dependency(repository):
     root = manifest(repository)
     keys = {element.text for element in root if element.tag in ("depend", "exec_depend")}
-    core = required_by_pip(repository, "core")
+    core = required_by_pip(repository, "core", "teleoperation")
     for module in (imports(repository / NAME) | imports(repository / "launch")) - OPTIONAL.keys():
         pip_name = PIP_NAME_OF.get(module, module).lower()
         rosdep_key = ROSDEP_KEY_OF.get(pip_name, module)
@@ -138,7 +139,7 @@ def test_tests_find_their_dependencies(repository):
         "setup",
         "conftest",
     }
-    installed = required_by_pip(repository, "core", "test") | {"pinocchio"}
+    installed = required_by_pip(repository, "core", "teleoperation", "test")
     keys = {element.text for element in manifest(repository)}
     for module in imports(repository / "test") - ours:
         name = PIP_NAME_OF.get(module, module).lower()
@@ -293,29 +294,31 @@ def test_pip_installs_all_that_is_imported(repository, installation):
         "factory",
         "ros.hand_estimator.process",
         "ros.video_player.process",
+        "ros.teleop.process",
+        "ros.robot_simulator.process",
         "ros.demo.command",
         "urdf",
     )
     used = imports_through(repository, *entries) - {"skimage"}
     for found, extra in ((used, ""), (imports(repository / NAME), "training")):
         assert {"torch", "tflite", "rosbags", "embreex"} <= found
-        installed = metadata(installation, extra)
+        installed = {*metadata(installation, extra), *metadata(installation, "teleoperation")}
         for module in found - ros - OPTIONAL.keys():
             assert PIP_NAME_OF.get(module, module).lower() in installed, f"pip does not install {module}"
 
 
 def test_the_tested_versions_are_in_the_ranges_of_the_metadata(repository, installation):
-    files = ("core", "test", "constraints")
+    files = ("core", "teleoperation", "test", "constraints")
     lines = [
         line for name in files for line in (repository / f"requirements/{name}.txt").read_text().split("\n")
     ]
     tested = [Requirement(line) for line in lines if line and not line.startswith("#")]
     names = {requirement.name.lower() for requirement in tested}
     ranges = {}
-    for extra in ("training", "development"):
+    for extra in ("teleoperation", "training", "development"):
         ranges |= metadata(installation, extra)
     assert set(ranges) <= names
-    assert required_by_pip(repository, "core", "test") <= set(ranges)
+    assert required_by_pip(repository, "core", "teleoperation", "test") <= set(ranges)
     for requirement in tested:
         (version,) = (specifier.version for specifier in requirement.specifier)
         if requirement.name.lower() in ranges:

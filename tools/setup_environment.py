@@ -215,7 +215,7 @@ def make_venv(python):
 
 
 def install_core():
-    pip_install(*requirements("core", "test"))
+    pip_install(*requirements("core", "teleoperation", "test"))
 
 
 def store_models():
@@ -334,7 +334,7 @@ def digest(*patterns):
 def steps_for(python, version):
     """(name, what the user is told, stamp, action) of every step, in order; the argument ``docs`` adds one."""
     pins = "requirements/constraints.txt"
-    core = digest(pins, *("requirements/" + name + ".txt" for name in ("core", "test")))
+    core = digest(pins, *("requirements/" + name + ".txt" for name in ("core", "teleoperation", "test")))
     ros = digest(pins, "requirements/ros.txt")
     docs = digest(pins, "requirements/docs.txt")
     optional = [("docs", "the builder of the documentation's site", docs, install_docs)]

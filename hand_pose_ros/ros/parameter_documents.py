@@ -1,9 +1,9 @@
-"""The command writes the tables and the file of the nodes' parameters from the code.
+"""The command writes the tables and the files of the nodes' parameters from the code.
 
 Markdown files get their tables between ``<!-- parameters of hand_estimator -->`` and
-``<!-- end of parameters -->``; a YAML file becomes the estimator's parameter file.
+``<!-- end of parameters -->``; ``estimator.yaml`` and ``teleop.yaml`` become the parameter files of these nodes.
 
-    hand_pose parameters docs/use/node.md config/estimator.yaml
+    hand_pose parameters docs/use/node.md docs/use/teleoperation.md config/estimator.yaml config/teleop.yaml
 """
 
 from __future__ import annotations
@@ -17,16 +17,22 @@ from typing import Final
 from hand_pose_ros.common.option_documents import table, yaml_text
 from hand_pose_ros.common.options import Options
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
+from hand_pose_ros.ros.robot_simulator.parameters import RobotSimulatorParameters
+from hand_pose_ros.ros.teleop.parameters import TeleopParameters
 from hand_pose_ros.ros.video_player.parameters import VideoPlayerParameters
 
 NODES: Final[dict[str, type[Options]]] = {
     "hand_estimator": HandEstimatorParameters,
     "video_player": VideoPlayerParameters,
+    "hand_teleop": TeleopParameters,
+    "robot_simulator": RobotSimulatorParameters,
 }
+PARAMETER_FILES: Final = {"estimator.yaml": "hand_estimator", "teleop.yaml": "hand_teleop"}
+"""Name of a file in config/ -> the node whose parameters it has."""
 _MARKS: Final = re.compile(r"(<!-- parameters of (\w+) -->\n).*?(<!-- end of parameters -->)", re.DOTALL)
 _HEADER: Final = """\
-# Every parameter of the hand_estimator, with its default. Copy this file, change what you need, and give it to
-#   ros2 launch hand_pose_ros estimator.launch.py params_file:=my_estimator.yaml
+# Every parameter of the {node}, with its default. Copy this file, change what you need, and give it to
+#   ros2 launch hand_pose_ros {stem}.launch.py {argument}:=my_{stem}.yaml
 # Parameters marked (start) are read when the node starts; the others can be changed with `ros2 param set`.
 #
 # Keep the key /**: the bare name of the node does not match a node in a namespace, and nothing warns of it.
@@ -35,9 +41,17 @@ _HEADER: Final = """\
 """
 
 
-def parameter_file() -> str:
-    """Return the text of config/estimator.yaml."""
-    return _HEADER + yaml_text(HandEstimatorParameters, indent=4)
+def parameter_file(name: str = "estimator.yaml") -> str:
+    """Return the text of a file of config/.
+
+    Raises:
+        ValueError: it is none of :data:`PARAMETER_FILES`.
+    """
+    if name not in PARAMETER_FILES:
+        raise ValueError(f"there is no parameter file {name!r}; there are {', '.join(PARAMETER_FILES)}")
+    node, stem = PARAMETER_FILES[name], name.removesuffix(".yaml")
+    argument = "params_file" if stem == "estimator" else f"{stem}_params_file"
+    return _HEADER.format(node=node, stem=stem, argument=argument) + yaml_text(NODES[node], indent=4)
 
 
 def with_tables(text: str) -> str:
@@ -61,5 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="hand_pose parameters", description=main.__doc__)
     parser.add_argument("files", nargs="+", type=Path)
     for path in parser.parse_args(arguments).files:
-        text = parameter_file() if path.suffix == ".yaml" else with_tables(path.read_text(encoding="utf-8"))
+        if path.suffix == ".yaml":
+            text = parameter_file(path.name)
+        else:
+            text = with_tables(path.read_text(encoding="utf-8"))
         path.write_text(text, encoding="utf-8")

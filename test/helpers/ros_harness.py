@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import GetParameters, ListParameters, SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -25,6 +27,7 @@ START_TIMEOUT_S = 60.0
 """How long a node may take until it is there: imports are slow on a busy machine."""
 TIMEOUT_S = 30.0
 """How long a test waits for what should be there at once."""
+_ATTEMPTS = 4
 _POLL_S = 0.02
 _SPIN_S = 0.1
 _MATCHING_S = 0.2
@@ -217,6 +220,27 @@ class Listener:
             return future.result()
         finally:
             self.node.destroy_client(client)
+
+    def call_again(self, kind: type, service: str, request: Any) -> Any:
+        """As :meth:`call`, and once more if no response comes; for requests that may be made twice.
+
+        On a busy machine a service may take longer to know a client than :meth:`call` waits.
+        """
+        for _ in range(_ATTEMPTS - 1):
+            with contextlib.suppress(AssertionError):
+                return self.call(kind, service, request, timeout_s=TIMEOUT_S / _ATTEMPTS)
+        return self.call(kind, service, request)
+
+    def change_state(self, node: str, transition: int, goal: str) -> None:
+        """Ask a node for a transition of its lifecycle until it is in the state ``goal``."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+
+        def reached() -> bool:
+            self.call_again(ChangeState, f"{node}/change_state", request)
+            answer = self.call_again(GetState, f"{node}/get_state", GetState.Request())
+            return answer.current_state.label == goal
+
+        wait_for(reached, f"{node} to be {goal}")
 
     def set_parameters(self, node: str, values: Mapping[str, Any]) -> list[tuple[bool, str]]:
         """Set parameters of a node; return (successful, reason) of each."""

@@ -91,7 +91,7 @@ def parameters(started: Node) -> list[Any]:
     return result
 
 
-@pytest.mark.parametrize("name", ["estimator.launch.py", "demo.launch.py"])
+@pytest.mark.parametrize("name", ["estimator.launch.py", "demo.launch.py", "teleop.launch.py"])
 def test_every_argument_is_described(repository, name):
     arguments = [e for e in description(repository, name).entities if isinstance(e, DeclareLaunchArgument)]
     assert arguments
@@ -199,3 +199,63 @@ def test_the_demo_plays_into_the_estimator(repository):
     include.execute(context)
     assert context.launch_configurations["rviz"] == "true"
     assert "loop" not in [name for name, _ in include.launch_arguments]
+
+
+def test_teleop_starts_a_teleop_that_stays_with_its_parameter_file(repository):
+    entities, context = launched(repository, "teleop.launch.py")
+    teleop = node(entities, "hand_teleop", context)
+    assert isinstance(teleop, LifecycleNode)
+    assert teleop.expanded_node_namespace == "/hand_pose"
+    (file,) = parameters(teleop)
+    assert Path(file).resolve() == repository / "config" / "teleop.yaml"
+    kinds = [type(entity) for entity in entities]
+    assert kinds.count(EmitEvent) == kinds.count(RegisterEventHandler) == 1
+    assert [e.node_executable for e in entities if isinstance(e, Node)] == ["hand_teleop"]
+    (include,) = (entity for entity in entities if isinstance(entity, IncludeLaunchDescription))
+    assert include.condition.evaluate(context)
+    _, context = launched(repository, "teleop.launch.py", estimator="false")
+    assert not include.condition.evaluate(context)
+
+
+def test_teleop_passes_on_what_the_user_set(repository):
+    entities, context = launched(
+        repository,
+        "teleop.launch.py",
+        robot="leap",
+        robot_description_file="/leap.urdf",
+        robot_description="/robot/description",
+        side="left",
+        command_kind="joint_state",
+        command_topic="/cmd_leap",
+        joint_states_topic="/leap/state",
+        gesture="thumbs_up",
+        dead_man="true",
+        autostart="false",
+    )
+    teleop = node(entities, "hand_teleop", context)
+    assert parameters(teleop)[1] == {
+        "robot": "leap",
+        "robot_description_file": "/leap.urdf",
+        "hand.side": "left",
+        "command.kind": "joint_state",
+        "command.topic": "/cmd_leap",
+        "joint_states_topic": "/leap/state",
+        "gesture.name": "thumbs_up",
+        "dead_man.used": True,
+    }
+    assert teleop.expanded_remapping_rules == [("robot_description", "/robot/description")]
+    assert EmitEvent not in [type(entity) for entity in entities]
+
+
+def test_teleop_with_a_simulated_robot_shares_its_topics(repository):
+    entities, context = launched(
+        repository, "teleop.launch.py", simulated_robot="true", side="left", namespace="lab"
+    )
+    simulator = node(entities, "robot_simulator", context)
+    assert simulator.expanded_node_namespace == "/lab"
+    assert parameters(simulator) == [{"joint_states_topic": "robot/joint_states", "side": "left"}]
+    assert parameters(node(entities, "hand_teleop", context))[1] == {
+        "hand.side": "left",
+        "joint_states_topic": "robot/joint_states",
+    }
+    assert any(isinstance(e, Node) and e.node_executable == "robot_state_publisher" for e in entities)

@@ -12,6 +12,8 @@ pytest.importorskip("rclpy", reason="needs ROS 2, by a sourced installation or `
 
 import tf2_ros
 from geometry_msgs.msg import TransformStamped
+from rclpy.time import Time
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import PointCloud2, PointField
 from sensor_msgs_py import point_cloud2
 from std_msgs.msg import Header
@@ -140,6 +142,61 @@ def test_static_transforms_add_up():
     broadcaster.sendTransform([transform("b", 2.0)])
     last = node.topics["/tf_static"][-1].transforms
     assert [(t.child_frame_id, t.transform.translation.x) for t in last] == [("a", 1.0), ("b", 2.0)]
+
+
+def frame(
+    parent: str, child: str, xyz: tuple[float, float, float], rotvec: tuple[float, float, float]
+) -> TransformStamped:
+    result = TransformStamped(child_frame_id=child)
+    result.header.frame_id = parent
+    translation, rotation = result.transform.translation, result.transform.rotation
+    translation.x, translation.y, translation.z = xyz
+    rotation.x, rotation.y, rotation.z, rotation.w = Rotation.from_rotvec(rotvec).as_quat().tolist()
+    return result
+
+
+def matrix(message: TransformStamped) -> np.ndarray:
+    rotation, translation = message.transform.rotation, message.transform.translation
+    result = np.eye(4)
+    result[:3, :3] = Rotation.from_quat([rotation.x, rotation.y, rotation.z, rotation.w]).as_matrix()
+    result[:3, 3] = translation.x, translation.y, translation.z
+    return result
+
+
+@pytest.fixture
+def buffer() -> tf2_ros.Buffer:
+    """world -> a -> b, world -> c, and alone -> d."""
+    result = tf2_ros.Buffer()
+    for turn, one in enumerate((3.0, 1.9)):
+        result.set_transform(frame("world", "a", (1, 2, 3), (one, 0.1, 0.2)), "test")
+        result.set_transform(frame("a", "b", (0, 1, 0), (0.3, one + 1, turn)), "test")
+    result.set_transform_static(frame("world", "c", (-1, 0, 0), (0, 0, -2.5)), "test")
+    result.set_transform_static(frame("alone", "d", (0, 0, 0), (0, 0, 0)), "test")
+    return result
+
+
+def test_a_lookup_goes_up_and_down_the_tree(buffer):
+    world_a, a_b = frame("", "", (1, 2, 3), (1.9, 0.1, 0.2)), frame("", "", (0, 1, 0), (0.3, 2.9, 1))
+    world_c = matrix(frame("", "", (-1, 0, 0), (0, 0, -2.5)))
+    found = buffer.lookup_transform("c", "b", Time())
+    assert (found.header.frame_id, found.child_frame_id) == ("c", "b")
+    expected = np.linalg.inv(world_c) @ matrix(world_a) @ matrix(a_b)
+    np.testing.assert_allclose(matrix(found), expected, atol=1e-9)
+    np.testing.assert_allclose(
+        matrix(buffer.lookup_transform("b", "c", Time())), np.linalg.inv(expected), atol=1e-9
+    )
+    np.testing.assert_allclose(matrix(buffer.lookup_transform("b", "b", Time())), np.eye(4), atol=1e-9)
+    assert buffer.can_transform("world", "b", Time())
+
+
+def test_frames_that_are_not_there_or_not_connected_are_named(buffer):
+    with pytest.raises(tf2_ros.LookupException, match="nowhere"):
+        buffer.lookup_transform("world", "nowhere", Time())
+    with pytest.raises(tf2_ros.ConnectivityException, match="d"):
+        buffer.lookup_transform("world", "d", Time())
+    assert not buffer.can_transform("world", "d", Time())
+    for error in (tf2_ros.LookupException, tf2_ros.ConnectivityException, tf2_ros.ExtrapolationException):
+        assert issubclass(error, tf2_ros.TransformException)
 
 
 def test_the_overlay_holds_only_what_pypi_lacks():

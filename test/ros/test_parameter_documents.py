@@ -10,24 +10,31 @@ pytest.importorskip("rclpy", reason="needs ROS 2, by a sourced installation or `
 from hand_pose_ros import hand
 from hand_pose_ros.common.option_documents import table
 from hand_pose_ros.common.options import leaves
-from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.messages import markers as messages_markers
-from hand_pose_ros.ros.parameter_documents import NODES, parameter_file, with_tables
+from hand_pose_ros.ros.parameter_documents import NODES, PARAMETER_FILES, parameter_file, with_tables
 
-DOCUMENTS = ("docs/use/node.md",)
-
-
-def test_the_parameter_file_is_up_to_date(repository):
-    text = (repository / "config" / "estimator.yaml").read_text()
-    assert text == parameter_file(), "run `hand_pose parameters docs/use/node.md config/estimator.yaml`"
+DOCUMENTS = ("docs/use/node.md", "docs/use/teleoperation.md")
 
 
-def test_ros_reads_the_parameter_file_as_the_defaults(repository):
-    document = yaml.safe_load((repository / "config" / "estimator.yaml").read_text())
+@pytest.mark.parametrize("name", PARAMETER_FILES)
+def test_the_parameter_file_is_up_to_date(repository, name):
+    text = (repository / "config" / name).read_text()
+    assert text == parameter_file(name), f"run `hand_pose parameters config/{name}`"
+
+
+@pytest.mark.parametrize("name", PARAMETER_FILES)
+def test_ros_reads_the_parameter_file_as_the_defaults(repository, name):
+    document = yaml.safe_load((repository / "config" / name).read_text())
     assert list(document) == ["/**"], "another key does not match a node in a namespace"
+    kind = NODES[PARAMETER_FILES[name]]
     given = dict(flattened(document["/**"]["ros__parameters"]))
-    assert given == {leaf.name: leaf.default for leaf in leaves(HandEstimatorParameters)}
-    assert HandEstimatorParameters.from_flat(given) == HandEstimatorParameters()
+    assert given == {leaf.name: leaf.default for leaf in leaves(kind)}
+    assert kind.from_flat(given) == kind()
+
+
+def test_another_parameter_file_is_refused():
+    with pytest.raises(ValueError, match="there is no parameter file"):
+        parameter_file("mine.yaml")
 
 
 def flattened(values, prefix=""):
@@ -47,8 +54,8 @@ def test_the_tables_of_the_documents_are_up_to_date(repository, name):
     assert with_tables(text) == text, f"run `hand_pose parameters {name}`"
 
 
-def test_the_node_page_has_a_table_of_each_node(repository):
-    text = (repository / "docs" / "use" / "node.md").read_text()
+def test_the_pages_have_a_table_of_each_node(repository):
+    text = "".join((repository / name).read_text() for name in DOCUMENTS)
     for node, parameters in NODES.items():
         assert f"<!-- parameters of {node} -->\n{table(parameters)}<!-- end" in text
 

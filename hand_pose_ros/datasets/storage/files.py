@@ -9,7 +9,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-import yaml
+
+from hand_pose_ros.common import safe_yaml
+from hand_pose_ros.common.image_file import read_image as read_checked
+
+_PYTHON_TUPLE = "tag:yaml.org,2002:python/tuple"
 
 
 class MalformedFileError(ValueError):
@@ -43,9 +47,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     Raises:
         MalformedFileError: it is missing, not an image, or has another size.
     """
-    image = cv2.imread(str(require(path)), cv2.IMREAD_COLOR)
-    if image is None:
-        raise MalformedFileError(path, "not an image")
+    image = _image(path, cv2.IMREAD_COLOR)
     if size is not None and image.shape[1::-1] != tuple(size):
         raise MalformedFileError(
             path,
@@ -60,9 +62,7 @@ def read_values(path: Path) -> np.ndarray:
     Raises:
         MalformedFileError: it is missing or not an image.
     """
-    values = cv2.imread(str(require(path)), cv2.IMREAD_UNCHANGED)
-    if values is None:
-        raise MalformedFileError(path, "not an image")
+    values = _image(path, cv2.IMREAD_UNCHANGED)
     return values if values.ndim == 2 else values[..., 0]
 
 
@@ -94,8 +94,8 @@ def read_yaml(path: Path) -> Any:
         MalformedFileError: it is missing, not YAML, or asks for another Python object.
     """
     try:
-        return yaml.load(require(path).read_text(encoding="utf-8"), _PlainYaml)
-    except (ValueError, yaml.YAMLError) as error:
+        return safe_yaml.read_yaml(require(path), plain_tags=(_PYTHON_TUPLE,))
+    except ValueError as error:
         raise _renamed(path, error) from error
 
 
@@ -142,13 +142,13 @@ def floats(path: Path, values: Any, *shape: int, what: str) -> np.ndarray:
     return array
 
 
-class _PlainYaml(yaml.SafeLoader):
-    """YAML without objects; Python's tuples are lists."""
-
-
-_PlainYaml.add_constructor(
-    "tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node)
-)
+def _image(path: Path, flags: int) -> np.ndarray:
+    try:
+        return read_checked(require(path), flags)
+    except MalformedFileError:
+        raise
+    except (ValueError, OSError) as error:
+        raise MalformedFileError(path, f"not an image: {error}") from error
 
 
 def _renamed(path: Path, error: Exception) -> MalformedFileError:

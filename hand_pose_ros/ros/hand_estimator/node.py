@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType  # pyright: ignore[reportPrivateImportUsage] - defined here in Humble
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
@@ -25,29 +22,11 @@ from hand_pose_ros.ros.hand_estimator.status import CameraState, EstimatorStatus
 from hand_pose_ros.ros.hand_estimator.worker import NewestItemWorker
 from hand_pose_ros.ros.shared.diagnostics import diagnostics_message
 from hand_pose_ros.ros.shared.faults import FaultLog
+from hand_pose_ros.ros.shared.lifecycle import logged, survive_impossible_transitions
 from hand_pose_ros.ros.shared.parameters import changed, declare
 
-SUCCESS, FAILURE, ERROR = (
-    TransitionCallbackReturn.SUCCESS,
-    TransitionCallbackReturn.FAILURE,
-    TransitionCallbackReturn.ERROR,
-)
+FAILURE = TransitionCallbackReturn.FAILURE
 _SAME_MOMENT_S = 5.0
-Transition = Callable[["HandEstimator", LifecycleState], TransitionCallbackReturn]
-
-
-def _logged(transition: Transition) -> Transition:
-    """Log an exception in a transition, which rclpy turns into an error silently."""
-
-    @functools.wraps(transition)
-    def run(self: HandEstimator, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            return transition(self, state)
-        except Exception as error:
-            self.get_logger().error(f"{transition.__name__} failed: {type(error).__name__}: {error}")
-            return ERROR
-
-    return run
 
 
 class HandEstimator(LifecycleNode):
@@ -58,7 +37,7 @@ class HandEstimator(LifecycleNode):
 
     def __init__(self, create_pipeline: Callable[[HandEstimatorParameters], FramePipeline]) -> None:
         super().__init__("hand_estimator")
-        self._survive_impossible_transitions()
+        survive_impossible_transitions(self, lambda: self._lifecycle)
         self._create_pipeline = create_pipeline
         self._settings = declare(self, HandEstimatorParameters)
         self._faults = FaultLog(self.get_logger())
@@ -82,7 +61,7 @@ class HandEstimator(LifecycleNode):
 
     # --- lifecycle ---------------------------------------------------------------------------------------------
 
-    @_logged
+    @logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the models; after a failure the node stays unconfigured and can be configured again."""
         began_s = time.monotonic()
@@ -97,7 +76,7 @@ class HandEstimator(LifecycleNode):
         self.get_logger().info(f"models loaded in {time.monotonic() - began_s:.1f} s")
         return super().on_configure(state)
 
-    @_logged
+    @logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to listen to the camera."""
         result = super().on_activate(state)
@@ -116,20 +95,20 @@ class HandEstimator(LifecycleNode):
             self.get_logger().info(f"the frames begin with {prefix}, since there is also {others}")
         return result
 
-    @_logged
+    @logged
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening, finish the frame in work, clear the displays."""
         self._stop()
         self._reset_tracks()
         return super().on_deactivate(state)
 
-    @_logged
+    @logged
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the models."""
         self._release()
         return super().on_cleanup(state)
 
-    @_logged
+    @logged
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End everything, from any state."""
         self._stop()
@@ -137,7 +116,7 @@ class HandEstimator(LifecycleNode):
         self._lifecycle = "finalized"
         return super().on_shutdown(state)
 
-    @_logged
+    @logged
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Return to unconfigured after a failed transition."""
         self._stop()
@@ -149,21 +128,6 @@ class HandEstimator(LifecycleNode):
         self._stop()
         self._release()
         super().destroy_node()
-
-    def _survive_impossible_transitions(self) -> None:
-        """Reject a transition that the state does not allow; rclpy raises, which would end the process."""
-        service: Any = self._service_change_state
-        change_state = service.callback
-
-        def guarded(request: Any, response: Any) -> Any:
-            try:
-                return change_state(request, response)
-            except rclpy_implementation.RCLError as error:
-                self.get_logger().warning(f"there is no such transition from {self._lifecycle}: {error}")
-                response.success = False
-                return response
-
-        service.callback = guarded  # pyright: ignore[reportAttributeAccessIssue]  # rclpy's stub is narrower
 
     def _stop(self) -> None:
         if self._input is not None:

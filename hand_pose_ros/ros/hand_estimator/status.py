@@ -15,7 +15,7 @@ from hand_pose_ros.pipeline import FrameResult
 from hand_pose_ros.ros.hand_estimator.input import CAMERA_FAULTS
 from hand_pose_ros.ros.hand_estimator.topics import CameraTopics
 from hand_pose_ros.ros.shared.diagnostics import RollingStatistics, status
-from hand_pose_ros.ros.shared.faults import Fault, FaultLog
+from hand_pose_ros.ros.shared.faults import Fault, FaultLog, worst
 
 _RATE_WINDOW: Final = 60
 """Number of arrivals in the measured image rate."""
@@ -103,7 +103,7 @@ class EstimatorStatus:
         if camera is None:
             return status(name, DiagnosticStatus.OK, f"not monitored: the node is {lifecycle}", {})
         rate_hz = self._rate_hz()
-        level, message = _worst({kind: fault for kind, fault in faults.items() if kind in CAMERA_FAULTS})
+        level, message = worst({kind: fault for kind, fault in faults.items() if kind in CAMERA_FAULTS})
         if not message and self._processed:
             message = f"{rate_hz:.1f} Hz, {self._frame_text}"
         elif not message:
@@ -123,7 +123,7 @@ class EstimatorStatus:
         return status(name, level, message, values)
 
     def _estimator_status(self, name: str, lifecycle: str, faults: Mapping[str, Fault]) -> DiagnosticStatus:
-        level, message = _worst({kind: fault for kind, fault in faults.items() if kind not in CAMERA_FAULTS})
+        level, message = worst({kind: fault for kind, fault in faults.items() if kind not in CAMERA_FAULTS})
         poses = [] if self._result is None or lifecycle != "active" else self._result.hands
         valid = [pose for pose in poses if pose.valid]
         reasons = sorted({pose.reason for pose in poses if not pose.valid})
@@ -169,12 +169,6 @@ class EstimatorStatus:
         if len(arrivals) < 2:
             return 0.0
         return (len(arrivals) - 1) / (arrivals[-1] - arrivals[0])
-
-
-def _worst(faults: Mapping[str, Fault]) -> tuple[bytes, str]:
-    """The highest level, and the messages of the faults, worst first."""
-    ordered = sorted(faults.values(), key=lambda fault: fault.level, reverse=True)
-    return (ordered[0].level if ordered else DiagnosticStatus.OK), "; ".join(f.message for f in ordered)
 
 
 def _calibration_text(camera: CameraModel | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,12 @@ class Fault:
 
     level: bytes
     message: str
+
+
+def worst(faults: Mapping[str, Fault]) -> tuple[bytes, str]:
+    """The highest level, and the messages of the faults, worst first."""
+    ordered = sorted(faults.values(), key=lambda fault: fault.level, reverse=True)
+    return (ordered[0].level if ordered else DiagnosticStatus.OK), "; ".join(f.message for f in ordered)
 
 
 class FaultLog:

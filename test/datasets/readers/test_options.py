@@ -132,7 +132,8 @@ def test_ho3d_without_ground_truth_has_a_root_and_a_box(tmp_path):
 def test_ho3d_frames_may_have_no_labels(tmp_path):
     write_ho3d(tmp_path)
     path = tmp_path / "train" / "ABF10" / "meta" / "0001.pkl"
-    path.write_bytes(pickle.dumps(pickle.loads(path.read_bytes()) | {"handJoints3D": None}))
+    labels = pickle.loads(path.read_bytes())  # noqa: S301 - written above
+    path.write_bytes(pickle.dumps(labels | {"handJoints3D": None}))
     assert not open_set("ho3d", tmp_path, {"split": "train"})[1].known.any()
 
 
@@ -247,7 +248,7 @@ def test_fingertip_files_must_fit_their_images(tmp_path, name, write):
 def _spoil_rhd(folder):
     write_rhd(folder)
     path = folder / "evaluation" / "anno_evaluation.pickle"
-    annotations = pickle.loads(path.read_bytes())
+    annotations = pickle.loads(path.read_bytes())  # noqa: S301 - written above
     annotations[0]["xyz"] = annotations[0]["xyz"][:40]
     path.write_bytes(pickle.dumps(annotations))
     return "anno_evaluation.pickle", 1

@@ -1,0 +1,1 @@
+"""The robot_simulator node stands in for a robot hand and its driver."""

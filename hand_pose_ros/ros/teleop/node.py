@@ -1,0 +1,239 @@
+"""The hand_teleop node moves a robot hand after a human hand: a managed (lifecycle) node around a session."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType  # pyright: ignore[reportPrivateImportUsage] - defined here in Humble
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.subscription import Subscription
+from std_msgs.msg import String
+from std_srvs.srv import SetBool, Trigger
+
+from hand_pose_ros.retargeting.profile_files import read_profile
+from hand_pose_ros.retargeting.teleoperation.engagement import State
+from hand_pose_ros.retargeting.teleoperation.robot import TeleopRobot, teleop_robot, urdf_text
+from hand_pose_ros.ros.shared.diagnostics import diagnostics_message
+from hand_pose_ros.ros.shared.faults import FaultLog
+from hand_pose_ros.ros.shared.lifecycle import logged, survive_impossible_transitions
+from hand_pose_ros.ros.shared.parameters import changed, declare
+from hand_pose_ros.ros.teleop.driver import TeleopDriver
+from hand_pose_ros.ros.teleop.output import LATCHED, StatePublisher
+from hand_pose_ros.ros.teleop.parameters import OF_PROFILE, TeleopParameters
+from hand_pose_ros.ros.teleop.status import TeleopStatus
+
+_LOADING_ERRORS: Final = (ValueError, OSError, ImportError)
+
+
+class HandTeleop(LifecycleNode):
+    """The robot loads in configure, or when its description comes; commands are sent only while active.
+
+    All callbacks run in the executor's thread, one after the other; the process ends them before the node goes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("hand_teleop")
+        survive_impossible_transitions(self, lambda: self._lifecycle)
+        self._settings = declare(self, TeleopParameters)
+        self._faults = FaultLog(self.get_logger())
+        self._status = TeleopStatus(self._faults)
+        self._lifecycle = "unconfigured"
+        self._robot: TeleopRobot | None = None
+        self._driver: TeleopDriver | None = None
+        self._description: Subscription | None = None
+        self._state = StatePublisher(self)
+        self._state.publish(State.DISENGAGED, "the node is not active")
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(
+            self._settings.diagnostics_period_s, self._publish_diagnostics, clock=self._steady_clock
+        )
+        self._add_service("engage", lambda driver: driver.engage())
+        self._add_service("disengage", lambda driver: driver.session.disengage("service") or "")
+        self._add_service("e_stop", lambda driver: driver.session.stop("service") or "")
+        self._add_service("reset", lambda driver: driver.session.reset())
+        self.create_service(SetBool, "~/clutch", self._on_clutch)
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+
+    @property
+    def driver(self) -> TeleopDriver | None:
+        """The driver, while the node is active and knows its robot."""
+        return self._driver
+
+    # --- lifecycle ---------------------------------------------------------------------------------------------
+
+    @logged
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the robot; after a failure the node stays unconfigured and can be configured again."""
+        settings = self._settings
+        try:
+            profile = read_profile(settings.robot, settings.side_of_robot)
+            urdf = urdf_text(profile, settings.robot_description_file)
+            if urdf is not None:
+                self._robot = self._load(urdf)
+        except _LOADING_ERRORS as error:
+            self._report_bad_robot(error)
+            return TransitionCallbackReturn.FAILURE
+        self._faults.clear("robot")
+        if urdf is None:
+            topic = self.resolve_topic_name("robot_description")
+            self._faults.report(
+                "robot_description", f"waiting for the robot's URDF on {topic}", DiagnosticStatus.WARN
+            )
+            self._description = self.create_subscription(
+                String, "robot_description", self._on_description, LATCHED
+            )
+        self._lifecycle = "inactive"
+        return super().on_configure(state)
+
+    @logged
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to listen; the robot stays disengaged."""
+        result = super().on_activate(state)
+        self._lifecycle = "active"
+        self._status.start()
+        if self._robot is not None:
+            self._begin(self._robot)
+        return result
+
+    @logged
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Brake, send a hold, and stop listening."""
+        self._stop("the node was deactivated")
+        return super().on_deactivate(state)
+
+    @logged
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget the robot."""
+        self._release()
+        return super().on_cleanup(state)
+
+    @logged
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End everything, from any state."""
+        self._stop("the node was shut down")
+        self._release()
+        self._lifecycle = "finalized"
+        return super().on_shutdown(state)
+
+    @logged
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Return to unconfigured after a failed transition."""
+        self._stop("a transition failed")
+        self._release()
+        return super().on_error(state)
+
+    def destroy_node(self) -> None:
+        """Bring the robot to rest before the node goes: the last command is a hold."""
+        self._stop("the process ends")
+        self._release()
+        super().destroy_node()
+
+    def _load(self, urdf: str) -> TeleopRobot:
+        """The robot of a URDF; raises what its parts raise."""
+        settings, command = self._settings, self._settings.command
+        profile = read_profile(settings.robot, settings.side_of_robot)
+        kind = "" if command.kind == OF_PROFILE else command.kind
+        robot = teleop_robot(profile, urdf, kind, command.topic, settings.joint_states_topic)
+        hand = robot.retargeter.robot
+        self.get_logger().info(
+            f"{profile.name}: {hand.num_joints} joints, {robot.output.kind} on "
+            f"{self.resolve_topic_name(robot.output.topic)}"
+        )
+        if hand.assumed_velocity_joints:
+            joints = ", ".join(hand.assumed_velocity_joints)
+            self.get_logger().warning(f"the URDF states no velocity limit of {joints}: a default holds")
+        return robot
+
+    def _begin(self, robot: TeleopRobot) -> None:
+        self._driver = TeleopDriver(
+            self, self._settings, robot, self._faults, self._status, self._state, self._steady_clock
+        )
+
+    def _stop(self, reason: str) -> None:
+        if self._driver is not None:
+            self._driver.close(reason)
+            self._driver = None
+            self._state.publish(State.DISENGAGED, reason)
+        if self._lifecycle == "active":
+            self._faults.clear_all()
+            self._lifecycle = "inactive"
+
+    def _release(self) -> None:
+        if self._description is not None:
+            self.destroy_subscription(self._description)
+            self._description = None
+        self._robot = None
+        self._lifecycle = "unconfigured"
+
+    def _on_description(self, message: String) -> None:
+        if self._robot is not None:
+            return  # a robot does not change while it is driven; cleanup and configure read it again
+        try:
+            self._robot = self._load(message.data)
+        except _LOADING_ERRORS as error:
+            self._report_bad_robot(error)
+            return
+        self._faults.clear("robot", "robot_description")
+        if self._lifecycle == "active":
+            self._begin(self._robot)
+
+    def _report_bad_robot(self, error: Exception) -> None:
+        self._faults.report("robot", f"the robot {self._settings.robot!r} cannot be loaded: {error}")
+
+    # --- services, parameters, diagnostics ---------------------------------------------------------------------
+
+    def _add_service(self, name: str, act: Callable[[TeleopDriver], str]) -> None:
+        """A Trigger service ``~/name`` that acts on the driver; ``act`` returns why it failed, or ''."""
+
+        def answer(_request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            driver = self._driver
+            if driver is None:
+                response.message = self._why_no_driver()
+                return response
+            reason = act(driver)
+            driver.output(time.monotonic())
+            response.success = not reason
+            response.message = reason or driver.session.engagement.state.value
+            return response
+
+        self.create_service(Trigger, f"~/{name}", answer)
+
+    def _why_no_driver(self) -> str:
+        if self._lifecycle != "active":
+            return f"the node is {self._lifecycle}"
+        return "the robot's description is not known"
+
+    def _on_clutch(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        if self._driver is None:
+            response.message = self._why_no_driver()
+            return response
+        self._driver.set_clutch(request.data)
+        response.success = True
+        return response
+
+    def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        try:
+            self._settings = changed(self._settings, changes)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._timer.timer_period_ns = round(self._settings.diagnostics_period_s * 1e9)
+        if self._driver is not None:
+            self._driver.change_settings(self._settings)
+        return SetParametersResult(successful=True)
+
+    def _publish_diagnostics(self) -> None:
+        state, reason, robot = State.DISENGAGED, "", None
+        if self._driver is not None:
+            engagement = self._driver.session.engagement
+            state, reason, robot = engagement.state, engagement.reason, self._driver.report()
+        elif self._lifecycle == "active":
+            reason = self._why_no_driver()
+        name = self.get_fully_qualified_name().lstrip("/")
+        statuses = self._status.statuses(name, self._lifecycle, state, reason, robot)
+        self._diagnostics.publish(diagnostics_message(statuses, self.get_clock().now().to_msg()))

@@ -1,0 +1,242 @@
+"""Starts the hand_estimator and a hand_teleop that moves a robot hand; a simulated robot and RViz on request.
+
+ros2 launch hand_pose_ros teleop.launch.py image:=/camera/image_raw simulated_robot:=true
+"""
+
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
+)
+from launch.conditions import IfCondition
+from launch.events import matches_action
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import Command, LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode, Node
+from launch_ros.event_handlers import OnStateTransition
+from launch_ros.events.lifecycle import ChangeState
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
+from lifecycle_msgs.msg import Transition
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+
+PACKAGE = "hand_pose_ros"
+# Arguments of this file that estimator.launch.py has too.
+SHARED_ARGUMENTS = ("namespace", "autostart", "rviz", "use_sim_time", "log_level")
+# Launch argument -> parameter of the hand_teleop.
+PARAMETERS = {
+    "robot": "robot",
+    "robot_side": "robot_side",
+    "robot_description_file": "robot_description_file",
+    "side": "hand.side",
+    "command_kind": "command.kind",
+    "command_topic": "command.topic",
+    "joint_states_topic": "joint_states_topic",
+    "gesture": "gesture.name",
+}
+# The same for the robot_simulator.
+SIMULATOR_PARAMETERS = {
+    "robot": "robot",
+    "robot_description_file": "robot_description_file",
+    "command_kind": "command_kind",
+    "command_topic": "command_topic",
+    "joint_states_topic": "joint_states_topic",
+}
+ROBOT = "robot"  # namespace and frame prefix of the simulated robot's model
+
+# An empty default means: leave it to the parameter file or the node.
+ARGUMENTS = (
+    DeclareLaunchArgument(
+        "robot",
+        default_value="",
+        description="Robot hand: a name of config/robots, or the path of a profile or dex-retargeting YAML file.",
+    ),
+    DeclareLaunchArgument(
+        "robot_side",
+        default_value="",
+        choices=["", "same", "left", "right"],
+        description="Side of the robot hand; same is that of the human hand.",
+    ),
+    DeclareLaunchArgument(
+        "robot_description_file",
+        default_value="",
+        description="The robot's URDF or xacro file; empty for the topic robot_description, or a generated hand.",
+    ),
+    DeclareLaunchArgument(
+        "robot_description",
+        default_value="robot_description",
+        description="Topic of the robot's URDF.",
+    ),
+    DeclareLaunchArgument(
+        "side",
+        default_value="",
+        choices=["", "left", "right"],
+        description="The human hand that moves the robot.",
+    ),
+    DeclareLaunchArgument(
+        "command_kind",
+        default_value="",
+        choices=["", "profile", "trajectory", "multi_array", "joint_state"],
+        description="Message of the commands; empty for the robot profile's.",
+    ),
+    DeclareLaunchArgument(
+        "command_topic",
+        default_value="",
+        description="Topic of the commands; empty for the robot profile's.",
+    ),
+    DeclareLaunchArgument(
+        "joint_states_topic",
+        default_value="",
+        description="Topic of the robot's joint states; empty for the robot profile's.",
+    ),
+    DeclareLaunchArgument(
+        "gesture",
+        default_value="",
+        description="Gesture of the other hand that engages and disengages, such as thumbs_up; empty for none.",
+    ),
+    DeclareLaunchArgument(
+        "dead_man",
+        default_value="",
+        choices=["", "true", "false"],
+        description="Follow only while the topic dead_man says true.",
+    ),
+    DeclareLaunchArgument(
+        "teleop_params_file",
+        default_value=PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "teleop.yaml"]),
+        description="Parameter file of the hand_teleop; params_file is that of the hand_estimator.",
+    ),
+    DeclareLaunchArgument(
+        "estimator",
+        default_value="true",
+        choices=["true", "false"],
+        description="Start the hand_estimator, with the arguments of estimator.launch.py.",
+    ),
+    DeclareLaunchArgument(
+        "simulated_robot",
+        default_value="false",
+        choices=["true", "false"],
+        description="Start a simulated robot hand and its robot_state_publisher.",
+    ),
+    DeclareLaunchArgument(
+        "namespace", default_value="hand_pose", description="Namespace of nodes and topics."
+    ),
+    DeclareLaunchArgument(
+        "autostart",
+        default_value="true",
+        choices=["true", "false"],
+        description="Configure and activate the nodes; the robot stays disengaged.",
+    ),
+    DeclareLaunchArgument(
+        "rviz", default_value="false", choices=["true", "false"], description="Start RViz."
+    ),
+    DeclareLaunchArgument(
+        "use_sim_time",
+        default_value="",
+        choices=["", "true", "false"],
+        description="Take the time from /clock.",
+    ),
+    DeclareLaunchArgument(
+        "log_level", default_value="info", description="Least severe level that is logged."
+    ),
+)
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The description that `ros2 launch` runs; it also takes the arguments of estimator.launch.py."""
+    estimator = PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "estimator.launch.py"])
+    return LaunchDescription(
+        [
+            *ARGUMENTS,
+            # First, for it sets the Fast DDS profile.
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(estimator),
+                launch_arguments={name: LaunchConfiguration(name) for name in SHARED_ARGUMENTS}.items(),
+                condition=IfCondition(LaunchConfiguration("estimator")),
+            ),
+            OpaqueFunction(function=_nodes),
+        ]
+    )
+
+
+def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    given = {name: value for name, value in context.launch_configurations.items() if value}
+    clock = {"use_sim_time": given["use_sim_time"] == "true"} if "use_sim_time" in given else {}
+    entities: list[LaunchDescriptionEntity] = []
+    if given["simulated_robot"] == "true":
+        given.setdefault("joint_states_topic", f"{ROBOT}/joint_states")
+        entities += _simulated_robot(given, clock)
+    overrides: dict[str, object] = {
+        parameter: given[name] for name, parameter in PARAMETERS.items() if name in given
+    }
+    if "dead_man" in given:
+        overrides["dead_man.used"] = given["dead_man"] == "true"
+    teleop = LifecycleNode(
+        package=PACKAGE,
+        executable="hand_teleop",
+        name="hand_teleop",
+        namespace=given.get("namespace", ""),
+        parameters=[given["teleop_params_file"], *([overrides | clock] if overrides or clock else [])],
+        remappings=[("robot_description", given["robot_description"])],
+        ros_arguments=["--log-level", given["log_level"]],
+        output="screen",
+        emulate_tty=True,
+    )
+    if given["autostart"] != "true":
+        return [*entities, teleop]
+    # The handler first, so that no transition is missed. Only after configuring: deactivating leads there too.
+    return [
+        *entities,
+        RegisterEventHandler(
+            OnStateTransition(
+                target_lifecycle_node=teleop,
+                start_state="configuring",
+                goal_state="inactive",
+                entities=[_change_state(teleop, Transition.TRANSITION_ACTIVATE)],
+            )
+        ),
+        teleop,
+        _change_state(teleop, Transition.TRANSITION_CONFIGURE),
+    ]
+
+
+def _change_state(node: LifecycleNode, transition: int) -> EmitEvent:
+    return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
+
+
+def _simulated_robot(given: dict[str, str], clock: dict[str, bool]) -> list[LaunchDescriptionEntity]:
+    """The robot_simulator, and the frames of its model under ``robot/``."""
+    namespace = given.get("namespace", "").strip("/")
+    human_side = given.get("side", "right")
+    side = given.get("robot_side", "same").replace("same", human_side)
+    parameters: dict[str, object] = {
+        parameter: given[name] for name, parameter in SIMULATOR_PARAMETERS.items() if name in given
+    }
+    if "robot_description_file" in given:
+        urdf = Command(["xacro ", given["robot_description_file"]])
+    else:
+        urdf = Command([ExecutableInPackage("hand_pose", PACKAGE), " demo-hand --side ", side])
+    return [
+        Node(
+            package=PACKAGE,
+            executable="robot_simulator",
+            name="robot_simulator",
+            namespace=namespace,
+            parameters=[parameters | {"side": side} | clock],
+            output="screen",
+            emulate_tty=True,
+        ),
+        Node(
+            package="robot_state_publisher",
+            executable="robot_state_publisher",
+            name="robot_state_publisher",
+            namespace=f"{namespace}/{ROBOT}",
+            parameters=[
+                {"robot_description": ParameterValue(urdf, value_type=str), "frame_prefix": f"{ROBOT}/"}
+                | clock
+            ],
+            output="log",
+        ),
+    ]
