@@ -22,7 +22,7 @@ from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.messages.camera import image_message
 from hand_pose_ros.ros.messages.cloud import hands_cloud
 from hand_pose_ros.ros.messages.joints import joint_poses, joint_state, wrist_pose
-from hand_pose_ros.ros.messages.markers import MarkerKey, delete_all, keys, markers
+from hand_pose_ros.ros.messages.markers import MarkerKey, delete_all, serialised_markers
 from hand_pose_ros.ros.messages.overlay import draw_overlay
 from hand_pose_ros.ros.messages.selection import HandSelector, PublishedHand
 from hand_pose_ros.ros.messages.transforms import hand_transforms
@@ -123,7 +123,7 @@ class HandPublishers:
         )
 
     def _publish_markers(self, published: list[PublishedHand], header: Header, lifetime_s: float) -> None:
-        message = markers(published, header, lifetime_s, self._shown)
-        self._shown = keys(message.markers)
-        if message.markers:
+        before = self._shown
+        message, self._shown = serialised_markers(published, header, lifetime_s, before)
+        if before or self._shown:
             self._markers.publish(message)

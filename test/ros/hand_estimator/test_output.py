@@ -12,7 +12,9 @@ from helpers.meshes import tetrahedron
 
 pytest.importorskip("rclpy", reason="needs ROS 2, by a sourced installation or `make test`")
 
+from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
 
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.mesh import skinning
@@ -97,7 +99,7 @@ def test_a_hands_own_mesh_is_published_as_it_is(skinned):
     own = tetrahedron(np.array((0.0, 0.0, 0.5)))
     topics = publish([replace(random_pose(), mesh=own)], "markers", "image_overlay")
     assert skinned == []
-    (message,) = topics["markers"].messages
+    message = deserialize_message(topics["markers"].messages[0], MarkerArray)
     (mesh,) = (marker for marker in message.markers if marker.ns == MESH)
     assert len(mesh.points) == own.faces.size
     (overlay,) = topics["image_overlay"].messages
