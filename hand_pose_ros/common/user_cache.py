@@ -6,6 +6,7 @@ checksum of every file. An entry that differs from its manifest, or that somebod
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -19,9 +20,13 @@ from pathlib import Path
 from typing import Final
 
 from hand_pose_ros.common.regular_file import read_text
-from hand_pose_ros.common.user_folders import is_private, usable_cache_folder
+from hand_pose_ros.common.user_folders import is_private, usable_cache_folders
 
 MANIFEST: Final = "manifest.json"
+_UNUSABLE: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOLCK, errno.EIO}
+)
+"""Errors of a folder rather than of what is made: the disk is full, it cannot be written to, or has no locks."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -40,20 +45,32 @@ def made_once(
         replaces: pattern of the names of entries that a new one replaces.
 
     Raises:
-        OSError: no folder can be written to: see :func:`~hand_pose_ros.common.user_folders.usable_cache_folder`.
+        OSError: no folder can be written to: see :func:`~hand_pose_ros.common.user_folders.usable_cache_folders`.
     """
-    cache = usable_cache_folder()
-    entry, inputs = cache / name, dict(inputs)
+    failed: OSError | None = None
+    for cache in usable_cache_folders():
+        try:
+            return _entry(cache, name, dict(inputs), make, replaces)
+        except OSError as error:
+            if error.errno not in _UNUSABLE:
+                raise
+            _LOGGER.warning("%s cannot be used: %s", cache, error)
+            failed = error
+    raise failed or OSError("there is no folder for caches")
+
+
+def _entry(
+    cache: Path, name: str, inputs: dict[str, str], make: Callable[[Path], None], replaces: str | None
+) -> Path:
+    entry = cache / name
     if _is_complete(entry, inputs):
         return entry
     with _locked(cache / f".{name}.lock"):
         if _is_complete(entry, inputs):  # made while this one waited
             return entry
         _LOGGER.info("making %s, once", entry)
-        for unfinished in cache.glob(
-            f".{name}.*.unfinished"
-        ):  # of a process that was killed: the lock is ours
-            shutil.rmtree(unfinished, ignore_errors=True)
+        for left in cache.glob(f".{name}.*.unfinished"):  # of a process that was killed: the lock is ours
+            shutil.rmtree(left, ignore_errors=True)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".unfinished", dir=cache))
         try:
             make(unfinished)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import logging
 import os
 import subprocess
@@ -244,3 +246,36 @@ def test_a_temporary_folder_of_one_process_is_removed_at_exit(tmp_path):
     folder = Path(subprocess.check_output(code, env=environment, text=True).strip())
     assert folder.parent == tmp_path
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_is_no_end(cache, temporary, number):
+    def make(folder: Path) -> None:
+        if folder.is_relative_to(cache):
+            (folder / "half").write_text("half")
+            raise OSError(number, os.strerror(number))
+        (folder / "graph.onnx").write_text("made")
+
+    assert made_once("one", INPUTS, make).parent == temporary / f"hand_pose_ros-{os.geteuid()}"
+    assert visible(cache) == []
+
+
+def test_a_folder_without_locks_is_not_used(cache, temporary, monkeypatch):
+    flock = fcntl.flock
+
+    def no_locks(file: int, kind: int) -> None:
+        if os.readlink(f"/proc/self/fd/{file}").startswith(str(cache)):
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        flock(file, kind)
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    assert made_once("one", INPUTS, Maker()).parent.parent == temporary
+
+
+def test_other_errors_are_told(cache):
+    def fail(folder: Path) -> None:
+        raise FileNotFoundError(errno.ENOENT, "no such weights")
+
+    with pytest.raises(FileNotFoundError, match="no such weights"):
+        made_once("one", INPUTS, fail)
+    assert visible(cache) == []
