@@ -100,6 +100,7 @@ def test_the_pipeline_needs_no_network(run):
 
 def test_telemetry_is_off_unless_the_user_decides_otherwise(run, graph_file):
     assert run(SESSION, graph_file, "1") == ([], set())
+    assert run(SESSION, graph_file, "1", ORT_DISABLE_TELEMETRY="") == ([], set())
     run(SESSION, graph_file, "0", ORT_DISABLE_TELEMETRY="0")
 
 

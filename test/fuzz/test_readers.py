@@ -130,6 +130,14 @@ def test_tflite_files(content):
     refused(lambda: import_network(content))
 
 
+@pytest.mark.parametrize("options", [{}, {"Padding": 0, "StrideH": 0, "StrideW": 0}, {"Padding": 0}])
+def test_tflite_operations_without_usable_options(options):
+    tensors = [Tensor((1, 4, 4, 3)), Tensor.constant(np.ones((2, 3, 3, 3), np.float32)), Tensor((1, 4, 4, 2))]
+    name = "Conv2DOptions" if options else ""
+    content = tflite_file(tensors, [Operator("CONV_2D", (0, 1), (2,), name, options)], (0,), (2,))
+    assert refused(lambda: import_network(content))
+
+
 def test_the_tflite_file_is_good_before_it_is_changed():
     assert import_network(TFLITE).input_size == (4, 4)
 
