@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from hand_pose_ros.common.device import DEVICES
+from hand_pose_ros.common.device import DEVICES, check_device, has_cuda
 from hand_pose_ros.common.options import Options, one_of, option, section
+from hand_pose_ros.cpu_fallback import CpuFallback
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 from hand_pose_ros.detection.onnx.detector import OnnxDetector, OnnxDetectorConfig
@@ -15,7 +16,7 @@ from hand_pose_ros.estimator.estimate import PoseEstimator
 from hand_pose_ros.estimator.ik import IkEstimatorConfig
 from hand_pose_ros.estimator.root_filter import RootFilter
 from hand_pose_ros.estimator.temporal.smoother import TemporalConfig
-from hand_pose_ros.pipeline import HandPipeline
+from hand_pose_ros.pipeline import FramePipeline, HandPipeline
 from hand_pose_ros.tracking.identities import IdentityConfig
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
 from hand_pose_ros.tracking.tracker import HandTracker, TrackerConfig
@@ -64,7 +65,8 @@ class PipelineConfig(Options):
     )
     device: str = option(
         "auto",
-        "Where networks run; `auto` is CUDA where it is available.",
+        "Where networks run: `auto` is CUDA where it is available; `cuda` is refused where it is not. If the GPU "
+        "fails later, the CPU takes over, with a warning on /diagnostics.",
         choices=DEVICES,
         essential=True,
     )
@@ -82,13 +84,21 @@ class PipelineConfig(Options):
         return self.tracker.method != "detector" and isinstance(self.detector, MediaPipeConfig)
 
 
-def create_pipeline(config: PipelineConfig) -> HandPipeline:
-    """The pipeline of ``config``, with its models loaded.
+def create_pipeline(config: PipelineConfig) -> FramePipeline:
+    """The pipeline of ``config``, with its models loaded; on a GPU, one that falls back to the CPU.
 
     Raises:
-        ValueError: a value is out of range, or a model file is missing or not usable.
+        ValueError: a value is out of range, a model file is missing or not usable, or the device is 'cuda' and
+            nothing here can use a GPU; the message says why.
         ImportError: a library that the detector needs is not installed; the message says which.
     """
+    check_device(config.device)
+    if config.device == "cpu" or not has_cuda():
+        return _create_pipeline(config)
+    return CpuFallback(lambda device: _create_pipeline(replace(config, device=device)), config.device)
+
+
+def _create_pipeline(config: PipelineConfig) -> HandPipeline:
     estimator = config.estimator.create(config.hand_size_m, config.device)
     temporal = config.temporal
     return HandPipeline(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -32,16 +32,34 @@ class FrameResult:
     frame: image and camera that all pixels refer to, for drawing overlays: the frame of the call, flipped back if
         the camera is mirrored, with the time of the pipeline's clock.
     stage_seconds: wall time of 'detect', 'estimate', 'smooth' and 'place'.
+    degraded: why the pipeline runs otherwise than configured; empty if it does not.
     """
 
     hands: list[HandPose]
     detections: list[Detection]
     frame: Frame
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    degraded: str = ""
+
+
+class FramePipeline(Protocol):
+    """Turns frames into hands; one thread at a time."""
+
+    def process(self, frame: Frame) -> FrameResult:
+        """Find and estimate the hands of one frame; see :meth:`HandPipeline.process`."""
+        ...
+
+    def reset(self) -> None:
+        """Forget all tracks."""
+        ...
+
+    def close(self) -> None:
+        """Free the detector's resources."""
+        ...
 
 
 class HandPipeline:
-    """Tracker, estimator, smoothers and placement in one chain. Not thread-safe: one thread at a time."""
+    """A :class:`FramePipeline` of tracker, estimator, smoothers and placement in one chain."""
 
     def __init__(
         self,

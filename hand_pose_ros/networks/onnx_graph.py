@@ -48,6 +48,23 @@ def export_graph(
             )
         finally:
             logger.setLevel(level)
+        _state_sizes(unfinished, module(*inputs.values()))
+
+
+def _state_sizes(path: Path, examples: Tensor | Sequence[Tensor]) -> None:
+    """Write the sizes of the outputs' axes into the graph, of which the tracer misses some.
+
+    Memory for outputs of known size is allocated where it is needed, such as on a GPU.
+    """
+    import onnx  # only where something is exported: it takes a while
+
+    model = onnx.load(str(path))
+    outputs = (examples,) if isinstance(examples, Tensor) else examples
+    for output, example in zip(model.graph.output, outputs, strict=True):
+        axes = output.type.tensor_type.shape.dim
+        for axis, size in zip(axes[1:], example.shape[1:], strict=True):
+            axis.dim_value = size
+    onnx.save(model, str(path))
 
 
 def checksum(path: Path) -> str:

@@ -13,6 +13,8 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
+from hand_pose_ros.common.image_limits import MOST_PIXELS, check_image_size
+
 _SCALED_SHARE: Final = 0.999  # of the pixels that must not be clipped when 16 bits become 8
 
 
@@ -107,24 +109,26 @@ def bgr_from_raw(
     return pixels if stored.code is None else cv2.cvtColor(pixels, stored.code)
 
 
-def bgr_from_compressed(data: Any, image_format: str = "") -> np.ndarray:
+def bgr_from_compressed(data: Any, image_format: str = "", most_pixels: int = MOST_PIXELS) -> np.ndarray:
     """Pixels (H, W, 3) uint8 BGR of a compressed image; its EXIF orientation is ignored, as image_transport does.
 
     Args:
         image_format: that of sensor_msgs/CompressedImage, such as 'bgr8; jpeg compressed bgr8'. Its first word is
             the encoding of the image before compression: a Bayer mosaic is turned into colours.
+        most_pixels: larger images are refused before they are decoded.
 
     Raises:
-        ValueError: the data cannot be decoded, or hold depth.
+        ValueError: the data cannot be decoded, are too large, or hold depth.
     """
     shown = image_format[:100]
     if "compresseddepth" in image_format.lower():
         raise ValueError(f"the image of format {shown!r} holds depth, not colours")
     content = np.frombuffer(data, np.uint8)
     try:
-        pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
-    except cv2.error as error:
-        raise ValueError(f"the {shown!r} image cannot be decoded: {error}") from error
+        check_image_size(content.data, most_pixels)
+        pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+    except (ValueError, cv2.error) as error:
+        raise ValueError(f"the {shown!r} image of {len(content)} bytes cannot be decoded: {error}") from error
     if pixels is None:
         raise ValueError(f"the {shown!r} image of {len(content)} bytes cannot be decoded")
     if pixels.dtype not in (np.uint8, np.uint16):

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 
+from hand_pose_ros.common.image_file import read_image
 from hand_pose_ros.video.sources import DEFAULT_RATE_HZ, SourceError, VideoFrame
 
 IMAGE_SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -83,8 +83,8 @@ def images_in(folder: Path) -> list[Path]:
 
 def _read(path: Path) -> np.ndarray | None:
     try:
-        return cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except cv2.error:
+        return read_image(path)
+    except (ValueError, OSError):
         return None
 
 

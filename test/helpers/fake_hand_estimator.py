@@ -12,6 +12,7 @@ import torch
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView
+from hand_pose_ros.cpu_fallback import CpuFallback
 from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
@@ -35,16 +36,22 @@ class Command(IntEnum):
     TWO_RIGHT_HANDS = 120
     NOT_ESTIMATED = 160
     SLOW = 200
+    GPU_FAILS = 220
     RAISE = 240
 
 
 class FakeDetector:
-    """Reports the hands that the image asks for."""
+    """Reports the hands that the image asks for; only on a GPU can the GPU fail."""
+
+    def __init__(self, on_gpu: bool = False) -> None:
+        self._on_gpu = on_gpu
 
     def detect(self, image_bgr: np.ndarray) -> list[Detection]:
         command = min(Command, key=lambda c: abs(c - int(image_bgr[0, 0, 0])))
         if command == Command.RAISE:
             raise RuntimeError("the detector's cable is loose")
+        if command == Command.GPU_FAILS and self._on_gpu:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         if command == Command.SLOW:
             time.sleep(SLOW_S)
         sides = {
@@ -108,16 +115,19 @@ class FakeCovariance:
     def reset(self) -> None: ...
 
 
-def fake_pipeline(mirrored: bool = False) -> HandPipeline:
+def fake_pipeline(mirrored: bool = False, on_gpu: bool = False) -> HandPipeline:
     """All fakes in one."""
-    return HandPipeline(FakeDetector(), FakeEstimator(), pose_smoothers=[FakeCovariance()], mirrored=mirrored)
+    return HandPipeline(
+        FakeDetector(on_gpu), FakeEstimator(), pose_smoothers=[FakeCovariance()], mirrored=mirrored
+    )
 
 
-def create(parameters: HandEstimatorParameters) -> HandPipeline:
-    """The fake pipeline; a model file named 'absent' cannot be loaded."""
+def create(parameters: HandEstimatorParameters) -> CpuFallback:
+    """The fake pipeline, on a fake GPU; a model file named 'absent' cannot be loaded."""
     if parameters.pipeline.detector.model_file == "absent":
         raise OSError("there is no file 'absent'")
-    return fake_pipeline(parameters.pipeline.mirrored)
+    mirrored = parameters.pipeline.mirrored
+    return CpuFallback(lambda device: fake_pipeline(mirrored, on_gpu=device != "cpu"), "auto")
 
 
 if __name__ == "__main__":

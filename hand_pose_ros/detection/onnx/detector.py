@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from hand_pose_ros.common.device import DEVICES
-from hand_pose_ros.common.onnx_session import OnnxUnavailableError, open_session
+from hand_pose_ros.common.onnx_session import OnnxGraph, OnnxUnavailableError
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.detection.detector import DetectorUnavailableError, check_image
 from hand_pose_ros.detection.onnx.layouts import LAYOUTS, Candidates
@@ -97,8 +97,8 @@ class OnnxDetector:
             )
         self._config = config
         self._side_of = side_of
-        self._session: Any = _open_session(config)
-        self._input_name = self._session.get_inputs()[0].name
+        self._graph: OnnxGraph | None = _open_graph(config)
+        (self._input_name,) = self._graph.inputs
         self.detect(np.zeros((*config.input_size[::-1], 3), np.uint8))
 
     def detect(self, image_bgr: np.ndarray) -> list[Detection]:
@@ -122,17 +122,17 @@ class OnnxDetector:
 
     def close(self) -> None:
         """Free the network; closing again does nothing."""
-        self._session = None
+        self._graph = None
 
     def _run(self, input_bgr: np.ndarray) -> Candidates:
         """The credible candidates of an image (h, w, 3) of the input's size, best first."""
-        if self._session is None:
+        if self._graph is None:
             raise RuntimeError("the detector is closed")
         config = self._config
         rgb = input_bgr[:, :, ::-1].astype(np.float32) / 255
         blob = (rgb - np.asarray(config.mean, np.float32)) / np.asarray(config.std, np.float32)
         blob = np.ascontiguousarray(blob.transpose(2, 0, 1)[None])
-        output = np.asarray(self._session.run(None, {self._input_name: blob})[0], dtype=np.float64)
+        output = self._graph.run_arrays({self._input_name: blob})[0].astype(np.float64)
         found = LAYOUTS[config.layout](output, len(config.class_sides), config.landmark_values)
         low, high = found.boxes[:, :2], found.boxes[:, 2:]
         real = np.isfinite(found.boxes).all(axis=1) & (high > low).all(axis=1)
@@ -160,30 +160,29 @@ class OnnxDetector:
         return Detection(side, score, box_px, landmarks_px, landmark_scores=scores)
 
 
-def _open_session(config: OnnxDetectorConfig) -> Any:
+def _open_graph(config: OnnxDetectorConfig) -> OnnxGraph:
     try:
-        session = open_session(config.model_file, config.device, config.num_threads)
+        graph = OnnxGraph(config.model_file, config.device, config.num_threads)
     except OnnxUnavailableError as error:
         raise DetectorUnavailableError(str(error)) from error
-    _check_interface(session, config)
-    return session
+    _check_interface(graph, config)
+    return graph
 
 
-def _check_interface(session: Any, config: OnnxDetectorConfig) -> None:
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    if len(inputs) != 1 or len(outputs) != 1:
+def _check_interface(graph: OnnxGraph, config: OnnxDetectorConfig) -> None:
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise ValueError(
-            f"{config.model_file} must have one input and one output, got {[one.name for one in inputs]} "
-            f"and {[one.name for one in outputs]}"
+            f"{config.model_file} must have one input and one output, got {list(graph.inputs)} "
+            f"and {list(graph.outputs)}"
         )
+    ((name, shape),) = graph.inputs.items()  # names stand for dimensions that are free
+    kind = graph.input_types[name]
     expected = (1, 3, config.input_size[1], config.input_size[0])
-    shape = inputs[0].shape  # names stand for dimensions that are free
     if (
-        inputs[0].type != "tensor(float)"
+        kind != "tensor(float)"
         or len(shape) != len(expected)
         or any(isinstance(size, int) and size != wanted for size, wanted in zip(shape, expected, strict=True))
     ):
         raise ValueError(
-            f"{config.model_file} must take float32 of shape {expected}, "
-            f"it takes {inputs[0].type} of shape {shape}"
+            f"{config.model_file} must take float32 of shape {expected}, it takes {kind} of shape {shape}"
         )

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hand_pose_ros.common.device import BACKENDS, DEVICES, resolve_device
+from hand_pose_ros.common.device import BACKENDS, DEVICES, choose_backend, resolve_device
 from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.estimator.onnx_cache import cached_export
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
@@ -40,8 +40,7 @@ def load_denoiser(
     if device not in DEVICES:
         raise ValueError(f"device must be one of {DEVICES}, got {device!r}")
     path = Path(path)
-    if backend == "auto":
-        backend = "torch" if resolve_device(device).type == "cuda" and not path.is_dir() else "onnxruntime"
+    backend = "onnxruntime" if backend == "auto" and path.is_dir() else choose_backend(backend, device)
     if backend == "onnxruntime":
         denoiser = OnnxDenoiser(path if path.is_dir() else cached_export(path), device)
         return denoiser, denoiser.spread_scale

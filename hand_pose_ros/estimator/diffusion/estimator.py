@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.finders import LandmarkFinder
 from hand_pose_ros.estimator.diffusion.backends import load_denoiser, takes_images
 from hand_pose_ros.estimator.diffusion.conditions import CONDITIONS, ConditionMaker, HandConditions
+from hand_pose_ros.estimator.diffusion.cuda_graph import GraphSampler
 from hand_pose_ros.estimator.diffusion.fusion import FUSIONS, fuse_samples, reprojection_weights
 from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
 from hand_pose_ros.estimator.estimate import EstimatedHands
@@ -32,6 +34,7 @@ from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, IMAGE_HAND_DIFFUSION, shipped_weights
 from hand_pose_ros.pose import Detection, Frame
 
+_LOGGER = logging.getLogger(__name__)
 Sampler = Callable[[HandDenoiser, Encoded, Tensor, int | None, torch.Generator | None], Tensor]
 """Signature of :func:`~hand_pose_ros.networks.diffusion.sampling.sample_joints`, the default."""
 
@@ -82,6 +85,13 @@ class DiffusionEstimatorConfig(Options):
         maximum=1000,
         unset=0,
     )
+    cuda_graph_hands: int = option(
+        0,
+        "Run all sampling steps as one CUDA graph, captured for up to this many hands; more hands are sampled "
+        "step by step. 0 for no graph. It needs the backend `torch` on CUDA.",
+        minimum=0,
+        maximum=64,
+    )
     fusion: str = "angles"
     reprojection_sigma: float = math.inf
     hand_size_m: float | None = None
@@ -101,7 +111,17 @@ class DiffusionEstimatorConfig(Options):
         takes_image = self.condition in ("image", "both")
         model = self.model_file or shipped_weights(IMAGE_HAND_DIFFUSION if takes_image else HAND_DIFFUSION)
         denoiser, spread_scale = load_denoiser(model, self.backend, device)
-        return DiffusionEstimator(denoiser, spread_scale, replace(self, hand_size_m=hand_size_m))
+        config = replace(self, hand_size_m=hand_size_m)
+        return DiffusionEstimator(denoiser, spread_scale, config, self._sampler(denoiser))
+
+    def _sampler(self, denoiser: HandDenoiser) -> Sampler:
+        """The sampler; a graph holds only what PyTorch itself launches on CUDA."""
+        if not self.cuda_graph_hands:
+            return sample_joints
+        if isinstance(denoiser, torch.nn.Module) and denoiser.mean.is_cuda:
+            return GraphSampler(denoiser, self.cuda_graph_hands, self.samples, self.steps)
+        _LOGGER.warning("cuda_graph_hands has no effect: it needs the backend 'torch' on CUDA")
+        return sample_joints
 
 
 class DiffusionEstimator:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.common.onnx_session import open_session, run_session
+from hand_pose_ros.common.onnx_session import OnnxGraph
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition, unknown_keypoints
 from hand_pose_ros.networks.denoising.schedule import PARAMETRISATIONS, NoiseSchedule
 from hand_pose_ros.networks.diffusion.onnx import (
@@ -30,7 +30,9 @@ from hand_pose_ros.networks.registry import DENOISERS, HAND_DIFFUSION, IMAGE_HAN
 
 
 class OnnxDenoiser:
-    """A :class:`~hand_pose_ros.networks.diffusion.sampling.HandDenoiser`; its tensors are on the CPU.
+    """A :class:`~hand_pose_ros.networks.diffusion.sampling.HandDenoiser`.
+
+    Its tensors are on CUDA if onnxruntime and PyTorch both use it, and otherwise on the CPU.
 
     schedule, parametrisation, mean, scale: see ``HandDenoiser``. spread_scale: see ``HandDiffusion``.
     crops: crop settings of a network that takes images, a ``HandImageDenoiser``; None for others.
@@ -77,14 +79,15 @@ class OnnxDenoiser:
                 raise ValueError(
                     f"{path} is damaged, or of another export: export again with hand_pose export-onnx"
                 )
-        sessions = {
-            name: open_session(
+        graphs = {
+            name: OnnxGraph(
                 folder / f"{name}.onnx", device, image_threads if name == IMAGE_GRAPH else threads
             )
             for name in checksums
         }
-        self._encoder, self._denoiser, self._head = (sessions[name] for name in GRAPHS)
-        self._image = sessions.get(IMAGE_GRAPH)
+        self._encoder, self._denoiser, self._head = (graphs[name] for name in GRAPHS)
+        self._image = graphs.get(IMAGE_GRAPH)
+        self.mean, self.scale = self.mean.to(self._denoiser.device), self.scale.to(self._denoiser.device)
 
     def encode_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
         """See :class:`~hand_pose_ros.networks.diffusion.sampling.HandImageDenoiser`.
@@ -96,7 +99,7 @@ class OnnxDenoiser:
             raise ValueError("this network was built without image features")
         values = (torch.as_tensor(crops), half_extent.float())
         inputs: dict[str, Tensor] = dict(zip(CROP_INPUTS, values, strict=True))
-        *seen, condition = run_session(self._image, inputs)
+        *seen, condition = self._image.run(inputs)
         return ImageFeatures(*seen), condition
 
     def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
@@ -116,19 +119,20 @@ class OnnxDenoiser:
             if image_features is None:
                 image_features = torch.full((len(keypoints.points), self._image_features), torch.nan)
             inputs[IMAGE_INPUT] = image_features
-        return Encoded(*run_session(self._encoder, inputs))
+        return Encoded(*self._encoder.run(inputs))
 
     def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
         """See ``HandDenoiser``."""
-        if len(t) and bool((t == t[0]).all()):
+        on_cpu = t.device.type == "cpu"  # on a GPU the comparison would cost more than it saves
+        if on_cpu and len(t) and bool((t == t[0]).all()):
             t = t[:1]
         inputs = {"noisy": noisy, "t": t, "features": encoded.features, "joints": encoded.joints}
-        return run_session(self._denoiser, inputs)[0]
+        return self._denoiser.run(inputs)[0]
 
     def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
         """See ``HandDenoiser``."""
         inputs = {"standardised": standardised, "features": encoded.features}
-        return HandParameters(*run_session(self._head, inputs))
+        return HandParameters(*self._head.run(inputs))
 
 
 def _read_metadata(folder: Path) -> dict:

@@ -8,9 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from hand_pose_ros.common.device import BACKENDS, resolve_device
+from hand_pose_ros.common.device import BACKENDS, choose_backend, resolve_device
 from hand_pose_ros.common.named_tensors import each
-from hand_pose_ros.common.onnx_session import open_session, run_session
+from hand_pose_ros.common.onnx_session import OnnxGraph
 from hand_pose_ros.estimator.onnx_cache import cached_temporal_graph
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.registry import TEMPORAL, load_network
@@ -21,11 +21,14 @@ from hand_pose_ros.networks.temporal.window import HandWindow
 class TemporalNetwork(Protocol):
     """Run-time interface of :class:`~hand_pose_ros.networks.temporal.transformer.TemporalTransformer`.
 
-    window: maximum number of frames.
+    window: maximum number of frames. device: where it takes windows and returns hands.
     """
 
     @property
     def window(self) -> int: ...  # noqa: D102
+
+    @property
+    def device(self) -> torch.device: ...  # noqa: D102
 
     def newest(self, window: HandWindow, proportions: Tensor) -> HandParameters:
         """The newest frame's hands, fields (n, 1, ...); see ``TemporalTransformer.forward``."""
@@ -45,30 +48,33 @@ def load_temporal_network(path: str | Path, backend: str = "auto", device: str =
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
-    place = resolve_device(device)
-    if backend == "onnxruntime" or (backend == "auto" and place.type == "cpu"):
-        return OnnxTemporal(cached_temporal_graph(path))
-    return load_network(path, TEMPORAL, device=place).network
+    if choose_backend(backend, device) == "onnxruntime":
+        return OnnxTemporal(cached_temporal_graph(path), device)
+    return load_network(path, TEMPORAL, device=resolve_device(device)).network
 
 
 class OnnxTemporal:
-    """A :class:`TemporalNetwork` run by onnxruntime on the CPU."""
+    """A :class:`TemporalNetwork` run by onnxruntime."""
 
-    def __init__(self, path: Path) -> None:
-        """``path``: a file that ``export_temporal`` wrote, for a fixed number of frames.
+    def __init__(self, path: Path, device: str = "cpu") -> None:
+        """Load the graph.
+
+        Args:
+            path: a file that ``export_temporal`` wrote, for a fixed number of frames.
+            device: 'cpu', 'cuda', or 'auto' for CUDA where onnxruntime has it.
 
         Raises:
-            ValueError: onnxruntime is not installed, or cannot use the file.
+            ValueError: onnxruntime is not installed, lacks the CUDA that is asked for, or cannot use the file.
         """
-        self._session = open_session(path, "cpu")
-        shapes = {one.name: one.shape for one in self._session.get_inputs()}
-        self.window: int = shapes["valid"][1]
+        self._graph = OnnxGraph(path, device)
+        self.device = self._graph.device
+        self.window: int = self._graph.inputs["valid"][1]
 
     def newest(self, window: HandWindow, proportions: Tensor) -> HandParameters:
         """See :class:`TemporalNetwork`."""
         padded = each(lambda value: _padded(value, self.window), window)
         inputs = dict(zip(GRAPH_INPUTS, (*padded, proportions), strict=True))
-        return hand_parameters(run_session(self._session, inputs))
+        return hand_parameters(self._graph.run(inputs))
 
 
 def _padded(value: Tensor, frames: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import torch
@@ -89,7 +89,8 @@ class _Track:
     frames: deque[_Frame]
     earlier_weight: float = 0.0
     """Sum of the certainties of all frames but the newest."""
-    earlier_sum: Tensor = field(default_factory=lambda: torch.zeros(hand.NUM_BONES))
+    earlier_sum: Tensor | float = 0.0
+    """(20,) sum of their proportions times certainties, on the frames' device; 0 if there are none."""
 
     def add(self, frame: _Frame) -> None:
         """Add the next frame; one with the stamp of the newest replaces it."""
@@ -187,10 +188,12 @@ class TemporalSmoother:
                 factor that calibrates it; NaN where not known.
             fused: the frame's own estimate D*, fields (n, ...).
         """
-        turn = hands.views.to(fused.rotation).transpose(-1, -2)
-        seen = (joints @ turn.transpose(-1, -2), sigma, fused.angles, turn @ fused.rotation)
-        packed = torch.cat([value.flatten(1) for value in seen], dim=1)
-        frames = zip(hands.stamps_s, packed, fused.proportions, certainty(sigma).tolist(), strict=True)
+        device = self._network.device
+        views = hands.views.to(fused.rotation)
+        seen = (joints @ views, sigma, fused.angles, views.mT @ fused.rotation)
+        packed = torch.cat([value.flatten(1) for value in seen], dim=1).to(device)
+        proportions = fused.proportions.to(device)
+        frames = zip(hands.stamps_s, packed, proportions, certainty(sigma).tolist(), strict=True)
         tracks = []
         for track_id, side, frame in zip(
             hands.track_ids, hands.sides, map(_Frame._make, frames), strict=True
@@ -200,10 +203,11 @@ class TemporalSmoother:
         if not tracks:
             return fused
         self._forget(max(hands.stamps_s))
-        tracked = torch.tensor([i for i, track_id in enumerate(hands.track_ids) if track_id is not None])
-        window = self._batch(tracks).turned(hands.views.to(fused.rotation)[tracked])
+        numbers = [i for i, track_id in enumerate(hands.track_ids) if track_id is not None]
+        tracked = torch.tensor(numbers, device=views.device)
+        window = self._batch(tracks).turned(views[tracked].to(device))
         proportions = torch.stack([track.proportions() for track in tracks])
-        smoothed = rows(self._network.newest(window, proportions), (slice(None), 0))
+        smoothed = to(rows(self._network.newest(window, proportions), (slice(None), 0)), views.device)
         if len(tracks) == len(fused.angles):
             return smoothed
         return HandParameters(

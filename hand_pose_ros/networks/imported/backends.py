@@ -6,13 +6,13 @@ import hashlib
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import torch
 
-from hand_pose_ros.common.device import DEVICES, resolve_device
-from hand_pose_ros.common.onnx_session import open_session
+from hand_pose_ros.common.device import DEVICES, choose_backend, resolve_device
+from hand_pose_ros.common.onnx_session import OnnxGraph
 from hand_pose_ros.common.user_cache import made_once
 from hand_pose_ros.networks.imported.network import ImportedNetwork, import_network
 from hand_pose_ros.networks.onnx_graph import export_graph
@@ -59,8 +59,9 @@ def open_tflite(
     if device not in DEVICES:
         raise ValueError(f"device must be one of {DEVICES}, got {device!r}")
     if backend == "auto":
-        on_gpu = resolve_device(device).type == "cuda"
-        backend = "torch" if on_gpu else "litert" if find_spec(_LITERT) else "onnxruntime"
+        backend = choose_backend("auto", device)
+        if backend == "onnxruntime" and device != "cuda" and find_spec(_LITERT):
+            backend = "litert"
     threads = threads or min(max((os.cpu_count() or 1) // 2, 1), _MOST_THREADS)
     if backend == "litert":
         if device == "cuda":
@@ -114,15 +115,14 @@ class OnnxImageNetwork:
         Raises:
             ValueError: onnxruntime is not installed, lacks the CUDA that is asked for, or cannot use the file.
         """
-        self._session: Any = open_session(path, device, threads)
-        (one,) = self._session.get_inputs()
-        self._name: str = one.name
-        self.input_side_px = _square_side(tuple(one.shape[2:]))
+        self._graph = OnnxGraph(path, device, threads)
+        ((self._name, shape),) = self._graph.inputs.items()
+        self.input_side_px = _square_side(tuple(shape[2:]))
 
     def run(self, image: np.ndarray) -> list[np.ndarray]:
         """See :class:`ImageNetwork`."""
         images = np.ascontiguousarray(image.transpose(2, 0, 1))[None]
-        return [output[0] for output in self._session.run(None, {self._name: images})]
+        return [output[0] for output in self._graph.run_arrays({self._name: images})]
 
 
 class TorchImageNetwork:

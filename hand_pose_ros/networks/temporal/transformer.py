@@ -120,6 +120,11 @@ class TemporalTransformer(nn.Module):
         """The most frames that it is trained for."""
         return self.config.window
 
+    @property
+    def device(self) -> torch.device:
+        """The device of its weights, on which it takes windows."""
+        return self.norm.weight.device
+
     def newest(self, window: HandWindow, proportions: Tensor) -> HandParameters:
         """The newest frame's hands only, (n, 1, ...), in less time."""
         return self(window, proportions, newest_only=True)

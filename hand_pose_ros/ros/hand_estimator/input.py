@@ -74,6 +74,7 @@ class CameraInput:
         self._faults = faults
         self._transport = parameters.image_transport
         self._frame_id = parameters.frame_id
+        self._most_pixels = round(1e6 * parameters.max_image_megapixels)
         self.topics: CameraTopics = resolve_topics(node.resolve_topic_name, self._transport)
         self._rectified = parameters.rectified or is_rectified(self.topics.base)
         self._info: CameraInfo | None = None
@@ -133,7 +134,7 @@ class CameraInput:
         Faults that this image disproves are cleared.
         """
         try:
-            image_bgr = CONVERTERS[type(message)](message)
+            image_bgr = CONVERTERS[type(message)](message, self._most_pixels)
         except ValueError as error:
             self._faults.report("image", f"an image on {self.topics.image} cannot be read: {error}")
             return None

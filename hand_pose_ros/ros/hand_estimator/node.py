@@ -16,7 +16,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
-from hand_pose_ros.pipeline import HandPipeline
+from hand_pose_ros.pipeline import FramePipeline
 from hand_pose_ros.ros.hand_estimator.frame_prefix import AUTO, frame_prefix, rivals
 from hand_pose_ros.ros.hand_estimator.input import CameraInput, ImageMessage
 from hand_pose_ros.ros.hand_estimator.output import HandPublishers
@@ -56,7 +56,7 @@ class HandEstimator(LifecycleNode):
     The executor's thread only receives messages; the worker processes the newest image.
     """
 
-    def __init__(self, create_pipeline: Callable[[HandEstimatorParameters], HandPipeline]) -> None:
+    def __init__(self, create_pipeline: Callable[[HandEstimatorParameters], FramePipeline]) -> None:
         super().__init__("hand_estimator")
         self._survive_impossible_transitions()
         self._create_pipeline = create_pipeline
@@ -64,7 +64,7 @@ class HandEstimator(LifecycleNode):
         self._faults = FaultLog(self.get_logger())
         self._status = EstimatorStatus(self._faults)
         self._lifecycle = "unconfigured"
-        self._pipeline: HandPipeline | None = None
+        self._pipeline: FramePipeline | None = None
         self._pipeline_lock = threading.Lock()
         self._output: HandPublishers | None = None
         self._worker: NewestItemWorker[ImageMessage] | None = None
@@ -218,6 +218,8 @@ class HandEstimator(LifecycleNode):
             self._status.failed("publication", f"a frame was not published: {type(error).__name__}: {error}")
             return
         self._faults.clear("pipeline", "publication")
+        if result.degraded:
+            self._faults.report("gpu", result.degraded, DiagnosticStatus.WARN, logged=True)
         published_s = time.perf_counter()
         seconds = {
             "convert": converted_s - began_s,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hand_pose_ros.common.image_limits import MOST_PIXELS
 from hand_pose_ros.common.options import Options, option, section
 from hand_pose_ros.factory import PipelineConfig
 
@@ -25,6 +26,13 @@ class HandEstimatorParameters(Options):
         "Requested reliability: `best_effort` connects to every publisher; `reliable` resends lost images, "
         "but cannot connect to a best-effort publisher.",
         choices=("best_effort", "reliable"),
+        read_only=True,
+    )
+    max_image_megapixels: float = option(
+        MOST_PIXELS / 1e6,
+        "Larger images are refused, compressed ones before they are decoded: a small file can hold a huge image.",
+        minimum=0.01,
+        maximum=1000.0,
         read_only=True,
     )
     rectified: bool = option(

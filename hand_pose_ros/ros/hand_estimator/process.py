@@ -7,12 +7,15 @@ from collections.abc import Sequence
 
 from hand_pose_ros.ros.hand_estimator.interface import INTERFACE
 from hand_pose_ros.ros.shared.command_line import answer
+from hand_pose_ros.ros.shared.ending import node_process
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Entry point of the process."""
     code = answer(INTERFACE, sys.argv[1:] if args is None else args)
-    return _run(args) if code is None else code
+    if code is not None:
+        return code
+    return _run(args) if args is not None else node_process(lambda: _run(None))
 
 
 def _run(args: Sequence[str] | None) -> int:
@@ -20,12 +23,12 @@ def _run(args: Sequence[str] | None) -> int:
     import torch
 
     from hand_pose_ros.factory import create_pipeline
-    from hand_pose_ros.pipeline import HandPipeline
+    from hand_pose_ros.pipeline import FramePipeline
     from hand_pose_ros.ros.hand_estimator.node import HandEstimator
     from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
     from hand_pose_ros.ros.shared.process import run_node
 
-    def create(parameters: HandEstimatorParameters) -> HandPipeline:
+    def create(parameters: HandEstimatorParameters) -> FramePipeline:
         return create_pipeline(parameters.pipeline)
 
     def hand_estimator() -> HandEstimator:

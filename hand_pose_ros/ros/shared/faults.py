@@ -38,14 +38,19 @@ class FaultLog:
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def report(self, kind: str, message: str, level: bytes = DiagnosticStatus.ERROR) -> None:
-        """Record that a fault is active; a line is logged if it was not active before. Long messages are cut."""
+    def report(
+        self, kind: str, message: str, level: bytes = DiagnosticStatus.ERROR, logged: bool = False
+    ) -> None:
+        """Record that a fault is active; a line is logged if it was not active before. Long messages are cut.
+
+        ``logged``: what raised it has logged it, so that no line is needed.
+        """
         message = shortened(message)
         with self._lock:
             is_new = kind not in self._active
             self._active[kind] = Fault(level, message)
             self._counts[kind] = self._counts.get(kind, 0) + 1
-            if not is_new or self._is_quiet(kind, message):
+            if logged or not is_new or self._is_quiet(kind, message):
                 return
             self._announced.add(kind)
         if level == DiagnosticStatus.ERROR:

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import TypeVar, cast
 
 import rclpy
@@ -19,6 +20,8 @@ from rclpy.utilities import try_shutdown
 
 from hand_pose_ros.common.bounded_text import MOST_MESSAGE, shortened
 from hand_pose_ros.ros.shared.command_line import USAGE_ERROR
+from hand_pose_ros.ros.shared.ending import STOP_SIGNALS, limit_clean_up
+from hand_pose_ros.ros.shared.log_forwarding import forwarded_log
 
 AnyNode = TypeVar("AnyNode", bound=Node)
 _REFUSALS = (ValueError, OSError, InvalidParameterTypeException, InvalidParameterValueException)
@@ -46,11 +49,12 @@ def run_node(
     except (rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError) as error:
         get_logger(create.__name__).fatal(f"ROS cannot start with these arguments: {error}")
         return USAGE_ERROR
-    previous = {number: signal.signal(number, signal.default_int_handler) for number in _STOP_SIGNALS}
+    broken = threading.Event()
+    previous = {number: signal.signal(number, _interrupt_once(broken)) for number in STOP_SIGNALS}
     node = None
     try:
         node = create()
-        with _spinning(node, create_executor()):
+        with forwarded_log(node.get_logger()), _spinning(node, create_executor(), broken):
             if work is not None:
                 return work(node)
             threading.Event().wait()
@@ -63,8 +67,7 @@ def run_node(
         get_logger(create.__name__).fatal(shortened(str(error), 4 * MOST_MESSAGE))
         return 1
     finally:
-        for number in _STOP_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the clean-up
+        _ignore_signals()
         if node is not None:
             node.destroy_node()
         try_shutdown()
@@ -72,12 +75,29 @@ def run_node(
             signal.signal(number, handler)
 
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+def _ignore_signals() -> None:
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt_once(broken: threading.Event) -> Callable[[int, FrameType | None], None]:
+    """A handler that raises KeyboardInterrupt once: a second Ctrl-C must not interrupt the clean-up.
+
+    ``broken``: set if the interrupt comes from a callback that failed.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        _ignore_signals()
+        if not broken.is_set():
+            limit_clean_up()
+        raise KeyboardInterrupt
+
+    return interrupt
 
 
 @contextmanager
-def _spinning(node: Node, executor: Executor) -> Generator[None, None, None]:
-    """Run the node's callbacks in a thread; an exception in one of them is raised here."""
+def _spinning(node: Node, executor: Executor, broken: threading.Event) -> Generator[None, None, None]:
+    """Run the node's callbacks in a thread; an exception in one of them sets ``broken`` and is raised here."""
     failures: list[BaseException] = []
     main_thread = cast("int", threading.main_thread().ident)  # None only before a thread starts
 
@@ -86,6 +106,7 @@ def _spinning(node: Node, executor: Executor) -> Generator[None, None, None]:
             executor.spin()
         except Exception as error:  # whatever a callback raises has to end the process, not only this thread
             failures.append(error)
+            broken.set()
             signal.pthread_kill(main_thread, signal.SIGINT)  # also out of a wait
 
     executor.add_node(node)

@@ -126,7 +126,7 @@ class ImageLifting:
         device = next(self.model.parameters()).device
         with full_precision():
             batch = to(self._batches.next(generator), device)
-            images = normalised(batch.crops)
+            images = normalised(batch.crops, device)
             generated = None
             count = self.options.keypoint_hands if self._trains_poses else 0
             if count:
