@@ -69,4 +69,8 @@ def _state_sizes(path: Path, examples: Tensor | Sequence[Tensor]) -> None:
 
 def checksum(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        total = hashlib.sha256()
+        while part := file.read(1 << 20):
+            total.update(part)
+    return total.hexdigest()
