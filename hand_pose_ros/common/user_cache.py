@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import json
 import logging
 import os
@@ -19,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from hand_pose_ros.common.regular_file import read_text
+from hand_pose_ros.common.regular_file import checksum, read_text
 from hand_pose_ros.common.user_folders import is_private, usable_cache_folders
 
 MANIFEST: Final = "manifest.json"
@@ -74,7 +73,7 @@ def _entry(
         unfinished = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".unfinished", dir=cache))
         try:
             make(unfinished)
-            files = {path.name: _checksum(path) for path in sorted(unfinished.iterdir())}
+            files = {path.name: checksum(path) for path in sorted(unfinished.iterdir())}
             for path in unfinished.iterdir():
                 path.chmod(0o600)
             (unfinished / MANIFEST).write_text(
@@ -99,7 +98,7 @@ def _is_complete(entry: Path, inputs: Mapping[str, str]) -> bool:
         manifest = json.loads(read_text(entry / MANIFEST))
         if manifest["inputs"] != inputs:
             return False
-        is_same = all(_checksum(entry / name) == known for name, known in manifest["files"].items())
+        is_same = all(checksum(entry / name) == known for name, known in manifest["files"].items())
     except FileNotFoundError:
         return False
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -108,14 +107,6 @@ def _is_complete(entry: Path, inputs: Mapping[str, str]) -> bool:
     if not is_same:
         _LOGGER.warning("%s is damaged: it is made again", entry)
     return is_same
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        total = hashlib.sha256()
-        while part := file.read(1 << 20):
-            total.update(part)
-    return total.hexdigest()
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
+from hand_pose_ros.common.regular_file import checksum
 from hand_pose_ros.common.user_cache import made_once
 from hand_pose_ros.networks.diffusion.onnx import FORMAT_VERSION, export_onnx
-from hand_pose_ros.networks.onnx_graph import checksum
 from hand_pose_ros.networks.registry import DENOISERS, TEMPORAL, load_network
 from hand_pose_ros.networks.temporal.onnx import GRAPH_FILE, GRAPH_VERSION, export_temporal
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.onnx_session import OnnxGraph
+from hand_pose_ros.common.regular_file import checksum
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition, unknown_keypoints
 from hand_pose_ros.networks.denoising.schedule import PARAMETRISATIONS, NoiseSchedule
 from hand_pose_ros.networks.diffusion.onnx import (
@@ -25,7 +26,6 @@ from hand_pose_ros.networks.diffusion.onnx import (
 )
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, ImageFeatures
-from hand_pose_ros.networks.onnx_graph import checksum
 from hand_pose_ros.networks.registry import DENOISERS, HAND_DIFFUSION, IMAGE_HAND_DIFFUSION
 
 
