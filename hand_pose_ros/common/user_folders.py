@@ -31,10 +31,11 @@ def cache_folder() -> Path:
 
 
 def usable_cache_folders() -> Iterator[Path]:
-    """Folders for caches that exist, belong to this user, and that nobody else can write to; the best comes first.
+    """Folders for caches that exist, belong to this user, and that nobody else can write to, the best one first.
 
     They are :func:`cache_folder`; ``hand_pose_ros-UID`` in the folder for temporary files, which all processes of
-    this user share; and a temporary folder that is removed at exit. Those that cannot be used are left out.
+    this user share; and a temporary folder that is removed at exit. Those of others are left out. A folder may be
+    on a file system that is read-only: what is complete in it can be used.
 
     Raises:
         OSError: there is no place for temporary files.
@@ -90,7 +91,7 @@ def _own_folder(path: Path) -> Path:
     """Make a folder if needed, and take the right to write to it from others.
 
     Raises:
-        OSError: it cannot be made, is somebody else's, or this user cannot write to it.
+        OSError: it cannot be made, or is somebody else's.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=0o700, exist_ok=True)
@@ -99,8 +100,6 @@ def _own_folder(path: Path) -> Path:
         raise OSError(f"{path} is not a folder of this user")
     if not is_private(path):
         path.chmod(stat.S_IMODE(status.st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise OSError(f"{path} cannot be written to")
     return path
 
 

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -279,3 +280,43 @@ def test_other_errors_are_told(cache):
     with pytest.raises(FileNotFoundError, match="no such weights"):
         made_once("one", INPUTS, fail)
     assert visible(cache) == []
+
+
+def test_a_user_without_home_and_passwd_entry_has_a_cache(tmp_path):
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root can become a user that does not exist")
+    tmp_path.chmod(0o777)
+    # It may read everything, so that it finds this Python, wherever it is installed.
+    ids = [
+        "--reuid=54321",
+        "--regid=54321",
+        "--clear-groups",
+        "--inh-caps=+dac_override",
+        "--ambient-caps=+dac_override",
+    ]
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")
+    }
+    command = ["setpriv", *ids, sys.executable, "-c", TEMPORARY]
+    for home in ({}, {"HOME": "/proc"}):
+        done = subprocess.run(
+            command,
+            env={**environment, "TMPDIR": str(tmp_path), **home},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.strip() == str(tmp_path / "hand_pose_ros-54321"), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["hand_pose_ros-54321"]
+
+
+def test_what_is_complete_is_used_on_a_read_only_file_system(cache, temporary, monkeypatch):
+    made = made_once("one", INPUTS, Maker())
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hand_pose_ros.common.user_cache._locked", read_only)
+        assert made_once("one", INPUTS, Maker()) == made
+    assert not list(temporary.iterdir())
