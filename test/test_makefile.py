@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,10 @@ def checkout(tmp_path, repository) -> Path:
 
 
 def make(checkout: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
-    names = ("VENV", "PYTEST_ADDOPTS", "PYTEST_ARGS", "MAKEFLAGS", "MAKELEVEL")
+    names = (
+        "INPUT", "TOPIC", "OUT", "CALIBRATION", "FOV", "CONDITION", "DOMAIN", "PYTEST_ARGS", "JOBS", "BENCHMARKS",
+        "VENV", "PYTHON", "PYTEST_ADDOPTS", "MAKEFLAGS", "MAKELEVEL",
+    )  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if name not in names} | variables
     return subprocess.run(
         ["make", *arguments], cwd=checkout, env=environment, capture_output=True, text=True, check=False
@@ -121,6 +125,15 @@ def test_distclean_removes_an_environment_that_setup_made(checkout, stamp, name)
     assert done.returncode == 0, done.stderr
     assert not folder.exists()
     assert make(checkout, "distclean").returncode == 0
+
+
+def test_environments_can_be_named(checkout):
+    kept, removed = checkout / "kept", environment_of(checkout, "removed")
+    kept.mkdir()
+    command = [sys.executable, str(checkout / "tools" / "remove_environment.py"), "absent", "kept", "removed"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, kept.exists(), removed.exists()) == (1, True, False)
+    assert f"{kept} is kept" in done.stderr
 
 
 def test_distclean_keeps_everything_else(checkout, tmp_path):

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from hand_pose_ros.common.user_folders import DATA_VARIABLE, data_folder
+
 PIPELINE = """
 import sys
 import numpy as np
@@ -46,15 +48,17 @@ def guard(tmp_path_factory, repository) -> Path:
 
 
 @pytest.fixture
-def run(guard, tmp_path):
-    """Run a program with an empty cache and no home; returns the lines of the network log and the files made."""
+def run(guard, tmp_path, monkeypatch):
+    """Run a program in an empty home; returns the lines of the network log, and the folders of the files made."""
+    monkeypatch.setenv(DATA_VARIABLE, str(data_folder()))  # the networks are where they were
 
     def run(code: str, *arguments: str, prefix: tuple[str, ...] = (), **variables: str):
-        log, cache = tmp_path / "network.log", tmp_path / "cache"
-        removed = ("ORT_DISABLE_TELEMETRY", "CI", "ORT_RUNNING_UNIT_TESTS")
+        log, home = tmp_path / "network.log", tmp_path / "home"
+        home.mkdir(exist_ok=True)
+        removed = ("ORT_DISABLE_TELEMETRY", "CI", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME")
         environment = {name: value for name, value in os.environ.items() if name not in removed}
         environment |= {
-            "LD_PRELOAD": str(guard), "NETWORK_LOG": str(log), "XDG_CACHE_HOME": str(cache), **variables
+            "LD_PRELOAD": str(guard), "NETWORK_LOG": str(log), "HOME": str(home), "TMPDIR": str(home), **variables
         }  # fmt: skip
         done = subprocess.run(
             [*prefix, sys.executable, "-c", code, *arguments],
@@ -62,7 +66,8 @@ def run(guard, tmp_path):
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         lines = log.read_text().split("\n")[:-1] if log.exists() else []
-        return lines, {path.relative_to(cache).parts[0] for path in cache.rglob("*") if path.is_file()}
+        files = [path.relative_to(home) for path in home.rglob("*") if path.is_file()]
+        return lines, {"/".join(path.parts[:2]) for path in files}
 
     return run
 
@@ -82,7 +87,7 @@ def without_network() -> tuple[str, ...]:
 def test_the_pipeline_looks_nothing_up_and_connects_to_nothing(run):
     lines, written = run(PIPELINE)
     assert lines == []
-    assert written == {"hand_pose_ros"}
+    assert written == {".cache/hand_pose_ros"}
 
 
 @pytest.mark.slow
@@ -90,11 +95,12 @@ def test_the_pipeline_needs_no_network(run):
     prefix = without_network()
     if not prefix:
         pytest.skip("network namespaces are not permitted here")
-    assert run(PIPELINE, prefix=prefix) == ([], {"hand_pose_ros"})
+    assert run(PIPELINE, prefix=prefix) == ([], {".cache/hand_pose_ros"})
 
 
 def test_telemetry_is_off_unless_the_user_decides_otherwise(run, graph_file):
     assert run(SESSION, graph_file, "1") == ([], set())
+    assert run(SESSION, graph_file, "1", ORT_DISABLE_TELEMETRY="") == ([], set())
     run(SESSION, graph_file, "0", ORT_DISABLE_TELEMETRY="0")
 
 

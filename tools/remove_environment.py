@@ -1,4 +1,4 @@
-"""Removes the virtual environment $VENV, by default .venv, if `make setup` made it there, and nothing else.
+"""Removes the named virtual environments, by default $VENV or .venv, if `make setup` made them there.
 
 Only the standard library, and only syntax that an old python3 can read, like tools/setup_environment.py.
 """
@@ -27,17 +27,20 @@ def reason_to_keep(folder):
     return None if made == folder else "`make setup` made it as " + made
 
 
-def main():
-    folder = os.path.abspath(os.path.join(CHECKOUT, os.environ.get("VENV") or ".venv"))
-    if not os.path.lexists(folder):
-        return 0
-    reason = reason_to_keep(folder)
-    if reason:
-        sys.stderr.write(f"{folder} is kept: {reason}. Remove it yourself.\n")
-        return 1
-    shutil.rmtree(folder)
-    return 0
+def main(names):
+    status = 0
+    for name in names or [os.environ.get("VENV") or ".venv"]:
+        folder = os.path.abspath(os.path.join(CHECKOUT, name))
+        if not os.path.lexists(folder):
+            continue
+        reason = reason_to_keep(folder)
+        if reason:
+            sys.stderr.write(f"{folder} is kept: {reason}. Remove it yourself.\n")
+            status = 1
+        else:
+            shutil.rmtree(folder)
+    return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

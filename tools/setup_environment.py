@@ -220,12 +220,14 @@ def install_core():
 
 def store_models():
     """Store MediaPipe's hand networks from its wheel: for the user, and in the environment for other users."""
-    run([VENV_PYTHON, "-m", "hand_pose_ros", "models"])
-    shared = os.path.join(
-        VENV, "share", "hand_pose_ros_data"
-    )  # found without a home folder: common/user_folders.py
-    environment = dict(clean_environment(), HAND_POSE_DATA=shared)
-    run([VENV_PYTHON, "-m", "hand_pose_ros", "models", models_folder()], environment)
+    shared = os.path.join(VENV, "share", "hand_pose_ros_data")  # SHARED_DATA of common/user_folders.py
+    for_all = dict(clean_environment(), HAND_POSE_DATA=shared)
+    command = [VENV_PYTHON, "-m", "hand_pose_ros", "models"]
+    if os.path.isabs(os.path.expanduser("~")) or os.environ.get("HAND_POSE_DATA"):
+        run(command)
+        run([*command, models_folder()], for_all)
+    else:  # a user without a home folder
+        run(command, for_all)
 
 
 def models_folder():

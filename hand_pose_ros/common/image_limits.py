@@ -164,7 +164,8 @@ def _radiance(data: memoryview) -> tuple[int, int]:
     if not blank:
         raise ValueError("no empty line ends its header")
     size = re.match(rb"-Y +(\d{1,10}) +\+X +(\d{1,10})\s", rest)
-    return _matched(size)[::-1]
+    height, width = _matched(size)
+    return width, height
 
 
 def _matched(numbers: re.Match[bytes] | None) -> tuple[int, int]:

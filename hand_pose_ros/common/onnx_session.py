@@ -40,7 +40,7 @@ class OnnxUnavailableError(ValueError):
 def why_no_onnx_cuda() -> str:
     """Return why onnxruntime cannot use a GPU here; empty if it can, as far as it says before it tries."""
     try:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
     except ImportError as error:
         return f"onnxruntime cannot be imported ({error}): install onnxruntime-gpu"
     if _CUDA in onnxruntime.get_available_providers():

@@ -21,10 +21,11 @@ def import_onnxruntime() -> ModuleType:
     Raises:
         ImportError: it is not installed.
     """
-    decided = TELEMETRY_VARIABLE in os.environ
-    os.environ.setdefault(TELEMETRY_VARIABLE, "1")
+    is_decided = bool(os.environ.get(TELEMETRY_VARIABLE))
+    if not is_decided:
+        os.environ[TELEMETRY_VARIABLE] = "1"
     import onnxruntime
 
-    if not decided:
+    if not is_decided:
         onnxruntime.disable_telemetry_events()  # where the application has imported it before
     return onnxruntime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -42,3 +43,16 @@ def read_text(path: str | Path, most_bytes: int = MOST_TEXT_BYTES) -> str:
         return read_file(path, most_bytes).decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a text in UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def checksum(path: str | Path) -> str:
+    """The SHA-256 of a file of any size, in hexadecimal digits.
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+    """
+    total = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        while part := file.read(1 << 20):
+            total.update(part)
+    return total.hexdigest()

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.lib import format as npy
+from numpy.typing import NDArray
 
 from hand_pose_ros.common.bounded_text import shortened
 from hand_pose_ros.common.regular_file import read_file
@@ -24,7 +25,7 @@ _ERRORS: Final = (
 )  # fmt: skip
 
 
-def read_array(path: str | Path, most_bytes: int = MOST_BYTES) -> np.ndarray:
+def read_array(path: str | Path, most_bytes: int = MOST_BYTES) -> NDArray[Any]:
     """The array of an ``.npy`` file.
 
     Raises:
@@ -38,7 +39,7 @@ def read_array(path: str | Path, most_bytes: int = MOST_BYTES) -> np.ndarray:
         raise ValueError(f"{path} is not a NumPy file of numbers: {shortened(str(error))}") from error
 
 
-def read_arrays(path: str | Path, most_bytes: int = MOST_BYTES) -> dict[str, np.ndarray]:
+def read_arrays(path: str | Path, most_bytes: int = MOST_BYTES) -> dict[str, NDArray[Any]]:
     """The arrays of an ``.npz`` file by name.
 
     Args:
@@ -62,7 +63,7 @@ def read_arrays(path: str | Path, most_bytes: int = MOST_BYTES) -> dict[str, np.
         raise ValueError(f"{path} is not an npz file of numbers: {shortened(str(error))}") from error
 
 
-def _array(content: bytes) -> np.ndarray:
+def _array(content: bytes) -> NDArray[Any]:
     """The array of an npy file's content, which must have exactly the bytes that its header asks for."""
     file = io.BytesIO(content)
     version = npy.read_magic(file)

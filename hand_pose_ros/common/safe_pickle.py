@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hand_pose_ros.common.bounded_text import shortened
 from hand_pose_ros.common.regular_file import read_file
@@ -36,7 +37,7 @@ class _Type:
         if self.value.hasobject or self.value.fields or self.value.subdtype:
             raise pickle.UnpicklingError(f"arrays of the type {name!r} are not read")
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         if any(part is not None for part in state[2:5]):
             raise pickle.UnpicklingError("arrays with fields are not read")
         self.value = self.value.newbyteorder(state[1])
@@ -48,14 +49,14 @@ class _Array:
     def __init__(self, *_: object) -> None:
         self.value = np.zeros(0)
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, kind, by_columns, content = state
         self.value = _filled(content, kind, shape, "F" if by_columns else "C")
 
 
 def _filled(
     content: bytes | bytearray | str, kind: _Type, shape: tuple[int, ...], order: str = "C"
-) -> np.ndarray:
+) -> NDArray[Any]:
     """An array from its bytes, which Python 2 wrote as a text."""
     data = content.encode("latin1") if isinstance(content, str) else bytes(content)
     if math.prod(shape) * kind.value.itemsize != len(data):

@@ -6,8 +6,8 @@ checksum of every file. An entry that differs from its manifest, or that somebod
 
 from __future__ import annotations
 
+import errno
 import fcntl
-import hashlib
 import json
 import logging
 import os
@@ -18,10 +18,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from hand_pose_ros.common.regular_file import read_text
-from hand_pose_ros.common.user_folders import is_private, usable_cache_folder
+from hand_pose_ros.common.regular_file import checksum, read_text
+from hand_pose_ros.common.user_folders import is_private, usable_cache_folders
 
 MANIFEST: Final = "manifest.json"
+_UNUSABLE: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOLCK, errno.EIO}
+)
+"""Errors of a folder rather than of what is made: the disk is full, it cannot be written to, or has no locks."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -40,24 +44,36 @@ def made_once(
         replaces: pattern of the names of entries that a new one replaces.
 
     Raises:
-        OSError: no folder can be written to: see :func:`~hand_pose_ros.common.user_folders.usable_cache_folder`.
+        OSError: no folder can be written to: see :func:`~hand_pose_ros.common.user_folders.usable_cache_folders`.
     """
-    cache = usable_cache_folder()
-    entry, inputs = cache / name, dict(inputs)
+    failed: OSError | None = None
+    for cache in usable_cache_folders():
+        try:
+            return _entry(cache, name, dict(inputs), make, replaces)
+        except OSError as error:
+            if error.errno not in _UNUSABLE:
+                raise
+            _LOGGER.warning("%s cannot be used: %s", cache, error)
+            failed = error
+    raise failed or OSError("there is no folder for caches")
+
+
+def _entry(
+    cache: Path, name: str, inputs: dict[str, str], make: Callable[[Path], None], replaces: str | None
+) -> Path:
+    entry = cache / name
     if _is_complete(entry, inputs):
         return entry
     with _locked(cache / f".{name}.lock"):
         if _is_complete(entry, inputs):  # made while this one waited
             return entry
         _LOGGER.info("making %s, once", entry)
-        for unfinished in cache.glob(
-            f".{name}.*.unfinished"
-        ):  # of a process that was killed: the lock is ours
-            shutil.rmtree(unfinished, ignore_errors=True)
+        for left in cache.glob(f".{name}.*.unfinished"):  # of a process that was killed: the lock is ours
+            shutil.rmtree(left, ignore_errors=True)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".unfinished", dir=cache))
         try:
             make(unfinished)
-            files = {path.name: _checksum(path) for path in sorted(unfinished.iterdir())}
+            files = {path.name: checksum(path) for path in sorted(unfinished.iterdir())}
             for path in unfinished.iterdir():
                 path.chmod(0o600)
             (unfinished / MANIFEST).write_text(
@@ -82,7 +98,7 @@ def _is_complete(entry: Path, inputs: Mapping[str, str]) -> bool:
         manifest = json.loads(read_text(entry / MANIFEST))
         if manifest["inputs"] != inputs:
             return False
-        is_same = all(_checksum(entry / name) == known for name, known in manifest["files"].items())
+        is_same = all(checksum(entry / name) == known for name, known in manifest["files"].items())
     except FileNotFoundError:
         return False
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -91,14 +107,6 @@ def _is_complete(entry: Path, inputs: Mapping[str, str]) -> bool:
     if not is_same:
         _LOGGER.warning("%s is damaged: it is made again", entry)
     return is_same
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        total = hashlib.sha256()
-        while part := file.read(1 << 20):
-            total.update(part)
-    return total.hexdigest()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -29,22 +30,26 @@ def cache_folder() -> Path:
     return _folder("XDG_CACHE_HOME", ".cache")
 
 
-def usable_cache_folder() -> Path:
-    """A folder for caches that exists, belongs to this user, and that nobody else can write to.
+def usable_cache_folders() -> Iterator[Path]:
+    """Folders for caches that exist, belong to this user, and that nobody else can write to, the best one first.
 
-    It is :func:`cache_folder`; if that cannot be used, ``hand_pose_ros-UID`` in the folder for temporary files,
-    which all processes of this user share; and if that belongs to somebody else, a folder that is removed at exit.
+    They are :func:`cache_folder`; ``hand_pose_ros-UID`` in the folder for temporary files, which all processes of
+    this user share; and a temporary folder that is removed at exit. Those of others are left out. A folder may be
+    on a file system that is read-only: what is complete in it can be used.
 
     Raises:
         OSError: there is no place for temporary files.
     """
-    reasons = []
     for find in (cache_folder, _shared_temporary_folder):
         try:
-            return _own_folder(find())
+            folder = _own_folder(find())
         except OSError as error:
-            reasons.append(str(error))
-    return _own_temporary_folder("; ".join(reasons))
+            _LOGGER.warning("a folder for caches cannot be used: %s", error)
+        else:
+            yield folder
+    folder = Path(_temporary_folder().name)
+    _LOGGER.warning("no cache can be used: files go to %s until this process ends", folder)
+    yield folder
 
 
 def data_folder() -> Path:
@@ -86,7 +91,7 @@ def _own_folder(path: Path) -> Path:
     """Make a folder if needed, and take the right to write to it from others.
 
     Raises:
-        OSError: it cannot be made, is somebody else's, or this user cannot write to it.
+        OSError: it cannot be made, or is somebody else's.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=0o700, exist_ok=True)
@@ -95,8 +100,6 @@ def _own_folder(path: Path) -> Path:
         raise OSError(f"{path} is not a folder of this user")
     if not is_private(path):
         path.chmod(stat.S_IMODE(status.st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise OSError(f"{path} cannot be written to")
     return path
 
 
@@ -108,12 +111,6 @@ def _shared_temporary_folder() -> Path:
 def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
     """One for the process; Python removes it at exit."""
     return tempfile.TemporaryDirectory(prefix=f"{_PACKAGE}-", ignore_cleanup_errors=True)
-
-
-def _own_temporary_folder(reason: str) -> Path:
-    folder = Path(_temporary_folder().name)
-    _LOGGER.warning("no cache can be used (%s): files go to %s until this process ends", reason, folder)
-    return folder
 
 
 def _folder(variable: str, beside: str) -> Path:

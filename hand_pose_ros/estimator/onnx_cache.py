@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
+from hand_pose_ros.common.regular_file import checksum
 from hand_pose_ros.common.user_cache import made_once
 from hand_pose_ros.networks.diffusion.onnx import FORMAT_VERSION, export_onnx
-from hand_pose_ros.networks.onnx_graph import checksum
 from hand_pose_ros.networks.registry import DENOISERS, TEMPORAL, load_network
 from hand_pose_ros.networks.temporal.onnx import GRAPH_FILE, GRAPH_VERSION, export_temporal
 
@@ -52,5 +52,5 @@ def _cached(weights: Path, version: int, load: Callable, export: Callable[..., N
         raise ValueError(f"there is no weight file {weights}")
     digest = checksum(weights)
     inputs = {"weights": digest, "version": str(version), "torch": torch.__version__}
-    name = f"{weights.stem}-{digest[:16]}-v{version}"
+    name = f"{weights.stem[:60]}-{digest[:16]}-v{version}"
     return made_once(name, inputs, lambda folder: export(load(), folder))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
@@ -65,8 +64,3 @@ def _state_sizes(path: Path, examples: Tensor | Sequence[Tensor]) -> None:
         for axis, size in zip(axes[1:], example.shape[1:], strict=True):
             axis.dim_value = size
     onnx.save(model, str(path))
-
-
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

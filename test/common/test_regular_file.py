@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 
 import pytest
 
-from hand_pose_ros.common.regular_file import read_file, read_text
+from hand_pose_ros.common.regular_file import checksum, read_file, read_text
 from hand_pose_ros.common.safe_json import parse_json, read_json
 
 
@@ -48,3 +49,9 @@ def test_texts_and_json_name_the_file_and_the_reason(tmp_path):
         parse_json("1" * 100_000)
     path.write_text('{"a": [1]}')
     assert read_json(path) == {"a": [1]}
+
+
+def test_the_checksum_is_that_of_the_whole_content(tmp_path):
+    content = bytes(range(256)) * 10_000
+    (tmp_path / "file").write_bytes(content)
+    assert checksum(tmp_path / "file") == hashlib.sha256(content).hexdigest()

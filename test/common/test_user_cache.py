@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -244,3 +247,76 @@ def test_a_temporary_folder_of_one_process_is_removed_at_exit(tmp_path):
     folder = Path(subprocess.check_output(code, env=environment, text=True).strip())
     assert folder.parent == tmp_path
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_is_no_end(cache, temporary, number):
+    def make(folder: Path) -> None:
+        if folder.is_relative_to(cache):
+            (folder / "half").write_text("half")
+            raise OSError(number, os.strerror(number))
+        (folder / "graph.onnx").write_text("made")
+
+    assert made_once("one", INPUTS, make).parent == temporary / f"hand_pose_ros-{os.geteuid()}"
+    assert visible(cache) == []
+
+
+def test_a_folder_without_locks_is_not_used(cache, temporary, monkeypatch):
+    flock = fcntl.flock
+
+    def no_locks(file: int, kind: int) -> None:
+        if os.readlink(f"/proc/self/fd/{file}").startswith(str(cache)):
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        flock(file, kind)
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    assert made_once("one", INPUTS, Maker()).parent.parent == temporary
+
+
+def test_other_errors_are_told(cache):
+    def fail(folder: Path) -> None:
+        raise FileNotFoundError(errno.ENOENT, "no such weights")
+
+    with pytest.raises(FileNotFoundError, match="no such weights"):
+        made_once("one", INPUTS, fail)
+    assert visible(cache) == []
+
+
+def test_a_user_without_home_and_passwd_entry_has_a_cache(tmp_path):
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root can become a user that does not exist")
+    tmp_path.chmod(0o777)
+    # It may read everything, so that it finds this Python, wherever it is installed.
+    ids = [
+        "--reuid=54321",
+        "--regid=54321",
+        "--clear-groups",
+        "--inh-caps=+dac_override",
+        "--ambient-caps=+dac_override",
+    ]
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")
+    }
+    command = ["setpriv", *ids, sys.executable, "-c", TEMPORARY]
+    for home in ({}, {"HOME": "/proc"}):
+        done = subprocess.run(
+            command,
+            env={**environment, "TMPDIR": str(tmp_path), **home},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.strip() == str(tmp_path / "hand_pose_ros-54321"), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["hand_pose_ros-54321"]
+
+
+def test_what_is_complete_is_used_on_a_read_only_file_system(cache, temporary, monkeypatch):
+    made = made_once("one", INPUTS, Maker())
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hand_pose_ros.common.user_cache._locked", read_only)
+        assert made_once("one", INPUTS, Maker()) == made
+    assert not list(temporary.iterdir())

@@ -25,10 +25,12 @@ from hand_pose_ros.common.onnx_session import open_session
 from hand_pose_ros.common.options import leaves
 from hand_pose_ros.common.safe_yaml import read_yaml
 from hand_pose_ros.detection.onnx.layouts import LAYOUTS
+from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.factory import PipelineConfig
 from hand_pose_ros.mesh.rigged_hand import load_rigged_hand
+from hand_pose_ros.networks.diffusion.onnx import FORMAT_VERSION, METADATA_FILE, graphs_of
 from hand_pose_ros.networks.imported.network import import_network
-from hand_pose_ros.networks.registry import NETWORKS, TEMPORAL, load_network
+from hand_pose_ros.networks.registry import IMAGE_HAND_DIFFUSION, NETWORKS, TEMPORAL, load_network
 from hand_pose_ros.synthetic.poses.pose_files import read_poses
 from hand_pose_ros.training.config_files import with_overrides
 from hand_pose_ros.urdf import hand_urdf
@@ -59,6 +61,41 @@ def test_configurations_in_weight_files(folder, kind, data):
     entry = {"format_version": 1, "kind": kind, "config": config}
     save_file({"a": torch.ones(3)}, folder / "c.safetensors", {"hand_pose_ros": json.dumps(entry)})
     assert refused(lambda: load_network(folder / "c.safetensors"))
+
+
+METADATA = {
+    "format_version": FORMAT_VERSION,
+    "kind": IMAGE_HAND_DIFFUSION,
+    "config": {"condition": {"image_features": 3}},
+    "parametrisation": "x0",
+    "betas": [0.1, 0.2],
+    "mean": [0.0] * 63,
+    "scale": [1.0] * 63,
+    "spread_scale": 1.0,
+    "crops": {"size_px": 128},
+    "sha256": dict.fromkeys(graphs_of(IMAGE_HAND_DIFFUSION), "0"),
+}
+
+
+def test_the_description_of_an_export_is_good_before_it_is_changed(folder):
+    (folder / METADATA_FILE).write_text(json.dumps(METADATA))
+    with pytest.raises(ValueError, match=r"there is no .*encoder\.onnx"):
+        OnnxDenoiser(folder)
+
+
+@fuzz(150)
+@given(changes=st.dictionaries(st.sampled_from(sorted(METADATA)), plain_values(), min_size=1, max_size=3))
+def test_descriptions_of_exports(folder, changes):
+    (folder / METADATA_FILE).write_text(json.dumps({**METADATA, **changes}))
+    assert refused(lambda: OnnxDenoiser(folder))
+
+
+@pytest.mark.parametrize("name", ["mean", "scale", "spread_scale"])
+def test_descriptions_with_values_that_are_not_finite(folder, name):
+    value = float("nan") if name == "spread_scale" else [float("nan")] * 63
+    (folder / METADATA_FILE).write_text(json.dumps({**METADATA, name: value}))
+    with pytest.raises(ValueError, match="not finite"):
+        OnnxDenoiser(folder)
 
 
 def network_file() -> bytes:
@@ -128,6 +165,14 @@ TFLITE = tflite_file(
 @given(content=changed_bytes(TFLITE))
 def test_tflite_files(content):
     refused(lambda: import_network(content))
+
+
+@pytest.mark.parametrize("options", [{}, {"Padding": 0, "StrideH": 0, "StrideW": 0}, {"Padding": 0}])
+def test_tflite_operations_without_usable_options(options):
+    tensors = [Tensor((1, 4, 4, 3)), Tensor.constant(np.ones((2, 3, 3, 3), np.float32)), Tensor((1, 4, 4, 2))]
+    name = "Conv2DOptions" if options else ""
+    content = tflite_file(tensors, [Operator("CONV_2D", (0, 1), (2,), name, options)], (0,), (2,))
+    assert refused(lambda: import_network(content))
 
 
 def test_the_tflite_file_is_good_before_it_is_changed():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.bounded_text import shown
 from hand_pose_ros.common.onnx_session import OnnxGraph
+from hand_pose_ros.common.regular_file import checksum
+from hand_pose_ros.common.safe_json import read_json
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition, unknown_keypoints
 from hand_pose_ros.networks.denoising.schedule import PARAMETRISATIONS, NoiseSchedule
 from hand_pose_ros.networks.diffusion.onnx import (
@@ -25,7 +28,6 @@ from hand_pose_ros.networks.diffusion.onnx import (
 )
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, ImageFeatures
-from hand_pose_ros.networks.onnx_graph import checksum
 from hand_pose_ros.networks.registry import DENOISERS, HAND_DIFFUSION, IMAGE_HAND_DIFFUSION
 
 
@@ -65,12 +67,18 @@ class OnnxDenoiser:
             takes_images = metadata["kind"] == IMAGE_HAND_DIFFUSION
             self.crops = ImageEncoderConfig.from_dict(metadata["crops"]) if takes_images else None
             checksums = {name: metadata["sha256"][name] for name in graphs_of(metadata["kind"])}
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError, AttributeError) as error:
             raise ValueError(
-                f"{folder / METADATA_FILE} is not the description of an export: {error!r}"
+                f"{folder / METADATA_FILE} is not the description of an export: {shown(error, 300)}"
             ) from error
+        if not (
+            bool(self.mean.isfinite().all() & self.scale.isfinite().all()) and isfinite(self.spread_scale)
+        ):
+            raise ValueError(f"{folder / METADATA_FILE} holds values that are not finite")
         if self.parametrisation not in PARAMETRISATIONS:
-            raise ValueError(f"{folder / METADATA_FILE} has the parametrisation {self.parametrisation!r}")
+            raise ValueError(
+                f"{folder / METADATA_FILE} has the parametrisation {shown(self.parametrisation)}"
+            )
         for name, expected in checksums.items():
             path = folder / f"{name}.onnx"
             if not path.is_file():
@@ -143,14 +151,14 @@ def _read_metadata(folder: Path) -> dict:
             "`hand_pose export-onnx --weights FILE --output FOLDER`"
         )
     try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        metadata = read_json(path)
+    except (ValueError, OSError) as error:
         raise ValueError(f"{path} is truncated or something else: {error}") from error
-    if not isinstance(metadata, dict) or metadata.get("kind") not in DENOISERS:
+    if not isinstance(metadata, dict) or str(metadata.get("kind")) not in DENOISERS:
         raise ValueError(f"{path} does not describe an export of a {HAND_DIFFUSION!r} network")
-    if metadata.get("format_version") != FORMAT_VERSION:
+    if (version := metadata.get("format_version")) != FORMAT_VERSION:
         raise ValueError(
-            f"{path} has format version {metadata.get('format_version')}, this package reads {FORMAT_VERSION}: "
+            f"{path} has format version {shown(version)}, this package reads {FORMAT_VERSION}: "
             "export the weights again with hand_pose export-onnx"
         )
     return metadata

@@ -26,13 +26,14 @@ from torch import Tensor, nn
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.atomic_file import write_text_atomically
+from hand_pose_ros.common.regular_file import checksum
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.diffusion.unet1d_rows import RowUNet1d
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.image.image_encoder import ImageFeatures, normalised
-from hand_pose_ros.networks.onnx_graph import checksum, export_graph
+from hand_pose_ros.networks.onnx_graph import export_graph
 from hand_pose_ros.networks.registry import DENOISERS, HAND_DIFFUSION, IMAGE_HAND_DIFFUSION, load_network
 
 FORMAT_VERSION: Final = 1

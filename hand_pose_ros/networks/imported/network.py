@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from hand_pose_ros.common.bounded_text import shown
 from hand_pose_ros.networks.imported.operations import build
 from hand_pose_ros.networks.imported.tflite_file import TfliteGraph, read_tflite
 
@@ -62,7 +63,21 @@ def import_network(content: bytes) -> ImportedNetwork:
         ValueError: not a TFLite file, a damaged one, or one with operations that are not supported.
         ImportError: the library ``tflite`` is not installed.
     """
-    return ImportedNetwork(read_tflite(content)).eval()
+    graph = read_tflite(content)
+    try:
+        return ImportedNetwork(graph).eval()
+    except (
+        IndexError,
+        KeyError,
+        TypeError,
+        ZeroDivisionError,
+        RuntimeError,
+        OverflowError,
+        MemoryError,
+    ) as error:
+        raise ValueError(
+            f"an operation of the network does not fit its tensors or options: {shown(error)}"
+        ) from error
 
 
 def _last_uses(steps: list[tuple[tuple[int, ...], int]], outputs: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -56,9 +56,9 @@ def _free_domain() -> tuple[int, int]:
     for domain_id in random.sample(range(1, _HIGHEST_DOMAIN_ID + 1), _HIGHEST_DOMAIN_ID):
         path = Path(tempfile.gettempdir()) / f"hand_pose_ros_test_domain_{domain_id}.lock"
         try:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        except PermissionError:
-            continue  # another user's
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        except OSError:
+            continue  # another user's, or a link that somebody has put there
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

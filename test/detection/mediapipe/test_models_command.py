@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from hand_pose_ros.common import user_folders
+from hand_pose_ros.detection.detector import DetectorUnavailableError
 from hand_pose_ros.detection.mediapipe import models_command
 from hand_pose_ros.detection.mediapipe.network_files import CHECKSUMS, networks_folder, read_networks
 
@@ -149,3 +151,17 @@ def test_nothing_imports_mediapipe():
     )
     environment = {name: value for name, value in os.environ.items() if name != "HAND_POSE_DATA"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=300)
+
+
+def test_a_user_without_a_home_finds_what_is_stored_for_all(monkeypatch, tmp_path):
+    (tmp_path / "hand_pose_ros").mkdir()
+    (tmp_path / "hand_pose_ros" / "mediapipe").symlink_to(STORED)
+    for variable in ("HAND_POSE_DATA", "XDG_DATA_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(user_folders, "SHARED_DATA", tmp_path / "neither")
+    monkeypatch.setenv("XDG_DATA_DIRS", "/usr/share")
+    with pytest.raises(DetectorUnavailableError, match="run `hand_pose models` once"):
+        read_networks()
+    monkeypatch.setenv("XDG_DATA_DIRS", f"/usr/share:{tmp_path}")
+    assert len(read_networks().palm) > 1_000_000
