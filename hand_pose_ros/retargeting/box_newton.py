@@ -8,15 +8,16 @@ their signs, so that the step leads away from saddles. It is damped until the st
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
-from scipy.linalg.lapack import (
-    dposv,
-)  # Cholesky and solution in one call: a tenth of NumPy's time at this size
+from scipy.linalg import get_lapack_funcs
 
 from hand_pose_ros.retargeting.objective import Derivatives
 from hand_pose_ros.retargeting.robot_hand import Array
+
+_POSV: Final[Any] = get_lapack_funcs("posv", dtype=np.float64)
+"""LAPACK's Cholesky decomposition and solution in one call: a tenth of NumPy's time at this size."""
 
 
 class Function(Protocol):
@@ -82,7 +83,7 @@ def _step(here: Derivatives, x: Array, lower: Array, upper: Array, damping: floa
         if not len(index):
             break
         held = gradient[index] + damped[index] @ np.where(free, 0.0, move)
-        _, wish, failed = dposv(damped[index[:, None], index], -held)
+        _, wish, failed = _POSV(damped[index[:, None], index], -held)
         if failed and not definite:
             damped, definite = _absolute(damped), True
             continue
@@ -99,8 +100,9 @@ def _step(here: Derivatives, x: Array, lower: Array, upper: Array, damping: floa
 def _absolute(matrix: Array) -> Array:
     """The symmetric matrix with the absolute values of its eigenvalues, away from zero."""
     values, vectors = np.linalg.eigh(matrix)
-    values = np.abs(values)
-    return (vectors * np.maximum(values, 1e-3 * values.max() + 1e-12)) @ vectors.T
+    sizes = np.abs(values)
+    result: Array = (vectors * np.maximum(sizes, 1e-3 * sizes.max() + 1e-12)) @ vectors.T
+    return result
 
 
 def _best_descent(here: Derivatives, x: Array, lower: Array, upper: Array) -> float:
