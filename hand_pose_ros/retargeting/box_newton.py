@@ -101,8 +101,7 @@ def _absolute(matrix: Array) -> Array:
     """The symmetric matrix with the absolute values of its eigenvalues, away from zero."""
     values, vectors = np.linalg.eigh(matrix)
     sizes = np.abs(values)
-    result: Array = (vectors * np.maximum(sizes, 1e-3 * sizes.max() + 1e-12)) @ vectors.T
-    return result
+    return np.asarray((vectors * np.maximum(sizes, 1e-3 * sizes.max() + 1e-12)) @ vectors.T, dtype=np.float64)
 
 
 def _best_descent(here: Derivatives, x: Array, lower: Array, upper: Array) -> float:
