@@ -62,6 +62,9 @@ def minimise_in_box(
         if promise < tolerance and _best_descent(here, x, lower, upper) < 4 * tolerance:
             return Minimum(x, here.value, True, iteration)
         value = function.value(candidate)
+        if not damping and promise < 50 * tolerance and abs(here.value - value - promise) < 0.1 * promise:
+            # The model holds: what a further step could gain is below the tolerance.
+            return Minimum(candidate, value, True, iteration + 1)
         if promise > 0 and value <= here.value - 0.1 * promise:
             x, here = candidate, function.derivatives(candidate)
             damping = damping / 8 if damping > smallest else 0.0
