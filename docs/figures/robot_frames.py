@@ -128,10 +128,9 @@ def vectors_panel(ax: Axes) -> None:
         arrow(ax, np.zeros(2), end, colour, zorder=8)
         ax.text(*(1.15 * end), letter, color=colour, weight="bold", fontsize=12, path_effects=HALO, zorder=9)
     worst = 1e3 * result.residuals_m[-count:].max()
-    note = (
-        f"solid: the robot's vectors; dashed: the human's,\nturned and scaled; at most {worst:.0f} mm apart"
-    )
-    ax.set_title(f"demo_hand in its base frame: a pinch\n{note}", fontsize=11)
+    legend = "solid: the robot's vectors; dashed: the human's,\nturned and scaled"
+    title = f"demo_hand in its base frame: a pinch\n{legend}; largest difference {worst:.0f} mm"
+    ax.set_title(title, fontsize=11)
 
 
 def base_panel(ax: Axes, axes: tuple[str, str, str], names: list[str]) -> None:

@@ -8,15 +8,16 @@ their signs, so that the step leads away from saddles. It is damped until the st
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
-from scipy.linalg.lapack import (
-    dposv,
-)  # Cholesky and solution in one call: a tenth of NumPy's time at this size
+from scipy.linalg import get_lapack_funcs
 
 from hand_pose_ros.retargeting.objective import Derivatives
 from hand_pose_ros.retargeting.robot_hand import Array
+
+_POSV: Final[Any] = get_lapack_funcs("posv", dtype=np.float64)
+"""LAPACK's Cholesky decomposition and solution in one call: a tenth of NumPy's time at this size."""
 
 
 class Function(Protocol):
@@ -61,6 +62,9 @@ def minimise_in_box(
         if promise < tolerance and _best_descent(here, x, lower, upper) < 4 * tolerance:
             return Minimum(x, here.value, True, iteration)
         value = function.value(candidate)
+        if not damping and promise < 50 * tolerance and abs(here.value - value - promise) < 0.1 * promise:
+            # The model holds: what a further step could gain is below the tolerance.
+            return Minimum(candidate, value, True, iteration + 1)
         if promise > 0 and value <= here.value - 0.1 * promise:
             x, here = candidate, function.derivatives(candidate)
             damping = damping / 8 if damping > smallest else 0.0
@@ -82,7 +86,7 @@ def _step(here: Derivatives, x: Array, lower: Array, upper: Array, damping: floa
         if not len(index):
             break
         held = gradient[index] + damped[index] @ np.where(free, 0.0, move)
-        _, wish, failed = dposv(damped[index[:, None], index], -held)
+        _, wish, failed = _POSV(damped[index[:, None], index], -held)
         if failed and not definite:
             damped, definite = _absolute(damped), True
             continue
@@ -99,8 +103,8 @@ def _step(here: Derivatives, x: Array, lower: Array, upper: Array, damping: floa
 def _absolute(matrix: Array) -> Array:
     """The symmetric matrix with the absolute values of its eigenvalues, away from zero."""
     values, vectors = np.linalg.eigh(matrix)
-    values = np.abs(values)
-    return (vectors * np.maximum(values, 1e-3 * values.max() + 1e-12)) @ vectors.T
+    sizes = np.abs(values)
+    return np.asarray((vectors * np.maximum(sizes, 1e-3 * sizes.max() + 1e-12)) @ vectors.T, dtype=np.float64)
 
 
 def _best_descent(here: Derivatives, x: Array, lower: Array, upper: Array) -> float:

@@ -126,6 +126,7 @@ def _add_finger(robot: ElementTree.Element, side: str, finger: str, mirror: floa
     shape = _HAND[finger]
     parent, origin, rpy = link_name(side, "base"), shape.origin_m, shape.rpy
     radius = 0.011
+    link = robot
     for joint in shape.joints:
         name = f"{_prefix(side)}{finger}_{joint.name}"
         element = _add_joint(robot, name, "revolute", parent, f"{name}_link", origin, rpy, mirror)

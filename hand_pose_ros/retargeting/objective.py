@@ -150,6 +150,11 @@ class FrameProblem(NamedTuple):
         """The value, gradient and Hessian at positions ``x`` (n,)."""
         return self.objective.derivatives(x, self.targets, self.last_rad)
 
+    def loss(self, positions_rad: Array, value: float) -> float:
+        """What remains of the ``value`` at positions (n,) without the smoothness."""
+        step = positions_rad - self.last_rad
+        return value - self.objective.smoothness * float(step @ step)
+
 
 def _skew_rows(vectors: Array) -> Array:
     """(3 k, 3) rows S with ``sum_l J_l x v_l = S^T J`` for J (3 k, m) stacked over the links."""

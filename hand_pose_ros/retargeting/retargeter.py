@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hand_pose_ros.retargeting.box_newton import Minimum, minimise_in_box
 from hand_pose_ros.retargeting.human_vectors import HumanVectors
@@ -29,11 +30,13 @@ from hand_pose_ros.retargeting.robot_hand import Array, RobotHand
 LONGEST_STEP_S: Final = 0.1
 """A longer time between frames counts as this one: the first step after a gap is no leap."""
 _STARTS: Final = 8
+_FIRST_LOOK: Final = 20  # iterations from every start; the best are solved to the end
+_FINALISTS: Final = 3
 _FIRST_ITERATIONS: Final = 60
 _ITERATIONS: Final = 20
 _RISE: Final = 1e-3  # of the mean loss: what an error of 6 mm costs
 _PATROL: Final = 15  # frames from one look into other valleys to the next
-_LOWER: Final = 0.98  # a solution elsewhere must be better by this factor
+_LOWER: Final = 0.9  # a solution elsewhere must be better by this factor
 
 
 class RetargetedHand(NamedTuple):
@@ -90,7 +93,7 @@ class Retargeter:
         self._frames, self._doubts, self._next_start, self._last_value = 0, 0, 0, math.inf
 
     @property
-    def pinches(self) -> Array:
+    def pinches(self) -> NDArray[np.bool_]:
         """(p,) whether each vector between fingertips is in a closed pinch; empty unless DexPilot."""
         return self._human.closed.copy()
 
@@ -151,11 +154,12 @@ class Retargeter:
             self._held, held, self.robot.upper_rad
         )
 
-    def _solve(self, problem: FrameProblem, pinches: Array) -> Minimum:
+    def _solve(self, problem: FrameProblem, pinches: NDArray[np.bool_]) -> Minimum:
         """The minimum next to the last solution, or a lower one elsewhere.
 
         One other start is tried every :data:`_PATROL` frames, and one a frame until all were tried when a pinch
         closed or opened or the objective rose much: then the last solution may lie in the wrong valley.
+        Losses are compared without the smoothness, which would hold a hand in a valley that it should leave.
         """
         lower, upper = self._box()
         found = minimise_in_box(problem, self._solution, lower, upper, max_iterations=_ITERATIONS)
@@ -166,17 +170,23 @@ class Retargeter:
         if self._doubts or self._frames % _PATROL == 0:
             self._doubts = max(0, self._doubts - 1)
             self._next_start = (self._next_start + 1) % _STARTS
-            start = self._starts[self._next_start]
-            other = minimise_in_box(problem, start, lower, upper, max_iterations=_ITERATIONS)
-            if other.value < _LOWER * found.value:
-                return other
+            elsewhere = problem._replace(last_rad=self._starts[self._next_start])
+            other = minimise_in_box(elsewhere, elsewhere.last_rad, lower, upper, max_iterations=_ITERATIONS)
+            if elsewhere.loss(other.x, other.value) < _LOWER * problem.loss(found.x, found.value):
+                return other._replace(value=problem.value(other.x))
         return found
 
     def _solve_first(self, problem: FrameProblem) -> Minimum:
         """The best of several starts: a hand such as LEAP has local minima far apart."""
         lower, upper = self._box()
-        starts = (self._solution, *self._starts)
-        found = [minimise_in_box(problem, x, lower, upper, max_iterations=_FIRST_ITERATIONS) for x in starts]
+        ends = [
+            minimise_in_box(problem, x, lower, upper, max_iterations=_FIRST_LOOK)
+            for x in (self._solution, *self._starts)
+        ]
+        best = sorted(ends, key=lambda minimum: minimum.value)[:_FINALISTS]
+        found = [
+            minimise_in_box(problem, end.x, lower, upper, max_iterations=_FIRST_ITERATIONS) for end in best
+        ]
         return min(found, key=lambda minimum: minimum.value)
 
     def _follow(self, solution: Array, step: Array, dt_s: float) -> Array:

@@ -200,7 +200,7 @@ class RobotHand:
 
 def _pinocchio() -> Any:
     try:
-        import pinocchio
+        import pinocchio  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(
             "retargeting needs Pinocchio: pip install 'hand_pose_ros[teleoperation]', or pip install pin"

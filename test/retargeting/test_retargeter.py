@@ -1,5 +1,7 @@
 """Retargeting frame by frame: round trips, pinches, limits and steps, mirrored hands, refused input."""
 
+import re
+
 import numpy as np
 import pytest
 from helpers.robot_hands import between, demo_retargeter, human_joints, random_joints
@@ -135,3 +137,16 @@ def test_an_uncertain_fingertip_counts_less():
         moves.append(np.abs(after - before)[4:8].max())
     # Nothing is known of the index finger: it stays; with the same certainty everywhere it moves.
     assert moves[1] < 0.1 * moves[0]
+
+
+def test_the_code_of_the_documentation_gives_a_command(repository):
+    (code,) = re.findall(r"```python\n(.+?)```", (repository / "docs/use/robots.md").read_text(), re.DOTALL)
+    names = {
+        "present_positions_rad": np.zeros(16),
+        "joints_m": human_joints("relaxed"),
+        "sigma_m": np.full(hand.NUM_JOINTS, 0.005),
+        "dt_s": 1 / 30,
+    }
+    exec(code, names)
+    np.testing.assert_array_equal(names["command"], names["result"].positions_rad)
+    assert np.abs(names["command"]).max() > 0.01
