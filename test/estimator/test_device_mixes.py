@@ -238,4 +238,8 @@ def test_a_mix_of_devices_raises():
         assert (there + here.to("cuda") + 1 + torch.tensor(2.0)).cpu().eq(4).all()
         assert there[torch.tensor([1])].is_cuda
         assert there.new_tensor([1.0, 2]).tolist() == [1, 2]
+        assert torch.arange(4, device="cuda")[None, [1, 3]].tolist() == [[1, 3]]
+        assert torch.arange(4, device="cuda")[..., (3, 0)].tolist() == [3, 0]
+        there[:, [0, 2]] = 5
+        assert there.tolist() == [[5, 0, 5]] * 2
     assert not isinstance(torch.zeros(1), PretendedTensor)
