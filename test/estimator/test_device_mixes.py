@@ -66,7 +66,7 @@ def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(2)
     networks = {
-        HAND_DIFFUSION: random_network(),
+        HAND_DIFFUSION: random_network(steps=5),
         IMAGE_HAND_DIFFUSION: small_network(),
         TEMPORAL: TemporalTransformer(TINY).eval(),
     }
