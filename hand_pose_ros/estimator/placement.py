@@ -69,7 +69,7 @@ def place_hands(
     scale = (
         scale_from_mean_lengths(joints)
         if hand_size_m is None
-        else torch.full(joints.shape[:-2], hand_size_m, dtype=joints.dtype)
+        else joints.new_full(joints.shape[:-2], hand_size_m)
     )
     relative = scale[..., None, None] * joints
     samples = [1] * (joints.ndim - 3)

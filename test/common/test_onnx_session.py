@@ -8,6 +8,7 @@ import pytest
 import torch
 from helpers.diffusion import random_condition, random_network
 from helpers.fake_onnx_cuda import fake_onnx_cuda
+from helpers.gpu import needs_onnx_cuda
 from helpers.pretended_cuda import PretendedTensor, pretended_cuda
 from helpers.temporal import TINY, noisy_videos
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
@@ -132,6 +133,20 @@ def test_cuda_that_is_not_there_or_does_not_start_is_refused_with_the_reason(pat
     with pytest.raises(OnnxUnavailableError, match="could not start CUDA"):
         open_session(path, "cuda")
     assert "CUDAExecutionProvider" not in open_session(path, "auto").get_providers()
+
+
+@needs_onnx_cuda
+def test_a_real_gpu_gives_the_denoiser_s_samples_of_the_cpu(tmp_path):
+    model = random_network()
+    export_onnx(model, tmp_path)
+    condition, noise = random_condition(2), torch.randn(4, 21, 3)
+    samples = []
+    for denoiser in (model, OnnxDenoiser(tmp_path, "cuda")):
+        encoded = denoiser.encode(to(condition, denoiser.mean.device))
+        x0 = sample_joints(denoiser, encoded, noise.to(denoiser.mean), 3)
+        samples.append(fit_samples(denoiser, encoded, x0).joints)
+    assert samples[1].is_cuda
+    torch.testing.assert_close(samples[1].cpu(), samples[0], rtol=0, atol=2e-3)
 
 
 @pytest.mark.parametrize("steps", [None, 3])

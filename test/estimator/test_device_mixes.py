@@ -1,4 +1,4 @@
-"""The whole pipeline on a pretended GPU: no stage mixes devices, and the poses are those of the CPU."""
+"""The whole pipeline on a GPU, pretended or real: no stage mixes devices, and the poses are the CPU's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.diffusion import CAMERA, detections, random_network
+from helpers.gpu import GPUS, ON_GPUS, needs_cuda
 from helpers.image_networks import small_network
 from helpers.pretended_cuda import PretendedGraph, PretendedTensor, pretended_cuda
 from helpers.temporal import TINY
@@ -65,7 +66,7 @@ def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(2)
     networks = {
-        HAND_DIFFUSION: random_network(),
+        HAND_DIFFUSION: random_network(steps=5),
         IMAGE_HAND_DIFFUSION: small_network(),
         TEMPORAL: TemporalTransformer(TINY).eval(),
     }
@@ -114,10 +115,11 @@ def assert_same(found, expected, valid=True):
             )
 
 
+@ON_GPUS
 @pytest.mark.parametrize("name", SETTINGS)
-def test_no_stage_mixes_devices_and_the_poses_are_the_cpu_s(name, weights):
+def test_no_stage_mixes_devices_and_the_poses_are_the_cpu_s(name, gpu, weights):
     expected = poses(SETTINGS[name], weights, "cpu")
-    with pretended_cuda():
+    with GPUS[gpu]():
         found = poses(SETTINGS[name], weights, "cuda")
     assert_same(found, expected, valid=name != "image")
 
@@ -126,6 +128,14 @@ def test_ancestral_sampling_draws_on_the_gpu(weights):
     with pretended_cuda():
         found = poses(DiffusionEstimatorConfig(samples=4, steps=None), weights, "cuda")
     assert all(pose.valid for pose in found)
+
+
+@needs_cuda
+@pytest.mark.parametrize("steps", [2, None])
+def test_a_graph_on_a_real_gpu_gives_what_step_by_step_sampling_gives(weights, steps):
+    settings = DiffusionEstimatorConfig(samples=4, steps=steps)
+    expected = poses(settings, weights, "cuda")
+    assert_same(poses(replace(settings, cuda_graph_hands=2), weights, "cuda"), expected)
 
 
 @pytest.mark.parametrize("steps", [2, None])
@@ -228,4 +238,8 @@ def test_a_mix_of_devices_raises():
         assert (there + here.to("cuda") + 1 + torch.tensor(2.0)).cpu().eq(4).all()
         assert there[torch.tensor([1])].is_cuda
         assert there.new_tensor([1.0, 2]).tolist() == [1, 2]
+        assert torch.arange(4, device="cuda")[None, [1, 3]].tolist() == [[1, 3]]
+        assert torch.arange(4, device="cuda")[..., (3, 0)].tolist() == [3, 0]
+        there[:, [0, 2]] = 5
+        assert there.tolist() == [[5, 0, 5]] * 2
     assert not isinstance(torch.zeros(1), PretendedTensor)

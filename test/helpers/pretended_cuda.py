@@ -186,7 +186,9 @@ class _Translation(TorchFunctionMode):
             return _from_data(function, args, kwargs)
         if _is_cuda(kwargs.get("device")):
             kwargs["device"] = _META
-        if function is Tensor.to:
+        if function in (Tensor.__getitem__, Tensor.__setitem__):
+            args = (args[0], _without_lists(args[1]), *args[2:])
+        elif function is Tensor.to:
             args = tuple(_META if _is_cuda(one) else one for one in args)
         elif function is Tensor.cuda:
             function, args = Tensor.to, (args[0], _META)
@@ -209,6 +211,13 @@ def _from_data(function: Any, args: tuple, kwargs: dict) -> Tensor:
     if device is None:
         return made
     return made.to(_META if _is_cuda(device) else device)
+
+
+def _without_lists(index: Any) -> Any:
+    """Turn sequences in an index into tensors; made by PyTorch on 'meta', they would lose their values."""
+    if not isinstance(index, tuple):
+        return torch.tensor(index) if isinstance(index, list | range) else index
+    return tuple(torch.tensor(one) if isinstance(one, list | tuple | range) else one for one in index)
 
 
 def _is_cuda(device: Any) -> bool:

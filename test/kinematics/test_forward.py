@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from helpers.gpu import needs_cuda
 from helpers.hands import random_hands
 from torch.autograd import gradcheck
 
@@ -244,7 +245,7 @@ def test_compiled_gives_the_same():
         )
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@needs_cuda
 def test_cuda_gives_the_same():
     inputs = raw_outputs(64, seed=10)
     expected = NetworkHead()(*inputs)

@@ -1,4 +1,4 @@
-"""Every training task on a pretended GPU: steps, validation and saving mix no devices."""
+"""Every training task on a GPU, pretended or real: steps, validation and saving mix no devices."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import math
 import pytest
 import torch
 from helpers.diffusion import random_network
+from helpers.gpu import GPUS, ON_GPUS
 from helpers.image_networks import drawn_hands, small_config
-from helpers.pretended_cuda import PretendedTensor, pretended_cuda
 
 from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.hand_images.shards import save_shard
@@ -57,22 +57,24 @@ def options(tmp_path_factory):
     }
 
 
-def train(task, name, given, output):
+def train(task, name, given, device, output):
     """One step, with validation."""
-    config = read_dataclass(TrainingConfig, {"task": name, "options": given, "steps": 1})
+    values = {"task": name, "options": given, "steps": 1, "precision": "fp32", "device": device}
+    config = read_dataclass(TrainingConfig, values)
     trainer = Trainer(task, config, output)
     assert trainer.run()
     return trainer
 
 
+@ON_GPUS
 @pytest.mark.parametrize("name", TASKS)
-def test_a_run_on_a_gpu_mixes_no_devices(name, options, tmp_path):
-    expected = train(create_task(name, options[name], 1), name, options[name], tmp_path / "cpu")
+def test_a_run_on_a_gpu_mixes_no_devices(name, gpu, options, tmp_path):
+    expected = train(create_task(name, options[name], 1), name, options[name], "cpu", tmp_path / "cpu")
     task = create_task(name, options[name], 1)
-    with pretended_cuda():
-        trainer = train(task, name, options[name], tmp_path / "gpu")
+    with GPUS[gpu]():
+        trainer = train(task, name, options[name], "cuda", tmp_path / "gpu")
         assert trainer.device.type == "cuda"
-        assert all(isinstance(one, PretendedTensor) for one in trainer.model.parameters())
+        assert all(one.is_cuda for one in trainer.model.parameters())
         assert all(math.isfinite(value) for value in trainer.figures.values())
     assert trainer.figures.keys() == expected.figures.keys()
     for found, other in zip(*(rows(tmp_path / place) for place in ("gpu", "cpu")), strict=True):

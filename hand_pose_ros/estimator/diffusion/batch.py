@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hand_pose_ros.common.named_tensors import cat, rows
+from hand_pose_ros.common.named_tensors import cat, rows, to
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.diffusion.sampling import (
@@ -46,14 +46,21 @@ def lift(
 
     Args:
         image_features: (n, ...) of a network that takes images.
+
+    Returns:
+        The hands on the denoiser's device; ``condition`` and ``image_features`` may be on another.
     """
+    device = denoiser.mean.device
     generator = torch.Generator().manual_seed(seed)
-    noise = antithetic_noise(samples, generator)
+    # The first noise is drawn on the CPU, so that it is the same on every device.
+    noise = antithetic_noise(samples, generator).to(denoiser.mean)
+    if device.type != "cpu":
+        generator = torch.Generator(device).manual_seed(seed)
     parts = []
     for start in range(0, len(condition.points), _CHUNK):
         chunk = slice(start, start + _CHUNK)
-        image = None if image_features is None else image_features[chunk]
-        encoded = denoiser.encode(rows(condition, chunk), image)
+        image = None if image_features is None else image_features[chunk].to(device)
+        encoded = denoiser.encode(to(rows(condition, chunk), device), image)
         x0 = sample_joints(denoiser, encoded, noise, steps, generator)
         unet = x0 * denoiser.scale + denoiser.mean
         parts.append(Lifted(encoded, unet, fit_samples(denoiser, encoded, x0)))
