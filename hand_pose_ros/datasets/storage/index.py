@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 
@@ -48,27 +49,45 @@ class Index:
         self.skipped: list[str] = facts["skipped"]
         self.skipped_count: int = facts["skipped_count"]
         self._columns = {
-            name: np.memmap(folder / f"{name}.bin", dtype, "r", shape=(self._count, *shape))
-            for name, (dtype, shape) in facts["columns"].items()
+            name: Column(dtype, tuple(shape)) for name, (dtype, shape) in facts["columns"].items()
         }
+        self._files: dict[str, BinaryIO] = {}
 
     def __len__(self) -> int:
         """Number of rows."""
         return self._count
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for another process, which opens the files itself."""
+        return {**self.__dict__, "_files": {}}
+
     def column(self, name: str) -> np.ndarray:
         """Return a whole column (n, ...), memory-mapped and read-only."""
-        return self._columns[name]
+        dtype, shape = self._columns[name]
+        return np.memmap(self._path(name), dtype, "r", shape=(self._count, *shape))
 
     def row(self, number: int) -> dict[str, Any]:
-        """Copy one row: texts as str, numbers as int or float, arrays as float64 or their integer type.
+        """Read one row: texts as str, numbers as int or float, arrays as float64 or their integer type.
+
+        Only the row is read: mapped pages would count as memory of the process.
 
         Raises:
             IndexError: there is no such row.
         """
         if not 0 <= number < self._count:
             raise IndexError(f"row {number} of {self._count}")
-        return {name: _plain(column[number]) for name, column in self._columns.items()}
+        return {name: self._entry(name, column, number) for name, column in self._columns.items()}
+
+    def _entry(self, name: str, column: Column, number: int) -> Any:
+        if name not in self._files:
+            self._files[name] = self._path(name).open("rb", buffering=0)
+        dtype = np.dtype(column.dtype)
+        size = dtype.itemsize * math.prod(column.shape)
+        read = np.frombuffer(os.pread(self._files[name].fileno(), size, number * size), dtype)
+        return _plain(read.reshape(column.shape) if column.shape else read[0])
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.bin"
 
 
 MOST_REASONS: Final = 100

@@ -1,6 +1,7 @@
 """The index: rows come back as they were written, and it is built again exactly when it must be."""
 
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -52,6 +53,14 @@ def test_rows_come_back(tmp_path):
     np.testing.assert_array_equal(index.column("number"), [0, -1, -2])
     with pytest.raises(IndexError):
         index.row(3)
+
+
+def test_an_index_goes_to_another_process(tmp_path):
+    index = opened(tmp_path, Builder())
+    first = index.row(1)
+    other = pickle.loads(pickle.dumps(index))
+    assert other.row(1)["name"] == first["name"]
+    assert other._files is not index._files
 
 
 def test_it_is_built_again_when_the_set_or_the_options_change(tmp_path):
