@@ -200,8 +200,8 @@ class InterHandSet(LabelledSet[InterHandOptions]):
     ) -> CameraModel:
         path = self._file("camera")
         values = [self._entry(cameras, capture, key, name) for key in ("focal", "princpt")]
-        focal, middle = (floats(path, value, 2, what=f"camera {name}") for value in values)
-        return CameraModel.pinhole(*focal.tolist(), *middle.tolist(), *size)
+        (fx, fy), (cx, cy) = (floats(path, value, 2, what=f"camera {name}").tolist() for value in values)
+        return CameraModel.pinhole(fx, fy, cx, cy, *size)
 
     def _entry(self, cameras: Mapping[str, Any], capture: int, key: str, name: str) -> Any:
         try:

@@ -146,9 +146,13 @@ class _PlainYaml(yaml.SafeLoader):
     """YAML without objects; Python's tuples are lists."""
 
 
-_PlainYaml.add_constructor(
-    "tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node)
-)
+def _list(loader: yaml.SafeLoader, node: yaml.Node) -> list[Any]:
+    if not isinstance(node, yaml.SequenceNode):
+        raise yaml.YAMLError(f"a tuple must be a sequence, got {node.tag}")
+    return loader.construct_sequence(node)
+
+
+_PlainYaml.add_constructor("tag:yaml.org,2002:python/tuple", _list)
 
 
 def _renamed(path: Path, error: Exception) -> MalformedFileError:
