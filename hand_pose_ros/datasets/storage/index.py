@@ -114,25 +114,27 @@ def open_index(
     Raises:
         ValueError: there is no row.
     """
-    stamp = _stamp(beside, sources, options, columns)
+    kind, stamp = f"{name}-{_checksum([FORMAT_VERSION, dict(options), columns])}", _stamp(beside, sources)
     for folder in (beside / FOLDER, _cache_folder(beside)):
-        path = folder / f"{name}-{stamp}"
+        path = folder / f"{kind}-{stamp}"
         if (path / _DONE).is_file():
             index = Index(path)
             if accept_skipped or not index.skipped_count:
                 return index
-    return _build(beside, f"{name}-{stamp}", columns, rows)
+    return _build(beside, kind, stamp, columns, rows)
 
 
 def _build(
     beside: Path,
-    name: str,
+    kind: str,
+    stamp: str,
     columns: Mapping[str, Column],
     rows: Callable[[list[str]], Iterable[Mapping[str, Any]]],
 ) -> Index:
     folder = _writable((beside / FOLDER, _cache_folder(beside)))
     _log.info("indexing %s into %s, once", beside, folder)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder))
+    target = folder / f"{kind}-{stamp}"
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=folder))
     try:
         skipped: list[str] = []
         count = _write(unfinished, columns, rows(skipped))
@@ -145,9 +147,12 @@ def _build(
             "skipped_count": len(skipped),
         }
         (unfinished / _DONE).write_text(json.dumps(facts), encoding="utf-8")
-        target = folder / name
-        shutil.rmtree(target, ignore_errors=True)
+        for outdated in folder.glob(f"{kind}-*"):
+            shutil.rmtree(outdated, ignore_errors=True)
         unfinished.rename(target)
+    except OSError:
+        if not (target / _DONE).is_file():  # else another process has built it meanwhile
+            raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return Index(target)
@@ -186,14 +191,13 @@ def _plain(value: Any) -> Any:
     return array.item()
 
 
-def _stamp(
-    beside: Path, sources: Sequence[Path], options: Mapping[str, Any], columns: Mapping[str, Column]
-) -> str:
-    """Checksum of everything that an index depends on."""
-    facts = [FORMAT_VERSION, dict(options), {name: list(column) for name, column in columns.items()}]
-    for source in sources:
-        stat = source.stat()
-        facts.append([os.path.relpath(source, beside), stat.st_size, stat.st_mtime_ns])
+def _stamp(beside: Path, sources: Sequence[Path]) -> str:
+    """Checksum of names, sizes and times of the files that an index depends on."""
+    stats = [(os.path.relpath(source, beside), source.stat()) for source in sources]
+    return _checksum([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+
+
+def _checksum(facts: Any) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

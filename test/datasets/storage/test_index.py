@@ -73,9 +73,14 @@ def test_it_is_built_again_when_the_set_or_the_options_change(tmp_path):
     assert builder.built == 2
     opened(tmp_path, builder, columns={"number": Column("<i8")})
     assert builder.built == 3
+    before = {path.name for path in (tmp_path / FOLDER).iterdir()}
     (tmp_path / "list.txt").write_text("another list")
-    opened(tmp_path, builder)
+    index = opened(tmp_path, builder)
     assert builder.built == 4
+    # The outdated one is removed, those of other options stay until they are asked for.
+    after = {path.name for path in (tmp_path / FOLDER).iterdir()}
+    assert len(after) == len(before) == 3
+    assert after - before == {index.folder.name}
 
 
 def test_an_index_with_gaps_is_for_those_who_accept_gaps(tmp_path):
