@@ -9,6 +9,7 @@ not the wrist, see :func:`wrist_from_palm_centre`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -67,8 +68,7 @@ def from_order(joints: Joints, order: str, axis: int = -2) -> Joints:
     Raises:
         ValueError: unknown order, or not 21 joints along that axis.
     """
-    names = _names(order)
-    return _take(joints, [names.index(name) for name in hand.JOINT_NAMES], axis)
+    return _take(joints, _places(order), axis)
 
 
 def to_order(joints: Joints, order: str, axis: int = -2) -> Joints:
@@ -142,6 +142,13 @@ def palm_centre_from_wrist(joints: Joints, knuckle: str = "ring_mcp", axis: int 
     """Replace the wrist by the palm centre, half way to a knuckle: the inverse of ``wrist_from_palm_centre``."""
     root, base = _root_and_knuckle(joints, knuckle, axis)
     return _with_root(joints, (root + base) / 2, axis)
+
+
+@lru_cache
+def _places(order: str) -> list[int]:
+    """The index, in the source's order, of each of our joints."""
+    names = _names(order)
+    return [names.index(name) for name in hand.JOINT_NAMES]
 
 
 def _names(order: str) -> tuple[str, ...]:

@@ -152,9 +152,9 @@ def pinhole(path: Path, matrix: Any, size: tuple[int, int]) -> CameraModel:
         raise MalformedFileError(path, str(error)) from error
 
 
-def project(camera: CameraModel, joints_m: np.ndarray) -> np.ndarray:
-    """Return the pixels (21, 2) of joints (21, 3); NaN where unknown or behind the camera."""
-    return camera.project(torch.from_numpy(joints_m)).numpy()
+def project(camera: CameraModel, points_m: np.ndarray) -> np.ndarray:
+    """Return the pixels (n, 2) of points (n, 3), metres; NaN where unknown or behind the camera."""
+    return camera.project(torch.from_numpy(points_m)).numpy()
 
 
 def no_points() -> np.ndarray:

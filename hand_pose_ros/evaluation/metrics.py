@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy.integrate import trapezoid
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from hand_pose_ros import hand
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
@@ -94,7 +94,7 @@ def f_score(predicted: np.ndarray, truth: np.ndarray, threshold: float) -> float
     this.
     """
     near = [
-        float((cKDTree(others).query(vertices)[0] < threshold).mean())
+        float((KDTree(others).query(vertices)[0] < threshold).mean())
         for vertices, others in ((predicted, truth), (truth, predicted))
     ]
     return 2 * near[0] * near[1] / sum(near) if sum(near) > 0 else 0.0

@@ -81,11 +81,10 @@ class CocoSet(LabelledSet[CocoOptions]):
         for _, annotation in iterate_json(path, "annotations"):
             try:
                 yield from self._of_annotation(path, annotation, images)
+            except MalformedFileError as error:
+                refuse(error)
             except (KeyError, TypeError, ValueError) as error:
-                named = isinstance(error, MalformedFileError)
-                refuse(
-                    error if named else MalformedFileError(path, f"annotation {annotation!r:.80}: {error!r}")
-                )
+                refuse(MalformedFileError(path, f"annotation {annotation!r:.80}: {error!r}"))
 
     def hand(self, row: Mapping[str, Any]) -> LabelledHand:
         """See :class:`LabelledSet`."""

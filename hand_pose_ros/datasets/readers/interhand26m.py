@@ -8,8 +8,10 @@ frames per second is a download of its own with the same layout: open its folder
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -56,21 +58,59 @@ class _Image(NamedTuple):
     height: int
     file: str
 
-    @classmethod
-    def read(cls, path: Path, entry: Mapping[str, Any]) -> _Image:
+
+class _Images:
+    """The images of the data file by id: some forty bytes each, since there are millions."""
+
+    _NUMBERS: ClassVar = ("capture", "subject", "frame", "width", "height")
+
+    def __init__(self) -> None:
+        self._ids = array("q")
+        self._numbers = {name: array("i") for name in (*self._NUMBERS, "sequence", "camera")}
+        self._names: dict[str, int] = {}
+        self._odd_files: dict[int, str] = {}
+        self._order: np.ndarray | None = None
+
+    def add(self, path: Path, entry: Mapping[str, Any]) -> None:
+        """Add an entry of the file.
+
+        Raises:
+            MalformedFileError: a fact is missing.
+        """
         try:
+            number, sequence, camera = int(entry["id"]), entry["seq_name"], str(entry["camera"])
             facts = {
                 "capture": entry["capture"],
-                "sequence": entry["seq_name"],
-                "camera": str(entry["camera"]),
+                "frame": entry["frame_idx"],
+                "subject": entry.get("subject", -1),
             }
-            facts["frame"] = entry["frame_idx"]
-            size = {"width": entry["width"], "height": entry["height"]}
-            name = entry["file_name"]
-            file = "" if name == _FILE.format(**facts) else name
-            return cls(**facts, subject=entry.get("subject", -1), **size, file=file)
-        except (KeyError, TypeError) as error:
-            raise MalformedFileError(path, f"image {entry!r:.80} has no {error}") from error
+            numbers = [int(facts.get(name, entry.get(name, 0))) for name in self._NUMBERS]
+            size = entry["width"], entry["height"]
+            file = entry["file_name"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise MalformedFileError(path, f"image {entry!r:.80}: {error!r}") from error
+        if file != _FILE.format(**facts, sequence=sequence, camera=camera):
+            self._odd_files[number] = file
+        numbers[-2:] = size
+        self._ids.append(number)
+        texts = [self._names.setdefault(name, len(self._names)) for name in (sequence, camera)]
+        for column, value in zip(self._numbers.values(), (*numbers, *texts), strict=True):
+            column.append(value)
+        self._order = None
+
+    def __getitem__(self, number: int) -> _Image:
+        """Return an image; KeyError without one of that id."""
+        if self._order is None:
+            self._order = np.argsort(np.frombuffer(self._ids, np.int64), kind="stable")
+            self._sorted = np.frombuffer(self._ids, np.int64)[self._order]
+            self._texts = list(self._names)
+        place = int(np.searchsorted(self._sorted, number))
+        if place == len(self._sorted) or self._sorted[place] != number:
+            raise KeyError(number)
+        row = int(self._order[place])
+        facts: dict[str, Any] = {name: column[row] for name, column in self._numbers.items()}
+        facts |= {name: self._texts[facts[name]] for name in ("sequence", "camera")}
+        return _Image(**facts, file=self._odd_files.get(number, ""))
 
 
 class InterHandSet(LabelledSet[InterHandOptions]):
@@ -108,12 +148,12 @@ class InterHandSet(LabelledSet[InterHandOptions]):
     def rows(self, refuse: Refuse) -> Iterable[Mapping[str, Any]]:
         """See :class:`LabelledSet`."""
         path = self._file("data")
-        cameras = read_json(self._file("camera"))
+        cameras = _Poses(self, read_json(self._file("camera")))
         joints = dict(self._world_joints())
-        images: dict[int, _Image] = {}
+        images = _Images()
         for _, entry in iterate_json(path, "images"):
             try:
-                images[entry["id"]] = _Image.read(path, entry)
+                images.add(path, entry)
             except MalformedFileError as error:
                 refuse(error)
         for _, annotation in iterate_json(path, "annotations"):
@@ -151,18 +191,19 @@ class InterHandSet(LabelledSet[InterHandOptions]):
     def _of_annotation(
         self,
         annotation: Mapping[str, Any],
-        images: Mapping[int, _Image],
-        cameras: Mapping[str, Any],
+        images: _Images,
+        cameras: _Poses,
         joints: Mapping[tuple[str, str], np.ndarray],
     ) -> Iterator[dict[str, Any]]:
-        path = self._file("data")
         try:
             image = images[annotation["image_id"]]
             kind = annotation["hand_type"]
             valid = split_hands(np.asarray(annotation["joint_valid"]).reshape(42, 1) > 0, "interhand26m")
             sides = _SIDES[kind]
         except (KeyError, TypeError, ValueError) as error:
-            raise MalformedFileError(path, f"annotation {annotation!r:.80}: {error!r}") from error
+            raise MalformedFileError(
+                self._file("data"), f"annotation {annotation!r:.80}: {error!r}"
+            ) from error
         group = "interacting" if kind == "interacting" else "single"
         if self.options.hands not in ("all", group):
             return
@@ -171,7 +212,7 @@ class InterHandSet(LabelledSet[InterHandOptions]):
             raise MalformedFileError(
                 self._file("joint_3d"), f"capture {image.capture} has no frame {image.frame}"
             )
-        rotation, position = self._pose(cameras, image.capture, image.camera)
+        rotation, position = cameras[image.capture, image.camera]
         in_camera = split_hands((world.astype(np.float64) - position) @ rotation.T * _MM, "interhand26m")
         for side in sides:
             yield {
@@ -188,7 +229,7 @@ class InterHandSet(LabelledSet[InterHandOptions]):
                 "valid": valid[side][:, 0],
             }
 
-    def _pose(self, cameras: Mapping[str, Any], capture: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    def pose(self, cameras: Mapping[str, Any], capture: int, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return R (3, 3) and the position (3,), world millimetres, of a camera."""
         path = self._file("camera")
         values = [self._entry(cameras, capture, key, name) for key in ("camrot", "campos")]
@@ -200,8 +241,8 @@ class InterHandSet(LabelledSet[InterHandOptions]):
     ) -> CameraModel:
         path = self._file("camera")
         values = [self._entry(cameras, capture, key, name) for key in ("focal", "princpt")]
-        focal, middle = (floats(path, value, 2, what=f"camera {name}") for value in values)
-        return CameraModel.pinhole(*focal.tolist(), *middle.tolist(), *size)
+        (fx, fy), (cx, cy) = (floats(path, value, 2, what=f"camera {name}").tolist() for value in values)
+        return CameraModel.pinhole(fx, fy, cx, cy, *size)
 
     def _entry(self, cameras: Mapping[str, Any], capture: int, key: str, name: str) -> Any:
         try:
@@ -211,9 +252,26 @@ class InterHandSet(LabelledSet[InterHandOptions]):
                 self._file("camera"), f"capture {capture} has no {key} of camera {name}"
             ) from error
 
-    def _file(self, part: str) -> Path:
+    @cached_property
+    def _annotations(self) -> Path:
+        """The folder of the annotation files."""
         folder = self.folder / "annotations" / self.options.annotator
         version_1 = self.folder / "annotations" / self.options.split
         if self.options.annotator == "all" and not folder.is_dir() and version_1.is_dir():
-            folder = version_1
-        return folder / f"InterHand2.6M_{self.options.split}_{part}.json"
+            return version_1
+        return folder
+
+    def _file(self, part: str) -> Path:
+        return self._annotations / f"InterHand2.6M_{self.options.split}_{part}.json"
+
+
+class _Poses(dict[tuple[int, str], tuple[np.ndarray, np.ndarray]]):
+    """R (3, 3) and position (3,) of cameras by capture and name; each is read from the camera file once."""
+
+    def __init__(self, hands: InterHandSet, cameras: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._hands, self._cameras = hands, cameras
+
+    def __missing__(self, key: tuple[int, str]) -> tuple[np.ndarray, np.ndarray]:
+        self[key] = self._hands.pose(self._cameras, *key)
+        return self[key]

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 
@@ -48,27 +49,45 @@ class Index:
         self.skipped: list[str] = facts["skipped"]
         self.skipped_count: int = facts["skipped_count"]
         self._columns = {
-            name: np.memmap(folder / f"{name}.bin", dtype, "r", shape=(self._count, *shape))
-            for name, (dtype, shape) in facts["columns"].items()
+            name: Column(dtype, tuple(shape)) for name, (dtype, shape) in facts["columns"].items()
         }
+        self._files: dict[str, BinaryIO] = {}
 
     def __len__(self) -> int:
         """Number of rows."""
         return self._count
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for another process, which opens the files itself."""
+        return {**self.__dict__, "_files": {}}
+
     def column(self, name: str) -> np.ndarray:
         """Return a whole column (n, ...), memory-mapped and read-only."""
-        return self._columns[name]
+        dtype, shape = self._columns[name]
+        return np.memmap(self._path(name), dtype, "r", shape=(self._count, *shape))
 
     def row(self, number: int) -> dict[str, Any]:
-        """Copy one row: texts as str, numbers as int or float, arrays as float64 or their integer type.
+        """Read one row: texts as str, numbers as int or float, arrays as float64 or their integer type.
+
+        Only the row is read: mapped pages would count as memory of the process.
 
         Raises:
             IndexError: there is no such row.
         """
         if not 0 <= number < self._count:
             raise IndexError(f"row {number} of {self._count}")
-        return {name: _plain(column[number]) for name, column in self._columns.items()}
+        return {name: self._entry(name, column, number) for name, column in self._columns.items()}
+
+    def _entry(self, name: str, column: Column, number: int) -> Any:
+        if name not in self._files:
+            self._files[name] = self._path(name).open("rb", buffering=0)
+        dtype = np.dtype(column.dtype)
+        size = dtype.itemsize * math.prod(column.shape)
+        read = np.frombuffer(os.pread(self._files[name].fileno(), size, number * size), dtype)
+        return _plain(read.reshape(column.shape) if column.shape else read[0])
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.bin"
 
 
 MOST_REASONS: Final = 100
@@ -95,25 +114,27 @@ def open_index(
     Raises:
         ValueError: there is no row.
     """
-    stamp = _stamp(beside, sources, options, columns)
+    kind, stamp = f"{name}-{_checksum([FORMAT_VERSION, dict(options), columns])}", _stamp(beside, sources)
     for folder in (beside / FOLDER, _cache_folder(beside)):
-        path = folder / f"{name}-{stamp}"
+        path = folder / f"{kind}-{stamp}"
         if (path / _DONE).is_file():
             index = Index(path)
             if accept_skipped or not index.skipped_count:
                 return index
-    return _build(beside, f"{name}-{stamp}", columns, rows)
+    return _build(beside, kind, stamp, columns, rows)
 
 
 def _build(
     beside: Path,
-    name: str,
+    kind: str,
+    stamp: str,
     columns: Mapping[str, Column],
     rows: Callable[[list[str]], Iterable[Mapping[str, Any]]],
 ) -> Index:
     folder = _writable((beside / FOLDER, _cache_folder(beside)))
     _log.info("indexing %s into %s, once", beside, folder)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder))
+    target = folder / f"{kind}-{stamp}"
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=folder))
     try:
         skipped: list[str] = []
         count = _write(unfinished, columns, rows(skipped))
@@ -126,9 +147,12 @@ def _build(
             "skipped_count": len(skipped),
         }
         (unfinished / _DONE).write_text(json.dumps(facts), encoding="utf-8")
-        target = folder / name
-        shutil.rmtree(target, ignore_errors=True)
+        for outdated in folder.glob(f"{kind}-*"):
+            shutil.rmtree(outdated, ignore_errors=True)
         unfinished.rename(target)
+    except OSError:
+        if not (target / _DONE).is_file():  # else another process has built it meanwhile
+            raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return Index(target)
@@ -167,14 +191,13 @@ def _plain(value: Any) -> Any:
     return array.item()
 
 
-def _stamp(
-    beside: Path, sources: Sequence[Path], options: Mapping[str, Any], columns: Mapping[str, Column]
-) -> str:
-    """Checksum of everything that an index depends on."""
-    facts = [FORMAT_VERSION, dict(options), {name: list(column) for name, column in columns.items()}]
-    for source in sources:
-        stat = source.stat()
-        facts.append([os.path.relpath(source, beside), stat.st_size, stat.st_mtime_ns])
+def _stamp(beside: Path, sources: Sequence[Path]) -> str:
+    """Checksum of names, sizes and times of the files that an index depends on."""
+    stats = [(os.path.relpath(source, beside), source.stat()) for source in sources]
+    return _checksum([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+
+
+def _checksum(facts: Any) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

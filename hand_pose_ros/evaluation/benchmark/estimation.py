@@ -11,7 +11,6 @@ import torch
 from tqdm import tqdm
 
 from hand_pose_ros import hand
-from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.datasets.labelled_hand import LabelledHand, Observation
 from hand_pose_ros.detection.boxes import box_iou
 from hand_pose_ros.detection.detector import HandDetector
@@ -21,6 +20,7 @@ from hand_pose_ros.estimator.placement import place
 from hand_pose_ros.evaluation.accuracy.photo_detections import best_match
 from hand_pose_ros.evaluation.benchmark.scoring import Estimates, Labels
 from hand_pose_ros.evaluation.methods import detector_with_pnp
+from hand_pose_ros.hand_images.labelled.convert import assumed_camera
 from hand_pose_ros.mesh.skinning import hand_mesh
 from hand_pose_ros.pose import Detection, Frame
 
@@ -101,13 +101,6 @@ def labels_of(hands: Sequence[LabelledHand]) -> Labels:
         np.array([one.group for one in hands]),
         np.array([str(one.path) for one in hands]),
     )
-
-
-def assumed_camera(image: np.ndarray) -> CameraModel:
-    """Return the camera of a photo without intrinsics: its focal length is the larger side of the image."""
-    height, width = image.shape[:2]
-    focal = float(max(height, width))
-    return CameraModel.pinhole(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
 
 
 def by_detector(detector: HandDetector) -> Look:

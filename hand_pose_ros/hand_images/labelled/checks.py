@@ -85,7 +85,7 @@ def bones_within(joints: np.ndarray) -> np.ndarray:
     return (proportions > low - _SLACK) & (proportions < high + _SLACK)
 
 
-def side_by_bend(joints: np.ndarray, least: float = 0.05) -> str:
+def side_by_bend(joints: np.ndarray, least: float = 0.2) -> str:
     """Return the side to whose palm the fingers of joints (21, 3) bend; '' if they bend too little.
 
     ``least``: sine of the mean angle between fingers and palm.

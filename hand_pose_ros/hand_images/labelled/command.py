@@ -68,7 +68,7 @@ def show(hands: LabelledSet[Any], output: Path | None, count: int) -> str:
 
 
 def write_shards(
-    hands: LabelledSet[Any], output: Path, seed: int = Seed.ARBITRARY
+    hands: LabelledSet[Any], output: Path, seed: int = Seed.ARBITRARY, in_2d: bool = False
 ) -> tuple[int, Counter[str]]:
     """Convert a set to shards in random order; returns the number of hands, and how often which reason left one
     out.
@@ -91,7 +91,7 @@ def write_shards(
                 if not hands.tolerant:
                     raise
                 reasons[f"malformed: {error.path.name}"] += 1
-        converted = convert(chosen, source)
+        converted = convert(chosen, source, in_2d)
         reasons.update(converted.reasons)
         made += converted.images.count
         if converted.images.count:
@@ -147,7 +147,7 @@ def set_help() -> str:
 
 
 def _convert(hands: LabelledSet[Any], options: argparse.Namespace) -> str:
-    made, reasons = write_shards(hands, options.output, options.seed)
+    made, reasons = write_shards(hands, options.output, options.seed, options.in_2d)
     lines = [f"{made} of {len(hands)} hands in {options.output}"]
     lines += [f"left out: {count} since {reason}" for reason, count in reasons.most_common()]
     return "\n".join(lines)
@@ -168,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("convert", help="write hand images for training")
     add_set_arguments(one)
     one.add_argument("--to", choices=("shards",), default="shards", help="format")
+    one.add_argument("--in-2d", action="store_true", help="also hands that are labelled in 2D only")
     one.add_argument("--output", type=Path, required=True, help="folder of the shards")
     one.add_argument("--seed", type=int, default=Seed.ARBITRARY.value, help="of the order of the hands")
     return parser

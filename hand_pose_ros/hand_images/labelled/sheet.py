@@ -10,10 +10,12 @@ import numpy as np
 
 from hand_pose_ros import hand
 from hand_pose_ros.datasets.labelled_hand import LabelledHand
+from hand_pose_ros.datasets.labelled_set import project
 
 FINGER_BGR: Final = ((60, 60, 230), (50, 160, 250), (60, 220, 230), (80, 200, 80), (230, 140, 60))
 """Colour of each finger, thumb first."""
 _LABEL_BGR: Final = (255, 255, 255)
+_VERTEX_BGR: Final = (200, 230, 90)
 _MARGIN: Final = 0.35  # of the hand's extent, around it
 _SHIFT: Final = 4  # bits of a pixel's fraction
 
@@ -25,7 +27,7 @@ def labelled_sheet(
     columns: int = 5,
     tile_px: int = 240,
 ) -> np.ndarray:
-    """Draw hands with their labelled and estimated image points (21, 2); returns a sheet (h, w, 3) uint8 BGR."""
+    """Draw hands with labelled mesh and joints, and estimated points (21, 2); returns (h, w, 3) uint8 BGR."""
     tiles = []
     for one, points, caption in zip(hands, estimates_px, captions, strict=True):
         tile = _tile(one, points, tile_px)
@@ -68,6 +70,10 @@ def _tile(one: LabelledHand, points: np.ndarray, size: int) -> np.ndarray:
     corner = (low + high) / 2 - side / 2
     move = np.array(((scale, 0, -scale * corner[0]), (0, scale, -scale * corner[1])))
     tile = cv2.warpAffine(image, move, (size, size), flags=cv2.INTER_LINEAR)
+    if one.vertices_m is not None and one.camera is not None:
+        vertices = scale * (project(one.camera, one.vertices_m) - corner)
+        for x, y in vertices[np.isfinite(vertices).all(1)].round().astype(int).tolist():
+            cv2.circle(tile, (x, y), 0, _VERTEX_BGR)
     draw_skeleton(tile, scale * (one.points_px - corner), _LABEL_BGR)
     if points is not one.points_px:
         draw_skeleton(tile, scale * (points - corner))

@@ -1,5 +1,7 @@
 """Every reader, on a miniature copy of its set: labels, images, order of joints, side, and malformed files."""
 
+import re
+
 import numpy as np
 import pytest
 from helpers.hand_geometry import are_in_our_order, side_of
@@ -130,6 +132,16 @@ def test_another_size_of_an_image_is_refused(tmp_path):
     (tmp_path / "0.png").write_bytes((tmp_path / "rhd" / "evaluation" / "color" / "00000.png").read_bytes())
     with pytest.raises(MalformedFileError, match=r"0\.png.*320 x 320"):
         hands[0].image()
+
+
+def test_the_example_of_the_documentation(repository, tmp_path):
+    page = (repository / "docs" / "use" / "datasets.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    expected = WRITERS["rhd"](tmp_path)
+    names: dict = {}
+    code = code.replace("/data/RHD_published_v2", str(tmp_path)).replace("hands[7]", "hands[1]")
+    exec(compile(code, "datasets.md", "exec"), names)
+    np.testing.assert_array_equal(names["hand"].image(), expected[1].image)
 
 
 def test_unknown_sets_and_options_are_refused(tmp_path):

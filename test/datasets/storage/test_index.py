@@ -1,6 +1,7 @@
 """The index: rows come back as they were written, and it is built again exactly when it must be."""
 
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -54,6 +55,14 @@ def test_rows_come_back(tmp_path):
         index.row(3)
 
 
+def test_an_index_goes_to_another_process(tmp_path):
+    index = opened(tmp_path, Builder())
+    first = index.row(1)
+    other = pickle.loads(pickle.dumps(index))
+    assert other.row(1)["name"] == first["name"]
+    assert other._files is not index._files
+
+
 def test_it_is_built_again_when_the_set_or_the_options_change(tmp_path):
     builder = Builder()
     opened(tmp_path, builder)
@@ -64,9 +73,14 @@ def test_it_is_built_again_when_the_set_or_the_options_change(tmp_path):
     assert builder.built == 2
     opened(tmp_path, builder, columns={"number": Column("<i8")})
     assert builder.built == 3
+    before = {path.name for path in (tmp_path / FOLDER).iterdir()}
     (tmp_path / "list.txt").write_text("another list")
-    opened(tmp_path, builder)
+    index = opened(tmp_path, builder)
     assert builder.built == 4
+    # The outdated one is removed, those of other options stay until they are asked for.
+    after = {path.name for path in (tmp_path / FOLDER).iterdir()}
+    assert len(after) == len(before) == 3
+    assert after - before == {index.folder.name}
 
 
 def test_an_index_with_gaps_is_for_those_who_accept_gaps(tmp_path):

@@ -12,6 +12,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.datasets.published import published_rows
 from hand_pose_ros.datasets.registry import SETS, open_set
 from hand_pose_ros.detection.boxes import box_around
+from hand_pose_ros.detection.finders import FoundHand
 from hand_pose_ros.evaluation.benchmark import command
 from hand_pose_ros.evaluation.benchmark.command import main, worst_hands
 from hand_pose_ros.pose import Detection
@@ -117,6 +118,32 @@ def test_an_estimator_is_scored_beside_the_published_rows(tmp_path, capsys, with
     assert header.startswith("| method | EPE mean mm |")
     assert [row.split(" |")[0] for row in rows[:2]] == ["| ik", "| mediapipe"]
     assert len(rows) == 2 + len(published_rows("rhd", "paper"))
+
+
+def test_hands_are_looked_for_where_the_labels_are(tmp_path, capsys, monkeypatch):
+    expected = WRITERS["rhd"](tmp_path / "rhd")
+    asked = []
+
+    class Finder:
+        def near(self, frame, expected_px, side):
+            asked.append((expected_px, side))
+            other = "left" if side == "right" else "right"  # the side is known to be the label's
+            one = next(truth.hand for truth in expected if truth.hand.side == side)
+            turned = one.joints_m - one.joints_m.mean(0)
+            box = box_around(one.points_px, 0.1)
+            return FoundHand(Detection(other, 0.7, box, one.points_px, turned), 0.5)
+
+    finders = "hand_pose_ros.detection.mediapipe.finders.create_finders"
+    monkeypatch.setattr(finders, lambda: (None, Finder()))
+    output = tmp_path / "output"
+    call = ["rhd", str(tmp_path / "rhd"), "--estimator", "ik", "--look", "labels", "--output", str(output)]
+    assert main(call) == 0
+    assert [side for _, side in asked] == [truth.hand.side for truth in expected]
+    for (points, _), truth in zip(asked, expected, strict=True):
+        np.testing.assert_allclose(points, truth.hand.points_px, atol=1e-4)
+    record = json.loads((output / "benchmark.json").read_text())
+    assert record["methods"]["ik"]["found"] == 1
+    assert record["methods"]["ik"]["figures"]["EPE mean mm"] < 10
 
 
 def test_hands_that_are_not_detected_are_counted(tmp_path, capsys, with_detector):

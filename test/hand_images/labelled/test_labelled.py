@@ -120,6 +120,24 @@ def test_hands_without_3d_are_left_out_and_counted(tmp_path, capsys):
     assert "labelled in 3D" in convertible(one)
 
 
+@pytest.mark.parametrize("name", ["coco", "hand_labels"])
+def test_hands_in_2d_have_points_and_an_image(tmp_path, name):
+    WRITERS[name](tmp_path)
+    hands = list(open_set(name, tmp_path))
+    images, reasons = convert(hands, 7, in_2d=True)
+    check_hand_images(images)
+    assert not reasons
+    assert images.count == len(hands)
+    for row, one in enumerate(hands):
+        known = np.isfinite(one.points_px).all(1)
+        np.testing.assert_array_equal(np.isfinite(images.points[row]).all(1), known)
+        assert np.nanmax(np.abs(images.points[row])) == pytest.approx(1, abs=1e-4)
+        assert images.image[row].max() > 0
+        for field in (images.joints, images.depth, images.wrist, images.angles, images.rotation):
+            assert np.isnan(field[row]).all()
+    assert convert(hands, 7).images.count == 0
+
+
 def test_joints_without_a_label_are_filled_in(tmp_path):
     write_interhand26m(tmp_path)
     one = open_set("interhand26m", tmp_path)[0]

@@ -7,6 +7,7 @@ processes the previous one.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -21,7 +22,7 @@ from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, a
 from hand_pose_ros.hand_images.augmentation.view_jitter import change_labels
 from hand_pose_ros.hand_images.keypoints import crop_views, noisy_keypoints
 from hand_pose_ros.hand_images.real.sources import sampling_weights
-from hand_pose_ros.hand_images.shards import HandImages, ShardedHandImages
+from hand_pose_ros.hand_images.shards import HandImages, ShardedHandImages, shard_folders, shard_info
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.synthetic.detector.noise import DetectorNoise
@@ -36,6 +37,8 @@ class ImageDataOptions:
     """Sources of the images, and the composition of a batch.
 
     rendered, real: folders of shards; either list may be empty. share_real: share of a batch, if both are given.
+    real_weights: how often each folder of ``real`` is drawn, relative to the others, for sets that are mixed; if
+        empty, all real images are drawn by ``sampling_weights``.
     batch_size: images per step. pairs: every image comes twice, in two augmentations, for contrastive losses.
     negatives: additional crops per step that do not show a right hand at the expected position.
     detector_views: share of the crops that noisy detected keypoints define, as at run time; the others have a
@@ -47,6 +50,7 @@ class ImageDataOptions:
     rendered: tuple[str, ...] = ()
     real: tuple[str, ...] = ()
     share_real: float = 0.35
+    real_weights: tuple[float, ...] = ()
     batch_size: int = 96
     pairs: bool = False
     negatives: int = 8
@@ -61,6 +65,8 @@ class ImageDataOptions:
             raise ValueError("rendered or real must name at least one folder of images")
         if not 0 <= self.share_real <= 1 or not 0 <= self.detector_views <= 1:
             raise ValueError("share_real and detector_views must lie in [0, 1]")
+        if self.real_weights and (len(self.real_weights) != len(self.real) or min(self.real_weights) <= 0):
+            raise ValueError("real_weights must be a positive number for each folder of real, or empty")
         if self.batch_size < 2 or self.negatives < 0 or self.held_back < 1:
             raise ValueError("batch_size must be 2 or more, negatives 0 or more, held_back 1 or more")
         if self.pairs and self.batch_size % 2:
@@ -134,7 +140,11 @@ class ImageSource:
                 rows, last = rows[: -options.held_back], rows[-options.held_back :]
                 self.held_back[name] = table.rows(last)
             source = np.concatenate([shard.source for shard in table.shards])[rows]
-            self.sets[name] = (table, rows, sampling_weights(source))
+            probability = sampling_weights(source)
+            if name == "real" and options.real_weights:
+                folder = _folder_of_rows(folders)[rows]
+                probability = _mixed(probability, folder, options.real_weights)
+            self.sets[name] = (table, rows, probability)
         self._share_real = {(True, True): options.share_real, (False, True): 1.0}.get(
             ("rendered" in self.sets, "real" in self.sets), 0.0
         )
@@ -151,6 +161,19 @@ class ImageSource:
                 table, rows, probability = self.sets[name]
                 parts.append(table.rows(generator.choice(rows, number, p=probability)))
         return cat(parts)
+
+
+def _folder_of_rows(folders: Sequence[str]) -> np.ndarray:
+    """Return which of the folders each row of their table comes from (n,)."""
+    counts = [sum(shard_info(shard)["count"] for shard in shard_folders(folder)) for folder in folders]
+    return np.repeat(np.arange(len(folders)), counts)
+
+
+def _mixed(probability: np.ndarray, folder: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+    """Return the probabilities (n,) of rows, changed so that each folder is drawn by its weight."""
+    totals = np.bincount(folder, probability, len(weights))
+    mixed = probability * np.asarray(weights)[folder] / totals[folder]
+    return mixed / mixed.sum()
 
 
 class ImageBatches:

@@ -78,6 +78,18 @@ def test_shapes_and_the_share_of_photos(folders):
     assert set(only.source.tolist()) == {2}
 
 
+def test_sets_are_mixed_by_weight(folders, tmp_path):
+    small = drawn_hands(6, seed=9)
+    save_shard(tmp_path / "small/one", small._replace(source=np.full(6, 1003, np.int16)), 0, {})
+    real = (str(folders / "real"), str(tmp_path / "small"))
+    given = options(folders, rendered=(), real=real, held_back=1, real_weights=(1.0, 3.0))
+    drawn = ImageSource(given).draw(4000, np.random.default_rng(0))
+    assert np.mean(drawn.source == 1003) == pytest.approx(0.75, abs=0.03)
+    for weights in ((1.0,), (1.0, 0.0)):
+        with pytest.raises(ValueError, match="real_weights must be a positive number for each folder"):
+            replace(given, real_weights=weights)
+
+
 def test_nothing_that_is_held_back_is_trained_on(folders):
     source = ImageSource(options(folders, held_back=20))
     hands = drawn_hands(24)
