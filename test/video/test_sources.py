@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -246,6 +247,13 @@ def test_yuv_byte_orders(encoding, order):
 def test_data_that_does_not_fit_is_refused(size, step, encoding):
     with pytest.raises(SourceError, match=encoding):
         bgr_from_bytes(np.zeros(size, np.uint8), HEIGHT, WIDTH, step, encoding)
+
+
+def test_without_a_renderer_the_clip_says_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "embreex.rtcore_scene", None)  # as on a machine without its wheel
+    with pytest.raises(ValueError, match=r"clip cannot be rendered: rendering needs embreex .* arm64"):
+        open_source("clip")
 
 
 def test_the_clip_is_rendered_once_and_comes_with_its_camera(monkeypatch, tmp_path):
