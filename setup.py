@@ -10,31 +10,32 @@ HERE = Path(__file__).resolve().parent
 SHARED_FOLDERS = ("launch", "config", "models")
 
 
-# The ranges say what works; requirements/ has the one set of versions that is tested in full. ROS 2 itself is in
+# The ranges say what works; requirements/ has the two sets of versions that are tested. ROS 2 itself is in
 # package.xml: without it everything outside hand_pose_ros/ros works.
 REQUIRED = [
     "torch>=2.6,<3",
-    "numpy>=1.26,<2",  # MediaPipe and cv_bridge are built for numpy 1
+    "numpy>=1.26,<3",
     "scipy>=1.11,<2",
-    "opencv-python-headless>=4.6,<5",
+    "opencv-python-headless>=4.10,<6",
     "safetensors>=0.4,<1",
     "onnx>=1.16,<2",  # torch.onnx.export needs it
     "onnxruntime>=1.18,<2",
     "ai-edge-litert>=1.2,<3",
     "PyYAML>=6,<7",
     "rosbags>=0.11.6,<0.12",
-    "embreex>=4.4,<5",
+    # The renderer: the demo's clip and training images. There is no wheel for Linux on arm64.
+    "embreex>=4.4,<5; sys_platform != 'linux' or platform_machine == 'x86_64'",
     # What MediaPipe imports besides.
     "attrs>=22",
     "matplotlib>=3.6,<4",
-    "protobuf>=4.25.3,<5",
+    "protobuf>=4.25.3",
 ]
 # No requirement: with its dependencies it brings a second OpenCV over the first, one that needs libGL, and jax. So
 # `pip install --no-deps` it, or take it with all that by this extra. Later releases carry no hand model.
 MEDIAPIPE = ["mediapipe>=0.10.18,<0.10.22"]
 TRAINING = ["matplotlib>=3.6,<4", "scikit-image>=0.22,<1", "tqdm>=4.60,<5"]
 # colcon runs pytest because `test` names it; with `tests_require` it would silently run nothing.
-TEST = ["pytest>=7.4", "pytest-timeout>=2", "hypothesis>=6", "trimesh>=4", "pin>=2.7,<3", "packaging>=21"]
+TEST = ["pytest>=7.4", "pytest-timeout>=2", "hypothesis>=6", "trimesh>=4", "pin>=2.7,<5", "packaging>=21"]
 DEVELOPMENT = [
     *TRAINING,
     *TEST,
@@ -67,7 +68,7 @@ setup(
     maintainer="hand_pose_ros maintainers",
     maintainer_email="maintainers@hand-pose-ros.example",
     license="Apache-2.0",
-    python_requires=">=3.10,<3.13",  # numpy 1 has no wheels for later ones
+    python_requires=">=3.10,<3.15",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     package_data={"": ["*.npz", "*.json", "*.yaml"]},
     data_files=shared_files(),
