@@ -1,8 +1,8 @@
 # Everything by one command, on a machine without ROS 2: each target first makes the environment it needs.
-# With ROS 2 installed use colcon instead (README). Variables: PYTHON, VENV, PYTEST_ARGS, JOBS, BENCHMARKS,
+# With ROS 2 installed use colcon instead (README). Variables: PYTHON, VENV, VERSIONS, PYTEST_ARGS, JOBS, BENCHMARKS,
 # and of the demo: INPUT, TOPIC, OUT, CALIBRATION, FOV, CONDITION, DOMAIN.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format docs benchmarks docs-figures clean distclean
+.PHONY: help setup demo test test-newest test-fast lint format docs benchmarks docs-figures clean distclean
 
 RUN := tools/run
 INPUT ?= clip
@@ -11,8 +11,12 @@ OUT ?= out
 JOBS ?= 2
 BENCHMARKS ?= forward_kinematics inverse_kinematics root_depth skinning rendering training_images diffusion_estimator graph_latency
 # Recipes take variables from the environment, in quotes, and their values are not expanded: no value is ever run.
-VARIABLES := INPUT TOPIC OUT CALIBRATION FOV CONDITION DOMAIN PYTEST_ARGS JOBS BENCHMARKS VENV PYTHON
+VARIABLES := INPUT TOPIC OUT CALIBRATION FOV CONDITION DOMAIN PYTEST_ARGS JOBS BENCHMARKS VENV PYTHON VERSIONS
 $(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
+# The set of versions, where the Python takes both: oldest (numpy 1, the default) or newest (numpy 2, OpenCV 5).
+ifeq ($(VENV),)
+override VENV := .venv$(if $(filter newest,$(VERSIONS)),-newest)
+endif
 export $(VARIABLES)
 PYTEST := PYTEST_ADDOPTS="$$PYTEST_ADDOPTS $$PYTEST_ARGS" $(RUN) python -m pytest --timeout 600
 TESTS := -n "$$JOBS" --dist loadfile
@@ -31,6 +35,12 @@ demo: setup ## play a rendered hand, or INPUT=video, webcam number, folder or ba
 test: setup ## run all tests
 	@$(PYTEST) $(TESTS) -m "not live"
 	@$(PYTEST) test/ros -m live
+
+test-newest: export VERSIONS := newest
+test-newest: export VENV := $(VENV:-newest=)-newest
+test-newest: setup ## run the fast tests, a few of them live, with numpy 2 and OpenCV 5, in .venv-newest
+	@$(PYTEST) $(TESTS) -m "not live and not slow"
+	@$(PYTEST) test/ros/demo test/ros/hand_estimator/test_node.py test/ros/messages test/ros/shared/test_parameters.py -m "live and not slow"
 
 test-fast: setup ## run the tests that take less than ten seconds each
 	@$(PYTEST) $(TESTS) -m "not live and not slow"
@@ -62,7 +72,7 @@ docs-figures: setup ## redraw the figures of docs/ that need no data; the others
 
 clean: ## remove what tests, builds and demos leave behind
 	rm -rf build install log out .pytest_cache .hypothesis .ruff_cache *.egg-info
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-distclean: clean ## remove the virtual environment too, if `make setup` made it
-	@python3 tools/remove_environment.py
+distclean: clean ## remove the virtual environments too, if `make setup` made them
+	@python3 tools/remove_environment.py "$$VENV" "$${VENV%-newest}-newest"

@@ -10,13 +10,13 @@ HERE = Path(__file__).resolve().parent
 SHARED_FOLDERS = ("launch", "config", "models")
 
 
-# The ranges say what works; requirements/ has the one set of versions that is tested in full. ROS 2 itself is in
+# The ranges say what works; requirements/ has the two sets of versions that are tested. ROS 2 itself is in
 # package.xml: without it everything outside hand_pose_ros/ros works.
 REQUIRED = [
     "torch>=2.6,<3",
-    "numpy>=1.26,<2",  # MediaPipe and cv_bridge are built for numpy 1
+    "numpy>=1.26,<3",
     "scipy>=1.11,<2",
-    "opencv-python-headless>=4.6,<5",
+    "opencv-python-headless>=4.10,<6",
     "safetensors>=0.4,<1",
     "onnx>=1.16,<2",  # torch.onnx.export needs it
     "onnxruntime>=1.18,<2",
@@ -25,7 +25,8 @@ REQUIRED = [
     'ai-edge-litert>=1.2,<3; platform_machine == "x86_64"',
     "PyYAML>=6,<7",
     "rosbags>=0.11.6,<0.12",
-    "embreex>=4.4,<5",
+    # The renderer: the demo's clip and training images. There is no wheel for Linux on arm64.
+    "embreex>=4.4,<5; sys_platform != 'linux' or platform_machine == 'x86_64'",
 ]
 # Retargeting to a robot hand: Pinocchio's kinematics. 2.7 has wheels for Python up to 3.12 and numpy 1, later ones
 # up to 3.14, all of them for x86-64 and arm64.
@@ -75,7 +76,7 @@ setup(
     maintainer="hand_pose_ros maintainers",
     maintainer_email="maintainers@hand-pose-ros.example",
     license="Apache-2.0",
-    python_requires=">=3.10,<3.13",  # numpy 1 has no wheels for later ones
+    python_requires=">=3.10,<3.15",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     package_data={"": ["*.npz", "*.json", "*.yaml"]},
     data_files=shared_files(),

@@ -51,6 +51,8 @@ ROSDEP_KEY_OF = {
 ROS_ONLY = {"launch", "launch_ros"}
 OPTIONAL = {"av": "video"}
 """Libraries that few need, which the code asks for when it needs them: module -> extra."""
+# The sets of versions that are tested in full, and the file of requirements/ that fixes each.
+SETS = {"oldest": "constraints", "newest": "constraints_newest"}
 
 
 def manifest(repository: Path) -> ElementTree.Element:
@@ -89,13 +91,21 @@ def imports_through(repository: Path, *modules: str) -> set[str]:
     return found - set(sys.stdlib_module_names) - {NAME}
 
 
+def requirement_lines(repository: Path, name: str) -> list[str]:
+    """Lines of a file of requirements/ and of those that it includes, without comments."""
+    lines = []
+    for line in (repository / "requirements" / f"{name}.txt").read_text().splitlines():
+        if line.startswith("-c "):
+            lines += requirement_lines(repository, line.removeprefix("-c ").removesuffix(".txt"))
+        elif line and not line.startswith("#"):
+            lines.append(line)
+    return lines
+
+
 def required_by_pip(repository: Path, *names: str) -> set[str]:
-    """Distributions that requirement files fix the version of, lower case."""
-    files = [repository / "requirements" / f"{name}.txt" for name in names]
-    lines = [line for file in files for line in file.read_text().splitlines()]
-    return {
-        re.split(r"[=\[;]", line)[0].strip().lower() for line in lines if line and not line.startswith("#")
-    }
+    """Distributions that requirement files name, lower case."""
+    lines = [line for name in names for line in requirement_lines(repository, name)]
+    return {re.split(r"[=\[;]", line)[0].strip().lower() for line in lines}
 
 
 def test_versions_names_and_licence_agree(repository):
@@ -148,14 +158,46 @@ def test_tests_find_their_dependencies(repository):
         )
 
 
-def test_requirements_fix_every_version(repository):
-    for path in (repository / "requirements").glob("*.txt"):
-        for line in path.read_text().splitlines():
-            if line and not line.startswith("#"):
-                assert re.fullmatch(
-                    r"[\w.\-]+(\[\w+\])?==[\w.]+(; (python_version|platform_machine) [<>=]+ \"[\w.]+\")?",
-                    line,
-                ), line
+@pytest.mark.parametrize("versions", SETS)
+def test_each_set_fixes_every_version(repository, versions):
+    fixed = requirement_lines(repository, SETS[versions])
+    for line in fixed:
+        assert re.fullmatch(r"[\w.\-]+==[\w.]+(; python_version (<|>=) \"3\.\d+\")?", line), line
+    unconditional = [line.split("==")[0] for line in fixed if ";" not in line]
+    assert len(unconditional) == len(set(unconditional))
+    names = required_by_pip(repository, SETS[versions])
+    assert required_by_pip(repository, "core", "ros", "test", "docs") <= names
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("versions", SETS)
+def test_a_python_takes_one_version_of_each(repository, versions, python):
+    requirements = [Requirement(line) for line in requirement_lines(repository, SETS[versions])]
+    taken = [
+        requirement.name.lower()
+        for requirement in requirements
+        if requirement.marker is None or requirement.marker.evaluate({"python_version": python})
+    ]
+    assert len(taken) == len(set(taken))
+    assert set(taken) == {requirement.name.lower() for requirement in requirements}
+
+
+def test_each_python_that_the_package_accepts_has_a_set_of_versions(repository, monkeypatch):
+    spec = importlib.util.spec_from_file_location("set_up", repository / "tools" / "setup_environment.py")
+    set_up = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(set_up)
+    assert {name: file.removesuffix(".txt") for name, file in set_up.CONSTRAINTS.items()} == SETS
+    accepted = SpecifierSet(re.search(r'python_requires="(.+?)"', (repository / "setup.py").read_text())[1])
+    minors = [minor for minor in range(30) if accepted.contains(f"3.{minor}.0")]
+    assert [(3, minor) for minor in minors] == list(set_up.SUPPORTED)
+    monkeypatch.delenv("VERSIONS", raising=False)
+    assert [set_up.set_for((3, minor)) for minor in minors] == ["oldest"] * 3 + ["newest"] * 2
+    monkeypatch.setenv("VERSIONS", "newest")
+    assert set_up.set_for((3, 11)) == "newest"
+    assert (3, 10) not in set_up.suitable_pythons()
+    monkeypatch.setenv("VERSIONS", "older")
+    with pytest.raises(set_up.SetupError, match="choose one of oldest, newest"):
+        set_up.suitable_pythons()
 
 
 @pytest.fixture(scope="module")
@@ -308,11 +350,7 @@ def test_pip_installs_all_that_is_imported(repository, installation):
 
 
 def test_the_tested_versions_are_in_the_ranges_of_the_metadata(repository, installation):
-    files = ("core", "teleoperation", "test", "constraints")
-    lines = [
-        line for name in files for line in (repository / f"requirements/{name}.txt").read_text().split("\n")
-    ]
-    tested = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    tested = [Requirement(line) for name in SETS.values() for line in requirement_lines(repository, name)]
     names = {requirement.name.lower() for requirement in tested}
     ranges = {}
     for extra in ("teleoperation", "training", "development"):

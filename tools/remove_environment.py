@@ -21,7 +21,8 @@ def reason_to_keep(folder):
         return "the checkout is in it"
     try:
         with open(os.path.join(stamps, "venv")) as file:
-            made = file.read().split(") ", 1)[-1]  # '(3, 11) /path'
+            made = file.read().split(") ", 1)[-1]  # '(3, 11) oldest /path'
+            made = made if os.path.isabs(made) else made.split(" ", 1)[-1]
     except OSError:
         made = folder  # the set-up was interrupted
     return None if made == folder else "`make setup` made it as " + made

@@ -22,7 +22,13 @@ VENV = os.path.abspath(os.path.join(CHECKOUT, os.environ.get("VENV") or ".venv")
 VENV_PYTHON = os.path.join(VENV, "bin", "python")
 STAMPS = os.path.join(VENV, ".setup")
 LOG = os.path.join(STAMPS, "setup.log")
-SUPPORTED = ((3, 10), (3, 11), (3, 12))
+# The sets of versions: the file that fixes each, the Pythons that it installs on. The first that fits is taken.
+CONSTRAINTS = {"oldest": "constraints.txt", "newest": "constraints_newest.txt"}
+PYTHONS = {
+    "oldest": ((3, 10), (3, 11), (3, 12)),
+    "newest": ((3, 11), (3, 12), (3, 13), (3, 14)),
+}
+SUPPORTED = tuple(sorted(set().union(*PYTHONS.values())))
 HEARTBEAT_S = 15.0
 
 
@@ -59,19 +65,33 @@ def python_version(executable):
         return None
 
 
+def suitable_pythons():
+    """(major, minor) of every Python that suits: $VERSIONS, if set, names a set of versions and so limits them."""
+    named = os.environ.get("VERSIONS")
+    if named and named not in PYTHONS:
+        raise SetupError("VERSIONS={}: choose one of {}.".format(named, ", ".join(PYTHONS)))
+    return PYTHONS[named] if named else SUPPORTED
+
+
+def set_for(version):
+    """The name of the set of versions for a suitable Python: $VERSIONS, else the first that installs on it."""
+    return os.environ.get("VERSIONS") or next(name for name in PYTHONS if version in PYTHONS[name])
+
+
 def find_python():
     """The interpreter to build the environment with: $PYTHON if set, else the first that suits."""
-    wanted = ", ".join("{}.{}".format(*version) for version in SUPPORTED)
+    suitable = suitable_pythons()
+    wanted = ", ".join("{}.{}".format(*version) for version in suitable)
     named = os.environ.get("PYTHON")
     if named:
         version = python_version(named)
-        if version not in SUPPORTED:
+        if version not in suitable:
             found = "{}.{}".format(*version) if version else "nothing that runs"
             raise SetupError(f"PYTHON={named} is {found}; needed is one of {wanted}.")
         return named
-    for candidate in ("python3", "python3.12", "python3.11", "python3.10"):
+    for candidate in ("python3", *("python{}.{}".format(*version) for version in reversed(suitable))):
         path = shutil.which(candidate)
-        if path and python_version(path) in SUPPORTED:
+        if path and python_version(path) in suitable:
             return path
     raise SetupError(
         "no Python {} found (python3 is {}.{}).\n"
@@ -190,7 +210,7 @@ def pip_install(*arguments):
 
 def requirements(*names):
     """pip's arguments for requirement files, with every version fixed."""
-    files = ["-c", "requirements/constraints.txt"]
+    files = ["-c", "requirements/" + CONSTRAINTS[set_for(python_version(VENV_PYTHON))]]
     for name in names:
         files += ["-r", "requirements/" + name + ".txt"]
     return files
@@ -322,6 +342,11 @@ def write_commands(folder, python):
         os.chmod(command, 0o755)  # noqa: S103 - a command for all users of the environment
 
 
+def venv_stamp(version):
+    """What an environment is made for: its Python, its set of versions, its place."""
+    return f"{version} {set_for(version)} {VENV}"
+
+
 def digest(*patterns):
     """A hash over the checkout's place, and over the path and content of the files that match."""
     total = hashlib.sha256(CHECKOUT.encode() + b"\n")
@@ -335,13 +360,14 @@ def digest(*patterns):
 
 def steps_for(python, version):
     """(name, what the user is told, stamp, action) of every step, in order; the argument ``docs`` adds one."""
-    pins = "requirements/constraints.txt"
-    core = digest(pins, *("requirements/" + name + ".txt" for name in ("core", "teleoperation", "test")))
-    ros = digest(pins, "requirements/ros.txt")
-    docs = digest(pins, "requirements/docs.txt")
+    versions = set_for(version)
+    pins = ("requirements/constraints_common.txt", "requirements/" + CONSTRAINTS[versions])
+    core = digest(*pins, *("requirements/" + name + ".txt" for name in ("core", "teleoperation", "test")))
+    ros = digest(*pins, "requirements/ros.txt")
+    docs = digest(*pins, "requirements/docs.txt")
     optional = [("docs", "the builder of the documentation's site", docs, install_docs)]
     return [
-        ("venv", "a virtual environment", f"{version} {VENV}", lambda: make_venv(python)),
+        ("venv", "a virtual environment", venv_stamp(version), lambda: make_venv(python)),
         ("core", "PyTorch, OpenCV and the rest (the long step: minutes on a slow line)", core, install_core),
         ("ros", "ROS 2 Jazzy: rclpy, Fast DDS, messages", ros, install_ros),
         ("tf2_msgs", "tf2_msgs, built here", digest("overlay/tf2_msgs/**") + ros, build_tf2_msgs),
@@ -363,14 +389,14 @@ def steps_for(python, version):
 
 def main():
     check_machine()
-    # An environment lasts as long as its interpreter: a removed or different one means a new environment.
+    # An environment lasts as long as its interpreter and its set of versions: other ones mean a new environment.
     version = python_version(VENV_PYTHON) if os.path.exists(VENV_PYTHON) else None
     named = os.environ.get("PYTHON")
-    if version not in SUPPORTED or (named and python_version(named) != version):
+    if version not in suitable_pythons() or (named and python_version(named) != version):
         version = python_version(find_python())
     lock = os.open(os.path.join(CHECKOUT, "requirements"), os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)  # two `make` at once: the second waits, then finds all done
-    if _stamp("venv") == f"{version} {VENV}":
+    if _stamp("venv") == venv_stamp(version):
         steps = [step for step in steps_for(None, version) if _stamp(step[0]) != step[2]]
     else:
         python = find_python()
@@ -380,7 +406,11 @@ def main():
     if not steps:
         return
     began = time.time()
-    say("Setting up {} with Python {}.{} (once; later runs reuse it)".format(VENV, *version))
+    say(
+        "Setting up {} with Python {}.{} and the {} set of versions (once; later runs reuse it)".format(
+            VENV, *version, set_for(version)
+        )
+    )
     if os.environ.get("AMENT_PREFIX_PATH"):
         say("A sourced ROS 2 is left out: this environment brings its own. With yours, use colcon (README).")
     for number, (name, what, stamp, action) in enumerate(steps, 1):

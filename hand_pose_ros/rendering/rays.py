@@ -1,12 +1,14 @@
-"""Rays against triangles, by Embree."""
+"""Rays against triangles, by Embree, which is imported when the first scene is made: some machines lack it."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from embreex.mesh_construction import TriangleMesh
-from embreex.rtcore_scene import EmbreeScene
+
+
+class RendererUnavailableError(ImportError):
+    """Embree cannot be imported, so nothing can be rendered; the message says why."""
 
 
 class Hits(NamedTuple):
@@ -26,6 +28,14 @@ class RayScene:
     """Triangles (F, 3) over vertices (V, 3), in any unit."""
 
     def __init__(self, vertices: np.ndarray, faces: np.ndarray) -> None:
+        """Build the scene. Raises :class:`RendererUnavailableError` where Embree is missing."""
+        try:
+            from embreex.mesh_construction import TriangleMesh
+            from embreex.rtcore_scene import EmbreeScene
+        except ImportError as error:
+            raise RendererUnavailableError(
+                f"rendering needs embreex ({error}), which has no wheels for Linux on arm64"
+            ) from error
         self._scene = EmbreeScene()
         TriangleMesh(self._scene, _float32(vertices), np.ascontiguousarray(faces, dtype=np.int32))
 

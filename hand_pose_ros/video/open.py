@@ -39,7 +39,7 @@ def open_source(
 
     Raises:
         FileNotFoundError: nothing of that name.
-        ValueError: it exists, but is not something that can be played.
+        ValueError: it exists, but is not something that can be played; or the clip cannot be rendered here.
     """
     # Late imports: whoever needs only the names of this module needs no library.
     from hand_pose_ros.video.image_files import IMAGE_SUFFIXES, ImageFilesSource
@@ -48,9 +48,15 @@ def open_source(
 
     spec = spec.strip()
     if spec == CLIP:
+        from hand_pose_ros.rendering.rays import RendererUnavailableError
         from hand_pose_ros.video.clip import ClipSource  # the renderer is only needed here
 
-        return ClipSource(report)
+        try:
+            return ClipSource(report)
+        except RendererUnavailableError as error:
+            raise ValueError(
+                f"the clip cannot be rendered: {error}. Play a video, a webcam or a bag"
+            ) from error
     if spec.isdecimal():
         return WebcamSource(int(spec))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -201,6 +202,13 @@ def test_a_truncated_video_ends_early(video, tmp_path):
     cut = tmp_path / "cut.avi"
     cut.write_bytes(video.read_bytes()[: video.stat().st_size * 4 // 5])
     assert 0 < len(drain(VideoFileSource(cut))) < FRAMES
+
+
+def test_without_a_renderer_the_clip_says_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "embreex.rtcore_scene", None)  # as on a machine without its wheel
+    with pytest.raises(ValueError, match=r"clip cannot be rendered: rendering needs embreex .* arm64"):
+        open_source("clip")
 
 
 def test_the_clip_is_rendered_once_and_comes_with_its_camera(monkeypatch, tmp_path):

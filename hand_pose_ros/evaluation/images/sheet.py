@@ -16,6 +16,7 @@ from hand_pose_ros.hand_images.shards import HandImages, view_to_pixels
 from hand_pose_ros.kinematics.forward import HandFrames
 from hand_pose_ros.mesh.skinning import mesh_faces, skin
 from hand_pose_ros.mesh.template import HandTemplate
+from hand_pose_ros.rendering.text import draw_text
 
 _OUTLINE_BGR: Final = (255, 255, 255)
 _SHIFT: Final = 4  # bits of a pixel's fraction
@@ -56,10 +57,7 @@ def contact_sheet(
         drawn = plain.copy()
         draw_hand(drawn, estimates.placed_m[row], rotations[row], float(extents[row]), margin, template)
         if captions:
-            for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-                cv2.putText(
-                    drawn, captions[row], (5, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, width, cv2.LINE_AA
-                )
+            draw_text(drawn, captions[row], (5, 14), (255, 255, 255), 0.42)
         tiles.append(np.hstack((plain, drawn)))
     blank = np.zeros_like(tiles[0])
     tiles += [blank] * (-len(tiles) % columns)

@@ -12,6 +12,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.mesh.skinning import hand_mesh
 from hand_pose_ros.pose import Detection, HandMesh, HandPose
+from hand_pose_ros.rendering.text import draw_text
 from hand_pose_ros.ros.messages.markers import joint_rgb
 
 _SHIFT = 3  # cv2 draws at fractions of 2^-3 pixel
@@ -19,7 +20,6 @@ _FAR_PX = 1e5  # cv2's coordinates are 32 bit integers; points that far out are 
 _OUTLINE_BGR = (255, 255, 255)
 _FILL = 0.2  # opacity of the white over the hand
 _REFUSED_BGR = (60, 60, 255)
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw_overlay(
@@ -52,9 +52,8 @@ def draw_overlay(
             label = f"#{pose.track_id} {label}"
         seen = joints_px[np.isfinite(joints_px).all(axis=1)]
         if len(seen):
-            _draw_text(
-                canvas, label, (seen[:, 0].min(), seen[:, 1].min() - 12 * scale), (255, 255, 255), scale
-            )
+            at_px = (seen[:, 0].min(), seen[:, 1].min() - 12 * scale)
+            draw_text(canvas, label, at_px, (255, 255, 255), 0.6 * scale, _thickness(scale))
     return canvas
 
 
@@ -111,19 +110,12 @@ def _draw_refused(canvas: np.ndarray, detection: Detection, reason: str, scale: 
         return
     x0, y0, x1, y1 = np.round(detection.box_px.clip(-_FAR_PX, _FAR_PX)).astype(int).tolist()
     cv2.rectangle(canvas, (x0, y0), (x1, y1), _REFUSED_BGR, max(1, round(1.5 * scale)))
-    _draw_text(canvas, f"{detection.side} {detection.score:.2f}: {reason}", (x0, y0), _REFUSED_BGR, scale)
+    text = f"{detection.side} {detection.score:.2f}: {reason}"
+    draw_text(canvas, text, (x0, y0), _REFUSED_BGR, 0.6 * scale, _thickness(scale))
 
 
-def _draw_text(
-    canvas: np.ndarray, text: str, at_px: tuple[float, float], bgr: tuple[int, int, int], scale: float
-) -> None:
-    """Text with a dark rim, moved into the image."""
-    (width, height), base = cv2.getTextSize(text, _FONT, 0.6 * scale, 1)
-    x = int(np.clip(at_px[0], 2, max(2, canvas.shape[1] - width - 2)))
-    y = int(np.clip(at_px[1], height + 2, max(height + 2, canvas.shape[0] - base - 2)))
-    thickness = max(1, round(1.2 * scale))
-    cv2.putText(canvas, text, (x, y), _FONT, 0.6 * scale, (20, 20, 20), thickness + 2, cv2.LINE_AA)
-    cv2.putText(canvas, text, (x, y), _FONT, 0.6 * scale, bgr, thickness, cv2.LINE_AA)
+def _thickness(scale: float) -> int:
+    return max(1, round(1.2 * scale))
 
 
 def _bgr(joint: int) -> tuple[int, int, int]:

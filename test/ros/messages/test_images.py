@@ -88,7 +88,10 @@ def test_every_encoding_gives_the_pixels(encoding, padding):
 )
 def test_agrees_with_cv_bridge(encoding):
     cv_bridge = pytest.importorskip("cv_bridge")
-    sent = message(encoded(encoding), encoding)
+    pixels = encoded(encoding)
+    if pixels.ndim > 2 and cv2.CV_8UC3 != 16:
+        pytest.skip("cv_bridge takes the channels from type codes as OpenCV 4 numbers them")
+    sent = message(pixels, encoding)
     expected = cv_bridge.CvBridge().imgmsg_to_cv2(sent, "bgr8")
     np.testing.assert_array_equal(image_to_bgr(sent), expected)
 
