@@ -1,16 +1,21 @@
 # Everything by one command, on a machine without ROS 2: each target first makes the environment it needs.
 # With ROS 2 installed use colcon instead (README). Variables: PYTHON, VENV, PYTEST_ARGS, JOBS, BENCHMARKS,
-# and of the demo: INPUT, OUT, CALIBRATION, FOV, CONDITION, DOMAIN.
+# and of the demo: INPUT, TOPIC, OUT, CALIBRATION, FOV, CONDITION, DOMAIN.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast lint format docs benchmarks docs-figures clean distclean
 
 RUN := tools/run
+INPUT ?= clip
+OUT ?= out
 # The live graphs run by themselves, since other load disturbs them; the rest runs in JOBS processes.
 JOBS ?= 2
-PYTEST := $(RUN) python -m pytest --timeout 600 $(PYTEST_ARGS)
-TESTS := -n $(JOBS) --dist loadfile
 BENCHMARKS ?= forward_kinematics inverse_kinematics root_depth skinning rendering training_images diffusion_estimator graph_latency
-export VENV PYTHON
+# Recipes take variables from the environment, in quotes, and their values are not expanded: no value is ever run.
+VARIABLES := INPUT TOPIC OUT CALIBRATION FOV CONDITION DOMAIN PYTEST_ARGS JOBS BENCHMARKS VENV PYTHON
+$(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
+export $(VARIABLES)
+PYTEST := PYTEST_ADDOPTS="$$PYTEST_ADDOPTS $$PYTEST_ARGS" $(RUN) python -m pytest --timeout 600
+TESTS := -n "$$JOBS" --dist loadfile
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -19,12 +24,9 @@ setup: ## make or update the virtual environment in .venv
 	@command -v python3 >/dev/null || { echo "no python3: sudo apt install python3-venv python3-dev g++" >&2; exit 1; }
 	@python3 tools/setup_environment.py
 
-demo: export INPUT ?= clip
-demo: export OUT ?= out
-demo: export CALIBRATION ?=
 demo: setup ## play a rendered hand, or INPUT=video, webcam number, folder or bag, through the nodes; results in OUT=out
-	@$(RUN) python -m hand_pose_ros demo --input "$$INPUT" --output "$$OUT" --calibration "$$CALIBRATION" \
-	    $(if $(FOV),--fov "$(FOV)") $(if $(CONDITION),--condition "$(CONDITION)") $(if $(DOMAIN),--domain-id "$(DOMAIN)")
+	@$(RUN) python -m hand_pose_ros demo --input "$$INPUT" --output "$$OUT" --calibration "$$CALIBRATION" --topic "$$TOPIC" \
+	    $${FOV:+--fov "$$FOV"} $${CONDITION:+--condition "$$CONDITION"} $${DOMAIN:+--domain-id "$$DOMAIN"}
 
 test: setup ## run all tests
 	@$(PYTEST) $(TESTS) -m "not live"
@@ -50,7 +52,7 @@ docs: setup ## build the documentation as a site, in build/site
 	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict
 
 benchmarks: setup ## measure: the quick ones of benchmarks/, or BENCHMARKS=graph_endurance
-	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(RUN) python -m benchmarks.$$name; done
+	@set -ef; for name in $$BENCHMARKS; do echo "== $$name"; $(RUN) python -m "benchmarks.$$name"; done
 
 docs-figures: setup ## redraw the figures of docs/ that need no data; the others' commands are on their pages
 	@$(RUN) python docs/figures/frames.py --output docs/images/frames.png
@@ -61,5 +63,5 @@ clean: ## remove what tests, builds and demos leave behind
 	rm -rf build install log out .pytest_cache .hypothesis .ruff_cache *.egg-info
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-distclean: clean ## remove the virtual environment too
-	rm -rf $(or $(VENV),.venv)
+distclean: clean ## remove the virtual environment too, if `make setup` made it
+	@python3 tools/remove_environment.py

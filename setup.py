@@ -28,6 +28,8 @@ REQUIRED = [
     "embreex>=4.4,<5",
 ]
 TRAINING = ["matplotlib>=3.6,<4", "scikit-image>=0.22,<1", "tqdm>=4.60,<5"]
+# H.264 and H.265 packets in recordings; its wheels hold FFmpeg (LGPL).
+VIDEO = ["av>=12"]
 # colcon runs pytest because `test` names it; with `tests_require` it would silently run nothing.
 TEST = [
     "pytest>=7.4",
@@ -78,6 +80,7 @@ setup(
     install_requires=REQUIRED,
     extras_require={
         "training": TRAINING,
+        "video": VIDEO,
         "test": TEST,
         "development": DEVELOPMENT,
     },
@@ -85,7 +88,7 @@ setup(
         "console_scripts": [
             f"hand_pose = {NAME}.command:main",
             f"hand_estimator = {NAME}.ros.hand_estimator.process:main",
-            f"video_player = {NAME}.ros.video_player.node:main",
+            f"video_player = {NAME}.ros.video_player.process:main",
         ],
     },
 )

@@ -69,7 +69,7 @@ def live_graph(
         handle = Estimator(estimator, listener)
         handle.activate()
         player = NodeProcess(
-            "hand_pose_ros.ros.video_player.node",
+            "hand_pose_ros.ros.video_player.process",
             log_path=logs / "player.log",
             namespace=NAMESPACE,
             parameters={

@@ -39,7 +39,9 @@ class PipelineConfig(Options):
     )
     tracker: TrackerConfig = section(TrackerConfig, "tracker")
     mirrored: bool = option(
-        False, "The images are mirrored, as selfie cameras show them: left and right hands change places."
+        False,
+        "The images are mirrored, as selfie cameras show them: left and right hands change places.",
+        essential=True,
     )
     estimator: DiffusionEstimatorConfig | IkEstimatorConfig = one_of(
         ESTIMATORS,
@@ -59,12 +61,14 @@ class PipelineConfig(Options):
         minimum=_SMALLEST_HAND_M,
         maximum=0.2,
         unset=0.0,
+        essential=True,
     )
     device: str = option(
         "auto",
         "Where networks run: `auto` is CUDA where it is available; `cuda` is refused where it is not. If the GPU "
         "fails later, the CPU takes over, with a warning on /diagnostics.",
         choices=DEVICES,
+        essential=True,
     )
 
     def __post_init__(self) -> None:

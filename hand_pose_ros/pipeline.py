@@ -5,8 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from itertools import compress
+from typing import Final, Protocol
 
+import numpy as np
+import torch
+
+from hand_pose_ros.camera.lens_check import covers
+from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.estimator.estimate import PoseEstimator
 from hand_pose_ros.estimator.placement import place
@@ -14,6 +20,8 @@ from hand_pose_ros.estimator.smoothing import EstimateSmoother, PoseSmoother
 from hand_pose_ros.pose import Detection, Frame, HandPose
 from hand_pose_ros.tracking.frame_clock import FrameClock
 from hand_pose_ros.tracking.tracker import HandTracker, TrackingDetector
+
+NOT_COVERED: Final = "the calibration does not cover the part of the image in which the hand is"
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,8 @@ class HandPipeline:
         frame = replace(frame.mirrored() if self._mirrored else frame, time_s=time_s)
         detections = self._tracker.track(frame)
         detected = time.perf_counter()
-        estimate = self._estimator.estimate(frame, detections)
+        measurable = [covered(frame.camera, one) for one in detections]
+        estimate = self._estimator.estimate(frame, list(compress(detections, measurable)))
         estimated = time.perf_counter()
         for smoother in self._smoothers:
             estimate = smoother.smooth(estimate, time_s)
@@ -100,6 +109,11 @@ class HandPipeline:
         placed = time.perf_counter()
         for smoother in self._pose_smoothers:
             hands = smoother.smooth(hands, time_s)
+        placed_hands = iter(hands)
+        hands = [
+            next(placed_hands) if known else HandPose.invalid(one, NOT_COVERED)
+            for one, known in zip(detections, measurable, strict=True)
+        ]
         seconds = {
             "detect": detected - start,
             "estimate": estimated - detected,
@@ -116,3 +130,21 @@ class HandPipeline:
     def close(self) -> None:
         """Free the detector's resources."""
         self._tracker.close()
+
+
+def covered(camera: CameraModel, detection: Detection) -> bool:
+    """Whether the calibration says from where every landmark of a hand is seen, or its box if it has none.
+
+    A lens polynomial that folds back gives no rays, or wrong ones, where it was not fitted; a hand that is only
+    partly seen by it would be placed at a wrong distance.
+    """
+    if not camera.distortion_model:
+        return True
+    if detection.landmarks_px is None:
+        x0, y0, x1, y1 = detection.box_px
+        points = np.array(((x0, y0), (x1, y0), (x0, y1), (x1, y1)))
+    else:
+        points = detection.landmarks_px[np.isfinite(detection.landmarks_px).all(axis=1)]
+    size = np.array((camera.width, camera.height)) - 0.5
+    points = points.clip(-0.5, size)  # a hand may reach out of the image
+    return bool(covers(camera, torch.from_numpy(points.astype(float))).all())

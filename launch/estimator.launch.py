@@ -57,6 +57,12 @@ ARGUMENTS = (
         description="Length of the user's bone wrist -> index MCP in metres; empty for the parameter file's.",
     ),
     DeclareLaunchArgument(
+        "frame_prefix",
+        default_value="",
+        description="Prefix of the hands' frames; empty for the parameter file's (auto: none for the first "
+        "camera, the namespace for further ones).",
+    ),
+    DeclareLaunchArgument(
         "params_file",
         default_value=PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "estimator.yaml"]),
         description="Parameter file of the hand_estimator.",
@@ -104,7 +110,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = {name: value for name, value in context.launch_configurations.items() if value}
     remappings = [(name, given[name]) for name in ("image", "camera_info") if name in given]
     overrides: dict[str, object] = {
-        name: given[name] for name in ("device", "image_transport") if name in given
+        name: given[name] for name in ("device", "image_transport", "frame_prefix") if name in given
     }
     if "hand_size_m" in given:
         overrides["hand_size_m"] = float(given["hand_size_m"])

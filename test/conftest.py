@@ -10,6 +10,7 @@ import torch
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # tests import onnxruntime themselves, too
 # The tests' batches are small, and where cores are shared more threads only wait for each other.
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 

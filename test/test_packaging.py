@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import importlib.util
+import os
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from helpers.executables import executables
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -18,21 +22,34 @@ from hand_pose_ros.common import share
 
 NAME = "hand_pose_ros"
 # Where the name that is imported is not the name that is installed.
-ROSDEP_KEY_OF = {
-    "cv2": "python3-opencv",
-    "matplotlib": "python3-matplotlib",
-    "numpy": "python3-numpy",
-    "scipy": "python3-scipy",
-    "tqdm": "python3-tqdm",
-    "yaml": "python3-yaml",
-}
 PIP_NAME_OF = {
     "ai_edge_litert": "ai-edge-litert",
     "cv2": "opencv-python-headless",
     "skimage": "scikit-image",
     "yaml": "PyYAML",
 }
+ROSDEP_KEY_OF = {
+    "flatbuffers": "python3-flatbuffers",
+    "hypothesis": "python3-hypothesis",
+    "matplotlib": "python3-matplotlib",
+    "numpy": "python3-numpy",
+    "onnxruntime": "python3-onnxruntime-pip",
+    "opencv-python-headless": "python3-opencv",
+    "packaging": "python3-packaging",
+    "pytest": "python3-pytest",
+    "pytest-timeout": "python3-pytest-timeout",
+    "pyyaml": "python3-yaml",
+    "rosbags": "python3-rosbags-pip",
+    "scikit-image": "python3-skimage",
+    "scipy": "python3-scipy",
+    "torch": "python3-torch",
+    "tqdm": "python3-tqdm",
+    "trimesh": "python3-trimesh-pip",
+}
+"""Of what pip installs, what rosdep has a key for."""
 ROS_ONLY = {"launch", "launch_ros"}
+OPTIONAL = {"av": "video"}
+"""Libraries that few need, which the code asks for when it needs them: module -> extra."""
 
 
 def manifest(repository: Path) -> ElementTree.Element:
@@ -98,9 +115,9 @@ def test_every_import_is_a_dependency(repository):
     root = manifest(repository)
     keys = {element.text for element in root if element.tag in ("depend", "exec_depend")}
     core = required_by_pip(repository, "core")
-    for module in imports(repository / NAME) | imports(repository / "launch"):
-        rosdep_key = ROSDEP_KEY_OF.get(module, module)
+    for module in (imports(repository / NAME) | imports(repository / "launch")) - OPTIONAL.keys():
         pip_name = PIP_NAME_OF.get(module, module).lower()
+        rosdep_key = ROSDEP_KEY_OF.get(pip_name, module)
         assert rosdep_key in keys or pip_name in core, f"nothing installs {module} on a machine with ROS 2"
         if rosdep_key in ROSDEP_KEY_OF.values():
             assert pip_name in core, f"nothing fixes the version of {module}"
@@ -183,9 +200,61 @@ def test_the_installation_is_complete(repository, installation):
         assert installed.read_bytes() == (repository / name).read_bytes()
 
 
-def test_nodes_are_where_ros2_run_looks(installation):
-    scripts = {path.name for path in (installation / "lib" / NAME).iterdir()}
-    assert scripts >= {"hand_estimator", "video_player"}
+def test_commands_are_where_ros2_run_looks(repository, installation):
+    folder = installation / "lib" / NAME
+    assert {path.name for path in folder.iterdir()} == executables().keys()
+    check_commands(folder, site_packages(installation))
+
+
+def test_pip_puts_the_commands_on_the_path(repository, tmp_path):
+    """setup.cfg names another folder for the scripts, which is colcon's alone."""
+    pytest.importorskip("setuptools", minversion="70.1", reason="older ones need the package wheel")
+    source, prefix = tmp_path / "source", tmp_path / "prefix"
+    # A copy, since pip builds in the folder itself; without the models, which are large.
+    for name in ("setup.py", "setup.cfg", "package.xml", "pyproject.toml"):
+        source.mkdir(exist_ok=True)
+        shutil.copy(repository / name, source)
+    for name in (NAME, "config", "launch", "resource"):
+        shutil.copytree(repository / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index"]
+    command += ["--disable-pip-version-check", "--prefix", str(prefix), "."]
+    result = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert {path.name for path in (prefix / "bin").iterdir()} == executables().keys()
+    check_commands(prefix / "bin", site_packages(prefix))
+
+
+def test_setup_puts_the_commands_on_the_path_of_its_environment(repository, tmp_path):
+    spec = importlib.util.spec_from_file_location(
+        "setup_environment", repository / "tools" / "setup_environment.py"
+    )
+    setup_environment = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(setup_environment)
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    setup_environment.write_commands(str(folder), sys.executable)
+    assert {path.name for path in folder.iterdir()} == executables().keys()
+    check_commands(folder, repository)
+
+
+def site_packages(prefix: Path) -> Path:
+    (found,) = prefix.glob("lib/python3.*/site-packages")
+    return found
+
+
+def check_commands(folder: Path, path: Path) -> None:
+    """Run each command for its help, and one of the tools, with the package in ``path``."""
+    environment = {**os.environ, "PYTHONPATH": str(path)}
+    for command in sorted(folder.iterdir()):
+        result = subprocess.run(
+            [command, "--help"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.startswith(f"usage: {command.name} ")
+    urdf = subprocess.check_output(
+        [folder / "hand_pose", "urdf", "--side", "left"], cwd=folder, env=environment, text=True
+    )
+    assert '<robot name="left_hand">' in urdf
 
 
 def test_share_files_are_found_in_the_checkout_and_in_an_installation(repository, installation):
@@ -205,26 +274,33 @@ def test_share_files_are_found_in_the_checkout_and_in_an_installation(repository
 
 
 def metadata(installation: Path, extra: str = "") -> dict[str, SpecifierSet]:
-    """Distribution, lower case -> range of versions that the installed package asks pip for."""
+    """Distribution, lower case -> range of versions that the installed package asks pip for on x86-64."""
     (site,) = installation.glob("lib/python3.*/site-packages")
     (ours,) = importlib.metadata.distributions(name=NAME, path=[str(site)])
     requirements = [Requirement(line) for line in ours.requires]
     return {
         requirement.name.lower(): requirement.specifier
         for requirement in requirements
-        if requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+        if requirement.marker is None
+        or requirement.marker.evaluate({"extra": extra, "platform_machine": "x86_64"})
     }
 
 
 def test_pip_installs_all_that_is_imported(repository, installation):
     ros = {element.text for element in manifest(repository)}
     # The library, the nodes, and the tools that need no extra; skimage is imported when the template is built.
-    entries = ("factory", "ros.hand_estimator.process", "ros.video_player.node", "ros.demo.command", "urdf")
+    entries = (
+        "factory",
+        "ros.hand_estimator.process",
+        "ros.video_player.process",
+        "ros.demo.command",
+        "urdf",
+    )
     used = imports_through(repository, *entries) - {"skimage"}
     for found, extra in ((used, ""), (imports(repository / NAME), "training")):
         assert {"torch", "tflite", "rosbags", "embreex"} <= found
         installed = metadata(installation, extra)
-        for module in found - ros:
+        for module in found - ros - OPTIONAL.keys():
             assert PIP_NAME_OF.get(module, module).lower() in installed, f"pip does not install {module}"
 
 
@@ -244,6 +320,34 @@ def test_the_tested_versions_are_in_the_ranges_of_the_metadata(repository, insta
         (version,) = (specifier.version for specifier in requirement.specifier)
         if requirement.name.lower() in ranges:
             assert version in ranges[requirement.name.lower()], requirement
+
+
+def test_package_xml_has_every_requirement_of_pip_as_a_key_or_in_a_line_for_pip(repository, installation):
+    root = manifest(repository)
+    text = (repository / "package.xml").read_text()
+    library = metadata(installation, "training").keys()
+    tests = metadata(installation, "test").keys() - library
+    for tag, required in (("exec_depend", library), ("test_depend", tests)):
+        keys = {element.text for element in root.iter(tag) if element.text.startswith("python3-")}
+        assert keys == {ROSDEP_KEY_OF[name] for name in required & ROSDEP_KEY_OF.keys()}
+    (of_library, of_tests) = re.findall(r"pip install ([\w -]+?)(?: -->)?$", text, re.MULTILINE)
+    assert of_library.split() == sorted(library - ROSDEP_KEY_OF.keys())
+    assert of_tests.split() == sorted(tests - ROSDEP_KEY_OF.keys())
+
+
+def test_the_readme_skips_the_keys_that_the_virtual_environment_replaces(repository):
+    keys = [element.text for element in manifest(repository) if element.text]
+    replaced = [key for key in keys if key.endswith("-pip") or key == "python3-torch"]
+    (skipped,) = re.findall(r'--skip-keys "(.+)"', (repository / "README.md").read_text())
+    assert skipped.split() == replaced
+    by_pip = required_by_pip(repository, "core", "test")
+    for name, key in ROSDEP_KEY_OF.items():
+        assert key not in replaced or name in by_pip, f"pip does not install {name}"
+
+
+def test_optional_libraries_have_an_extra(installation):
+    for module, extra in OPTIONAL.items():
+        assert module in metadata(installation, extra)
 
 
 def test_colcon_finds_the_test_runner(installation):

@@ -219,18 +219,28 @@ def install_core():
 
 
 def store_models():
-    """Store MediaPipe's hand networks in the user's data folder, from its wheel, which is not installed."""
+    """Store MediaPipe's hand networks from its wheel: for the user, and in the environment for other users."""
     run([VENV_PYTHON, "-m", "hand_pose_ros", "models"])
+    shared = os.path.join(
+        VENV, "share", "hand_pose_ros_data"
+    )  # found without a home folder: common/user_folders.py
+    environment = dict(clean_environment(), HAND_POSE_DATA=shared)
+    run([VENV_PYTHON, "-m", "hand_pose_ros", "models", models_folder()], environment)
 
 
-def models_stamp():
-    """A stamp that changes when the networks are removed from the user's data folder."""
+def models_folder():
+    """Where `hand_pose models` stores the networks."""
     data = os.environ.get("HAND_POSE_DATA")
     if not data:
         home = os.environ.get("XDG_DATA_HOME", "")
         home = home if os.path.isabs(home) else os.path.join(os.path.expanduser("~"), ".local", "share")
         data = os.path.join(home, "hand_pose_ros")
-    stored = glob.glob(os.path.join(os.path.abspath(data), "mediapipe", "*.tflite"))
+    return os.path.join(os.path.abspath(data), "mediapipe")
+
+
+def models_stamp():
+    """A stamp that changes when the networks are removed from the user's data folder."""
+    stored = glob.glob(os.path.join(models_folder(), "*.tflite"))
     return digest("hand_pose_ros/detection/mediapipe/network_files.py") + str(sorted(stored))
 
 
@@ -289,17 +299,25 @@ def register_package():
     os.makedirs(index, exist_ok=True)
     with open(os.path.join(index, "hand_pose_ros"), "w"):
         pass
-    command = os.path.join(VENV, "bin", "hand_pose")
-    with open(command, "w") as file:
-        # As pip does: through sh, because a path in a first line may have no space.
-        file.write(f"""#!/bin/sh\n'''exec' "{VENV_PYTHON}" "$0" "$@"\n' '''\n""")
-        file.write("from hand_pose_ros.command import main\n\nraise SystemExit(main())\n")
-    os.chmod(command, 0o755)
+    write_commands(os.path.join(VENV, "bin"), VENV_PYTHON)
     share = os.path.join(VENV, "share", "hand_pose_ros")
     if not os.path.islink(share):
         os.symlink(CHECKOUT, share)
     code = "import cv2, rclpy, sensor_msgs_py.point_cloud2, tf2_msgs.msg, tf2_ros, torch, hand_pose_ros"
     run([VENV_PYTHON, "-c", code])
+
+
+def write_commands(folder, python):
+    """Write the package's commands (`hand_pose`, the nodes) as setup.py declares them, as pip would."""
+    with open(os.path.join(CHECKOUT, "setup.py")) as file:
+        declared = re.findall(r'f"(\w+) = \{NAME\}\.([\w.]+):(\w+)"', file.read())
+    for name, module, function in declared:
+        command = os.path.join(folder, name)
+        with open(command, "w") as file:
+            # Through sh, because a path in a first line may have no space.
+            file.write(f"""#!/bin/sh\n'''exec' "{python}" "$0" "$@"\n' '''\n""")
+            file.write(f"from hand_pose_ros.{module} import {function}\n\nraise SystemExit({function}())\n")
+        os.chmod(command, 0o755)  # noqa: S103 - a command for all users of the environment
 
 
 def digest(*patterns):
@@ -328,7 +346,7 @@ def steps_for(python, version):
         (
             "package",
             "hand_pose_ros itself",
-            digest("overlay/python/**/*.py", "tools/setup_environment.py"),
+            digest("overlay/python/**/*.py", "tools/setup_environment.py", "setup.py"),
             register_package,
         ),
         (

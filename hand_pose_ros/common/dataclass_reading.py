@@ -8,7 +8,10 @@ from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
+from hand_pose_ros.common.bounded_text import shortened, shown
+
 Config = TypeVar("Config")
+_MOST_WHOLE = 10**300  # whole numbers above do not fit a float
 
 
 def read_dataclass(cls: type[Config], values: object, where: str = "") -> Config:
@@ -26,7 +29,7 @@ def read_dataclass(cls: type[Config], values: object, where: str = "") -> Config
     prefix = f"{where}." if where else ""
     known = {field.name: field for field in fields(cast("Any", cls))}
     if unknown := [f"{prefix}{key}" for key in values if key not in known]:
-        raise ValueError(f"unknown key: {', '.join(unknown)}; known are {', '.join(known)}")
+        raise ValueError(f"unknown key: {shortened(', '.join(unknown))}; known are {', '.join(known)}")
     needed = [f for f in known.values() if f.default is MISSING and f.default_factory is MISSING]
     if missing := [f"{prefix}{field.name}" for field in needed if field.name not in values]:
         raise ValueError(f"missing key: {', '.join(missing)}")
@@ -50,13 +53,13 @@ def _read(hint: Any, value: Any, key: str) -> Any:
     if kind is tuple and isinstance(value, list | tuple):
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
         if len(kinds) != len(value):
-            raise ValueError(f"{key} must hold {len(kinds)} values, got {value!r}")
+            raise ValueError(f"{key} must hold {len(kinds)} values, got {shown(value)}")
         return tuple(_read(k, v, f"{key}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
     if kind is float and type(value) is int:
-        value = float(value)
+        value = float(value) if abs(value) < _MOST_WHOLE else math.inf
     matches = isinstance(value, kind) and (isinstance(value, bool) == (kind is bool))
     if not matches or (kind is float and not math.isfinite(value)):
-        raise ValueError(f"{key} must be {_NAMES.get(kind, kind.__name__)}, got {value!r}")
+        raise ValueError(f"{key} must be {_NAMES.get(kind, kind.__name__)}, got {shown(value)}")
     return value
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.common.gpu_failure import GpuFailedError
+from hand_pose_ros.common.onnxruntime_import import import_onnxruntime
 from hand_pose_ros.common.shapes import Array
 
 _CUDA: Final = "CUDAExecutionProvider"
@@ -60,7 +61,7 @@ def open_session(path: str | Path, device: str, threads: int = 1) -> Any:
         ValueError: there is no such file, or onnxruntime cannot use it.
     """
     try:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
     except ImportError as error:
         raise OnnxUnavailableError(
             f"onnxruntime cannot be imported ({error}): install onnxruntime, or onnxruntime-gpu for CUDA"

@@ -23,11 +23,13 @@ def table(kind: type[Options]) -> str:
 
 
 def help_text(kind: type[Options]) -> str:
-    """The options as lines of a terminal."""
+    """The essential options as lines of a terminal; all if none is marked as essential."""
+    declared = leaves(kind)
     lines: list[str] = []
-    for leaf in leaves(kind):
+    for leaf in [leaf for leaf in declared if leaf.spec.essential] or declared:
         allowed = ", ".join(leaf.spec.choices) or _range(leaf.spec)
-        lines.append(f"  {leaf.name} (default {_plain(leaf.default)!s}{'; ' * bool(allowed)}{allowed})")
+        default = "empty" if leaf.default == "" else _plain(leaf.default)
+        lines.append(f"  {leaf.name} (default {default}{'; ' * bool(allowed)}{allowed})")
         text = _sentence(leaf).replace("`", "")
         lines += [f"      {line}" for line in textwrap.wrap(text, 90)]
     return "\n".join(lines) + "\n"

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from hand_pose_ros.common.bounded_text import shortened, shown
+
 AnyOptions = TypeVar("AnyOptions", bound="Options")
 
 
@@ -28,6 +30,7 @@ class Spec:
     choices: the only values allowed; empty for any.
     unset: the flat value that stands for None, since YAML parameters of ROS cannot be null.
     read_only: a node reads it at start only.
+    essential: the short help of a node lists it.
     """
 
     description: str
@@ -36,6 +39,7 @@ class Spec:
     choices: tuple[str, ...] = ()
     unset: Any = None
     read_only: bool = False
+    essential: bool = False
 
 
 class Leaf(NamedTuple):
@@ -94,7 +98,7 @@ class Options:
             if isinstance(declared, Group):
                 if type(value) not in declared.kinds.values():
                     allowed = ", ".join(kind.__name__ for kind in declared.kinds.values())
-                    raise ValueError(f"{name} must be one of {allowed}, got {value!r}")
+                    raise ValueError(f"{name} must be one of {allowed}, got {shown(value)}")
                 continue
             value = _converted(name, value, _hints(type(self))[name])
             _check(name, value, declared)
@@ -109,7 +113,7 @@ class Options:
         """
         known = [leaf.name for leaf in leaves(cls)]
         if unknown := [name for name in values if name not in known]:
-            raise ValueError(f"unknown option: {', '.join(unknown)}; known are {', '.join(known)}")
+            raise ValueError(f"unknown option: {shortened(', '.join(unknown))}; known are {', '.join(known)}")
         return _built(cls, values, "")
 
     def flat(self) -> dict[str, Any]:
@@ -155,8 +159,8 @@ def _built(kind: type[AnyOptions], values: Mapping[str, Any], prefix: str) -> An
             k: _built(one, values, f"{prefix}{k}." if k else prefix) for k, one in declared.kinds.items()
         }
         chosen = values.get(full, declared.default) if declared.default else next(iter(built))
-        if chosen not in built:
-            raise ValueError(f"{full} must be one of {', '.join(built)}, got {chosen!r}")
+        if not isinstance(chosen, str) or chosen not in built:
+            raise ValueError(f"{full} must be one of {', '.join(built)}, got {shown(chosen)}")
         arguments[name] = built[chosen]
     try:
         return kind(**arguments)
@@ -187,12 +191,15 @@ def _converted(name: str, value: Any, expected: Any) -> Any:
         inner = get_args(expected)
         if not isinstance(value, list | tuple) or (inner[-1] is not Ellipsis and len(value) != len(inner)):
             length = "" if inner[-1] is Ellipsis else f"{len(inner)} "
-            raise ValueError(f"{name} must be a list of {length}values, got {value!r}")
+            raise ValueError(f"{name} must be a list of {length}values, got {shown(value)}")
         return tuple(_converted(name, one, inner[0]) for one in value)
     if isinstance(value, int) and not isinstance(value, bool) and expected in (float, str):
-        return expected(value)
+        try:
+            return expected(value)
+        except (OverflowError, ValueError) as error:
+            raise ValueError(f"{name} must be a {expected.__name__}: {error}") from error
     if type(value) is not expected:
-        raise ValueError(f"{name} must be a {expected.__name__}, got {value!r}")
+        raise ValueError(f"{name} must be a {expected.__name__}, got {shown(value)}")
     return value
 
 
@@ -201,10 +208,10 @@ def _check(name: str, value: Any, spec: Spec) -> None:
         if one is None:
             continue
         if isinstance(one, float) and not math.isfinite(one):
-            raise ValueError(f"{name} must be finite, got {one}")
+            raise ValueError(f"{name} must be finite, got {shown(one)}")
         if spec.minimum is not None and one < spec.minimum:
-            raise ValueError(f"{name} must be at least {spec.minimum:g}, got {one}")
+            raise ValueError(f"{name} must be at least {spec.minimum:g}, got {shown(one)}")
         if spec.maximum is not None and one > spec.maximum:
-            raise ValueError(f"{name} must be at most {spec.maximum:g}, got {one}")
+            raise ValueError(f"{name} must be at most {spec.maximum:g}, got {shown(one)}")
         if spec.choices and one not in spec.choices:
-            raise ValueError(f"{name} must be one of {', '.join(spec.choices)}, got {one!r}")
+            raise ValueError(f"{name} must be one of {', '.join(spec.choices)}, got {shown(one)}")

@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.image_file import read_image
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class LabelledPhoto:
         """The photo as (H, W, 3) uint8 BGR.
 
         Raises:
-            ValueError: the file is not an image.
+            ValueError: the file is missing, not an image, or too large.
         """
-        image = cv2.imread(str(self.path))
-        if image is None:
-            raise ValueError(f"{self.path} is missing or not an image")
-        return image
+        try:
+            return read_image(self.path)
+        except OSError as error:
+            raise ValueError(f"{self.path} is missing or cannot be read: {error.strerror}") from error
 
 
 def read_samples(folder: str | Path) -> list[LabelledPhoto]:

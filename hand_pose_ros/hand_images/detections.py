@@ -16,6 +16,7 @@ from tqdm import tqdm
 from hand_pose_ros import hand
 from hand_pose_ros.common import named_tensors
 from hand_pose_ros.common.atomic_file import atomic_path
+from hand_pose_ros.common.safe_arrays import read_arrays
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.detection.relative_depth import relative_depth
 from hand_pose_ros.hand_images.shards import HandImages, pixels_to_view, view_to_pixels
@@ -103,8 +104,7 @@ def cached_detections(
         digest.update(np.ascontiguousarray(field).data)
     path = cache / f"{name}-{digest.hexdigest()[:16]}.npz" if cache is not None else None
     if path is not None and path.is_file():
-        with np.load(path) as stored:
-            return ImageDetections(**stored)
+        return ImageDetections(**read_arrays(path))
     _log.info("detector on %d images: %s", images.count, name)
     one = detector()
     try:

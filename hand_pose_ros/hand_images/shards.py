@@ -21,6 +21,8 @@ import numpy as np
 
 from hand_pose_ros import hand
 from hand_pose_ros.common import named_tensors
+from hand_pose_ros.common.bounded_text import shown
+from hand_pose_ros.common.safe_json import read_json
 
 STORED_SIZE_PX: Final = 160
 STORED_MARGIN: Final = 2.0
@@ -179,9 +181,10 @@ def shard_info(folder: str | Path) -> dict[str, Any]:
     """
     if not is_shard(folder):
         raise ValueError(f"{folder} is not a complete shard of hand images: it has no {_JSON}")
-    info = json.loads((Path(folder) / _JSON).read_text(encoding="utf-8"))
-    if info.get("format") != FORMAT_VERSION:
-        raise ValueError(f"{folder} has format {info.get('format')}, this program reads {FORMAT_VERSION}")
+    info = read_json(Path(folder) / _JSON)
+    if not isinstance(info, dict) or info.get("format") != FORMAT_VERSION:
+        found = shown(info.get("format")) if isinstance(info, dict) else "without a version"
+        raise ValueError(f"{folder} has format {found}, this program reads {FORMAT_VERSION}")
     return info
 
 

@@ -8,7 +8,6 @@ mesh by our forward kinematics, stretched along the bones to our lengths.
 from __future__ import annotations
 
 import base64
-import json
 import re
 import struct
 from dataclasses import dataclass, replace
@@ -21,6 +20,9 @@ import scipy.sparse.csgraph
 import torch
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.bounded_text import shortened
+from hand_pose_ros.common.regular_file import read_file
+from hand_pose_ros.common.safe_json import parse_json
 from hand_pose_ros.kinematics.forward import HandFrames
 from hand_pose_ros.kinematics.inverse import fit_hand
 from hand_pose_ros.mesh.shape import STUMP_LENGTH_MM, TIP_OVERHANG_MM
@@ -42,6 +44,12 @@ _FINGER_NAMES = {"thumb": "thumb", "index": "index", "middle": "middle", "ring":
 _FINGER_LEVELS = {"metacarpal": -1, "proximal": 0, "intermediate": 1, "distal": 2, "tip": 3}
 _THUMB_LEVELS = {"metacarpal": 0, "proximal": 1, "distal": 2, "tip": 3}
 _SHORT_M = 1e-4
+_MOST_BYTES = 256 << 20
+_READ_ERRORS = (
+    ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RuntimeError, MemoryError,
+    struct.error,
+)  # fmt: skip
+"""A damaged document raises whatever its values run into."""
 _STUMP_RINGS = 14
 _NEAR_WRIST_M = 0.02
 _BACKWARDS = 0.7
@@ -69,11 +77,12 @@ def load_rigged_hand(path: str | Path) -> RiggedHand:
 
     Raises:
         ValueError: no such hand in the file, or its wrist's end is none that the forearm can be drawn out of.
+        OSError: the file is missing or cannot be read.
     """
     try:
         return _load(Path(path))
-    except (ValueError, KeyError, IndexError) as error:
-        raise ValueError(f"{path} holds no rigged right hand: {error}") from error
+    except _READ_ERRORS as error:
+        raise ValueError(f"{path} holds no rigged right hand: {shortened(str(error))}") from error
 
 
 def _load(path: Path) -> RiggedHand:
@@ -266,15 +275,15 @@ def rest_frames(template: HandTemplate) -> HandFrames:
 
 def _read(path: Path) -> tuple[dict[str, Any], list[bytes]]:
     """The JSON document and its buffers."""
-    data = path.read_bytes()
+    data = read_file(path, _MOST_BYTES)
     if data[:4] == b"glTF":
         chunks, offset = {}, 12
         while offset < len(data):
             size, kind = struct.unpack_from("<I4s", data, offset)
             chunks[kind] = data[offset + 8 : offset + 8 + size]
             offset += 8 + size
-        return json.loads(chunks[b"JSON"]), [chunks[b"BIN\0"]]
-    document = json.loads(data)
+        return parse_json(chunks[b"JSON"]), [chunks[b"BIN\0"]]
+    document = parse_json(data)
     buffers = []
     for buffer in document["buffers"]:
         header, _, content = buffer["uri"].partition(",")
@@ -290,11 +299,11 @@ def _accessor(document: dict[str, Any], buffers: list[bytes], number: int) -> np
     view = document["bufferViews"][accessor["bufferView"]]
     kind, width = np.dtype(_COMPONENTS[accessor["componentType"]]), _WIDTHS[accessor["type"]]
     start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
-    array = np.ndarray(
-        (accessor["count"], width),
-        kind,
-        buffers[view.get("buffer", 0)],
-        start,
-        (view.get("byteStride", width * kind.itemsize), kind.itemsize),
-    )
+    step = view.get("byteStride", width * kind.itemsize)
+    if step < width * kind.itemsize:
+        raise ValueError(f"the values of accessor {number} overlap")
+    shape = (accessor["count"], width)
+    array = np.ndarray(shape, kind, buffers[view.get("buffer", 0)], start, (step, kind.itemsize))
+    if kind.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"accessor {number} holds values that are not finite")
     return array / np.iinfo(kind).max if accessor.get("normalized") else array.copy()

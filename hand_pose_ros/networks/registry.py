@@ -12,8 +12,10 @@ from typing import Any, Final
 
 import torch
 
+from hand_pose_ros.common.bounded_text import shortened, shown
 from hand_pose_ros.common.late_import import import_named
 from hand_pose_ros.common.share import share_file
+from hand_pose_ros.networks.bounded_build import build_bounded
 from hand_pose_ros.networks.network_config import NetworkConfig
 from hand_pose_ros.networks.weights import load_weights, restore
 
@@ -68,13 +70,13 @@ def load_network(path: str | Path, *kinds: str, device: str | torch.device = "cp
     """
     loaded = load_weights(path, *kinds)
     if loaded.kind not in NETWORKS:
-        raise ValueError(f"{path} holds weights of {loaded.kind!r}; known are {', '.join(NETWORKS)}")
+        raise ValueError(f"{path} holds weights of {shown(loaded.kind)}; known are {', '.join(NETWORKS)}")
     network_class = import_named(NETWORKS[loaded.kind])
     try:
         config = network_class.config_class.from_dict(loaded.config)
+        network: Any = build_bounded(lambda: network_class(config), loaded.tensors)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    network = network_class(config)
+        raise ValueError(f"{path}: {shortened(str(error))}") from error
     restore(network, loaded)
     network.eval().requires_grad_(False).to(device)
     scale = getattr(network, "spread_scale", None)

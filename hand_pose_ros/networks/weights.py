@@ -18,9 +18,13 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from hand_pose_ros.common.atomic_file import atomic_path
+from hand_pose_ros.common.bounded_text import shortened, shown
+from hand_pose_ros.common.safe_json import parse_json
 
 FORMAT_VERSION = 1
 _ENTRY = "hand_pose_ros"
+_MOST_BYTES = 4 << 30
+_MOST_ENTRY = 1 << 20
 _FOREIGN = {
     b"version https://git-lfs": "a Git LFS pointer: run `git lfs pull` to get the file itself",
     b"<": "a web page or XML: the download did not give the file itself",
@@ -81,23 +85,25 @@ def load_weights(path: str | Path, *kinds: str) -> LoadedWeights:
         kinds: accepted kinds; any if none is given.
 
     Raises:
-        ValueError: the file is missing, truncated or not safetensors, has no configuration, or has another kind or
-            format version. The message names the file and what was expected.
+        ValueError: the file is missing, truncated or not safetensors, has no configuration, has another kind or
+            format version, or a tensor that is not finite. The message names the file and what was expected.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"there is no weight file {path}")
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(f"{path} has {path.stat().st_size} bytes, weight files have at most {_MOST_BYTES}")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             entry = _parse((file.metadata() or {}).get(_ENTRY))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it has no __iter__
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError, TypeError, KeyError) as error:
         raise ValueError(
-            f"{path} cannot be read as a safetensors file; {_what_is(path)} ({error})"
+            f"{path} cannot be read as a safetensors file; {_what_is(path)} ({shortened(str(error))})"
         ) from error
     version = entry.get("format_version")
     if version not in (None, FORMAT_VERSION):
-        raise ValueError(f"{path} has format version {version}, this package reads {FORMAT_VERSION}")
+        raise ValueError(f"{path} has format version {shown(version)}, this package reads {FORMAT_VERSION}")
     kind, config = entry.get("kind"), entry.get("config")
     if version is None or not isinstance(kind, str) or not isinstance(config, dict):
         raise ValueError(
@@ -105,7 +111,11 @@ def load_weights(path: str | Path, *kinds: str) -> LoadedWeights:
         )
     if kinds and kind not in kinds:
         expected = " or ".join(map(repr, kinds))
-        raise ValueError(f"{path} holds weights of {kind!r}, expected {expected}")
+        raise ValueError(f"{path} holds weights of {shown(kind)}, expected {expected}")
+    if broken := [name for name, tensor in tensors.items() if not _is_finite(tensor)]:
+        raise ValueError(
+            f"{path} holds values that are not finite, in {_listed(broken)}: its training failed"
+        )
     return LoadedWeights(kind, config, tensors, path)
 
 
@@ -140,7 +150,7 @@ def _what_is(path: Path) -> str:
 
 def _parse(text: str | None) -> dict:
     try:
-        entry = json.loads(text or "")
+        entry = parse_json((text or "")[:_MOST_ENTRY])
     except ValueError:
         return {}
     return entry if isinstance(entry, dict) else {}
@@ -148,4 +158,8 @@ def _parse(text: str | None) -> dict:
 
 def _listed(names: list[str], most: int = 5) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return shortened(", ".join(names[:most])) + more
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(tensor.float().isfinite().all())

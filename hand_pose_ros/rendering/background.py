@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from hand_pose_ros.common.image_file import read_image
 from hand_pose_ros.rendering.patterns import random_colour, random_pattern
 
 _ROOM_SIZE = (480, 360)
 _PATTERN_SIZE = 256
+_LOGGER = logging.getLogger(__name__)
 _PHOTO_SIDE = 640
 _PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _PHOTO_SHARE = 0.6  # where photos are given
@@ -113,8 +116,11 @@ class BackgroundStock:
 
 def _picture(generator: np.random.Generator, photos: Sequence[Path]) -> np.ndarray:
     if photos and generator.random() < _PHOTO_SHARE:
-        photo = cv2.imread(str(photos[generator.integers(len(photos))]), cv2.IMREAD_COLOR)
-        if photo is not None:
+        try:
+            photo = read_image(photos[generator.integers(len(photos))])
+        except (ValueError, OSError) as error:
+            _LOGGER.warning("not used as a background: %s", error)
+        else:
             scale = _PHOTO_SIDE / max(photo.shape[:2])
             return cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     if generator.random() < 0.5:

@@ -75,6 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=Path("gallery.png"))
     output = parser.parse_args(arguments).output
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    output.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(output), gallery(), [cv2.IMWRITE_PNG_COMPRESSION, 9]):
         raise OSError(f"could not write {output}")
     logger.info("wrote %s", output)

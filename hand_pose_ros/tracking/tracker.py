@@ -23,7 +23,9 @@ class TrackerConfig(Options):
         "`auto` is `landmarks` for the detector mediapipe, else `detector`.",
         choices=("auto", "landmarks", "detector"),
     )
-    max_hands: int = option(2, "Maximum number of hands. Fewer are faster.", minimum=1, maximum=10)
+    max_hands: int = option(
+        2, "Maximum number of hands. Fewer are faster.", minimum=1, maximum=10, essential=True
+    )
     min_detection_confidence: float = option(
         0.5,
         "Minimum detection score. A higher one gives fewer false hands and more missed ones.",

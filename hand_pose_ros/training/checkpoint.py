@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from hand_pose_ros.common.atomic_file import atomic_path
+from hand_pose_ros.common.bounded_text import shortened
 
 _FORMAT = 1
 
@@ -49,8 +50,19 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
         raise ValueError(f"there is no checkpoint {path} to resume from")
     try:
         state = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} cannot be read as a checkpoint: {error}") from error
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        TypeError,
+        KeyError,
+        pickle.UnpicklingError,
+    ) as error:
+        raise ValueError(f"{path} cannot be read as a checkpoint: {shortened(str(error))}") from error
     if not isinstance(state, dict) or state.pop("format", None) != _FORMAT:
         raise ValueError(f"{path} is not a checkpoint of this version of hand_pose_ros")
-    return Checkpoint(**state)
+    try:
+        return Checkpoint(**state)
+    except TypeError as error:
+        raise ValueError(f"{path} is not a complete checkpoint: {shortened(str(error))}") from error

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-
-class _Loader(yaml.SafeLoader):
-    """The loader reads 1e-3 as a number, as YAML 1.2 does; PyYAML requires 1.0e-3."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+from hand_pose_ros.common import safe_yaml
+from hand_pose_ros.common.bounded_text import shown
 
 
 def read_yaml(path: str | Path) -> dict:
     """Read the keys and values of a YAML file.
 
     Raises:
-        ValueError: the file is missing, is not YAML, or does not hold keys at its top.
+        ValueError: the file is missing, is not usable YAML, or does not hold keys at its top.
     """
     try:
-        values = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
+        values = safe_yaml.read_yaml(path)
     except OSError as error:
         raise ValueError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a YAML file: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path} must hold keys and values, got {type(values).__name__}")
     return values
@@ -48,7 +37,7 @@ def with_overrides(values: Mapping, overrides: Sequence[str]) -> dict:
         path, equals, text = override.partition("=")
         keys = path.strip().split(".")
         if not equals or not all(keys):
-            raise ValueError(f"an override must look like section.key=value, got {override!r}")
+            raise ValueError(f"an override must look like section.key=value, got {shown(override)}")
         section = values
         for key in keys[:-1]:
             if section.get(key) is None:
@@ -57,9 +46,9 @@ def with_overrides(values: Mapping, overrides: Sequence[str]) -> dict:
             if not isinstance(section, dict):
                 raise ValueError(f"{path.strip()} cannot be set: {key} is not a section")
         try:
-            section[keys[-1]] = yaml.load(text, _Loader)
-        except yaml.YAMLError as error:
-            raise ValueError(f"{path.strip()} cannot be set to {text!r}: {error}") from error
+            section[keys[-1]] = safe_yaml.parse_yaml(text)
+        except ValueError as error:
+            raise ValueError(f"{path.strip()} cannot be set to {shown(text)}: {error}") from error
     return values
 
 

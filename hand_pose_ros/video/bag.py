@@ -1,193 +1,247 @@
-"""Images and calibration out of a rosbag2 (sqlite3 or MCAP), by the rosbags library: no ROS 2 needed."""
+"""Images and calibration out of a recording (rosbag2 as sqlite3 or MCAP, or a ROS 1 bag), by the rosbags library.
+
+No ROS is needed. Images that cannot be read are passed over and reported.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from pathlib import Path, PurePosixPath
-from types import SimpleNamespace
+import logging
+from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any, Final
 
-import cv2
-import numpy as np
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
 from hand_pose_ros.camera.calibration import camera_from_message
+from hand_pose_ros.camera.lens_check import check_lens
 from hand_pose_ros.camera.model import CameraModel, UncalibratedCameraError
+from hand_pose_ros.video.bag_topics import CAMERA_INFO, IMAGE, choose_images, find_info, full_type, names
+from hand_pose_ros.video.camera_topics import is_rectified
+from hand_pose_ros.video.encoded_video import EncodedVideo, is_encoded_video
+from hand_pose_ros.video.image_data import bgr_from_compressed, bgr_from_raw
 from hand_pose_ros.video.sources import DEFAULT_RATE_HZ, SourceError, VideoFrame
 
-_IMAGE: Final = "sensor_msgs/msg/Image"
-_COMPRESSED_IMAGE: Final = "sensor_msgs/msg/CompressedImage"
-_CAMERA_INFO: Final = "sensor_msgs/msg/CameraInfo"
-
-# ROS encoding -> (bytes per pixel, OpenCV conversion to BGR; None if it is BGR already). OpenCV names a Bayer
-# pattern after its second row, ROS after its first.
-_ENCODINGS: Final = {
-    "bgr8": (3, None),
-    "8UC3": (3, None),
-    "rgb8": (3, cv2.COLOR_RGB2BGR),
-    "bgra8": (4, cv2.COLOR_BGRA2BGR),
-    "rgba8": (4, cv2.COLOR_RGBA2BGR),
-    "mono8": (1, cv2.COLOR_GRAY2BGR),
-    "8UC1": (1, cv2.COLOR_GRAY2BGR),
-    "yuv422_yuy2": (2, cv2.COLOR_YUV2BGR_YUY2),
-    "yuv422": (2, cv2.COLOR_YUV2BGR_UYVY),
-    "bayer_rggb8": (1, cv2.COLOR_BayerBG2BGR),
-    "bayer_bggr8": (1, cv2.COLOR_BayerRG2BGR),
-    "bayer_gbrg8": (1, cv2.COLOR_BayerGR2BGR),
-    "bayer_grbg8": (1, cv2.COLOR_BayerGB2BGR),
-}
+_LOGGER = logging.getLogger(__name__)
+_RATE_IMAGES: Final = 30  # from whose times the rate is taken
+_LARGEST_OFFSET_S: Final = 1.0
+_READ_ERRORS: Final = (ValueError, KeyError, IndexError, TypeError, AssertionError, UnicodeDecodeError)
 
 
 class BagSource:
-    """One image topic of a recording, and the camera_info beside it; times are those of the recording.
+    """One image topic of a recording, and the camera_info beside it.
 
-    See :class:`hand_pose_ros.video.sources.VideoSource` for the interface.
+    Times are those of the images' headers; where these do not follow the recording's times, the latter. See
+    :class:`hand_pose_ros.video.sources.VideoSource` for the interface.
 
     Raises:
         ValueError: the recording cannot be read, or has no such image topic.
     """
 
-    def __init__(self, path: Path, image_topic: str = "") -> None:
+    def __init__(
+        self,
+        paths: Path | list[Path],
+        image_topic: str = "",
+        rectified: bool = False,
+        warn: Callable[[str], None] = _LOGGER.warning,
+    ) -> None:
+        """Open a recording.
+
+        Args:
+            paths: of a bag's folder, or of its files.
+            image_topic: which to play; if empty, the first with colours.
+            rectified: the images are rectified, whatever their topic's name.
+            warn: receives what is wrong with the recording's content.
+        """
+        paths = [paths] if isinstance(paths, Path) else paths
+        self._warn, self._said = warn, set[str]()
+        shown = ", ".join(map(str, paths))
         # Recordings of Iron and later hold their message definitions; older ones get today's.
         self._types = get_typestore(Stores.ROS2_JAZZY)
+        self._reader = _open(paths, self._types)
         try:
-            self._reader = AnyReader([path], default_typestore=self._types)
-            self._reader.open()
-        except (AnyReaderError, FileNotFoundError, ValueError) as error:
-            raise ValueError(f"{path} is not a rosbag2 that can be read: {error}") from error
-        try:
-            self._image = _image_connection(path, self._reader.connections, image_topic)
-            self._info = _info_connection(self._image.topic, self._reader.connections)
-            self.image_topic = self._image.topic
-            self.name = f"{path} ({self.image_topic})"
-            self._start_ns = next(self._times(self._image))
+            self._images = choose_images(shown, self._reader.connections, image_topic, self._first_of, warn)
+            self.image_topic = self._images[0].topic
+            self.name = f"{shown} ({self.image_topic})"
+            self._rectified = rectified or is_rectified(self.image_topic)
+            self._infos = find_info(self.image_topic, self._reader.connections)
+            if not self._infos:
+                self._warn_of_other_calibrations()
+            times = self._first_times()
+            if not times:
+                raise ValueError(f"{shown} holds no message on {self.image_topic}")
+            self._start_ns = times[0]
             self._camera = self._first_camera()
-        except StopIteration:
-            self._reader.close()
-            raise ValueError(f"{path} holds no message on {self._image.topic}") from None
         except ValueError:
             self._reader.close()
             raise
-        self.duration_s = (self._reader.end_time - self._start_ns) * 1e-9
-        intervals = self._image.msgcount - 1
-        self.rate_hz = (
-            intervals / self.duration_s if intervals > 0 and self.duration_s > 0 else DEFAULT_RATE_HZ
-        )
+        spread_s = (times[-1] - times[0]) * 1e-9
+        self.rate_hz = (len(times) - 1) / spread_s if spread_s > 0 else DEFAULT_RATE_HZ
+        self.duration_s = sum(one.msgcount for one in self._images) / self.rate_hz
+        self._first_stamp_ns: int | None = None
+        self.skipped = 0
         self._frames = self._read_from(self._start_ns)
 
     def read(self) -> VideoFrame | None:
-        """The next image; None at the end."""
+        """The next image that can be read; None at the end.
+
+        Raises:
+            SourceError: none of the recording's images can be read.
+        """
         return next(self._frames, None)
 
     def seek(self, time_s: float) -> None:
         """Go on with the first image at or after ``time_s``."""
-        self._frames = self._read_from(self._start_ns + round(max(time_s, 0.0) * 1e9))
+        self._frames = self._read_from(self._start_ns, max(time_s, 0.0))
 
     def close(self) -> None:
         """Close the recording."""
         self._frames.close()
         self._reader.close()
 
-    def _times(self, connection: Connection) -> Iterator[int]:
-        return (time_ns for _, time_ns, _ in self._reader.messages([connection]))
+    def _say(self, text: str) -> None:
+        """Warn, of each thing once."""
+        if text not in self._said:
+            self._said.add(text)
+            self._warn(f"{self.name}: {text}")
+
+    def _warn_of_other_calibrations(self) -> None:
+        others = names(one for one in self._reader.connections if full_type(one.msgtype) == CAMERA_INFO)
+        if others:
+            self._say(
+                f"no camera_info belongs to {self.image_topic}; those of other cameras are not used: {others}"
+            )
+
+    def _first_times(self) -> list[int]:
+        times: list[int] = []
+        for _, time_ns, _ in self._reader.messages(self._images):
+            times.append(time_ns)
+            if len(times) == _RATE_IMAGES:
+                break
+        return times
+
+    def _first_of(self, connections: list[Connection]) -> Any:
+        """Return the first message that can be read; None without one."""
+        for connection, _, raw in self._reader.messages(connections):
+            try:
+                return self._deserialise(raw, connection)
+            except ValueError:
+                continue
+        return None
 
     def _first_camera(self) -> CameraModel | None:
-        if self._info is None:
-            return None
-        for _, _, raw in self._reader.messages([self._info]):
-            return _camera(self._deserialise(raw, self._info))
-        return None
+        info = self._first_of(self._infos) if self._infos else None
+        return None if info is None else self._camera_of(info)
 
-    def _read_from(self, start_ns: int) -> Generator[VideoFrame, None, None]:
-        connections = [self._image] if self._info is None else [self._info, self._image]
-        for connection, time_ns, raw in self._reader.messages(connections, start=start_ns):
-            message = self._deserialise(raw, connection)
-            if connection.id == self._image.id:
-                yield VideoFrame(_pixels(message), (time_ns - self._start_ns) * 1e-9, self._camera)
-            else:
-                self._camera = _camera(message)
-
-    def _deserialise(self, raw: bytes, connection: Connection) -> Any:
-        known = connection.msgtype in self._reader.typestore.fielddefs
-        types = self._reader.typestore if known else self._types
+    def _camera_of(self, info: Any) -> CameraModel | None:
+        """The camera of a CameraInfo message; None if it is not calibrated, or not valid."""
         try:
-            return types.deserialize_cdr(
-                raw, _full_type(connection.msgtype) if not known else connection.msgtype
-            )
-        except (ValueError, KeyError, IndexError) as error:
+            camera = camera_from_message(_with_ros2_names(info), self._rectified)
+        except UncalibratedCameraError:
+            return None
+        except ValueError as error:
+            self._say(f"the calibration on {self._infos[0].topic} is not used: {error}")
+            return None
+        warning = check_lens(camera)
+        if warning:
+            self._say(warning)
+        return camera
+
+    def _read_from(self, start_ns: int, from_s: float = 0.0) -> Generator[VideoFrame, None, None]:
+        # A header's time may lie before that of the recording, so seeking starts a little early.
+        begin_ns = start_ns + max(0, round((from_s - _LARGEST_OFFSET_S) * 1e9))
+        delivered, video = 0, EncodedVideo()
+        topics = {one.topic for one in self._infos}
+        for connection, time_ns, raw in self._reader.messages([*self._infos, *self._images], start=begin_ns):
+            try:
+                message = self._deserialise(raw, connection)
+                if connection.topic in topics:
+                    self._camera = self._camera_of(message)
+                    continue
+                time_s = self._time_s(message, time_ns)
+                pixels = _pixels(message, connection, video)
+            except ValueError as error:
+                if connection.topic not in topics:
+                    self.skipped += 1
+                self._say(f"messages of {connection.topic} that cannot be read are passed over: {error}")
+                continue
+            if pixels is not None and time_s >= from_s - 1e-9:
+                delivered += 1
+                yield VideoFrame(pixels, time_s, self._camera)
+        if not delivered and self.skipped and not from_s:
             raise SourceError(
-                f"{self.name}: a message of {connection.topic} cannot be read: {error}"
-            ) from error
+                f"{self.name}: none of its {self.skipped} images can be read; {self._last_word()}"
+            )
+
+    def _last_word(self) -> str:
+        return next((one for one in self._said if "cannot be read" in one), "")
+
+    def _time_s(self, message: Any, time_ns: int) -> float:
+        recorded_s = (time_ns - self._start_ns) * 1e-9
+        stamp = getattr(getattr(message, "header", None), "stamp", None) or getattr(
+            message, "timestamp", None
+        )
+        stamp_ns = 0 if stamp is None else stamp.sec * 1_000_000_000 + stamp.nanosec
+        if stamp_ns and self._first_stamp_ns is None:
+            # That of the recording's first image, also after a seek.
+            self._first_stamp_ns = stamp_ns - (time_ns - self._start_ns) if recorded_s else stamp_ns
+        if not stamp_ns or self._first_stamp_ns is None:
+            return recorded_s
+        stamped_s = (stamp_ns - self._first_stamp_ns) * 1e-9
+        return stamped_s if abs(stamped_s - recorded_s) < _LARGEST_OFFSET_S else recorded_s
+
+    def _deserialise(self, raw: bytes | memoryview, connection: Connection) -> Any:
+        try:
+            if not self._reader.is2:
+                return self._reader.deserialize(raw, connection.msgtype)
+            if connection.msgtype in self._reader.typestore.fielddefs:
+                return self._reader.typestore.deserialize_cdr(raw, connection.msgtype)
+            return self._types.deserialize_cdr(raw, full_type(connection.msgtype))
+        except _READ_ERRORS as error:
+            raise ValueError(f"{type(error).__name__}: {str(error)[:200]}") from error
+        except Exception as error:  # struct.error, and the library's own, which have no base in common
+            raise ValueError(f"{type(error).__name__}: {str(error)[:200]}") from error
 
 
-def _full_type(name: str) -> str:
-    """Message type as it is written today: the first rosbag2 files say 'sensor_msgs/Image'."""
-    parts = name.split("/")
-    return f"{parts[0]}/msg/{parts[-1]}"
-
-
-def _image_connection(path: Path, connections: list[Connection], topic: str) -> Connection:
-    images = [c for c in connections if _full_type(c.msgtype) in (_IMAGE, _COMPRESSED_IMAGE) and c.msgcount]
-    if topic:
-        wanted = "/" + topic.strip("/")
-        images = [c for c in images if c.topic == wanted or c.topic == topic]
-    if not images:
-        topics = sorted(f"{c.topic} ({c.msgtype})" for c in connections)
-        asked = f"topic {topic} of images" if topic else "topic of images"
-        raise ValueError(f"{path} has no {asked}; it has {', '.join(topics) or 'nothing'}")
-    return images[0]
-
-
-def _info_connection(image_topic: str, connections: list[Connection]) -> Connection | None:
-    """The camera_info in the image's namespace, or the only one there is."""
-    infos = [c for c in connections if _full_type(c.msgtype) == _CAMERA_INFO and c.msgcount]
-    image = PurePosixPath(image_topic)
-    for folder in (image.parent, image.parent.parent):  # .../image_raw, .../image_raw/compressed
-        for connection in infos:
-            if connection.topic == str(folder / "camera_info"):
-                return connection
-    return infos[0] if len(infos) == 1 else None
-
-
-def _camera(info: SimpleNamespace) -> CameraModel | None:
-    """The camera of a CameraInfo message; None if it says that it is not calibrated."""
+def _open(paths: list[Path], types: Any) -> AnyReader:
+    shown = ", ".join(map(str, paths))
     try:
-        return camera_from_message(info)
-    except UncalibratedCameraError:
-        return None
+        reader = AnyReader(paths, default_typestore=types)
+        reader.open()
+    except (AnyReaderError, OSError, *_READ_ERRORS) as error:
+        raise ValueError(f"{shown} is not a recording that can be read: {str(error)[:300]}") from error
+    except Exception as error:  # sqlite3 and the decompressors raise their own
+        raise ValueError(f"{shown} is not a recording that can be read: {str(error)[:300]}") from error
+    return reader
 
 
-def _pixels(message: SimpleNamespace) -> np.ndarray:
-    """(H, W, 3) uint8 BGR of an Image or CompressedImage message."""
-    if hasattr(message, "format"):
-        image = cv2.imdecode(message.data, cv2.IMREAD_COLOR)
-        if image is None:
-            raise SourceError(f"an image of format {message.format!r} cannot be decoded")
-        return image
-    return bgr_from_bytes(message.data, message.height, message.width, message.step, message.encoding)
-
-
-def bgr_from_bytes(data: np.ndarray, height: int, width: int, step: int, encoding: str) -> np.ndarray:
-    """(H, W, 3) uint8 BGR of an image as sensor_msgs/Image holds it.
-
-    Args:
-        data: (at least height * step,) uint8.
-        step: bytes per row, including padding.
-
-    Raises:
-        SourceError: unknown encoding, or data that does not fit the stated size.
-    """
-    if encoding not in _ENCODINGS:
-        raise SourceError(
-            f"images of encoding {encoding!r} cannot be played; those that can: {', '.join(_ENCODINGS)}"
+def _pixels(message: Any, connection: Connection, video: EncodedVideo) -> Any:
+    """(H, W, 3) uint8 BGR of an image message; None while a video stream has not given one yet."""
+    kind = full_type(connection.msgtype)
+    if is_encoded_video(kind):
+        return video.decode(message)
+    if kind == IMAGE:
+        return bgr_from_raw(
+            message.data,
+            message.height,
+            message.width,
+            message.step,
+            message.encoding,
+            bool(message.is_bigendian),
         )
-    channels, conversion = _ENCODINGS[encoding]
-    if step < width * channels or data.size < height * step or height * width == 0:
-        raise SourceError(
-            f"an image of {width}x{height} {encoding} cannot have {data.size} bytes with {step} bytes per row"
-        )
-    rows = data[: height * step].reshape(height, step)[:, : width * channels]
-    image = np.ascontiguousarray(rows).reshape(height, width, channels)
-    return image if conversion is None else cv2.cvtColor(image, conversion)
+    return bgr_from_compressed(message.data, message.format)
+
+
+class _Ros2Info:
+    """A ROS 1 CameraInfo, whose arrays have upper case names, under the names of ROS 2."""
+
+    def __init__(self, message: Any) -> None:
+        self._message = message
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._message, name.upper() if name in ("d", "k", "r", "p") else name)
+
+
+def _with_ros2_names(info: Any) -> Any:
+    return _Ros2Info(info) if hasattr(info, "K") else info

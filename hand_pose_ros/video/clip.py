@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +11,12 @@ from typing import Final
 import cv2
 
 import hand_pose_ros
-from hand_pose_ros.common.user_folders import cache_folder
+from hand_pose_ros.common.user_cache import made_once
 from hand_pose_ros.rendering.clip import CLIP_CAMERA, CLIP_DURATION_S, FRAME_RATE_HZ, render_clip
-from hand_pose_ros.video.sources import VideoFileSource, VideoFrame
+from hand_pose_ros.video.sources import VideoFrame
+from hand_pose_ros.video.video_file import VideoFileSource
 
+_CLIP_FILE: Final = "clip.avi"
 _JPEG_QUALITY: Final = 95
 _REPORT_EVERY: Final = 30
 # What the pictures depend on: the clip is rendered again when one of these changes.
@@ -36,39 +37,36 @@ class ClipSource(VideoFileSource):
 
 
 def clip_video(report: Callable[[str], None]) -> Path:
-    """Path of the clip as a video file, rendered if it is not in the cache ($XDG_CACHE_HOME or ~/.cache).
+    """Path of the clip as a video file, rendered if it is not in the user's cache.
 
     Args:
         report: told now and then how far the rendering is.
 
     Raises:
-        OSError: the cache cannot be written.
+        OSError: neither the cache nor a temporary folder can be written to.
     """
-    cache = cache_folder()
-    path = cache / f"clip_{_digest()}.avi"
-    if path.exists():
-        return path
-    cache.mkdir(parents=True, exist_ok=True)
-    for outdated in cache.glob("clip_*.avi"):
-        outdated.unlink(missing_ok=True)
-    unfinished = cache / f"rendering_{os.getpid()}.avi"
+    digest = _digest()
+    name = f"clip-{digest[:16]}"
+    folder = made_once(
+        name, {"code": digest}, lambda folder: _render(folder / _CLIP_FILE, report), "clip[-_]*"
+    )
+    return folder / _CLIP_FILE
+
+
+def _render(path: Path, report: Callable[[str], None]) -> None:
     size = (CLIP_CAMERA.width, CLIP_CAMERA.height)
     fourcc = cv2.VideoWriter.fourcc(*"MJPG")
-    writer = cv2.VideoWriter(str(unfinished), cv2.CAP_OPENCV_MJPEG, fourcc, FRAME_RATE_HZ, size)
+    writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, fourcc, FRAME_RATE_HZ, size)
     if not writer.isOpened():
-        raise OSError(f"cannot write {unfinished}")
+        raise OSError(f"cannot write {path}")
     writer.set(cv2.VIDEOWRITER_PROP_QUALITY, _JPEG_QUALITY)
     try:
         for number, frame in enumerate(render_clip()):
             if number % _REPORT_EVERY == 0:
                 report(f"rendering the clip, once: {frame.stamp_s / CLIP_DURATION_S:.0%}")
             writer.write(frame.rendering.image)
-        writer.release()
-        unfinished.replace(path)  # another process never sees half a clip
     finally:
         writer.release()
-        unfinished.unlink(missing_ok=True)
-    return path
 
 
 def _digest() -> str:
@@ -78,4 +76,4 @@ def _digest() -> str:
         for path in sorted((root / name).rglob("*")) if (root / name).is_dir() else [root / name]:
             if path.suffix in (".py", ".npz"):
                 total.update(path.read_bytes())
-    return total.hexdigest()[:16]
+    return total.hexdigest()

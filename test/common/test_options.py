@@ -105,6 +105,15 @@ def test_the_help_names_every_option():
         assert f"  {leaf.name} (default" in help_text(Example)
 
 
+def test_the_help_is_short_where_options_are_marked():
+    @dataclass(frozen=True)
+    class Marked(Options):
+        count: int = option(2, "How many.", essential=True)
+        source: str = option("", "Where from.")
+
+    assert help_text(Marked) == "  count (default 2)\n      How many.\n"
+
+
 def test_yaml_holds_the_defaults_in_their_groups_with_comments():
     text = yaml_text(Example, indent=2)
     values = yaml.safe_load(text)

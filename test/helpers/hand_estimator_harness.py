@@ -112,15 +112,16 @@ def raw_image(width: int, height: int, encoding: str, step: int, size: int, valu
 class Estimator:
     """Handle of a running hand_estimator: its lifecycle, its diagnostics and its log."""
 
-    def __init__(self, process: NodeProcess, listener: Listener) -> None:
+    def __init__(self, process: NodeProcess, listener: Listener, name: str = NODE) -> None:
         self.process = process
+        self._name = name
         self._listener = listener
         self._diagnostics = listener.subscribe(DiagnosticArray, "/diagnostics")
 
     def change_state(self, transition: int) -> bool:
         """Ask for a transition; return whether it succeeded."""
         request = ChangeState.Request(transition=Transition(id=transition))
-        return self._listener.call(ChangeState, f"{NODE}/change_state", request).success
+        return self._listener.call(ChangeState, f"{self._name}/change_state", request).success
 
     def activate(self) -> None:
         """Configure and activate."""
@@ -130,14 +131,17 @@ class Estimator:
     @property
     def state(self) -> str:
         """Label of the lifecycle state."""
-        return self._listener.call(GetState, f"{NODE}/get_state", GetState.Request()).current_state.label
+        return self._listener.call(
+            GetState, f"{self._name}/get_state", GetState.Request()
+        ).current_state.label
 
     def status(self, component: str) -> DiagnosticStatus | None:
         """The newest status of 'camera', 'estimator' or 'latency'."""
-        if not self._diagnostics.messages:
+        ours = [one for one in self._diagnostics.messages if one.status[0].name.startswith(self._name[1:])]
+        if not ours:
             return None
-        name = f"{NODE[1:]}: {component}"
-        return next(s for s in self._diagnostics.messages[-1].status if s.name == name)
+        name = f"{self._name[1:]}: {component}"
+        return next(s for s in ours[-1].status if s.name == name)
 
     def wait_for_status(
         self, component: str, level: bytes, text: str = "", timeout_s: float = START_TIMEOUT_S

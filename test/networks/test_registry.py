@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from hand_pose_ros.networks.registry import (
     DENOISERS,
     HAND_DIFFUSION,
     HAND_REGRESSOR,
+    IMAGE_HAND_DIFFUSION,
     NETWORKS,
     TEMPORAL,
     load_network,
@@ -93,3 +95,42 @@ def test_a_configuration_or_tensors_that_do_not_fit_are_refused(tmp_path):
     save_weights(path, network, HAND_DIFFUSION, {})
     with pytest.raises(ValueError, match="do not fit the network 'hand_diffusion'"):
         load_network(path)
+
+
+ABSURD = {
+    "a billion layers": (TEMPORAL, {"layers": 10**9}, "larger network than"),
+    "a billion channels": (TEMPORAL, {"width": 2 * 10**9, "heads": 1}, "larger network|no network"),
+    "wide blocks": (TEMPORAL, {"hidden": 10**6}, "larger network than"),
+    "more channels than numbers": (TEMPORAL, {"width": 2 * 10**30, "heads": 1}, "no network can be built"),
+    "a long window": (TEMPORAL, {"window": 10**9}, "window must be at most"),
+    "many steps": (HAND_DIFFUSION, {"steps": 10**12}, "steps must lie in"),
+    "no channels": (HAND_DIFFUSION, {"channels": []}, "channels"),
+    "negative channels": (HAND_DIFFUSION, {"channels": [-3]}, "channels"),
+    "a deep head": (HAND_DIFFUSION, {"head_blocks": 10**9}, "larger network than"),
+    "a wide condition": (HAND_DIFFUSION, {"condition": {"width": 10**7}}, "larger network than"),
+    "large crops": (IMAGE_HAND_DIFFUSION, {"image": {"size_px": 32 * 10**9}}, "size_px must be"),
+    "a long text": (HAND_DIFFUSION, {"schedule": "x" * 10**6}, "schedule"),
+    "a long key": (HAND_DIFFUSION, {"x" * 10**6: 1}, "unknown key"),
+    "values that are not finite": (HAND_DIFFUSION, {"condition": {"dropout": float("inf")}}, "finite number"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ABSURD)
+def test_absurd_configurations_are_refused_before_they_take_memory(tmp_path, name):
+    kind, config, reason = ABSURD[name]
+    text = json.dumps({"format_version": 1, "kind": kind, "config": config})
+    save_file({"weight": torch.zeros(20, 20)}, tmp_path / "w", {"hand_pose_ros": text})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match=rf"w: .*({reason})") as caught:
+        load_network(tmp_path / "w")
+    assert len(str(caught.value)) < 1000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kilobytes
+
+
+def test_other_networks_can_be_built_after_one_was_refused(tmp_path):
+    _, path = stored(tmp_path, TEMPORAL)
+    text = json.dumps({"format_version": 1, "kind": TEMPORAL, "config": {"layers": 10**9}})
+    save_file({"weight": torch.zeros(2)}, tmp_path / "w", {"hand_pose_ros": text})
+    with pytest.raises(ValueError, match="larger network"):
+        load_network(tmp_path / "w")
+    assert load_network(path).kind == TEMPORAL

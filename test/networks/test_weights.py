@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import stat
 
 import pytest
@@ -146,3 +148,53 @@ def test_weights_that_do_not_fit_are_named_and_change_nothing(path):
         restore(network().append(nn.Linear(1, 1)), loaded)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name]), name
+
+
+def stored_with(path, tensors, entry=None):
+    text = json.dumps(entry or {"format_version": 1, "kind": "lifter", "config": CONFIG})
+    save_file(tensors, path, {"hand_pose_ros": text})
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path, kind, value):
+    broken = torch.ones(3, dtype=kind)
+    broken[1] = value
+    stored_with(tmp_path / "w", {"good": torch.ones(2), "broken": broken})
+    with pytest.raises(
+        ValueError, match="w holds values that are not finite, in broken: its training failed"
+    ):
+        load_weights(tmp_path / "w")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"kind": ' + "1" * 10_000 + "}", "x" * (2 << 20)])
+def test_hostile_metadata_are_no_configuration(tmp_path, text):
+    save_file({"weight": torch.zeros(2)}, tmp_path / "w", {"hand_pose_ros": text})
+    with pytest.raises(ValueError, match="holds 1 tensors but no configuration"):
+        load_weights(tmp_path / "w")
+
+
+def test_messages_are_short_whatever_is_in_the_file(tmp_path):
+    stored_with(
+        tmp_path / "w", {"x": torch.ones(2)}, {"format_version": 1, "kind": "k" * 10**6, "config": {}}
+    )
+    with pytest.raises(ValueError, match="expected 'lifter'") as caught:
+        load_weights(tmp_path / "w", "lifter")
+    assert len(str(caught.value)) < 500
+    stored_with(tmp_path / "w", {"n" * 10**6: torch.tensor([torch.nan])})
+    with pytest.raises(ValueError, match="not finite") as caught:
+        load_weights(tmp_path / "w")
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_file_of_absurd_size_is_not_read(tmp_path):
+    with (tmp_path / "w").open("wb") as file:
+        file.truncate(5 << 30)  # sparse: it takes no space
+    with pytest.raises(ValueError, match="w has 5368709120 bytes"):
+        load_weights(tmp_path / "w")
+
+
+def test_a_pipe_is_no_weight_file(tmp_path):
+    os.mkfifo(tmp_path / "w")
+    with pytest.raises(ValueError, match="there is no weight file"):
+        load_weights(tmp_path / "w")

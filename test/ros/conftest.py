@@ -68,7 +68,7 @@ def ros_domain(repository: Path) -> Iterator[int]:
 
 @pytest.fixture
 def start_node(ros_domain: int, tmp_path: Path) -> Iterator[Callable[..., "NodeProcess"]]:
-    """Start a node as a process: ``start_node('hand_pose_ros.ros.video_player.node', parameters={...})``.
+    """Start a node as a process: ``start_node('hand_pose_ros.ros.video_player.process', parameters={...})``.
 
     The arguments are those of :class:`helpers.ros_harness.NodeProcess`. What still runs after the test is ended.
     """

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Final
 
 from hand_pose_ros.common.atomic_file import atomic_path
+from hand_pose_ros.common.regular_file import read_file
 from hand_pose_ros.detection.detector import DetectorUnavailableError
 from hand_pose_ros.detection.mediapipe.network_files import (
     CHECKSUMS,
+    LARGEST_FILE,
     is_known,
     networks_folder,
     read_member,
@@ -110,6 +112,8 @@ def _store(where: str, read: Callable[[str], bytes]) -> None:
     for name in CHECKSUMS:
         try:
             contents[name] = read(name)
+        except ValueError as error:
+            raise ModelsError(str(error)) from error
         except KeyError:
             if name.endswith("_lite.tflite"):  # used only where model_complexity is 0
                 continue
@@ -130,7 +134,7 @@ def _reader(source: Path) -> tuple[str, Callable[[str], bytes]]:
     """Return the name of a source and a function that reads a file of it, or raises KeyError."""
     if source.is_dir():
         found = {path.name: path for path in source.rglob("*.tflite")}
-        return str(source), lambda name: found[name].read_bytes()
+        return str(source), lambda name: read_file(found[name], LARGEST_FILE)
     if not source.is_file():
         raise ModelsError(f"there is no file or folder {source}")
 

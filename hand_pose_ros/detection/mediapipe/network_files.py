@@ -10,7 +10,8 @@ import zipfile
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hand_pose_ros.common.user_folders import data_folder
+from hand_pose_ros.common.regular_file import read_file
+from hand_pose_ros.common.user_folders import data_folder, data_folders
 from hand_pose_ros.detection.detector import DetectorUnavailableError
 
 TASK_URL: Final = "https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker"
@@ -22,8 +23,9 @@ CHECKSUMS: Final = {
     "hand_landmark_full.tflite": "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
 }
 """SHA-256 of the networks in MediaPipe 0.10.21 (Apache-2.0)."""
+_FOLDER: Final = "mediapipe"
 _TASK_FILES: Final = ("hand_detector.tflite", "hand_landmarks_detector.tflite")
-_LARGEST_FILE: Final = 64 << 20
+LARGEST_FILE: Final = 64 << 20
 
 
 class HandNetworks(NamedTuple):
@@ -34,8 +36,12 @@ class HandNetworks(NamedTuple):
 
 
 def networks_folder() -> Path:
-    """The folder where the networks are stored: ``mediapipe`` in the user's data folder. It may not exist yet."""
-    return data_folder() / "mediapipe"
+    """The folder where the networks are stored: ``mediapipe`` in the user's data folder. It may not exist yet.
+
+    Raises:
+        OSError: the user has no data folder.
+    """
+    return data_folder() / _FOLDER
 
 
 def read_networks(model_file: str = "", model_complexity: int = 1) -> HandNetworks:
@@ -60,21 +66,24 @@ def read_networks(model_file: str = "", model_complexity: int = 1) -> HandNetwor
 
 
 def read_stored(name: str) -> bytes:
-    """Read one of the files in ``CHECKSUMS`` from the data folder.
+    """Read one of the files in ``CHECKSUMS`` from the first data folder that holds it.
 
     Raises:
         DetectorUnavailableError: it is not there, or its content is another.
     """
-    try:
-        path = networks_folder() / name
-        content = path.read_bytes()
-    except OSError as error:
-        raise DetectorUnavailableError(
-            f"MediaPipe's hand networks are not stored on this machine ({error}): run `hand_pose models` once"
-        ) from error
-    if not is_known(name, content):
-        raise DetectorUnavailableError(f"{path} is damaged: run `hand_pose models` to store it again")
-    return content
+    reasons = []
+    for path in (folder / _FOLDER / name for folder in data_folders()):
+        try:
+            content = read_file(path, LARGEST_FILE)
+        except (OSError, ValueError) as error:
+            reasons.append(str(error))
+            continue
+        if not is_known(name, content):
+            raise DetectorUnavailableError(f"{path} is damaged: run `hand_pose models` to store it again")
+        return content
+    raise DetectorUnavailableError(
+        f"MediaPipe's hand networks are not stored on this machine ({reasons[0]}): run `hand_pose models` once"
+    )
 
 
 def is_known(name: str, content: bytes) -> bool:
@@ -99,6 +108,6 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
         KeyError: there is no such file. ValueError: it is too large.
     """
     size = archive.getinfo(name).file_size
-    if size > _LARGEST_FILE:
-        raise ValueError(f"{name} has {size} bytes, at most {_LARGEST_FILE} are expected")
+    if size > LARGEST_FILE:
+        raise ValueError(f"{name} has {size} bytes, at most {LARGEST_FILE} are expected")
     return archive.read(name)

@@ -69,12 +69,14 @@ class DiffusionEstimatorConfig(Options):
         "hand is then also tracked (`image`), or `both`; `auto` uses what the detector gives and the "
         "weights take.",
         choices=CONDITIONS,
+        essential=True,
     )
     samples: int = option(
         8,
         "Poses sampled for each hand. More samples give a smoother result and take longer.",
         minimum=1,
         maximum=1024,
+        essential=True,
     )
     steps: int | None = option(
         3,

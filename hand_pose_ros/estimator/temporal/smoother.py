@@ -36,7 +36,7 @@ class TemporalConfig(Options):
     window: None for as many frames as the network was trained with.
     """
 
-    enabled: bool = option(True, "Smooth the hands over time by the temporal transformer.")
+    enabled: bool = option(True, "Smooth the hands over time by the temporal transformer.", essential=True)
     model_file: str = option("", "Weights (.safetensors); empty for the shipped weights.")
     backend: str = option(
         "auto",

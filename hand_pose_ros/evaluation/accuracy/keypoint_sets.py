@@ -19,6 +19,7 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.named_tensors import each
+from hand_pose_ros.common.safe_arrays import read_arrays
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.pose import Detection
@@ -72,10 +73,10 @@ def read_dexycb(path: str | Path, count: int) -> Tensor:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path} does not exist")
-    with np.load(path) as file:
-        if missing := {"xyz_mm", "seq"} - set(file.files):
-            raise ValueError(f"{path} has no array {', '.join(sorted(missing))}")
-        joints, sequence = file["xyz_mm"], file["seq"]
+    file = read_arrays(path)
+    if missing := {"xyz_mm", "seq"} - set(file):
+        raise ValueError(f"{path} has no array {', '.join(sorted(missing))}")
+    joints, sequence = file["xyz_mm"], file["seq"]
     rows = [np.flatnonzero(sequence == number) for number in np.unique(sequence)]
     shares = [count // len(rows) + (number < count % len(rows)) for number in range(len(rows))]
     if any(share > len(of_one) for share, of_one in zip(shares, rows, strict=True)):

@@ -17,8 +17,11 @@ import cv2
 import numpy as np
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.image_limits import check_image_size
+from hand_pose_ros.common.safe_arrays import read_arrays
 
 CROP_PX: Final = 192
+_MOST_CROP_BYTES = 1 << 20
 _COLUMNS: Final = {
     "names": ("id", ()),
     "repositories": ("repo", ()),
@@ -89,11 +92,11 @@ def read_labels(folder: str | Path) -> RealHandLabels:
     path = Path(folder) / "labels.npz"
     if not path.is_file():
         raise ValueError(f"no labels.npz in {folder}")
-    with np.load(path) as stored:
-        missing = sorted({column for column, _ in _COLUMNS.values()} - set(stored.files))
-        if missing:
-            raise ValueError(f"{path} lacks the columns {', '.join(missing)}")
-        columns = {name: stored[column] for name, (column, _) in _COLUMNS.items()}
+    stored = read_arrays(path)
+    missing = sorted({column for column, _ in _COLUMNS.values()} - set(stored))
+    if missing:
+        raise ValueError(f"{path} lacks the columns {', '.join(missing)}")
+    columns = {name: stored[column] for name, (column, _) in _COLUMNS.items()}
     for name, (column, shape) in _COLUMNS.items():
         if columns[name].shape != (len(columns["names"]), *shape):
             raise ValueError(
@@ -123,8 +126,15 @@ def read_crops(folder: str | Path, names: np.ndarray) -> Iterator[np.ndarray]:
             if found is None:
                 raise ValueError(f"none of the {len(paths)} tar files in {folder} holds {name}.jpg")
             archive, member = found
-            data = np.frombuffer(archive.extractfile(member).read(), np.uint8)
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-            if image is None or image.shape != (CROP_PX, CROP_PX, 3):
-                raise ValueError(f"{name}.jpg of {folder} is not an image of {CROP_PX} x {CROP_PX} pixels")
-            yield image
+            yield _crop(archive.extractfile(member).read(_MOST_CROP_BYTES), f"{name}.jpg of {folder}")
+
+
+def _crop(content: bytes, name: str) -> np.ndarray:
+    try:
+        check_image_size(content, CROP_PX * CROP_PX)
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except (ValueError, cv2.error) as error:
+        raise ValueError(f"{name} is not an image of {CROP_PX} x {CROP_PX} pixels: {error}") from error
+    if image is None or image.shape != (CROP_PX, CROP_PX, 3):
+        raise ValueError(f"{name} is not an image of {CROP_PX} x {CROP_PX} pixels")
+    return image

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from hand_pose_ros.common.image_file import read_image
 from hand_pose_ros.mesh.rigged_hand import load_rigged_hand
 from hand_pose_ros.mesh.template import load_template
 from hand_pose_ros.rendering.crop.hand_surface import HandSurface
@@ -81,7 +82,7 @@ def random_skin(generator: np.random.Generator) -> Skin:
     return Skin(tuple(rgb), float(generator.uniform(0.5, 1.7)), float(generator.uniform(0.4, 1.8)))
 
 
-@cache
+@lru_cache(maxsize=2)
 def hand_surfaces(rigged: Path | None) -> tuple[HandSurface, ...]:
     """Load the template, and the right hands of the ``.gltf`` and ``.glb`` files in and below ``rigged``.
 
@@ -119,10 +120,7 @@ def hand_surfaces(rigged: Path | None) -> tuple[HandSurface, ...]:
 
 def _painted(path: Path, corner_uv: np.ndarray) -> Texture:
     """Read an image file as a texture."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f"{path} is missing or not an image")
-    image = cv2.resize(image, (_PAINTED_SIZE, _PAINTED_SIZE), interpolation=cv2.INTER_AREA)
+    image = cv2.resize(read_image(path), (_PAINTED_SIZE, _PAINTED_SIZE), interpolation=cv2.INTER_AREA)
     linear = linear_from_srgb(image[..., ::-1] / np.float32(255)).astype(np.float32)
     corners = np.ascontiguousarray(corner_uv.transpose(1, 2, 0)) * np.float32(_PAINTED_SIZE)
     return Texture(linear, corners)

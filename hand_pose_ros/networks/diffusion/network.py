@@ -30,6 +30,7 @@ from hand_pose_ros.networks.hand_head import HandHead, HandParameters
 from hand_pose_ros.networks.network_config import NetworkConfig
 
 SCHEDULES = {"linear": linear_schedule, "cosine": cosine_schedule}
+_MOST_STEPS = 10_000
 _MIN_SCALE = 0.05  # anchor lengths: the wrist is always zero and has no spread of its own
 
 
@@ -51,6 +52,10 @@ class HandDiffusionConfig(NetworkConfig):
     condition: ConditionConfig = field(default_factory=ConditionConfig)
 
     def __post_init__(self) -> None:
+        if not 1 <= self.steps <= _MOST_STEPS:
+            raise ValueError(f"steps must lie in [1, {_MOST_STEPS}], got {self.steps}")
+        if not self.channels or min(self.channels) < 1 or min(self.head_width, self.head_blocks + 1) < 1:
+            raise ValueError(f"channels, head_width and head_blocks must not be negative, got {self}")
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule must be one of {tuple(SCHEDULES)}, got {self.schedule!r}")
         if self.parametrisation not in PARAMETRISATIONS:

@@ -19,6 +19,7 @@ from hand_pose_ros.networks.image.heatmap_head import HeatmapHead
 from hand_pose_ros.networks.image.resnet import DEPTHS, STRIDES, ResNet
 from hand_pose_ros.networks.network_config import NetworkConfig
 
+_MOST_SIZE_PX = 4096
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's RGB, in [0, 1]
 
 
@@ -74,8 +75,10 @@ class ImageEncoderConfig(NetworkConfig):
             raise ValueError(f"projection must be even and not negative, got {self.projection}")
         if self.features < 1 or self.head_channels < 1 or not self.margin > 0:
             raise ValueError(f"features, head_channels and margin must be positive, got {self}")
-        if self.size_px < STRIDES[-1] or self.size_px % STRIDES[-1]:
-            raise ValueError(f"size_px must be a multiple of {STRIDES[-1]}, got {self.size_px}")
+        if not STRIDES[-1] <= self.size_px <= _MOST_SIZE_PX or self.size_px % STRIDES[-1]:
+            raise ValueError(
+                f"size_px must be a multiple of {STRIDES[-1]}, at most {_MOST_SIZE_PX}, got {self.size_px}"
+            )
 
     @property
     def condition_size(self) -> int:

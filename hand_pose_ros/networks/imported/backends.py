@@ -13,7 +13,7 @@ import torch
 
 from hand_pose_ros.common.device import DEVICES, choose_backend, resolve_device
 from hand_pose_ros.common.onnx_session import OnnxGraph
-from hand_pose_ros.networks.export_cache import export_once
+from hand_pose_ros.common.user_cache import made_once
 from hand_pose_ros.networks.imported.network import ImportedNetwork, import_network
 from hand_pose_ros.networks.onnx_graph import export_graph
 
@@ -158,8 +158,9 @@ def exported_tflite(content: bytes) -> Path:
             outputs = [f"output_{index}" for index in range(len(network(example)))]
         export_graph(network, {"images": example}, outputs, folder / _GRAPH_FILE)
 
-    name = f"tflite-{hashlib.sha256(content).hexdigest()[:16]}-v{_GRAPH_VERSION}"
-    return export_once(name, _GRAPH_FILE, export) / _GRAPH_FILE
+    digest = hashlib.sha256(content).hexdigest()
+    inputs = {"tflite": digest, "version": str(_GRAPH_VERSION), "torch": torch.__version__}
+    return made_once(f"tflite-{digest[:16]}-v{_GRAPH_VERSION}", inputs, export) / _GRAPH_FILE
 
 
 def _square_side(size: tuple[int, ...]) -> int:

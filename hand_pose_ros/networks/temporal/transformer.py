@@ -31,6 +31,7 @@ FRAME_S: Final = 1 / 30
 _ROTATION: Final = 9
 _POSE: Final = 3 * hand.NUM_JOINTS + hand.NUM_ANGLES + _ROTATION
 _FEATURES: Final = 2 * _POSE + hand.NUM_JOINTS + 1
+_MOST_FRAMES: Final = 1000
 _LONGEST_PERIOD: Final = 30.0  # of the sinusoids, in 2 pi frames
 _DIFFERENCE_SCALE: Final = 4.0  # of differences between frames, so that they are of the order of 1
 _BUILD, _WRIST = len(hand.FINGERS), len(hand.FINGERS) + 1
@@ -60,6 +61,8 @@ class TemporalConfig(NetworkConfig):
     def __post_init__(self) -> None:
         if min(self.window, self.width, self.layers, self.heads, self.hidden) < 1:
             raise ValueError(f"window, width, layers, heads and hidden must be positive, got {self}")
+        if self.window > _MOST_FRAMES:
+            raise ValueError(f"window must be at most {_MOST_FRAMES}, got {self.window}")
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"width must be even and a multiple of heads, got {self.width} and {self.heads}")
         if not 0 <= self.dropout < 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def sleeve_part(wrist: Wrist, forearm: Forearm, image: np.ndarray, repeats: int,
     )
 
 
-@cache
+@lru_cache(maxsize=4)
 def _sleeve_constants(faces: bytes, num_vertices: int) -> tuple:
     """Incidence of the sleeve's faces, and where their corners (3, 2, F) are on the cloth: around, along."""
     triangles = np.frombuffer(faces, dtype=np.int64).reshape(-1, 3)

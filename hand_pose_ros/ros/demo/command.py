@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from lifecycle_msgs.msg import Transition
 
-from hand_pose_ros.camera.calibration import load_calibration
+from hand_pose_ros.camera.calibration import read_calibration
 from hand_pose_ros.common.share import share_file
 from hand_pose_ros.ros.demo.node import NAMESPACE, DemoNode
 from hand_pose_ros.ros.demo.pace import adapted_rate_hz, sustainable_rate_hz
@@ -66,7 +66,10 @@ def _parse(args: Sequence[str] | None) -> argparse.Namespace:
         "--input",
         default=CLIP,
         help="'clip' (the package's rendered clip, whose truth is known), a webcam's number, or the path of a "
-        "video, a folder of images or a rosbag2",
+        "video, an image, a folder of images or a recording",
+    )
+    parser.add_argument(
+        "--topic", default="", help="image topic of a recording; the first with colours if empty"
     )
     parser.add_argument("--output", type=Path, default=Path("out"), help="folder of the output files")
     parser.add_argument(
@@ -88,7 +91,7 @@ def _parse(args: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace, status: StatusLine) -> int:
-    source = inspect_source(options.input or CLIP, status.update)
+    source = inspect_source(options.input or CLIP, status.update, options.topic, status.say)
     camera, note = _camera_parameters(options, source)
     files = OutputFiles(options.output.resolve())
     files.prepare()
@@ -99,7 +102,8 @@ def _run(options: argparse.Namespace, status: StatusLine) -> int:
         if note:
             status.say(note)
         estimate = {"diffusion.condition": options.condition} if options.condition else {}
-        with _graph(source, camera, estimate, files.folder) as (player, estimator):
+        play = camera | ({"image_topic": options.topic} if options.topic else {})
+        with _graph(source, play, estimate, files.folder) as (player, estimator):
             session = _Session(source, player, estimator, files, status)
             run_node(DemoNode, session.play, args=[])
         outcome = session.outcome
@@ -118,8 +122,8 @@ def _run(options: argparse.Namespace, status: StatusLine) -> int:
 def _camera_parameters(options: argparse.Namespace, source: DemoSource) -> tuple[dict[str, Any], str]:
     """Return the player's calibration parameters, and a note for the user."""
     if options.calibration:
-        load_calibration(options.calibration)  # fails now if it is wrong
-        return {"calibration_file": str(Path(options.calibration).resolve())}, ""
+        calibration = read_calibration(options.calibration)  # fails now if it is wrong
+        return {"calibration_file": str(Path(options.calibration).resolve())}, "\n".join(calibration.warnings)
     if options.fov:
         return {"horizontal_fov_deg": options.fov}, ""
     if source.calibrated:
@@ -149,7 +153,7 @@ def _graph(
         play |= {"rate_hz": min(_WARM_UP_HZ, source.rate_hz), "loop": True}
     # The clip has one hand: with two, MediaPipe searches every frame for the second one.
     estimate = estimate | ({"tracker.max_hands": 1} if source.is_clip else {})
-    modules = "hand_pose_ros.ros.video_player.node", "hand_pose_ros.ros.hand_estimator.process"
+    modules = "hand_pose_ros.ros.video_player.process", "hand_pose_ros.ros.hand_estimator.process"
     processes: list[GraphProcess] = []
     try:
         processes.append(GraphProcess(modules[0], NAMESPACE, folder / "video_player.log", play))
@@ -261,6 +265,8 @@ class _Session:
 
     def _preparing(self) -> bool:
         self._check()
+        if self._player.exit_code is not None:
+            raise DemoError(f"video_player ended before the demo began:\n{self._player.last_words()}")
         self._status.update(f"the nodes start ... {time.monotonic() - self._began_s:.0f} s")
         return True
 

@@ -29,11 +29,15 @@ class DemoSource:
         return self.spec == CLIP
 
 
-def inspect_source(spec: str, report: Callable[[str], None]) -> DemoSource:
+def inspect_source(
+    spec: str, report: Callable[[str], None], image_topic: str = "", say: Callable[[str], None] | None = None
+) -> DemoSource:
     """Open the source that ``spec`` names and read its first image.
 
     Args:
         report: receives the progress of rendering the clip, if it is not in the cache yet.
+        image_topic: of a recording; its first one with colours if empty.
+        say: receives what is wrong with the source; the log by default.
 
     Raises:
         FileNotFoundError: nothing of that name.
@@ -43,7 +47,7 @@ def inspect_source(spec: str, report: Callable[[str], None]) -> DemoSource:
     spec = spec.strip()
     if spec.isdecimal():  # not opened: a webcam gives its images to one process only
         return DemoSource(spec, f"webcam {spec}", None, None, calibrated=False)
-    source = open_source(spec, report=report)
+    source = open_source(spec, image_topic, report, **({"warn": say} if say else {}))
     try:
         first = source.read()
         if first is None:

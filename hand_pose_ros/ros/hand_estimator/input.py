@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -11,30 +12,33 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from hand_pose_ros.camera.calibration import camera_from_message
+from hand_pose_ros.camera.lens_check import check_lens
 from hand_pose_ros.camera.model import CameraModel, UncalibratedCameraError
 from hand_pose_ros.pose import Frame
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.hand_estimator.topics import (
     MESSAGE_TYPES,
     CameraTopics,
-    is_rectified,
     resolve_topics,
     why_nothing_comes,
 )
 from hand_pose_ros.ros.messages.images import CONVERTERS
 from hand_pose_ros.ros.shared.faults import FaultLog
+from hand_pose_ros.video.camera_topics import is_rectified
 
 ImageMessage = Image | CompressedImage
 
 _FRAME_FAULTS: Final = ("qos", "image", "camera_info", "calibration", "size")
 _STAMP_FAULTS: Final = ("no_stamp", "repeated_stamp", "stamp_went_back")
-CAMERA_FAULTS: Final = ("no_images", *_FRAME_FAULTS, *_STAMP_FAULTS, "frame_id")
+CAMERA_FAULTS: Final = ("no_images", *_FRAME_FAULTS, *_STAMP_FAULTS, "frame_id", "lens", "publishers")
 """The kinds of fault that belong to the camera."""
+_NEWEST_FRAMES: Final = 30
+"""Images whose frames are compared."""
 _CAMERA_INFO_GRACE_S: Final = 1.0
 """Time after the start in which images without camera_info are not reported."""
 
@@ -70,12 +74,14 @@ class CameraInput:
         self._faults = faults
         self._transport = parameters.image_transport
         self._frame_id = parameters.frame_id
+        self._most_pixels = round(1e6 * parameters.max_image_megapixels)
         self.topics: CameraTopics = resolve_topics(node.resolve_topic_name, self._transport)
-        self._rectified = parameters.rectified or is_rectified(self.topics)
+        self._rectified = parameters.rectified or is_rectified(self.topics.base)
         self._info: CameraInfo | None = None
         self._camera_key: tuple | None = None
         self._camera: CameraModel | None = None
         self._last_stamp_ns: int | None = None
+        self._frame_ids: deque[str] = deque(maxlen=_NEWEST_FRAMES)
         self._started_s = time.monotonic()
         # Best effort connects to publishers of either reliability; depth 1, because only the newest frame counts.
         self._qos = QoSProfile(
@@ -91,6 +97,20 @@ class CameraInput:
                 event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos),
             ),
             node.create_subscription(CameraInfo, self.topics.camera_info, self._on_info, self._qos),
+            # A publisher that sends its calibration once and keeps it for late subscribers. Other publishers do
+            # not connect to it.
+            node.create_subscription(
+                CameraInfo,
+                self.topics.camera_info,
+                self._on_info,
+                QoSProfile(
+                    depth=1,
+                    reliability=ReliabilityPolicy.RELIABLE,
+                    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+                ),
+                # rclpy would log a warning for each publisher of the usual kind.
+                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            ),
         ]
 
     def close(self) -> None:
@@ -114,7 +134,7 @@ class CameraInput:
         Faults that this image disproves are cleared.
         """
         try:
-            image_bgr = CONVERTERS[type(message)](message)
+            image_bgr = CONVERTERS[type(message)](message, self._most_pixels)
         except ValueError as error:
             self._faults.report("image", f"an image on {self.topics.image} cannot be read: {error}")
             return None
@@ -126,6 +146,7 @@ class CameraInput:
         header = message.header
         if self._frame_id:
             header = Header(stamp=header.stamp, frame_id=self._frame_id)
+        self._check_publishers(header.frame_id)
         if header.frame_id:
             self._faults.clear("frame_id")
         else:
@@ -136,6 +157,20 @@ class CameraInput:
             )
         frame = Frame(image_bgr, camera, stamp_ns * 1e-9 if stamp_ns else None)
         return CameraFrame(header, frame, stamp_ns, self._has_restarted(stamp_ns))
+
+    def _check_publishers(self, frame_id: str) -> None:
+        """Report images that come with different frames, as those of two cameras on one topic do."""
+        self._frame_ids.append(frame_id)
+        different = sorted(set(self._frame_ids))
+        if len(different) > 1:
+            self._faults.report(
+                "publishers",
+                f"the images on {self.topics.image} come with different frames ({', '.join(different)}): is there "
+                "more than one camera on this topic?",
+                DiagnosticStatus.WARN,
+            )
+        else:
+            self._faults.clear("publishers")
 
     def _camera_of(self, image_bgr: np.ndarray) -> CameraModel | None:
         info = self._info
@@ -152,6 +187,7 @@ class CameraInput:
         key = _calibration_key(info)
         if key != self._camera_key:
             self._camera_key, self._camera = key, None
+            self._faults.clear("lens")
         if self._camera is None:
             try:
                 self._camera = camera_from_message(info, self._rectified)
@@ -163,6 +199,9 @@ class CameraInput:
                     "calibration", f"the calibration on {self.topics.camera_info} is not valid: {error}"
                 )
                 return None
+            warning = check_lens(self._camera)
+            if warning:
+                self._faults.report("lens", f"{self.topics.camera_info}: {warning}", DiagnosticStatus.WARN)
         height, width = image_bgr.shape[:2]
         if (width, height) != (self._camera.width, self._camera.height):
             self._faults.report(

@@ -17,6 +17,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from hand_pose_ros.pipeline import FramePipeline
+from hand_pose_ros.ros.hand_estimator.frame_prefix import AUTO, frame_prefix, rivals
 from hand_pose_ros.ros.hand_estimator.input import CameraInput, ImageMessage
 from hand_pose_ros.ros.hand_estimator.output import HandPublishers
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
@@ -31,6 +32,7 @@ SUCCESS, FAILURE, ERROR = (
     TransitionCallbackReturn.FAILURE,
     TransitionCallbackReturn.ERROR,
 )
+_SAME_MOMENT_S = 5.0
 Transition = Callable[["HandEstimator", LifecycleState], TransitionCallbackReturn]
 
 
@@ -67,6 +69,7 @@ class HandEstimator(LifecycleNode):
         self._output: HandPublishers | None = None
         self._worker: NewestItemWorker[ImageMessage] | None = None
         self._input: CameraInput | None = None
+        self._frame_prefix, self._activated_s = "", 0.0
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._steady_clock = Clock(
             clock_type=ClockType.STEADY_TIME
@@ -101,9 +104,16 @@ class HandEstimator(LifecycleNode):
         self._status.start()
         self._lifecycle = "active"
         self._worker = NewestItemWorker(self._process, "worker")
+        prefix = frame_prefix(self, self._settings.frame_prefix)
+        assert self._output is not None  # made in configure
+        self._output.set_frame_prefix(prefix)
+        self._frame_prefix, self._activated_s = prefix, time.monotonic()
         self._input = CameraInput(self, self._settings, self._faults, self._on_image)
         topics = self._input.topics
         self.get_logger().info(f"images from {topics.image}, calibration from {topics.camera_info}")
+        if prefix and self._settings.frame_prefix == AUTO:
+            others = ", ".join(rivals(self))
+            self.get_logger().info(f"the frames begin with {prefix}, since there is also {others}")
         return result
 
     @_logged
@@ -217,7 +227,7 @@ class HandEstimator(LifecycleNode):
             "publish": published_s - estimated_s,
             "total": published_s - began_s,
         }
-        if given.stamp_ns:
+        if given.stamp_ns and not self._clock_stands_still():
             seconds["stamp to publication"] = (self.get_clock().now().nanoseconds - given.stamp_ns) * 1e-9
         camera = given.frame.camera
         kind = getattr(message, "encoding", None) or getattr(message, "format", "")
@@ -250,7 +260,32 @@ class HandEstimator(LifecycleNode):
         self._timer.timer_period_ns = round(self._settings.diagnostics_period_s * 1e9)
         return SetParametersResult(successful=True)
 
+    def _clock_stands_still(self) -> bool:
+        """Whether simulated time is asked for, but no /clock has come."""
+        return bool(self.get_parameter("use_sim_time").value) and self.get_clock().now().nanoseconds == 0
+
+    def _check_graph(self) -> None:
+        """Report what other nodes do wrong, or fail to do."""
+        if self._clock_stands_still():
+            self._faults.report(
+                "clock", "use_sim_time is true, but nothing has come on /clock", DiagnosticStatus.WARN
+            )
+        else:
+            self._faults.clear("clock")
+        # Another estimator that was activated in the same moment did not see this one.
+        if self._lifecycle == "active" and not self._frame_prefix and self._settings.publish_tf != "none":
+            if time.monotonic() - self._activated_s > _SAME_MOMENT_S:
+                return
+            others = [one for one in rivals(self, only_active=True) if one < self.get_fully_qualified_name()]
+            if others:
+                self._faults.report(
+                    "frames",
+                    f"{', '.join(others)} may broadcast the same frames as this node: set frame_prefix",
+                    DiagnosticStatus.WARN,
+                )
+
     def _publish_diagnostics(self) -> None:
+        self._check_graph()
         camera = None
         if self._input is not None:
             topics = self._input.topics

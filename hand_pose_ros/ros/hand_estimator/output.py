@@ -95,6 +95,10 @@ class HandPublishers:
         self._markers.publish(delete_all(self._last_header))
         self._shown = []
 
+    def set_frame_prefix(self, prefix: str) -> None:
+        """Set the prefix of all hands' TF frames."""
+        self._selector.frame_prefix = prefix
+
     def reset(self) -> None:
         """Forget which hands were primary."""
         self._selector.reset()
@@ -110,7 +114,8 @@ class HandPublishers:
         return (*self._of_side.values(), self._hands, self._markers, self._overlay)  # pyright: ignore[reportReturnType]
 
     def _publish_transforms(self, published: list[PublishedHand], header: Header, which: str) -> None:
-        if which == "none" or not published:
+        # A transform needs a parent: images without a frame give none.
+        if which == "none" or not published or not header.frame_id:
             return
         joints = which == "all"
         self._transforms.sendTransform(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hand_pose_ros.common.image_limits import MOST_PIXELS
 from hand_pose_ros.common.options import Options, option, section
 from hand_pose_ros.factory import PipelineConfig
 
@@ -18,12 +19,20 @@ class HandEstimatorParameters(Options):
         "Images to subscribe to: `image`, or `image/compressed`, which saves bandwidth over a network.",
         choices=("raw", "compressed"),
         read_only=True,
+        essential=True,
     )
     image_reliability: str = option(
         "best_effort",
         "Requested reliability: `best_effort` connects to every publisher; `reliable` resends lost images, "
         "but cannot connect to a best-effort publisher.",
         choices=("best_effort", "reliable"),
+        read_only=True,
+    )
+    max_image_megapixels: float = option(
+        MOST_PIXELS / 1e6,
+        "Larger images are refused, compressed ones before they are decoded: a small file can hold a huge image.",
+        minimum=0.01,
+        maximum=1000.0,
         read_only=True,
     )
     rectified: bool = option(
@@ -33,13 +42,23 @@ class HandEstimatorParameters(Options):
         read_only=True,
     )
     frame_id: str = option(
-        "", "Frame of everything published; empty for the frame_id of the images.", read_only=True
+        "",
+        "Frame of everything published; empty for the frame_id of the images.",
+        read_only=True,
+        essential=True,
+    )
+    frame_prefix: str = option(
+        "auto",
+        "Prefix of the hands' TF frames. `auto`: none for the first camera; an estimator that finds another one "
+        "running takes its namespace (`left_camera_right_hand_wrist`).",
+        read_only=True,
     )
     publish_tf: str = option(
         "all",
         "Frames to broadcast: all joints, the wrist alone (so that robot_state_publisher can add the "
         "fingers), or none.",
         choices=("all", "wrist", "none"),
+        essential=True,
     )
     overlay_mesh: bool = option(True, "Draw the outline of the mesh into image_overlay.")
     marker_lifetime_s: float = option(

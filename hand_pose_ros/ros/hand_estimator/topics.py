@@ -10,6 +10,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from sensor_msgs.msg import CompressedImage, Image
 
+from hand_pose_ros.video.camera_topics import camera_info_topic
+
 _TYPE_NAMES: Final = {"raw": "sensor_msgs/msg/Image", "compressed": "sensor_msgs/msg/CompressedImage"}
 MESSAGE_TYPES: Final = {"raw": Image, "compressed": CompressedImage}
 
@@ -45,12 +47,7 @@ def resolve_topics(resolve: Callable[..., str], transport: str) -> CameraTopics:
     if transport == "compressed":
         image = remapped("image/compressed") or f"{base}/compressed"
         base = image.removesuffix("/compressed")
-    return CameraTopics(image, base, remapped("camera_info") or f"{base.rpartition('/')[0]}/camera_info")
-
-
-def is_rectified(topics: CameraTopics) -> bool:
-    """Whether the topic's name says that its images are rectified, as image_proc names them."""
-    return topics.base.rpartition("/")[2].startswith("image_rect")
+    return CameraTopics(image, base, remapped("camera_info") or camera_info_topic(base))
 
 
 def why_nothing_comes(node: Node, topics: CameraTopics, transport: str, qos: QoSProfile) -> str:

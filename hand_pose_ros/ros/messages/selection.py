@@ -19,11 +19,13 @@ class PublishedHand:
 
     hand_id: the track id, or the index in the frame without tracking; unique in a frame.
     primary: it carries the topics and the plain frame names of its side.
+    frame_prefix: of its frames' names.
     """
 
     pose: HandPose
     hand_id: int
     primary: bool
+    frame_prefix: str = ""
 
     @cached_property
     def quaternions(self) -> np.ndarray:
@@ -32,7 +34,7 @@ class PublishedHand:
 
     def frame_name(self, joint: str) -> str:
         """TF frame of a joint: ``right_hand_index_mcp``, ``right_hand_7_index_mcp`` for a further right hand."""
-        name = hand.frame_name(joint, self.pose.side)
+        name = self.frame_prefix + hand.frame_name(joint, self.pose.side)
         if self.primary:
             return name
         return name.removesuffix(joint) + f"{self.hand_id}_{joint}"
@@ -44,7 +46,9 @@ class HandSelector:
     Without memory, two people's right hands would alternate on ``right/joints`` as their scores vary.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, frame_prefix: str = "") -> None:
+        """``frame_prefix``: of all hands' frames."""
+        self.frame_prefix = frame_prefix
         self._primary_tracks: dict[str, int | None] = {}
 
     def select(self, poses: Sequence[HandPose]) -> list[PublishedHand]:
@@ -63,7 +67,7 @@ class HandSelector:
                 primaries[pose.side] = pose
         self._primary_tracks = {side: pose.track_id for side, pose in primaries.items()}
         return [
-            PublishedHand(pose, hand_id, primaries[pose.side] is pose)
+            PublishedHand(pose, hand_id, primaries[pose.side] is pose, self.frame_prefix)
             for hand_id, pose in identified
             if pose.valid
         ]

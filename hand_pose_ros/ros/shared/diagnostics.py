@@ -11,15 +11,17 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
+from hand_pose_ros.common.bounded_text import shortened
+
 
 def status(name: str, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
-    """One component's status; a float is shown with four significant digits."""
+    """One component's status; a float is shown with four significant digits, and long texts are cut."""
     shown = {key: f"{value:.4g}" if isinstance(value, float) else str(value) for key, value in values.items()}
     return DiagnosticStatus(
         name=name,
         level=level,
-        message=message,
-        values=[KeyValue(key=key, value=value) for key, value in shown.items()],
+        message=shortened(message),
+        values=[KeyValue(key=key, value=shortened(value)) for key, value in shown.items()],
     )
 
 

@@ -11,6 +11,8 @@ from typing import Final
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from hand_pose_ros.common.bounded_text import shortened
+
 _SAME_MESSAGE_S: Final = 10.0
 _SAME_KIND_S: Final = 1.0
 """A fault that returns sooner is not logged again, so a fault that comes and goes does not flood the log."""
@@ -39,10 +41,11 @@ class FaultLog:
     def report(
         self, kind: str, message: str, level: bytes = DiagnosticStatus.ERROR, logged: bool = False
     ) -> None:
-        """Record that a fault is active; a line is logged if it was not active before.
+        """Record that a fault is active; a line is logged if it was not active before. Long messages are cut.
 
         ``logged``: what raised it has logged it, so that no line is needed.
         """
+        message = shortened(message)
         with self._lock:
             is_new = kind not in self._active
             self._active[kind] = Fault(level, message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
@@ -22,7 +23,24 @@ def declare(node: Node, kind: type[AnyOptions]) -> AnyOptions:
     for leaf in leaves(kind):
         value = node.declare_parameter(leaf.name, leaf.default, _descriptor(leaf)).value
         values[leaf.name] = leaf.default if value is None else value
+    for name in unknown_overrides(node):
+        likely = get_close_matches(name, values, 1) or get_close_matches(
+            name.rpartition(".")[2], [one.rpartition(".")[2] for one in values], 1
+        )
+        meant = next((one for one in values if likely and one.endswith(likely[0])), "")
+        node.get_logger().warning(
+            f"there is no parameter {name[:100]!r}: its value is not used"
+            + (f"; did you mean {meant!r}?" if meant else "")
+        )
     return kind.from_flat(values)
+
+
+def unknown_overrides(node: Node) -> list[str]:
+    """Names of parameters that were given at start, by a file or an argument, but that the node does not have."""
+    given = getattr(node, "_parameter_overrides", {})  # rclpy has no public way to them
+    return sorted(
+        name for name in given if not node.has_parameter(name) and not name.startswith(("qos_overrides.",))
+    )
 
 
 def changed(current: AnyOptions, changes: Iterable[Parameter]) -> AnyOptions:

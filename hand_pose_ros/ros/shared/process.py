@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import TypeVar, cast
 
 import rclpy
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
-from hand_pose_ros.common.option_documents import help_text
-from hand_pose_ros.common.options import Options
+from hand_pose_ros.common.bounded_text import MOST_MESSAGE, shortened
+from hand_pose_ros.ros.shared.command_line import USAGE_ERROR
+from hand_pose_ros.ros.shared.ending import STOP_SIGNALS, limit_clean_up
 from hand_pose_ros.ros.shared.log_forwarding import forwarded_log
 
 AnyNode = TypeVar("AnyNode", bound=Node)
@@ -30,7 +32,6 @@ def run_node(
     work: Callable[[AnyNode], int] | None = None,
     args: Sequence[str] | None = None,
     create_executor: Callable[[], Executor] = SingleThreadedExecutor,
-    parameters: type[Options] | None = None,
 ) -> int:
     """Create a node and run it until its work ends or the process is stopped; return the exit code.
 
@@ -41,22 +42,19 @@ def run_node(
         create: makes the node. A ValueError or OSError from it (a bad parameter, a missing file) is logged as
             one line and gives exit code 1.
         work: what the main thread does, and the exit code it returns; if None it waits for a signal.
-        args: the process's arguments; those of the command line if None.
-        parameters: the options that `--help` lists; the node is not started then.
+        args: the process's arguments; those of the command line if None. Exit code 2 if ROS cannot read them.
     """
-    given = sys.argv[1:] if args is None else args
-    if parameters is not None and ("--help" in given or "-h" in given):
-        sys.stdout.write(
-            f"usage: {create.__name__} --ros-args [-p name:=value ...] [--params-file FILE]\n\n"
-            f"parameters:\n{help_text(parameters)}"
-        )
-        return 0
-    rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
-    previous = {number: signal.signal(number, signal.default_int_handler) for number in _STOP_SIGNALS}
+    try:
+        rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
+    except (rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError) as error:
+        get_logger(create.__name__).fatal(f"ROS cannot start with these arguments: {error}")
+        return USAGE_ERROR
+    broken = threading.Event()
+    previous = {number: signal.signal(number, _interrupt_once(broken)) for number in STOP_SIGNALS}
     node = None
     try:
         node = create()
-        with forwarded_log(node.get_logger()), _spinning(node, create_executor()):
+        with forwarded_log(node.get_logger()), _spinning(node, create_executor(), broken):
             if work is not None:
                 return work(node)
             threading.Event().wait()
@@ -66,11 +64,10 @@ def run_node(
     except _REFUSALS as error:
         if node is not None:
             raise
-        get_logger(create.__name__).fatal(str(error))
+        get_logger(create.__name__).fatal(shortened(str(error), 4 * MOST_MESSAGE))
         return 1
     finally:
-        for number in _STOP_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the clean-up
+        _ignore_signals()
         if node is not None:
             node.destroy_node()
         try_shutdown()
@@ -78,12 +75,29 @@ def run_node(
             signal.signal(number, handler)
 
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+def _ignore_signals() -> None:
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt_once(broken: threading.Event) -> Callable[[int, FrameType | None], None]:
+    """A handler that raises KeyboardInterrupt once: a second Ctrl-C must not interrupt the clean-up.
+
+    ``broken``: set if the interrupt comes from a callback that failed.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        _ignore_signals()
+        if not broken.is_set():
+            limit_clean_up()
+        raise KeyboardInterrupt
+
+    return interrupt
 
 
 @contextmanager
-def _spinning(node: Node, executor: Executor) -> Generator[None, None, None]:
-    """Run the node's callbacks in a thread; an exception in one of them is raised here."""
+def _spinning(node: Node, executor: Executor, broken: threading.Event) -> Generator[None, None, None]:
+    """Run the node's callbacks in a thread; an exception in one of them sets ``broken`` and is raised here."""
     failures: list[BaseException] = []
     main_thread = cast("int", threading.main_thread().ident)  # None only before a thread starts
 
@@ -92,6 +106,7 @@ def _spinning(node: Node, executor: Executor) -> Generator[None, None, None]:
             executor.spin()
         except Exception as error:  # whatever a callback raises has to end the process, not only this thread
             failures.append(error)
+            broken.set()
             signal.pthread_kill(main_thread, signal.SIGINT)  # also out of a wait
 
     executor.add_node(node)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import sys
 import threading
 import time
-from collections.abc import Sequence
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.duration import Duration
@@ -16,11 +14,10 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from hand_pose_ros.camera.calibration import load_calibration
+from hand_pose_ros.camera.calibration import read_calibration
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.ros.messages.camera import camera_info_message, image_message, time_message
 from hand_pose_ros.ros.shared.parameters import changed, declare
-from hand_pose_ros.ros.shared.process import run_node
 from hand_pose_ros.ros.video_player.parameters import SOURCE_RATE, VideoPlayerParameters
 from hand_pose_ros.video.open import open_source
 from hand_pose_ros.video.pacing import Pacer
@@ -39,8 +36,14 @@ class VideoPlayer(Node):
     def __init__(self) -> None:
         super().__init__("video_player")
         self._settings = declare(self, VideoPlayerParameters)
-        self._calibration = _load_calibration(self._settings.calibration_file)
-        self._source = open_source(self._settings.source, self._settings.image_topic, self._report)
+        self._calibration = self._load_calibration(self._settings.calibration_file)
+        self._source = open_source(
+            self._settings.source,
+            self._settings.image_topic,
+            self._report,
+            rectified=self._settings.rectified,
+            warn=self._warn,
+        )
         self._check_start(self._settings.start_s)
         self._pacer = self._new_pacer(self._settings.rate_hz)
         self._seek_requested = True
@@ -71,6 +74,17 @@ class VideoPlayer(Node):
 
     def _report(self, text: str) -> None:
         self.get_logger().info(text)
+
+    def _warn(self, text: str) -> None:
+        self.get_logger().warning(text)
+
+    def _load_calibration(self, path: str) -> CameraModel | None:
+        if not path:
+            return None
+        calibration = read_calibration(path)
+        for warning in calibration.warnings:
+            self._warn(warning)
+        return calibration.camera
 
     def _play_frames(self) -> int:
         count = count_at_start = 0
@@ -149,16 +163,3 @@ class VideoPlayer(Node):
             self._seek_requested = True
         self._wake.set()
         return SetParametersResult(successful=True)
-
-
-def _load_calibration(path: str) -> CameraModel | None:
-    return load_calibration(path)[0] if path else None
-
-
-def main(args: Sequence[str] | None = None) -> int:
-    """Entry point of the process."""
-    return run_node(VideoPlayer, VideoPlayer.play, args, parameters=VideoPlayerParameters)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

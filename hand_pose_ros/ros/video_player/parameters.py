@@ -18,10 +18,18 @@ class VideoPlayerParameters(Options):
     source: str = option(
         CLIP,
         "What to play: `clip` (the rendered clip of this package), the number of a webcam, or the path of a "
-        "video file, of a folder of images or of a rosbag2.",
+        "video, of an image, of a folder of images or of a recording (rosbag2, MCAP, ROS 1 bag).",
         read_only=True,
     )
-    image_topic: str = option("", "Image topic of a rosbag2; empty for the first one.", read_only=True)
+    image_topic: str = option(
+        "", "Image topic of a recording; empty for the first one with colours.", read_only=True
+    )
+    rectified: bool = option(
+        False,
+        "The images of the recording are rectified: use P of their camera_info. Always so for topics whose name "
+        "begins with image_rect.",
+        read_only=True,
+    )
     rate_hz: float = option(
         SOURCE_RATE,
         "Images per second: -1 for the source's own rate, 0 for as fast as possible. A webcam keeps its own "
@@ -43,8 +51,7 @@ class VideoPlayerParameters(Options):
     )
     calibration_file: str = option(
         "",
-        "Camera calibration, a YAML file as camera_calibration writes it; overrides the calibration in the "
-        "source.",
+        "Calibration file of the camera, in any common format; overrides the calibration in the source.",
         read_only=True,
     )
     horizontal_fov_deg: float = option(

@@ -12,12 +12,12 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import rows
+from hand_pose_ros.common.safe_arrays import read_arrays
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.synthetic.detector.finger_confusion import find_confusion, fingers_unseen
 from hand_pose_ros.synthetic.detector.statistics import (
@@ -283,8 +283,7 @@ def collect(folder: Path, count: int, seed: int) -> Study:
         path = folder / f"study_{part:04d}.npz"
         if not path.exists():
             save_study(run_study(_PART, detector, seed + part), path)
-        with np.load(path) as stored:
-            found += int(stored["right_side"].sum())
+        found += int(read_arrays(path)["right_side"].sum())
         part += 1
     detector.close()
     return load_studies(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.safe_arrays import read_arrays
 
 STATISTICS_PATH: Final = Path(__file__).with_name("statistics.npz")
 """Written by ``hand_pose noise-fit``."""
@@ -60,13 +61,13 @@ class NoiseStatistics(NamedTuple):
         )
 
 
-@cache
+@lru_cache(maxsize=8)
 def load_statistics(
     path: Path = STATISTICS_PATH, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
 ) -> NoiseStatistics:
     """Statistics from a file, read once per path, dtype and device."""
-    with np.load(path) as stored:
-        values = [torch.from_numpy(stored[name]).to(device, dtype) for name in NoiseStatistics._fields]
+    stored = read_arrays(path)
+    values = [torch.from_numpy(stored[name]).to(device, dtype) for name in NoiseStatistics._fields]
     return NoiseStatistics(*values)
 
 

@@ -18,6 +18,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import view_keypoints
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.named_tensors import cat, stack
+from hand_pose_ros.common.safe_arrays import read_arrays
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.detection.relative_depth import relative_depth
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
@@ -187,7 +188,7 @@ def load_studies(folder: Path) -> Study:
     paths = sorted(folder.glob("study_*.npz"))
     if not paths:
         raise ValueError(f"no study_*.npz in {folder}")
-    return cat([Study(**np.load(path)) for path in paths])
+    return cat([Study(**read_arrays(path)) for path in paths])
 
 
 def view_study(study: Study) -> ViewedStudy:

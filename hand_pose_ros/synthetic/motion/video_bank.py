@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.atomic_file import atomic_path
+from hand_pose_ros.common.bounded_text import shortened
 from hand_pose_ros.common.named_tensors import cat, each
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds
@@ -65,9 +67,14 @@ def load_videos(path: str | Path, made_with: dict) -> HandVideos:
     """Read a bank of :func:`save_videos`.
 
     Raises:
-        ValueError: it was made with something else.
+        ValueError: it is damaged, or was made with something else.
     """
-    stored = torch.load(path, weights_only=True)
+    try:
+        stored = torch.load(path, weights_only=True)
+    except (RuntimeError, EOFError, ValueError, TypeError, KeyError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path} cannot be read as videos: {shortened(str(error))}") from error
+    if not isinstance(stored, dict) or not stored.keys() >= {"made_with", "window", "rest"}:
+        raise ValueError(f"{path} holds no videos")
     if stored["made_with"] != made_with:
         raise ValueError(f"{path} was made with {stored['made_with']}, not with {made_with}: remove it")
     return HandVideos(HandWindow(*stored["window"]), *stored["rest"])

@@ -5,13 +5,14 @@ Every reader gives joints in our order, in metres, in whatever frame the file ha
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.bounded_text import shown
+from hand_pose_ros.common.safe_arrays import read_array, read_arrays
+from hand_pose_ros.common.safe_json import read_json
 from hand_pose_ros.datasets.joint_orders import from_order
 
 _WEBXR_PARTS = {
@@ -70,27 +71,23 @@ def read_poses(
 
 
 def _read_array(path: Path, key: str | None) -> np.ndarray:
-    try:
-        loaded = np.load(path)
-    except (ValueError, EOFError, BadZipFile) as error:
-        raise ValueError(f"{path} is no NumPy file of numbers: {error}") from error
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
-        if key is None and len(loaded.files) != 1:
-            raise ValueError(f"{path} holds {sorted(loaded.files)}: name one by key")
-        name = key or loaded.files[0]
-        if name not in loaded.files:
-            raise ValueError(f"{path} has no array {name!r}, only {sorted(loaded.files)}")
-        return loaded[name]
+    if path.suffix == ".npy":
+        return read_array(path)
+    loaded = read_arrays(path)
+    if key is None and len(loaded) != 1:
+        raise ValueError(f"{path} holds {shown(sorted(loaded))}: name one by key")
+    name = key or next(iter(loaded))
+    if name not in loaded:
+        raise ValueError(f"{path} has no array {name!r}, only {shown(sorted(loaded))}")
+    return loaded[name]
 
 
 def _read_webxr_json(path: Path) -> np.ndarray:
     try:
-        poses = json.loads(path.read_text())
+        poses = read_json(path)
         matrices = [[pose[name]["matrix_colmajor"] for name in WEBXR_NAMES] for pose in poses.values()]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path} is no WebXR pose file: {error!r}") from error
+        raise ValueError(f"{path} is no WebXR pose file: {shown(error)}") from error
     if not matrices:
         raise ValueError(f"{path} must hold at least one pose")
     return np.asarray(matrices, dtype=np.float64).reshape(-1, hand.NUM_JOINTS, 4, 4)[..., 3, :3]

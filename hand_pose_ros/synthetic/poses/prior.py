@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Final, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.safe_arrays import read_arrays
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.synthetic.poses.mixture import Mixture
 
@@ -54,9 +54,9 @@ def load_prior(path: Path = SHIPPED) -> PosePrior:
         ValueError: it is not one of these, or damaged.
     """
     try:
-        with np.load(path) as file:
-            arrays = {name: torch.from_numpy(file[name]) for name in _ARRAYS}
-    except (KeyError, EOFError, BadZipFile, ValueError, TypeError) as error:
+        stored = read_arrays(path)
+        arrays = {name: torch.from_numpy(stored[name]) for name in _ARRAYS}
+    except (KeyError, ValueError, TypeError) as error:
         raise ValueError(f"{path} does not hold pose statistics: {error}") from error
     share, mean = arrays["share"], arrays["mean"].float()
     size = len(VARIED)

@@ -5,8 +5,6 @@ All may be used for any purpose (Apache-2.0, MIT, CC-BY-4.0, CC0). docs/how/pose
 
 from __future__ import annotations
 
-import json
-import pickle
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,6 +13,9 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.common.safe_arrays import read_arrays
+from hand_pose_ros.common.safe_json import read_json
+from hand_pose_ros.common.safe_pickle import read_pickle
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.inverse import fit_hand
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
@@ -42,11 +43,11 @@ class PoseSet(NamedTuple):
 
 def photo_labels(path: Path) -> PoseSet:
     """MediaPipe's 3D landmarks of free photos (``labels.npz``), less those kept for measurement."""
-    with np.load(path) as file:
-        used = ~np.isin(file["repo"], KEPT_FOR_MEASUREMENT)
-        repository, weights = file["repo"][used], file["weight"][used].astype(np.float64)
-        joints = file["world"][used].astype(np.float64)
-        joints[np.char.lower(file["handedness"][used]) == "left", :, 0] *= -1
+    file = read_arrays(path)
+    used = ~np.isin(file["repo"], KEPT_FOR_MEASUREMENT)
+    repository, weights = file["repo"][used], file["weight"][used].astype(np.float64)
+    joints = file["world"][used].astype(np.float64)
+    joints[np.char.lower(file["handedness"][used]) == "left", :, 0] *= -1
     for name in np.unique(repository):
         of_one = repository == name
         weights[of_one] *= min(1.0, _MOST_PER_REPOSITORY / weights[of_one].sum())
@@ -73,8 +74,7 @@ def door_demonstrations(path: Path, like: PoseSet) -> PoseSet:
     Adroit's thumb and abduction axes are not ours, so those angles come from the hand of ``like`` whose
     finger flexions are nearest.
     """
-    with path.open("rb") as file:
-        demonstrations = pickle.load(file, encoding="latin1")
+    demonstrations = read_pickle(path)
     observed = np.concatenate([one["observations"][::5] for one in demonstrations])
     # Five arm and wrist joints; then abduction, MCP, PIP, DIP of the index, middle and ring finger; the little
     # finger has one more before these, in the palm.
@@ -135,7 +135,7 @@ def _godot(path: Path) -> np.ndarray:
 
     The wrist and the places of the knuckles are not in the file, so those are our neutral hand's.
     """
-    poses = json.loads(path.read_text())
+    poses = read_json(path)
     to_ours = torch.tensor([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]], dtype=torch.float64)
     lengths = proportion_bounds(torch.float64).neutral * hand.MEAN_ANCHOR_LENGTH_M
     neutral = _neutral_joints()

@@ -19,7 +19,6 @@ from hand_pose_ros.factory import PipelineConfig
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.hand_estimator.topics import (
     CameraTopics,
-    is_rectified,
     resolve_topics,
     why_nothing_comes,
 )
@@ -27,6 +26,7 @@ from hand_pose_ros.ros.hand_estimator.worker import NewestItemWorker
 from hand_pose_ros.ros.shared.diagnostics import RollingStatistics, diagnostics_message, status
 from hand_pose_ros.ros.shared.faults import FaultLog
 from hand_pose_ros.tracking.tracker import TrackerConfig
+from hand_pose_ros.video.camera_topics import is_rectified
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_camera_topics(remappings, transport, expected):
 
     topics = resolve_topics(resolve, transport)
     assert (topics.image, topics.base, topics.camera_info) == expected
-    assert is_rectified(topics) == ("image_rect" in expected[1])
+    assert is_rectified(topics.base) == ("image_rect" in expected[1])
 
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"

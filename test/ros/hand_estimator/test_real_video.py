@@ -45,7 +45,7 @@ def test_joints_lie_on_the_detector_s_landmarks(start_node, listener: Listener, 
         side: listener.subscribe(JointState, f"/{NAMESPACE}/{side}/joint_states") for side in hand.SIDES
     }
     player = start_node(
-        "hand_pose_ros.ros.video_player.node",
+        "hand_pose_ros.ros.video_player.process",
         namespace=NAMESPACE,
         parameters={
             "source": str(path),

@@ -246,6 +246,30 @@ def test_images_without_a_frame(graph):
     graph.assert_recovers()
 
 
+def test_images_of_two_cameras_on_one_topic(graph):
+    other = Camera(graph.listener)
+    other.frame_id = "other_camera"
+    try:
+        status = graph.estimator.wait_for_status("camera", WARN, "come with different frames")
+        assert "camera, other_camera" in status.message
+    finally:
+        other.close()
+    graph.assert_recovers()
+
+
+def test_a_lens_that_folds_inside_the_image(graph):
+    lens = CameraModel(WIDTH, HEIGHT, 300.0, 300.0, 319.5, 239.5, "plumb_bob", (0, 0, 0, 0, -0.3))
+    graph.camera.info = camera_info_message(lens, WIDTH, HEIGHT, Header())
+    graph.estimator.wait_for_status(
+        "camera", WARN, "the calibration does not cover the image beyond that radius"
+    )
+    lens = CameraModel(WIDTH, HEIGHT, 600.0, 600.0, 319.5, 239.5, "plumb_bob", (900.0, 0, 0, 0, 0))
+    graph.camera.info = camera_info_message(lens, WIDTH, HEIGHT, Header())
+    graph.estimator.wait_for_status("camera", ERROR, "no lens has the distortion coefficients")
+    graph.assert_silent()
+    graph.assert_recovers()
+
+
 def test_a_detector_that_raises(graph):
     graph.camera.image = picture(Command.RAISE)
     graph.estimator.wait_for_status("estimator", ERROR, "RuntimeError: the detector's cable is loose")

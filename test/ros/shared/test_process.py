@@ -53,10 +53,73 @@ def test_a_signal_ends_it_quietly(start_example, number, work):
     assert "Traceback" not in process.log
 
 
+OWN_PROCESS = """
+    import sys, time
+    from hand_pose_ros.ros.shared.ending import node_process
+
+    def run():
+        print("importing", flush=True)
+        {body}
+        return 0
+
+    node_process(run)
+"""
+SLOW_END = """
+        from rclpy.node import Node
+        from hand_pose_ros.ros.shared.process import run_node
+
+        class Slow(Node):
+            def destroy_node(self):
+                time.sleep(1000)
+
+        return run_node(lambda: Slow("slow"), lambda node: print("running", flush=True) or time.sleep(1000))
+"""
+
+
+@pytest.fixture
+def start_own_process(start_node, tmp_path, monkeypatch):
+    """Start a process that is a node's own, with this body of its function."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+
+    def start(body: str):
+        (tmp_path / "own_process.py").write_text(textwrap.dedent(OWN_PROCESS.format(body=body)))
+        return start_node("own_process")
+
+    return start
+
+
+@pytest.mark.parametrize(("body", "text"), [("time.sleep(1000)", "importing"), (SLOW_END, "running")])
+def test_a_signal_while_it_imports_or_cleans_up_ends_it_quietly(start_own_process, body, text):
+    process = start_own_process(body)
+    process.wait_for_log(text)
+    process.signal(signal.SIGINT)
+    process.signal(signal.SIGINT)
+    assert process.wait() == 0
+    assert "Traceback" not in process.log
+
+
+@pytest.mark.parametrize(
+    ("body", "code"), [("return 3", 3), ("sys.exit(4)", 4), ("raise ValueError('broken')", 1)]
+)
+def test_the_code_of_a_node_s_own_process(start_own_process, body, code):
+    process = start_own_process(body)
+    assert process.wait() == code
+    assert ("ValueError: broken" in process.log) == (code == 1)
+
+
 def test_a_broken_callback_ends_the_process(start_example):
     process = start_example(fails=True)
     assert process.wait() not in (0, None)
     assert "RuntimeError: the callback broke" in process.log
+
+
+@pytest.mark.parametrize("argument", ["--unknown", "-p oops"])
+def test_arguments_that_ros_cannot_read_end_it_with_a_line_and_code_2(start_example, argument):
+    process = start_example(work=f"None, ['--ros-args', *{argument.split()}]")
+    assert process.wait() == 2
+    assert "ROS cannot start with these arguments: " in process.log
+    assert argument in process.log
+    assert "Traceback" not in process.log
 
 
 def test_the_exit_code_is_that_of_the_work(start_example):

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from hand_pose_ros.camera.calibration import camera_from_message, save_calibration
 from hand_pose_ros.camera.model import CameraModel
 
-PLAYER = "hand_pose_ros.ros.video_player.node"
+PLAYER = "hand_pose_ros.ros.video_player.process"
 WIDTH, HEIGHT, FRAMES = 64, 48, 20
 
 

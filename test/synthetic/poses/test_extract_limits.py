@@ -49,8 +49,8 @@ def test_webxr_poses_are_read(tmp_path, joints):
         ("poses.json", "{}", "must hold at least one pose"),
         ("poses.json", '{"relaxed": {"wrist": {}}}', "no WebXR pose file"),
         ("broken.json", "{", "no WebXR pose file"),
-        ("broken.npy", "no numbers", "broken.npy is no NumPy file"),
-        ("broken.npz", "PK\x03\x04 cut short", "broken.npz is no NumPy file"),
+        ("broken.npy", "no numbers", "broken.npy is not a NumPy file"),
+        ("broken.npz", "PK\x03\x04 cut short", "broken.npz is not an npz file"),
         ("empty", None, "no .npy, .npz or .json file"),
     ],
 )

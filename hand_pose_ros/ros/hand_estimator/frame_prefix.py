@@ -1,0 +1,53 @@
+"""The prefix of the hands' TF frames, which keeps the frames of two cameras apart."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rclpy.node import Node
+
+AUTO: Final = "auto"
+_IMAGE_TYPES: Final = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+
+
+def frame_prefix(node: Node, setting: str) -> str:
+    """The prefix of all hand frames.
+
+    With 'auto' the first camera's frames have none. An estimator that finds another one of its name when it is
+    activated, in another namespace, takes its own namespace: two estimators must never give one frame two parents.
+
+    Args:
+        setting: the parameter ``frame_prefix``: 'auto', or the prefix itself.
+    """
+    if setting != AUTO:
+        return setting
+    return f"{namespace_prefix(node)}_" if namespace_prefix(node) and rivals(node) else ""
+
+
+def namespace_prefix(node: Node) -> str:
+    """The node's namespace as a part of a frame's name."""
+    return node.get_namespace().strip("/").replace("/", "_")
+
+
+def rivals(node: Node, only_active: bool = False) -> list[str]:
+    """Full names of the other estimators that come before this one: active ones, and others by their names.
+
+    Two that start at the same moment see each other inactive; the one whose name sorts first comes first.
+    """
+    own = (node.get_namespace(), node.get_name())
+    found = []
+    for name, namespace in set(node.get_node_names_and_namespaces()):
+        if name != own[1] or namespace == own[0]:
+            continue
+        if _is_active(node, name, namespace) or (not only_active and (namespace, name) < own):
+            found.append(f"{namespace.rstrip('/')}/{name}")
+    return sorted(found)
+
+
+def _is_active(node: Node, name: str, namespace: str) -> bool:
+    """Whether another estimator listens to a camera, which it does only while it is active."""
+    try:
+        subscriptions = node.get_subscriber_names_and_types_by_node(name, namespace)
+    except RuntimeError:  # NodeNameNonExistentError: it has just ended
+        return False
+    return any(kind in _IMAGE_TYPES for _, kinds in subscriptions for kind in kinds)
