@@ -48,7 +48,10 @@ def read_calibration(path: str | Path) -> Calibration:
             k=document.k,
             binning_x=document.binning[0],
             binning_y=document.binning[1],
-            **{f"roi_{key}": value for key, value in document.roi.items()},
+            roi_x_offset=document.roi[0],
+            roi_y_offset=document.roi[1],
+            roi_width=document.roi[2],
+            roi_height=document.roi[3],
         )
         fold = check_lens(camera)
     except UncalibratedCameraError as error:

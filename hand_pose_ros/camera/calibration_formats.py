@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final
 
-import yaml
-
 from hand_pose_ros.camera.distortion import distortion_model_named
+from hand_pose_ros.common.safe_yaml import parse_yaml
 
+_DOCUMENT_MARK: Final = re.compile(r"^---[ \t]*(?:#[^\n]*)?$", re.MULTILINE)
 _MOST_DEPTH: Final = 3  # of mappings around the calibration
 _KEYS: Final[dict[str, tuple[str, ...]]] = {
     "width": ("image_width", "width", "img_width", "camera.width"),
@@ -59,18 +59,8 @@ _FIELD_OF_KEY: Final = {key: name for name, keys in _KEYS.items() for key in key
 _WORDS_OF_DISTORTION: Final = ("dist", "coef")
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without aliases, in which OpenCV's matrices are mappings."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("a calibration needs no YAML aliases")
-        return super().compose_node(parent, index)
-
-
-_Loader.add_constructor(
-    "tag:yaml.org,2002:opencv-matrix", lambda loader, node: loader.construct_mapping(node, deep=True)
-)
+_OPENCV_MATRIX: Final = "tag:yaml.org,2002:opencv-matrix"
+_ROI_KEYS: Final = ("x_offset", "y_offset", "width", "height")
 
 
 @dataclass
@@ -79,6 +69,7 @@ class CalibrationDocument:
 
     k: nine numbers of the camera matrix, row by row. d: distortion coefficients in OpenCV's order.
     model: name of the distortion model as written; '' if there are no coefficients.
+    roi: x and y offset, width and height of the region of interest, pixels.
     """
 
     width: int
@@ -88,7 +79,7 @@ class CalibrationDocument:
     model: str
     name: str = "camera"
     binning: tuple[int, int] = (0, 0)
-    roi: dict[str, int] = field(default_factory=dict)
+    roi: tuple[int, int, int, int] = (0, 0, 0, 0)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -101,15 +92,14 @@ def parse_calibration(text: str) -> CalibrationDocument:
     text = text.lstrip("\ufeff")
     if re.search(r"^\s*\[image\]\s*$", text, re.MULTILINE):
         return _from_mapping(_ost(text))
-    try:
-        documents = [one for one in yaml.load_all(_plain_yaml(text), _Loader) if one is not None]
-    except yaml.YAMLError as error:
-        raise ValueError(f"it is not valid YAML: {_short(error)}") from error
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    if len(documents) > 1:
+    parts = [one for one in _DOCUMENT_MARK.split(_plain_yaml(text)) if one.strip()]
+    if len(parts) > 1:
         raise ValueError("it holds several documents: keep the one of this camera")
-    return _from_mapping(_innermost(documents[0] if documents else None))
+    try:
+        document = parse_yaml(parts[0] if parts else "", plain_tags=(_OPENCV_MATRIX,))
+    except ValueError as error:
+        raise ValueError(f"it is not valid YAML: {error}") from error
+    return _from_mapping(_innermost(document))
 
 
 def _plain_yaml(text: str) -> str:
@@ -221,7 +211,7 @@ def _from_mapping(document: Mapping[Any, Any]) -> CalibrationDocument:
             _whole("binning_x", fields.get("binning_x", 0)),
             _whole("binning_y", fields.get("binning_y", 0)),
         ),
-        roi={key: _whole(key, roi.get(key, 0)) for key in ("x_offset", "y_offset", "width", "height")},
+        roi=tuple(_whole(key, roi.get(key, 0)) for key in _ROI_KEYS),
         warnings=warnings,
     )
 

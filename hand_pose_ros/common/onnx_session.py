@@ -21,7 +21,7 @@ _DEVICE_INDEX: Final = 0  # CUDA_VISIBLE_DEVICES selects another GPU
 _ON_CPU: Final = torch.device("cpu")
 _GPU_ERRORS: Final = ("Fail", "RuntimeException", "EPFail", "EngineError", "DeviceReset")
 """Names of onnxruntime's exceptions of a run that a GPU may have caused; the others mean wrong inputs."""
-_TYPES: Final[Mapping[str, type]] = {
+_TYPES: Final[Mapping[str, type[Any]]] = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
     "tensor(float16)": np.float16,
@@ -103,8 +103,8 @@ class OnnxGraph:
         self.on_cuda = _CUDA in self._session.get_providers()
         shared = self.on_cuda and torch.cuda.is_available()
         self.device = torch.device("cuda", _DEVICE_INDEX) if shared else _ON_CPU
-        self.inputs: dict[str, list] = {one.name: one.shape for one in self._session.get_inputs()}
-        self.outputs: dict[str, list] = {one.name: one.shape for one in self._session.get_outputs()}
+        self.inputs: dict[str, list[Any]] = {one.name: one.shape for one in self._session.get_inputs()}
+        self.outputs: dict[str, list[Any]] = {one.name: one.shape for one in self._session.get_outputs()}
         self.input_types: dict[str, str] = {one.name: one.type for one in self._session.get_inputs()}
         self._output_types = {one.name: _TYPES.get(one.type) for one in self._session.get_outputs()}
 
@@ -135,7 +135,7 @@ class OnnxGraph:
     def _run_bound(self, inputs: Mapping[str, Tensor | Array], target: torch.device) -> list[Tensor]:
         """Run on CUDA; outputs are on ``target``, those of unknown size by way of the CPU."""
         binding = self._session.io_binding()
-        kept = []  # alive while the graph runs
+        kept: list[Tensor] = []  # alive while the graph runs
         for name, value in inputs.items():
             tensor = torch.as_tensor(value).to(self.device).contiguous()
             kept.append(tensor)
@@ -147,7 +147,7 @@ class OnnxGraph:
         sizes = self._sizes(inputs)
         in_place: dict[str, Tensor] = {}
         for name, shape in self.outputs.items():
-            known = [sizes.get(size, size) for size in shape]
+            known: list[Any] = [sizes.get(size, size) for size in shape]
             kind = self._output_types[name]
             if target == _ON_CPU or kind is None or not all(isinstance(size, int) for size in known):
                 binding.bind_output(name, "cpu")
@@ -178,9 +178,9 @@ class OnnxGraph:
         }
 
 
-def _numpy_type(dtype: torch.dtype) -> type:
+def _numpy_type(dtype: torch.dtype) -> type[Any]:
     return torch.empty(0, dtype=dtype).numpy().dtype.type
 
 
-def _torch_type(kind: type) -> torch.dtype:
+def _torch_type(kind: type[Any]) -> torch.dtype:
     return torch.from_numpy(np.empty(0, kind)).dtype

@@ -194,7 +194,7 @@ class BagSource:
     def _deserialise(self, raw: bytes | memoryview, connection: Connection) -> Any:
         try:
             if not self._reader.is2:
-                return self._reader.deserialize(raw, connection.msgtype)
+                return self._reader.deserialize(bytes(raw), connection.msgtype)
             if connection.msgtype in self._reader.typestore.fielddefs:
                 return self._reader.typestore.deserialize_cdr(raw, connection.msgtype)
             return self._types.deserialize_cdr(raw, full_type(connection.msgtype))

@@ -53,7 +53,7 @@ class EncodedVideo:
                 f"video packets of {named[:60]!r} are not supported; known are {', '.join(_CODECS)}"
             )
         try:
-            import av
+            import av  # pyright: ignore[reportMissingImports] - optional
         except ImportError as error:
             raise ValueError(f"video packets ({codec}) need PyAV: pip install av ({error})") from error
         try:

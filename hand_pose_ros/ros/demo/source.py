@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from hand_pose_ros.video.open import CLIP, open_source
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def inspect_source(
     spec = spec.strip()
     if spec.isdecimal():  # not opened: a webcam gives its images to one process only
         return DemoSource(spec, f"webcam {spec}", None, None, calibrated=False)
-    source = open_source(spec, image_topic, report, **({"warn": say} if say else {}))
+    source = open_source(spec, image_topic, report, warn=say or _LOGGER.warning)
     try:
         first = source.read()
         if first is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -13,7 +13,7 @@ _PACKAGE: Final = "hand_pose_ros"
 
 
 @contextmanager
-def forwarded_log(logger: RcutilsLogger) -> Iterator[None]:
+def forwarded_log(logger: RcutilsLogger) -> Generator[None, None, None]:
     """Forward what the package logs, from INFO up, to ``logger`` instead of the handlers of ``logging``."""
     package, handler = logging.getLogger(_PACKAGE), _NodeLogHandler(logger)
     level, propagate = package.level, package.propagate
