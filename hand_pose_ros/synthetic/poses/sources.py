@@ -6,7 +6,6 @@ All may be used for any purpose (Apache-2.0, MIT, CC-BY-4.0, CC0). docs/how/pose
 from __future__ import annotations
 
 import json
-import pickle
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.datasets.storage.pickles import read_pickle
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.inverse import fit_hand
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
@@ -73,8 +73,7 @@ def door_demonstrations(path: Path, like: PoseSet) -> PoseSet:
     Adroit's thumb and abduction axes are not ours, so those angles come from the hand of ``like`` whose
     finger flexions are nearest.
     """
-    with path.open("rb") as file:
-        demonstrations = pickle.load(file, encoding="latin1")
+    demonstrations = read_pickle(path)
     observed = np.concatenate([one["observations"][::5] for one in demonstrations])
     # Five arm and wrist joints; then abduction, MCP, PIP, DIP of the index, middle and ring finger; the little
     # finger has one more before these, in the palm.
