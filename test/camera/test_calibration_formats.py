@@ -187,7 +187,7 @@ def test_a_region_of_interest_in_a_message_is_applied(tmp_path):
         (SIZE.replace("640", "true") + MATRIX + COEFFICIENTS, "image_width must be a whole number"),
         (OST.replace("camera matrix", "camera"), "an ost.txt has a width, a height and a camera matrix"),
         (SIZE + MATRIX + "distortion_coefficients: {data: [1480.5, -3320.1, 0, 0, 812.3]}\n", "no lens has"),
-        ("a: &a [1]\nb: *a\n", "no YAML aliases"),
+        ("a: &a [1]\nb: *a\n", "it lacks image_width"),
         ("[" * 5000, "nested too deeply|not valid YAML"),
     ],
 )

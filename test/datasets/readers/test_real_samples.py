@@ -1,6 +1,7 @@
 """The readers on excerpts of the real sets; skipped where they are not beside the checkout."""
 
 import json
+import pickle
 import shutil
 
 import cv2
@@ -11,6 +12,7 @@ from helpers.hand_geometry import are_in_our_order, side_of
 
 from hand_pose_ros.datasets.photo_folder import read_samples
 from hand_pose_ros.datasets.registry import open_set
+from hand_pose_ros.datasets.storage.pickles import read_pickle
 
 
 @pytest.fixture
@@ -146,3 +148,15 @@ def _tensor(joints):
     import torch
 
     return torch.from_numpy(joints)
+
+
+def test_a_pickle_of_python_2_is_read_as_the_plain_reader_reads_it(shared_data):
+    """Demonstrations of the Adroit hand (DAPG), a file that is known to be harmless."""
+    (path,) = (shared_data / "pose_prior").rglob("door-v0_demos.pickle")
+    with path.open("rb") as file:
+        plain = pickle.load(file, encoding="latin1")
+    restricted = read_pickle(path)
+    assert len(restricted) == len(plain) == 25
+    for one, other in zip(restricted, plain, strict=True):
+        assert one.keys() == other.keys()
+        np.testing.assert_array_equal(one["observations"], other["observations"])
