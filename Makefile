@@ -33,8 +33,8 @@ test: setup ## run all tests
 	@$(PYTEST) $(TESTS) -m "not live"
 	@$(PYTEST) test/ros -m live
 
-test-newest: export VERSIONS := newest
-test-newest: export VENV := $(VENV:-newest=)-newest
+test-newest: override export VERSIONS := newest
+test-newest: override export VENV := $(VENV:-newest=)-newest
 test-newest: setup ## run the fast tests, a few of them live, with numpy 2 and OpenCV 5, in .venv-newest
 	@$(PYTEST) $(TESTS) -m "not live and not slow"
 	@$(PYTEST) test/ros/demo test/ros/hand_estimator/test_node.py test/ros/messages test/ros/shared/test_parameters.py -m "live and not slow"
