@@ -154,7 +154,7 @@ def test_a_pickle_of_python_2_is_read_as_the_plain_reader_reads_it(shared_data):
     """Demonstrations of the Adroit hand (DAPG), a file that is known to be harmless."""
     (path,) = (shared_data / "pose_prior").rglob("door-v0_demos.pickle")
     with path.open("rb") as file:
-        plain = pickle.load(file, encoding="latin1")
+        plain = pickle.load(file, encoding="latin1")  # noqa: S301 - to compare with
     restricted = read_pickle(path)
     assert len(restricted) == len(plain) == 25
     for one, other in zip(restricted, plain, strict=True):
