@@ -200,6 +200,7 @@ def _from_mapping(document: Mapping[Any, Any]) -> CalibrationDocument:
     roi = fields.get("roi") or {}
     if not isinstance(roi, dict):
         raise ValueError(f"roi must be a mapping, got {_short(roi)}")
+    x_offset, y_offset, width, height = (_whole(key, roi.get(key, 0)) for key in _ROI_KEYS)
     return CalibrationDocument(
         width=_whole("image_width", fields["width"]),
         height=_whole("image_height", fields["height"]),
@@ -211,7 +212,7 @@ def _from_mapping(document: Mapping[Any, Any]) -> CalibrationDocument:
             _whole("binning_x", fields.get("binning_x", 0)),
             _whole("binning_y", fields.get("binning_y", 0)),
         ),
-        roi=tuple(_whole(key, roi.get(key, 0)) for key in _ROI_KEYS),
+        roi=(x_offset, y_offset, width, height),
         warnings=warnings,
     )
 
