@@ -21,7 +21,7 @@ _CODECS: Final = {
     "hevc_nvenc": "hevc",
     "hevc_vaapi": "hevc",
     "vp9": "vp9",
-    "av1": "av1",
+    "av1": "libdav1d",
 }
 
 
