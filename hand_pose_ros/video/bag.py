@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
@@ -160,15 +161,16 @@ class BagSource:
                     self._camera = self._camera_of(message)
                     continue
                 time_s = self._time_s(message, time_ns)
-                pixels = _pixels(message, connection, video)
+                images = _images(message, connection, video, time_s)
             except ValueError as error:
                 if connection.topic not in topics:
                     self.skipped += 1
                 self._say(f"messages of {connection.topic} that cannot be read are passed over: {error}")
                 continue
-            if pixels is not None and time_s >= from_s - 1e-9:
-                delivered += 1
-                yield VideoFrame(pixels, time_s, self._camera)
+            for taken_s, pixels in images:
+                if taken_s >= from_s - 1e-9:
+                    delivered += 1
+                    yield VideoFrame(pixels, taken_s, self._camera)
         if not delivered and self.skipped and not from_s:
             raise SourceError(
                 f"{self.name}: none of its {self.skipped} images can be read; {self._last_word()}"
@@ -216,13 +218,15 @@ def _open(paths: list[Path], types: Any) -> AnyReader:
     return reader
 
 
-def _pixels(message: Any, connection: Connection, video: EncodedVideo) -> Any:
-    """(H, W, 3) uint8 BGR of an image message; None while a video stream has not given one yet."""
+def _images(
+    message: Any, connection: Connection, video: EncodedVideo, time_s: float
+) -> list[tuple[float, np.ndarray]]:
+    """Times and pixels (H, W, 3) uint8 BGR of an image message, or of those that a video packet completes."""
     kind = full_type(connection.msgtype)
     if is_encoded_video(kind):
-        return video.decode(message)
+        return video.decode(message, time_s)
     if kind == IMAGE:
-        return bgr_from_raw(
+        pixels = bgr_from_raw(
             message.data,
             message.height,
             message.width,
@@ -230,7 +234,9 @@ def _pixels(message: Any, connection: Connection, video: EncodedVideo) -> Any:
             message.encoding,
             bool(message.is_bigendian),
         )
-    return bgr_from_compressed(message.data, message.format)
+    else:
+        pixels = bgr_from_compressed(message.data, message.format)
+    return [(time_s, pixels)]
 
 
 class _Ros2Info:

@@ -31,17 +31,20 @@ def is_encoded_video(message_type: str) -> bool:
 
 
 class EncodedVideo:
-    """A decoder of one stream; a frame may need packets before it."""
+    """A decoder of one stream; an image may need packets before it, and come some packets late."""
 
     def __init__(self) -> None:
         self._codec = ""
         self._decoder: Any = None
+        self._times_s: dict[int, float] = {}
+        self._packets = 0
 
-    def decode(self, message: Any) -> np.ndarray | None:
-        """Pixels (H, W, 3) uint8 BGR of the newest frame that a packet completes; None before the first one.
+    def decode(self, message: Any, time_s: float) -> list[tuple[float, np.ndarray]]:
+        """The images that a packet completes, each with the time of its own packet: (H, W, 3) uint8 BGR.
 
         Args:
             message: a ``foxglove_msgs/CompressedVideo`` or an ``ffmpeg_image_transport_msgs/FFMPEGPacket``.
+            time_s: of the packet.
 
         Raises:
             ValueError: PyAV is not installed, the codec is not known, or the packet cannot be decoded.
@@ -59,7 +62,15 @@ class EncodedVideo:
         try:
             if codec != self._codec:
                 self._decoder, self._codec = av.CodecContext.create(codec, "r"), codec
-            frames = self._decoder.decode(av.Packet(bytes(message.data)))
+            packet = av.Packet(bytes(message.data))
+            packet.pts = packet.dts = self._packets
+            self._times_s[self._packets] = time_s
+            self._packets += 1
+            frames = self._decoder.decode(packet)
         except Exception as error:  # PyAV's errors have no other base in common
             raise ValueError(f"a {codec} packet cannot be decoded: {error}") from error
-        return frames[-1].to_ndarray(format="bgr24") if frames else None
+        images = []
+        for frame in frames:
+            images.append((self._times_s.pop(frame.pts, time_s), frame.to_ndarray(format="bgr24")))
+            self._times_s = {number: at for number, at in self._times_s.items() if number > frame.pts}
+        return images

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -267,6 +268,30 @@ def test_damaged_recordings_are_refused(tmp_path, name, content, message):
 def test_video_packets_need_pyav_and_say_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(ValueError, match="need PyAV: pip install av"):
-        EncodedVideo().decode(SimpleNamespace(format="h264", data=b""))
+        EncodedVideo().decode(SimpleNamespace(format="h264", data=b""), 0.0)
     with pytest.raises(ValueError, match="'mpeg9' are not supported"):
-        EncodedVideo().decode(SimpleNamespace(format="mpeg9", data=b""))
+        EncodedVideo().decode(SimpleNamespace(format="mpeg9", data=b""), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("codec", "named"), [("libx264", "h264"), ("libx265", "h265"), ("libvpx-vp9", "vp9")]
+)
+def test_video_packets_are_decoded_at_their_own_times(codec, named):
+    av = pytest.importorskip("av", reason="needs PyAV, which recordings with video packets need")
+    encoder = av.CodecContext.create(codec, "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 320, 240, "yuv420p", Fraction(1, 25)
+    if codec != "libvpx-vp9":
+        encoder.options = {"tune": "zerolatency"}  # as camera drivers encode: no image refers to a later one
+    packets = []
+    for index in range(8):
+        frame = av.VideoFrame.from_ndarray(np.full((240, 320, 3), 25 * index, np.uint8), format="bgr24")
+        frame.pts = index
+        packets += encoder.encode(frame)
+    packets += encoder.encode(None)
+    video, found = EncodedVideo(), []
+    for packet in packets:
+        data = np.frombuffer(bytes(packet), np.uint8)
+        found += video.decode(SimpleNamespace(format=named, data=data), 0.04 * packet.pts)
+    assert len(found) >= 4
+    for time_s, image in found:
+        assert image.mean() == pytest.approx(25 * time_s / 0.04, abs=12)
