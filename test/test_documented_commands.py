@@ -52,6 +52,7 @@ ONE_IMAGE_STEP: Final = settings(
 ) + settings("options.data.negatives=1", "options.data.held_back=1", "options.keypoint_hands=2")
 TINY: Final[dict[str, Tiny]] = {
     "urdf": Tiny(),
+    "demo-hand": Tiny(),
     "gallery": Tiny(),
     "limits": Tiny(),
     "parameters": Tiny(),
@@ -87,6 +88,10 @@ PARSED: Final[dict[str, str]] = {
     "template": "takes longer than all others; test/mesh builds the template",
     "prior-fit": "needs data sets that are not part of the repository",
     "noise-fit": "needs 3,000 answers of the detector",
+    "dataset": "needs a data set; test/datasets and test/evaluation/benchmark run it on miniature copies",
+    "benchmark": "the same",
+    "train diffusion_fk_rhd": "needs a converted data set; test/training/tasks/images/test_labelled_sets.py trains",
+    "train diffusion_fk_stb": "the same",
     "train baseline": LIKE_IMAGE_HANDS,
     "train diffusion": LIKE_IMAGE_HANDS,
     "train contrastive": LIKE_IMAGE_HANDS,

@@ -145,7 +145,7 @@ def _ost(text: str) -> dict[str, Any]:
     parser = configparser.RawConfigParser(allow_no_value=True, delimiters=("=",), comment_prefixes="#")
     try:
         parser.read_string(text)
-    except configparser.Error as error:
+    except (configparser.Error, AttributeError) as error:  # it stumbles over indented lines
         raise ValueError(f"it is not a valid ost.txt: {_short(error)}") from error
     others = [section for section in parser.sections() if section != "image"]
     if len(others) != 1:

@@ -276,7 +276,9 @@ NAMES = st.text(max_size=30) | st.sampled_from(STRANGE)
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_strange_names_of_sources(name):
+def test_strange_names_of_sources(name, tmp_path, monkeypatch):
+    (tmp_path / "above" / "here").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "above" / "here")  # what "." and ".." hold is known
     assert refused(lambda: open_source(name).close(), FileNotFoundError, ValueError)
 
 
