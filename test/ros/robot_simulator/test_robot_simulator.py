@@ -12,7 +12,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from hand_pose_ros.ros.messages.robot_command import joint_trajectory
 
-MODULE = "hand_pose_ros.ros.robot_simulator.node"
+MODULE = "hand_pose_ros.ros.robot_simulator.process"
 RATE_HZ = 100.0
 
 
