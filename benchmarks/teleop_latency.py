@@ -44,7 +44,7 @@ def measured(listener: Listener, rate_hz: float) -> dict[str, float]:
     poses = [[pose_of(name)] for name in _GESTURES]
     with ExitStack() as stack:
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        for module in ("robot_simulator.node", "teleop.process"):
+        for module in ("robot_simulator.process", "teleop.process"):
             process = NodeProcess(
                 f"hand_pose_ros.ros.{module}",
                 log_path=logs / f"{module}.log",
