@@ -90,7 +90,7 @@ PARSED: Final[dict[str, str]] = {
     "noise-fit": "needs 3,000 answers of the detector",
     "dataset": "needs a data set; test/datasets and test/evaluation/benchmark run it on miniature copies",
     "benchmark": "the same",
-    "train diffusion_fk_rhd": "needs a converted data set; test/training/tasks/images/test_labelled_sets.py trains",
+    "train diffusion_fk_rhd": "needs a converted set; test/training/tasks/images/test_labelled_sets.py trains",
     "train diffusion_fk_stb": "the same",
     "train baseline": LIKE_IMAGE_HANDS,
     "train diffusion": LIKE_IMAGE_HANDS,

@@ -24,7 +24,7 @@ from hand_pose_ros.ros.shared.ending import STOP_SIGNALS, limit_clean_up
 from hand_pose_ros.ros.shared.log_forwarding import forwarded_log
 
 AnyNode = TypeVar("AnyNode", bound=Node)
-_REFUSALS = (ValueError, OSError, InvalidParameterTypeException, InvalidParameterValueException)
+_REFUSALS = (ValueError, OSError, ImportError, InvalidParameterTypeException, InvalidParameterValueException)
 
 
 def run_node(
@@ -39,8 +39,8 @@ def run_node(
     SIGTERM are a KeyboardInterrupt in the main thread, which then takes everything down in order.
 
     Args:
-        create: makes the node. A ValueError or OSError from it (a bad parameter, a missing file) is logged as
-            one line and gives exit code 1.
+        create: makes the node. A ValueError, OSError or ImportError from it (a bad parameter, a missing file or
+            library) is logged as one line and gives exit code 1.
         work: what the main thread does, and the exit code it returns; if None it waits for a signal.
         args: the process's arguments; those of the command line if None. Exit code 2 if ROS cannot read them.
     """
