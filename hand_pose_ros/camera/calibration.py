@@ -13,7 +13,7 @@ from hand_pose_ros.camera.calibration_formats import parse_calibration
 from hand_pose_ros.camera.lens_check import check_lens
 from hand_pose_ros.camera.model import CameraModel, UncalibratedCameraError
 
-_MOST_BYTES: Final = 1 << 20
+_MOST_BYTES: Final = 1 << 18
 _LOGGER = logging.getLogger(__name__)
 
 

@@ -36,6 +36,7 @@ _KEYS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "model": ("distortion_model", "distortion_type"),
     "camera_model": ("camera_model", "camera.type", "camera_type", "model_type"),
+    "fisheye": ("fisheye_model",),
     "name": ("camera_name", "name"),
     **{f"f{axis}": (f"f{axis}", f"camera.f{axis}", f"camera1.f{axis}") for axis in "xy"},
     **{f"c{axis}": (f"c{axis}", f"camera.c{axis}", f"camera1.c{axis}") for axis in "xy"},
@@ -60,6 +61,9 @@ _WORDS_OF_DISTORTION: Final = ("dist", "coef")
 
 
 _OPENCV_MATRIX: Final = "tag:yaml.org,2002:opencv-matrix"
+_OTHER_PROJECTIONS: Final = frozenset(
+    ("omni", "omnidirectional", "mei", "ds", "double_sphere", "eucm", "ucm", "scaramuzza", "ocam", "fov")
+)
 _ROI_KEYS: Final = ("x_offset", "y_offset", "width", "height")
 
 
@@ -236,6 +240,9 @@ def _camera_matrix(fields: Mapping[str, Any], names: Mapping[str, Any]) -> list[
         values = _numbers(str(names["k"]), fields["k"])
         if len(values) == 4:  # kalibr
             values = [values[0], 0.0, values[2], 0.0, values[1], values[3], 0.0, 0.0, 1.0]
+        for name, index in (("fx", 0), ("fy", 4), ("cx", 2), ("cy", 5)):
+            if name in fields and len(values) == 9 and _number(name, fields[name]) != values[index]:
+                raise ValueError(f"{names['k']} and {names[name]} contradict each other: keep one of them")
         return values
     if all(name in fields for name in ("fx", "fy", "cx", "cy")):
         fx, fy, cx, cy = (_number(name, fields[name]) for name in ("fx", "fy", "cx", "cy"))
@@ -248,6 +255,10 @@ def _distortion(
 ) -> tuple[str, list[float]]:
     model = fields.get("model")
     camera_model = fields.get("camera_model")
+    if isinstance(camera_model, str) and _normal(camera_model) in _OTHER_PROJECTIONS:
+        raise ValueError(f"the projection {_short(camera_model)!r} is not supported: pinhole and fisheye are")
+    if model is None and str(fields.get("fisheye", 0)).lower() not in ("0", "false", "none", ""):
+        model = "fisheye"  # OpenCV's calibration sample
     if model is None and isinstance(camera_model, str) and distortion_model_named(camera_model):
         model = camera_model
     if "d" in fields:
@@ -323,5 +334,5 @@ def _short(value: object) -> str:
     """A value as text of bounded length, without looking at all of a large one."""
     if isinstance(value, dict | list) and len(value) > 20:
         return f"{type(value).__name__} with {len(value)} entries"
-    text = str(value)
+    text = "".join(one if one.isprintable() else " " for one in str(value)[:201])
     return text if len(text) <= 200 else f"{text[:200]}..."

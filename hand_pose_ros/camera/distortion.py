@@ -44,6 +44,8 @@ _NAMES: Final = {
     "fisheye": EQUIDISTANT,
     "kannala_brandt": EQUIDISTANT,
     "kannala_brandt4": EQUIDISTANT,
+    "kannalabrandt": EQUIDISTANT,
+    "kannalabrandt8": EQUIDISTANT,
 }
 """Names of the models, in lower case with underscores, as drivers and calibration tools write them."""
 _POLYNOMIAL_COUNTS: Final = (4, 5, 8, 12, 14)

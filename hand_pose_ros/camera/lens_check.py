@@ -23,6 +23,10 @@ _LEAST_SLOPE: Final = 0.1
 _CENTRAL_SHARE: Final = 0.5  # of the shorter half side, which every lens must image
 _MOST_PINCUSHION: Final = 2.5  # image radius / ideal radius
 _MOST_BARREL: Final = 10.0  # ideal radius / image radius, at the middle of a side
+_LARGEST: Final = ((2, 0.1), (3, 0.1), (8, 1.0), (9, 1.0), (10, 1.0), (11, 1.0), (12, 0.5), (13, 0.5))
+"""Largest tangential and prism coefficients and tilts (radians) of a lens, by their index."""
+_FOCAL_WIDTHS: Final = (0.02, 200.0)  # focal length in widths of the image
+_MOST_ASPECT: Final = 5.0  # of the two focal lengths
 
 
 def check_lens(camera: CameraModel) -> str:
@@ -32,8 +36,16 @@ def check_lens(camera: CameraModel) -> str:
         ValueError: no lens has such coefficients: they fold back near the middle of the image, or magnify beyond
             reason. The message says from which radius.
     """
+    _check_matrix(camera)
     if camera.distortion_model == NONE:
         return ""
+    for index, largest in _LARGEST if camera.distortion_model != EQUIDISTANT else ():
+        if index < len(camera.distortion) and abs(camera.distortion[index]) > largest:
+            raise ValueError(
+                f"no lens has the distortion coefficients {_short(camera.distortion)} "
+                f"({camera.distortion_model}): number {index + 1} is larger than {largest:g}; are their unit and "
+                "order OpenCV's?"
+            )
     reach_px = coverage_px(camera)
     shorter_px = min(camera.width, camera.height) / 2
     if reach_px < _CENTRAL_SHARE * shorter_px:
@@ -41,7 +53,8 @@ def check_lens(camera: CameraModel) -> str:
             f"no lens has the distortion coefficients {_short(camera.distortion)} ({camera.distortion_model}): "
             f"they fold back {reach_px:.0f} pixels from the image's centre; are their unit and order OpenCV's?"
         )
-    _check_magnification(camera, min(shorter_px, reach_px))
+    if camera.distortion_model != EQUIDISTANT:  # an ideal lens sees no ray at 90 degrees, a fisheye does
+        _check_magnification(camera, min(shorter_px, reach_px))
     if math.isfinite(reach_px) and reach_px < _corner_px(camera):
         return (
             f"the distortion ({camera.distortion_model}) folds back {reach_px:.0f} pixels from the image's centre:"
@@ -96,11 +109,23 @@ def _check_magnification(camera: CameraModel, radius_px: float) -> None:
     ideal = float(camera.normalise(_along_x(camera, image)).norm())
     if not math.isfinite(ideal):
         return  # tangential terms reach the fold a little earlier
-    if image > _MOST_PINCUSHION * ideal or ideal > _MOST_BARREL * image:
+    if not ideal or image > _MOST_PINCUSHION * ideal or ideal > _MOST_BARREL * image:
         raise ValueError(
             f"no lens has the distortion coefficients {_short(camera.distortion)} ({camera.distortion_model}): "
-            f"{radius_px:.0f} pixels from the image's centre they scale the image by {image / ideal:.2g}; are "
-            "their unit and order OpenCV's?"
+            f"{radius_px:.0f} pixels from the image's centre they scale the image by "
+            f"{image / max(ideal, 1e-9):.2g}; are their unit and order OpenCV's?"
+        )
+
+
+def _check_matrix(camera: CameraModel) -> None:
+    """Raise ValueError for focal lengths that no camera has."""
+    low, high = _FOCAL_WIDTHS
+    if not (
+        low < camera.fx / camera.width < high and 1 / _MOST_ASPECT < camera.fx / camera.fy < _MOST_ASPECT
+    ):
+        raise ValueError(
+            f"no camera has the focal lengths {camera.fx:.4g} and {camera.fy:.4g} pixels for an image of "
+            f"{camera.width}x{camera.height}; are they in pixels?"
         )
 
 

@@ -6,7 +6,9 @@ No ROS is needed. Images that cannot be read are passed over and reported.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Generator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +29,8 @@ from hand_pose_ros.video.sources import DEFAULT_RATE_HZ, SourceError, VideoFrame
 _LOGGER = logging.getLogger(__name__)
 _RATE_IMAGES: Final = 30  # from whose times the rate is taken
 _LARGEST_OFFSET_S: Final = 1.0
+_LEAST_STEP_S: Final = 1e-6
+_DAY_NS: Final = 86_400_000_000_000
 _READ_ERRORS: Final = (ValueError, KeyError, IndexError, TypeError, AssertionError, UnicodeDecodeError)
 
 
@@ -57,7 +61,7 @@ class BagSource:
         """
         paths = [paths] if isinstance(paths, Path) else paths
         self._warn, self._said = warn, set[str]()
-        shown = ", ".join(map(str, paths))
+        self.name = shown = ", ".join(map(str, paths))
         # Recordings of Iron and later hold their message definitions; older ones get today's.
         self._types = get_typestore(Stores.ROS2_JAZZY)
         self._reader = _open(paths, self._types)
@@ -69,18 +73,20 @@ class BagSource:
             self._infos = find_info(self.image_topic, self._reader.connections)
             if not self._infos:
                 self._warn_of_other_calibrations()
-            times = self._first_times()
+            times, self._stamp_offset_ns = self._first_times()
             if not times:
-                raise ValueError(f"{shown} holds no message on {self.image_topic}")
+                raise ValueError(
+                    f"{shown} holds no message on {self.image_topic}; where its metadata.yaml was edited, name "
+                    "the recording's file instead"
+                )
             self._start_ns = times[0]
             self._camera = self._first_camera()
-        except ValueError:
+        except (ValueError, SourceError) as error:
             self._reader.close()
-            raise
+            raise ValueError(str(error)) from error
         spread_s = (times[-1] - times[0]) * 1e-9
         self.rate_hz = (len(times) - 1) / spread_s if spread_s > 0 else DEFAULT_RATE_HZ
         self.duration_s = sum(one.msgcount for one in self._images) / self.rate_hz
-        self._first_stamp_ns: int | None = None
         self.skipped = 0
         self._frames = self._read_from(self._start_ns)
 
@@ -114,17 +120,48 @@ class BagSource:
                 f"no camera_info belongs to {self.image_topic}; those of other cameras are not used: {others}"
             )
 
-    def _first_times(self) -> list[int]:
+    def _first_times(self) -> tuple[list[int], int | None]:
+        """Times at which the first images were recorded, and their headers' offset if the headers can be used.
+
+        The headers' times can be used if they increase and follow those of the recording. A first image that was
+        recorded more than a day before the next has a wrong time, and is left out.
+        """
         times: list[int] = []
-        for _, time_ns, _ in self._reader.messages(self._images):
+        stamps: list[int] = []
+        for connection, time_ns, raw in self._messages(self._images):
+            if len(times) == 1 and time_ns - times[0] > _DAY_NS:
+                self._say("the first image was recorded more than a day before the next, and is left out")
+                times, stamps = [], []
             times.append(time_ns)
+            try:
+                stamps.append(_stamp_ns(self._deserialise(raw, connection)))
+            except ValueError:
+                stamps.append(0)
             if len(times) == _RATE_IMAGES:
                 break
-        return times
+        known = [(stamp, time_ns) for stamp, time_ns in zip(stamps, times, strict=True) if stamp]
+        if not known:
+            return times, None
+        offset = known[0][1] - known[0][0]
+        rising = all(later[0] > earlier[0] for earlier, later in pairwise(known))
+        follows = all(abs(stamp + offset - time_ns) < _LARGEST_OFFSET_S * 1e9 for stamp, time_ns in known)
+        return times, offset if rising and follows else None
+
+    def _messages(
+        self, connections: list[Connection], start: int | None = None
+    ) -> Generator[tuple[Connection, int, bytes], None, None]:
+        """The recording's messages; what the libraries below raise becomes a SourceError."""
+        try:
+            for connection, time_ns, raw in self._reader.messages(connections, start=start):
+                yield connection, int(time_ns), bytes(raw)
+        except GeneratorExit:
+            raise
+        except Exception as error:  # sqlite3, the decompressors and rosbags have no error in common
+            raise SourceError(f"{self.name}: the recording is damaged: {_reason(error)}") from error
 
     def _first_of(self, connections: list[Connection]) -> Any:
         """Return the first message that can be read; None without one."""
-        for connection, _, raw in self._reader.messages(connections):
+        for connection, _, raw in self._messages(connections):
             try:
                 return self._deserialise(raw, connection)
             except ValueError:
@@ -139,7 +176,8 @@ class BagSource:
         """The camera of a CameraInfo message; None if it is not calibrated, or not valid."""
         try:
             camera = camera_from_message(_with_ros2_names(info), self._rectified)
-        except UncalibratedCameraError:
+        except UncalibratedCameraError as error:
+            self._say(f"{self._infos[0].topic}: {error}")
             return None
         except ValueError as error:
             self._say(f"the calibration on {self._infos[0].topic} is not used: {error}")
@@ -154,7 +192,8 @@ class BagSource:
         begin_ns = start_ns + max(0, round((from_s - _LARGEST_OFFSET_S) * 1e9))
         delivered, video = 0, EncodedVideo()
         topics = {one.topic for one in self._infos}
-        for connection, time_ns, raw in self._reader.messages([*self._infos, *self._images], start=begin_ns):
+        last_s = -math.inf
+        for connection, time_ns, raw in self._messages([*self._infos, *self._images], start=begin_ns):
             try:
                 message = self._deserialise(raw, connection)
                 if connection.topic in topics:
@@ -168,9 +207,10 @@ class BagSource:
                 self._say(f"messages of {connection.topic} that cannot be read are passed over: {error}")
                 continue
             for taken_s, pixels in images:
-                if taken_s >= from_s - 1e-9:
+                if not from_s or taken_s >= from_s - 1e-9:
                     delivered += 1
-                    yield VideoFrame(pixels, taken_s, self._camera)
+                    last_s = max(taken_s, last_s + _LEAST_STEP_S)  # time does not go back
+                    yield VideoFrame(pixels, max(last_s, 0.0), self._camera)
         if not delivered and self.skipped and not from_s:
             raise SourceError(
                 f"{self.name}: none of its {self.skipped} images can be read; {self._last_word()}"
@@ -181,16 +221,10 @@ class BagSource:
 
     def _time_s(self, message: Any, time_ns: int) -> float:
         recorded_s = (time_ns - self._start_ns) * 1e-9
-        stamp = getattr(getattr(message, "header", None), "stamp", None) or getattr(
-            message, "timestamp", None
-        )
-        stamp_ns = 0 if stamp is None else stamp.sec * 1_000_000_000 + stamp.nanosec
-        if stamp_ns and self._first_stamp_ns is None:
-            # That of the recording's first image, also after a seek.
-            self._first_stamp_ns = stamp_ns - (time_ns - self._start_ns) if recorded_s else stamp_ns
-        if not stamp_ns or self._first_stamp_ns is None:
+        stamp_ns = _stamp_ns(message)
+        if not stamp_ns or self._stamp_offset_ns is None:
             return recorded_s
-        stamped_s = (stamp_ns - self._first_stamp_ns) * 1e-9
+        stamped_s = (stamp_ns + self._stamp_offset_ns - self._start_ns) * 1e-9
         return stamped_s if abs(stamped_s - recorded_s) < _LARGEST_OFFSET_S else recorded_s
 
     def _deserialise(self, raw: bytes | memoryview, connection: Connection) -> Any:
@@ -206,16 +240,26 @@ class BagSource:
             raise ValueError(f"{type(error).__name__}: {str(error)[:200]}") from error
 
 
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
 def _open(paths: list[Path], types: Any) -> AnyReader:
     shown = ", ".join(map(str, paths))
     try:
         reader = AnyReader(paths, default_typestore=types)
         reader.open()
     except (AnyReaderError, OSError, *_READ_ERRORS) as error:
-        raise ValueError(f"{shown} is not a recording that can be read: {str(error)[:300]}") from error
+        raise ValueError(f"{shown} is not a recording that can be read: {_reason(error)}") from error
     except Exception as error:  # sqlite3 and the decompressors raise their own
-        raise ValueError(f"{shown} is not a recording that can be read: {str(error)[:300]}") from error
+        raise ValueError(f"{shown} is not a recording that can be read: {_reason(error)}") from error
     return reader
+
+
+def _stamp_ns(message: Any) -> int:
+    """The time of a message's header, nanoseconds; 0 if it has none."""
+    stamp = getattr(getattr(message, "header", None), "stamp", None) or getattr(message, "timestamp", None)
+    return 0 if stamp is None else stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
 def _images(

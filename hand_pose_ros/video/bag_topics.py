@@ -55,7 +55,7 @@ def choose_images(
         wanted = {topic, "/" + topic.strip("/")}
         images = {key: channels for key, channels in images.items() if key[0] in wanted}
     if not images:
-        asked = f"topic {topic} of images" if topic else "topic of images"
+        asked = f"topic {topic[:200]} of images" if topic else "topic with images"
         raise ValueError(f"{shown} has no {asked}; it has {names(connections) or 'nothing'}")
     ranked = sorted(images.items(), key=lambda item: _rank(item[0], first(item[1])))
     (chosen, kind), channels = ranked[0]

@@ -92,9 +92,9 @@ def _bag_paths(path: Path) -> list[Path]:
     from hand_pose_ros.video.image_files import images_in
 
     if not path.is_dir():
-        return [path] if path.suffix in BAG_SUFFIXES else []
+        return [path] if path.suffix.lower() in BAG_SUFFIXES else []
     files = sorted(
-        one for one in path.iterdir() if one.suffix in BAG_SUFFIXES and not one.name.startswith(".")
+        one for one in path.iterdir() if one.suffix.lower() in BAG_SUFFIXES and not one.name.startswith(".")
     )
     metadata = path / "metadata.yaml"
     text = ""

@@ -38,6 +38,10 @@ class VideoFileSource:
         """
         self.name = str(path)
         self._path = path
+        try:
+            self.name.encode()
+        except UnicodeEncodeError as error:  # OpenCV would end the process
+            raise ValueError(f"the name of {self.name!a} is not valid UTF-8: rename the video") from error
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
             raise ValueError(f"{path} is not a video that OpenCV can read")

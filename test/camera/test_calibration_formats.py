@@ -187,6 +187,11 @@ def test_a_region_of_interest_in_a_message_is_applied(tmp_path):
         (SIZE.replace("640", "true") + MATRIX + COEFFICIENTS, "image_width must be a whole number"),
         (OST.replace("camera matrix", "camera"), "an ost.txt has a width, a height and a camera matrix"),
         (SIZE + MATRIX + "distortion_coefficients: {data: [1480.5, -3320.1, 0, 0, 812.3]}\n", "no lens has"),
+        (
+            KALIBR.replace("camera_model: pinhole", "camera_model: omni"),
+            "the projection 'omni' is not supported",
+        ),
+        (SIZE + MATRIX + COEFFICIENTS + "fx: 100\nfy: 100\ncx: 1\ncy: 1\n", "contradict each other"),
         ("a: &a [1]\nb: *a\n", "it lacks image_width"),
         ("[" * 5000, "nested too deeply|not valid YAML"),
     ],
@@ -198,6 +203,26 @@ def test_what_is_wrong_is_named(text, message, tmp_path):
         load_calibration(path)
     assert str(path) in str(caught.value)
     assert len(str(caught.value)) < 1000
+
+
+def test_fisheye_lenses_are_told_by_each_format(tmp_path):
+    path = tmp_path / "camera.yaml"
+    k = "".join(f"Camera.k{index}: {0.01 * index}\n" for index in range(1, 5))
+    orb_slam = ORB_SLAM.split("Camera.k1")[0].replace("PinHole", "KannalaBrandt8") + k
+    opencv = OPENCV.replace(str(list(D)), "[0.01, 0.02, 0.03, 0.04]") + "fisheye_model: 1\n"
+    for text in (orb_slam + "Camera.width: 640\nCamera.height: 480\n", opencv):
+        path.write_text(text)
+        camera, _ = load_calibration(path)
+        assert camera.distortion_model == "equidistant"
+        assert camera.distortion == pytest.approx((0.01, 0.02, 0.03, 0.04))
+
+
+def test_control_characters_of_a_file_reach_no_log(tmp_path, caplog):
+    path = tmp_path / "camera.yaml"
+    path.write_text(SIZE + MATRIX + COEFFICIENTS + '"\\e[31mred\\nline": 1\n')
+    load_calibration(path)
+    assert "\x1b" not in caplog.text
+    assert "[31mred line" in caplog.text
 
 
 def test_unknown_keys_and_a_missing_distortion_are_told(tmp_path, caplog):
@@ -222,7 +247,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
     with pytest.raises(ValueError, match="not a regular file"):
         load_calibration(tmp_path / "pipe")
     (tmp_path / "large").write_bytes(b"a" * (1 << 21))
-    with pytest.raises(ValueError, match="more than 1048576 bytes"):
+    with pytest.raises(ValueError, match="more than 262144 bytes"):
         load_calibration(tmp_path / "large")
     (tmp_path / "binary").write_bytes(bytes(range(128, 256)))
     with pytest.raises(ValueError, match="not a text file"):

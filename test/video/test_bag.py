@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -65,7 +66,7 @@ def write(
     path: Path, topics: dict, count: int = 4, plugin=StoragePlugin.MCAP, stamp_step_ns: int = STEP_NS
 ) -> Path:
     """A recording with ``count`` messages of each topic; topics: name -> (kind, message of (index, stamp))."""
-    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+    with Writer(path, version=9, storage_plugin=plugin) as writer:
         connections = {
             name: writer.add_connection(name, NAMES[kind], typestore=TYPES)
             for name, (kind, _) in topics.items()
@@ -179,6 +180,38 @@ def test_times_are_those_of_the_headers_unless_they_do_not_follow_the_recording(
     np.testing.assert_allclose([one.time_s for one in frames(open_source(str(path)))], np.arange(4) * 0.041)
     path = write(tmp_path / "b", topics, stamp_step_ns=-5 * 10**9)
     np.testing.assert_allclose([one.time_s for one in frames(open_source(str(path)))], np.arange(4) * 0.04)
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [lambda i, t: START_NS - i * 1000, lambda i, t: t + (i % 2) * STEP_NS * 3 // 2, lambda i, t: START_NS],
+)
+def test_headers_that_do_not_rise_lose_no_image(tmp_path, stamp):
+    topics = {"/cam/image_raw": ("image", lambda i, t: image(stamp(i, t)))}
+    found = frames(open_source(str(write(tmp_path / "bag", topics, count=12))))
+    np.testing.assert_allclose([one.time_s for one in found], np.arange(12) * 0.04, atol=1e-4)
+
+
+def test_a_first_image_with_a_wrong_time_is_left_out(tmp_path):
+    path = tmp_path / "bag"
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        images = writer.add_connection("/cam/image_raw", NAMES["image"], typestore=TYPES)
+        for time_ns in (5 * 10**9, *(START_NS + index * STEP_NS for index in range(4))):
+            writer.write(images, time_ns, TYPES.serialize_cdr(image(0), NAMES["image"]))
+    said = []
+    source = open_source(str(path), warn=said.append)
+    assert source.rate_hz == pytest.approx(25.0)
+    np.testing.assert_allclose([one.time_s for one in frames(source)], np.arange(4) * 0.04, atol=1e-4)
+    assert "more than a day before the next" in said[0]
+
+
+def test_a_database_with_impossible_times_is_refused(tmp_path):
+    path = write(tmp_path / "bag", {"/cam/image_raw": IMAGES}, plugin=StoragePlugin.SQLITE3)
+    (file,) = path.glob("*.db3")
+    with sqlite3.connect(file) as database:
+        database.execute("update messages set timestamp = 'abc' where id % 3 = 0")
+    with pytest.raises(ValueError, match="the recording is damaged"):
+        frames(open_source(str(path)))
 
 
 def test_the_rate_is_that_of_the_images(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -59,6 +61,15 @@ def test_a_codec_that_opencv_lacks_is_named(tmp_path, capfd):
     with pytest.raises(ValueError, match=r"cannot decode the video's codec \(AV1\).*ffmpeg -i video\.mp4"):
         open_source(str(path))
     assert len(capfd.readouterr().err.splitlines()) < 5  # FFmpeg is quiet
+
+
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path):
+    """OpenCV ends the process on such a name."""
+    path = write_mp4(tmp_path / "video.mp4", numbered(2))
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.mp4")
+    os.rename(path, name)
+    with pytest.raises(ValueError, match="is not valid UTF-8"):
+        open_source(name)
 
 
 def test_a_single_image_is_a_source_of_one_frame_that_can_start_over(tmp_path):
