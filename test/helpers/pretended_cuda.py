@@ -157,6 +157,9 @@ def pretended_cuda() -> Iterator[None]:
         mock.patch.object(torch.cuda, "graph", _record),
         mock.patch.object(torch.cuda, "is_available", return_value=True),
         mock.patch.object(torch.cuda, "is_bf16_supported", return_value=False),
+        # Optimisers ask the driver whether a graph is being captured; a build with CUDA has none to ask here.
+        mock.patch.object(torch.optim.Optimizer, "_accelerator_graph_capture_health_check", create=True),
+        mock.patch.object(torch.optim.Optimizer, "_cuda_graph_capture_health_check", create=True),
         mock.patch.object(torch, "Generator", PretendedGenerator),
         _Translation(),
         _Pretence(),
