@@ -53,12 +53,12 @@ def read_calibration(path: str | Path) -> Calibration:
             roi_width=document.roi[2],
             roi_height=document.roi[3],
         )
-        fold = check_lens(camera)
+        oddity = check_lens(camera)
     except UncalibratedCameraError as error:
         raise UncalibratedCameraError(f"{path}: {error}") from error
     except ValueError as error:
         raise ValueError(f"{path} is not a camera calibration: {error}") from error
-    warnings = (*document.warnings, *([fold] if fold else []))
+    warnings = (*document.warnings, *([oddity] if oddity else []))
     return Calibration(camera, document.name, tuple(f"{path}: {warning}" for warning in warnings))
 
 

@@ -30,13 +30,30 @@ _MOST_ASPECT: Final = 5.0  # of the two focal lengths
 
 
 def check_lens(camera: CameraModel) -> str:
-    """Check a camera's distortion; returns a warning, or '' if the model covers the whole image.
+    """Check a camera's matrix and distortion; returns a warning, or '' where nothing is odd.
+
+    Warned of: a principal point outside the image, and a distortion that does not cover the whole image.
 
     Raises:
-        ValueError: no lens has such coefficients: they fold back near the middle of the image, or magnify beyond
-            reason. The message says from which radius.
+        ValueError: no camera has such focal lengths, or no lens such coefficients: they fold back near the middle
+            of the image, or magnify beyond reason. The message says from which radius.
     """
     _check_matrix(camera)
+    return "; ".join(filter(None, (_principal_point_warning(camera), _distortion_warning(camera))))
+
+
+def _principal_point_warning(camera: CameraModel) -> str:
+    if 0 < camera.cx < camera.width and 0 < camera.cy < camera.height:
+        return ""
+    return (
+        f"the principal point ({camera.cx:.4g}, {camera.cy:.4g}) lies outside the image of "
+        f"{camera.width}x{camera.height}: hands are measured in a wrong direction unless the image is a part of a "
+        "larger one that leaves out its middle"
+    )
+
+
+def _distortion_warning(camera: CameraModel) -> str:
+    """'' if the model covers the whole image; raises as :func:`check_lens`."""
     if camera.distortion_model == NONE:
         return ""
     for index, largest in _LARGEST if camera.distortion_model != EQUIDISTANT else ():

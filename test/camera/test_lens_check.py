@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -75,3 +76,13 @@ def test_focal_lengths_that_are_not_in_pixels_are_refused(fx, fy):
     for model, d in (("", ()), ("plumb_bob", (-0.28, 0.09, 7e-4, -4e-4, 0.0))):
         with pytest.raises(ValueError, match="no camera has the focal lengths"):
             check_lens(CameraModel(640, 480, fx, fy, 319.5, 239.5, model, d))
+
+
+@pytest.mark.parametrize("point", [(0.0, 0.0), (-3.0, 479.5), (639.5, 960.0), (5000.0, 479.5)])
+def test_a_principal_point_outside_the_image_is_told(point):
+    outside = dataclasses.replace(camera("plumb_bob", 0.0, 0.0, 0.0, 0.0, -0.9), cx=point[0], cy=point[1])
+    warning = check_lens(outside)
+    assert (
+        f"the principal point ({point[0]:.4g}, {point[1]:.4g}) lies outside the image of 1280x960" in warning
+    )
+    assert "folds back" in warning  # the other warning is not lost
