@@ -38,7 +38,8 @@ def made_once(
     complete; if ``make`` raises, nothing remains.
 
     Args:
-        name: of the folder; it should change with the inputs, so that entries of other inputs are kept.
+        name: of the folder; it has to change with the inputs, or processes with other inputs replace each other's
+            entries while these are read.
         inputs: name -> version or checksum of everything that the content depends on.
         make: writes the content into a new folder.
         replaces: pattern of the names of entries that a new one replaces.

@@ -52,5 +52,5 @@ def _cached(weights: Path, version: int, load: Callable, export: Callable[..., N
         raise ValueError(f"there is no weight file {weights}")
     digest = checksum(weights)
     inputs = {"weights": digest, "version": str(version), "torch": torch.__version__}
-    name = f"{weights.stem[:60]}-{digest[:16]}-v{version}"
+    name = f"{weights.stem[:60]}-{digest[:16]}-v{version}-torch{torch.__version__}"
     return made_once(name, inputs, lambda folder: export(load(), folder))

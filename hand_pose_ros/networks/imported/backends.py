@@ -160,7 +160,8 @@ def exported_tflite(content: bytes) -> Path:
 
     digest = hashlib.sha256(content).hexdigest()
     inputs = {"tflite": digest, "version": str(_GRAPH_VERSION), "torch": torch.__version__}
-    return made_once(f"tflite-{digest[:16]}-v{_GRAPH_VERSION}", inputs, export) / _GRAPH_FILE
+    name = f"tflite-{digest[:16]}-v{_GRAPH_VERSION}-torch{torch.__version__}"
+    return made_once(name, inputs, export) / _GRAPH_FILE
 
 
 def _square_side(size: tuple[int, ...]) -> int:
