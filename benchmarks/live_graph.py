@@ -13,7 +13,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parent.parent
 sys.path[:0] = [str(REPOSITORY / "test"), str(REPOSITORY)]
 
-from helpers.hand_estimator_harness import NAMESPACE, NODE, Estimator  # noqa: E402
+from helpers.hand_estimator_harness import CAMERA, NAMESPACE, NODE, Camera, Estimator, raw_image  # noqa: E402
 from helpers.ros_harness import Listener, NodeProcess, Recorder  # noqa: E402
 from sensor_msgs.msg import PointCloud2  # noqa: E402
 
@@ -43,11 +43,8 @@ class LiveGraph:
         self.latencies_s.append(time.time() - stamp_s)
 
 
-@contextmanager
-def live_graph(
-    source: str, loop: bool = False, max_hands: int = 1, rate_hz: float = -1.0
-) -> Iterator[LiveGraph]:
-    """Play a source through an activated hand_estimator; everything ends with the context."""
+def use_own_graph() -> None:
+    """Keep this process and those it starts to a domain of their own on this machine."""
     profile = str(REPOSITORY / "config" / "fastdds.xml")
     os.environ.update(
         ROS_DOMAIN_ID=_DOMAIN_ID,
@@ -56,6 +53,14 @@ def live_graph(
         FASTDDS_DEFAULT_PROFILES_FILE=profile,
         PYTHONPATH=str(REPOSITORY),
     )
+
+
+@contextmanager
+def live_graph(
+    source: str, loop: bool = False, max_hands: int = 1, rate_hz: float = -1.0
+) -> Iterator[LiveGraph]:
+    """Play a source through an activated hand_estimator; everything ends with the context."""
+    use_own_graph()
     with ExitStack() as stack:
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         listener = stack.enter_context(Listener())
@@ -84,4 +89,4 @@ def live_graph(
         yield LiveGraph(handle, player, listener)
 
 
-__all__ = ["NODE", "LiveGraph", "live_graph"]
+__all__ = ["CAMERA", "NODE", "Camera", "LiveGraph", "live_graph", "raw_image", "use_own_graph"]

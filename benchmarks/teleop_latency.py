@@ -7,7 +7,6 @@ with the first command after the image, which is still on its way to the image's
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from contextlib import ExitStack
@@ -18,10 +17,9 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from std_srvs.srv import Trigger
 
-from benchmarks.live_graph import NAMESPACE, REPOSITORY, Listener, NodeProcess, Recorder
+from benchmarks.live_graph import NAMESPACE, Listener, NodeProcess, Recorder, use_own_graph
 
 _TELEOP = f"/{NAMESPACE}/hand_teleop"
-_DOMAIN_ID = "78"
 _MEASURED_S = 12.0
 _RATES_HZ = (0.0, 60.0, 200.0)
 _GESTURES = ("relaxed", "fist", "relaxed", "open")
@@ -66,13 +64,7 @@ def measured(listener: Listener, rate_hz: float) -> dict[str, float]:
 
 
 def main() -> None:
-    profile = str(REPOSITORY / "config" / "fastdds.xml")
-    os.environ.update(
-        ROS_DOMAIN_ID=_DOMAIN_ID,
-        ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
-        FASTRTPS_DEFAULT_PROFILES_FILE=profile,
-        FASTDDS_DEFAULT_PROFILES_FILE=profile,
-    )
+    use_own_graph()
     row = "{:<14} {:<18} {:>9} {:>9} {:>9}".format
     ranks = ("median", "p95", "p99")
     with Listener() as listener:
