@@ -24,10 +24,11 @@ from hand_pose_ros.rendering.clip import render_clip
 
 _ANSWERS = json.loads((Path(__file__).parent / "data" / "graph_answers.json").read_text())
 # MediaPipe's graph cuts the crop with OpenCV 3, whose warpAffine rounds to 1/32 pixel as that of OpenCV 4 does;
-# OpenCV 5 interpolates exactly (measured: 0.79 px, 1.64 mm).
+# OpenCV 5 interpolates exactly (measured: 0.79 px, 1.64 mm, 0.017 of the side).
 _ROUNDS_ALIKE = int(cv2.__version__.split(".")[0]) < 5
 _TOLERANCE_PX = 0.2 if _ROUNDS_ALIKE else 1.0
 _TOLERANCE_M = 1e-3 if _ROUNDS_ALIKE else 2e-3
+_TOLERANCE_RIGHT = 0.01 if _ROUNDS_ALIKE else 0.03
 
 
 @pytest.fixture(scope="module", params=["auto", "onnxruntime"])
@@ -49,7 +50,7 @@ def compare_with_the_graph(networks, images, answers):
         found = landmarks.find(image, RotatedSquare.around_palm(palm.box_px, palm.keypoints_px))
         np.testing.assert_allclose(found.landmarks_px, expected["landmarks_px"], atol=_TOLERANCE_PX)
         np.testing.assert_allclose(found.world_m, expected["world_m"], atol=_TOLERANCE_M)
-        assert found.right == pytest.approx(expected["right"], abs=0.01)
+        assert found.right == pytest.approx(expected["right"], abs=_TOLERANCE_RIGHT)
         assert found.presence > 0.5
 
 
