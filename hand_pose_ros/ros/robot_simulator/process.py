@@ -6,16 +6,12 @@ import sys
 from collections.abc import Sequence
 
 from hand_pose_ros.ros.robot_simulator.interface import INTERFACE
-from hand_pose_ros.ros.shared.command_line import answer
-from hand_pose_ros.ros.shared.ending import node_process
+from hand_pose_ros.ros.shared.command_line import node_main
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Entry point of the process."""
-    code = answer(INTERFACE, sys.argv[1:] if args is None else args)
-    if code is not None:
-        return code
-    return _run(args) if args is not None else node_process(lambda: _run(None))
+    return node_main(INTERFACE, _run, args)
 
 
 def _run(args: Sequence[str] | None) -> int:

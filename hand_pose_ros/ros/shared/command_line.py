@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from hand_pose_ros.common.late_import import import_named
 from hand_pose_ros.common.option_documents import help_text
 from hand_pose_ros.common.share import share_file
+from hand_pose_ros.ros.shared.ending import node_process
 from hand_pose_ros.ros.shared.interface import Endpoint, NodeInterface
 
 _HELP: Final = ("-h", "--help")
@@ -20,6 +21,22 @@ _ROS_ARGUMENTS: Final = "--ros-args"
 _END: Final = "--"
 _WIDTH: Final = 96
 USAGE_ERROR: Final = 2
+
+
+def node_main(
+    interface: NodeInterface, run: Callable[[Sequence[str] | None], int], args: Sequence[str] | None
+) -> int:
+    """The entry point of a node: answer the command line, or run the node; return the exit code.
+
+    Args:
+        run: runs the node with such arguments; what it needs of ROS and libraries it imports itself.
+        args: without the process's name. None for those of the command line: then the process is the node's own,
+            and ends with it, see :func:`~hand_pose_ros.ros.shared.ending.node_process`.
+    """
+    code = answer(interface, sys.argv[1:] if args is None else args)
+    if code is not None:
+        return code
+    return run(args) if args is not None else node_process(lambda: run(None))
 
 
 def answer(interface: NodeInterface, arguments: Sequence[str]) -> int | None:
