@@ -23,7 +23,7 @@ from hand_pose_ros.camera.model import CameraModel, UncalibratedCameraError
 from hand_pose_ros.video.bag_topics import CAMERA_INFO, IMAGE, choose_images, find_info, full_type, names
 from hand_pose_ros.video.camera_topics import is_rectified
 from hand_pose_ros.video.encoded_video import EncodedVideo, is_encoded_video
-from hand_pose_ros.video.image_data import bgr_from_compressed, bgr_from_raw
+from hand_pose_ros.video.image_data import bgr_from_compressed, bgr_from_message
 from hand_pose_ros.video.sources import DEFAULT_RATE_HZ, SourceError, VideoFrame
 
 _LOGGER = logging.getLogger(__name__)
@@ -270,17 +270,8 @@ def _images(
     if is_encoded_video(kind):
         return video.decode(message, time_s)
     if kind == IMAGE:
-        pixels = bgr_from_raw(
-            message.data,
-            message.height,
-            message.width,
-            message.step,
-            message.encoding,
-            bool(message.is_bigendian),
-        )
-    else:
-        pixels = bgr_from_compressed(message.data, message.format)
-    return [(time_s, pixels)]
+        return [(time_s, bgr_from_message(message))]
+    return [(time_s, bgr_from_compressed(message.data, message.format))]
 
 
 class _Ros2Info:

@@ -109,6 +109,18 @@ def bgr_from_raw(
     return pixels if stored.code is None else cv2.cvtColor(pixels, stored.code)
 
 
+def bgr_from_message(message: Any) -> np.ndarray:
+    """:func:`bgr_from_raw` of a sensor_msgs/Image, whichever library read it."""
+    return bgr_from_raw(
+        message.data,
+        message.height,
+        message.width,
+        message.step,
+        message.encoding,
+        bool(message.is_bigendian),
+    )
+
+
 def bgr_from_compressed(data: Any, image_format: str = "", most_pixels: int = MOST_PIXELS) -> np.ndarray:
     """Pixels (H, W, 3) uint8 BGR of a compressed image; its EXIF orientation is ignored, as image_transport does.
 

@@ -17,7 +17,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StorageP
 from rosbags.typesys import Stores, get_typestore
 
 from hand_pose_ros import hand
-from hand_pose_ros.video.image_data import bgr_from_raw
+from hand_pose_ros.video.image_data import bgr_from_message
 
 IMAGE: Final = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE: Final = "sensor_msgs/msg/CompressedImage"
@@ -147,7 +147,7 @@ def _stamp_ns(message: Any) -> int:
 
 def _compressed(serialised: bytes) -> bytes:
     message: Any = _TYPES.deserialize_cdr(serialised, IMAGE)
-    image = bgr_from_raw(message.data, message.height, message.width, message.step, message.encoding)
+    image = bgr_from_message(message)
     good, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     if not good:
         raise ValueError(f"an image of {message.width}x{message.height} cannot be compressed")

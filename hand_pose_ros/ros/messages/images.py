@@ -9,23 +9,16 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from hand_pose_ros.common.image_limits import MOST_PIXELS
-from hand_pose_ros.video.image_data import bgr_from_compressed, bgr_from_raw
+from hand_pose_ros.video.image_data import bgr_from_compressed, bgr_from_message
 
 
 def image_to_bgr(message: Image, most_pixels: int = MOST_PIXELS) -> np.ndarray:
-    """Pixels (H, W, 3) uint8 BGR; see :func:`~hand_pose_ros.video.image_data.bgr_from_raw`."""
+    """Pixels (H, W, 3) uint8 BGR; see :func:`~hand_pose_ros.video.image_data.bgr_from_message`."""
     if message.width * message.height > most_pixels:
         raise ValueError(
             f"the image has {message.width}x{message.height} pixels, at most {most_pixels} are allowed"
         )
-    return bgr_from_raw(
-        message.data,
-        message.height,
-        message.width,
-        message.step,
-        message.encoding,
-        bool(message.is_bigendian),
-    )
+    return bgr_from_message(message)
 
 
 def compressed_to_bgr(message: CompressedImage, most_pixels: int = MOST_PIXELS) -> np.ndarray:
