@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import struct
 
 import numpy as np
 import pytest
+from helpers.pickles import LABELS, PYTHON_2, hostile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hand_pose_ros.common.safe_pickle import read_pickle
-
-LABELS = {
-    0: {"xyz": np.arange(6.0).reshape(2, 3).T, "K": np.eye(3, dtype=np.float32), "name": "a", "none": None},
-    "scalar": np.float64(2.5),
-    "nested": [1, (2.0, True), {"x": b"bytes"}, {3, 4}],
-    "names": np.array(["a", "bc"]),
-    "big": np.arange(3, dtype=">i2"),
-}
-# NumPy 1.13 of Python 2 wrote this for numpy.array([1.5, -2.0]), with protocol 2.
-PYTHON_2 = (
-    b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nq\x00cnumpy\nndarray\nq\x01K\x00\x85U\x01b\x87Rq\x02(K\x01K\x02"
-    b"\x85cnumpy\ndtype\nq\x03U\x02f8K\x00K\x01\x87Rq\x04(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-    b"\x89U\x10\x00\x00\x00\x00\x00\x00\xf8?\x00\x00\x00\x00\x00\x00\x00\xc0tb."
-)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -48,34 +34,11 @@ def test_arrays_of_python_2_are_read(tmp_path):
     np.testing.assert_array_equal(read_pickle(path), [1.5, -2.0])
 
 
-class Call:
-    def __init__(self, function, *arguments):
-        self.call = (function, arguments)
-
-    def __reduce__(self):
-        return self.call
-
-
-def attacks(marker):
-    return {
-        "shell": Call(os.system, f"touch {marker}"),
-        "eval": Call(eval, f"open({str(marker)!r}, 'w')"),
-        "open": Call(open, str(marker), "w"),
-        "getattr": Call(getattr, "text", "upper"),
-        "import": Call(__import__, "os"),
-        "numpy.load": Call(np.load, str(marker)),
-        "a nested pickle": Call(pickle.loads, pickle.dumps(1)),
-        "much memory from bytes": Call(bytes, 10**12),
-        "much memory from an array": Call(np.ndarray, (10**11,)),
-        "objects": np.array([None, []], dtype=object),
-    }
-
-
-@pytest.mark.parametrize("attack", attacks("x"))
+@pytest.mark.parametrize("attack", hostile("x"))
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_hostile_pickles_are_refused_and_do_nothing(tmp_path, attack, protocol):
     marker, path = tmp_path / "marker", tmp_path / "labels.pkl"
-    path.write_bytes(pickle.dumps({0: attacks(marker)[attack]}, protocol=protocol))
+    path.write_bytes(pickle.dumps({0: hostile(marker)[attack]}, protocol=protocol))
     with pytest.raises(ValueError, match=r"labels\.pkl is not a pickle of numbers"):
         read_pickle(path)
     assert not marker.exists()

@@ -21,10 +21,9 @@ from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.datasets.joint_orders import from_order, to_order
 from hand_pose_ros.datasets.labelled_hand import LabelledHand
 from hand_pose_ros.datasets.labelled_set import LabelledSet, Refuse, no_joints, pinhole, project
-from hand_pose_ros.datasets.storage.files import MalformedFileError, floats, read_lines
+from hand_pose_ros.datasets.storage.files import MalformedFileError, floats, read_lines, read_pickle
 from hand_pose_ros.datasets.storage.index import Column
 from hand_pose_ros.datasets.storage.json_stream import iterate_json
-from hand_pose_ros.datasets.storage.pickles import read_pickle
 
 SIZE: Final = (640, 480)
 NUM_VERTICES: Final = 778

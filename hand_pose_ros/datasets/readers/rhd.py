@@ -18,9 +18,14 @@ from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.datasets.joint_orders import split_hands
 from hand_pose_ros.datasets.labelled_hand import LabelledHand
 from hand_pose_ros.datasets.labelled_set import LabelledSet, Refuse, pinhole
-from hand_pose_ros.datasets.storage.files import MalformedFileError, floats, read_mask, read_values
+from hand_pose_ros.datasets.storage.files import (
+    MalformedFileError,
+    floats,
+    read_mask,
+    read_pickle,
+    read_values,
+)
 from hand_pose_ros.datasets.storage.index import Column
-from hand_pose_ros.datasets.storage.pickles import read_pickle
 
 SIZE: Final = (320, 320)
 _CLASSES: Final = {"left": range(2, 18), "right": range(18, 34)}

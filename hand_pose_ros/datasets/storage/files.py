@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
+from collections.abc import Collection, Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
 
-from hand_pose_ros.common import safe_yaml
+from hand_pose_ros.common import safe_arrays, safe_json, safe_pickle, safe_yaml
 from hand_pose_ros.common.image_file import read_image as read_checked
+from hand_pose_ros.common.regular_file import read_text
 
-_PYTHON_TUPLE = "tag:yaml.org,2002:python/tuple"
+_MOST_TEXT_BYTES: Final = 1 << 30
+_PYTHON_TUPLE: Final = "tag:yaml.org,2002:python/tuple"
 
 
 class MalformedFileError(ValueError):
@@ -81,10 +83,8 @@ def read_json(path: Path) -> Any:
     Raises:
         MalformedFileError: it is missing or not JSON.
     """
-    try:
-        return json.loads(require(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise _renamed(path, error) from error
+    with _named(path):
+        return safe_json.read_json(require(path), _MOST_TEXT_BYTES)
 
 
 def read_yaml(path: Path) -> Any:
@@ -93,10 +93,8 @@ def read_yaml(path: Path) -> Any:
     Raises:
         MalformedFileError: it is missing, not YAML, or asks for another Python object.
     """
-    try:
+    with _named(path):
         return safe_yaml.read_yaml(require(path), plain_tags=(_PYTHON_TUPLE,))
-    except ValueError as error:
-        raise _renamed(path, error) from error
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -105,13 +103,18 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     Raises:
         MalformedFileError: it is missing or not such a file.
     """
-    try:
-        with np.load(require(path), allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except MalformedFileError:
-        raise
-    except Exception as error:  # zipfile, zlib and NumPy have no common error
-        raise MalformedFileError(path, f"not an npz file of numbers: {error}") from error
+    with _named(path):
+        return safe_arrays.read_arrays(require(path))
+
+
+def read_pickle(path: Path) -> Any:
+    """Read a pickle of arrays, numbers, texts and plain containers, of Python 2 or 3; nothing it names is called.
+
+    Raises:
+        MalformedFileError: the file is missing, damaged, or names anything but NumPy's arrays.
+    """
+    with _named(path):
+        return safe_pickle.read_pickle(require(path))
 
 
 def read_lines(path: Path) -> list[str]:
@@ -120,10 +123,8 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         MalformedFileError: it is missing or not UTF-8.
     """
-    try:
-        lines = require(path).read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise _renamed(path, error) from error
+    with _named(path):
+        lines = read_text(require(path), _MOST_TEXT_BYTES).splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -143,13 +144,16 @@ def floats(path: Path, values: Any, *shape: int, what: str) -> np.ndarray:
 
 
 def _image(path: Path, flags: int) -> np.ndarray:
-    try:
+    with _named(path):
         return read_checked(require(path), flags)
+
+
+@contextmanager
+def _named(path: Path) -> Generator[None, None, None]:
+    """Raise the errors of a reader as MalformedFileError."""
+    try:
+        yield
     except MalformedFileError:
         raise
     except (ValueError, OSError) as error:
-        raise MalformedFileError(path, f"not an image: {error}") from error
-
-
-def _renamed(path: Path, error: Exception) -> MalformedFileError:
-    return error if isinstance(error, MalformedFileError) else MalformedFileError(path, str(error))
+        raise MalformedFileError(path, str(error).removeprefix(f"{path} ").removeprefix("is ")) from error

@@ -12,7 +12,7 @@ from helpers.hand_geometry import are_in_our_order, side_of
 
 from hand_pose_ros.datasets.photo_folder import read_samples
 from hand_pose_ros.datasets.registry import open_set
-from hand_pose_ros.datasets.storage.pickles import read_pickle
+from hand_pose_ros.datasets.storage.files import read_pickle
 
 
 @pytest.fixture
