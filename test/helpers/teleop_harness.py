@@ -76,16 +76,11 @@ def pose_of(
     )
 
 
-class HandStream:
-    """Publishes ``hands`` at 30 Hz in a thread.
+class Stream:
+    """Sends at 30 Hz in a thread, from :meth:`begin` until it is closed."""
 
-    ``poses``: the hands of an image, None for no image. ``stamp_ns``: gives its stamp.
-    """
-
-    def __init__(self, listener: Listener, topic: str = f"/{NAMESPACE}/hands") -> None:
-        self._publisher = listener.publisher(hands_cloud([], Header()).__class__, topic, RELIABLE)
-        self.poses: Sequence[HandPose] | None = [pose_of()]
-        self.stamp_ns: Callable[[], int] = time.time_ns
+    def begin(self) -> None:
+        """Start to send."""
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -95,12 +90,33 @@ class HandStream:
         self._end.set()
         self._thread.join()
 
+    def send(self) -> None:
+        """Send once."""
+        raise NotImplementedError
+
     def _run(self) -> None:
         while not self._end.wait(1 / 30):
-            poses = self.poses
-            if poses is not None:
-                header = Header(stamp=time_message(self.stamp_ns()), frame_id="camera")
-                self._publisher.publish(hands_cloud(poses, header))
+            self.send()
+
+
+class HandStream(Stream):
+    """Publishes ``hands``.
+
+    ``poses``: the hands of an image, None for no image. ``stamp_ns``: gives its stamp.
+    """
+
+    def __init__(self, listener: Listener, topic: str = f"/{NAMESPACE}/hands") -> None:
+        self._publisher = listener.publisher(hands_cloud([], Header()).__class__, topic, RELIABLE)
+        self.poses: Sequence[HandPose] | None = [pose_of()]
+        self.stamp_ns: Callable[[], int] = time.time_ns
+        self.begin()
+
+    def send(self) -> None:
+        """See :class:`Stream`."""
+        poses = self.poses
+        if poses is not None:
+            header = Header(stamp=time_message(self.stamp_ns()), frame_id="camera")
+            self._publisher.publish(hands_cloud(poses, header))
 
 
 class Teleop:

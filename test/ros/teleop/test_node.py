@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -17,7 +16,7 @@ from geometry_msgs.msg import (
     TwistStamped,
 )
 from helpers.ros_harness import Listener, wait_for
-from helpers.teleop_harness import LATCHED, NAMESPACE, NODE, TOLERANT, pose_of
+from helpers.teleop_harness import LATCHED, NAMESPACE, NODE, TOLERANT, Stream, pose_of
 from lifecycle_msgs.msg import Transition
 from std_msgs.msg import Bool, Header, String
 from std_srvs.srv import SetBool
@@ -29,27 +28,20 @@ from hand_pose_ros.ros.messages.joints import joint_poses, wrist_pose
 from hand_pose_ros.ros.messages.selection import PublishedHand
 
 
-class SideStream:
-    """Publishes ``right/joints`` and ``right/wrist`` at 30 Hz in a thread. ``pose``: the hand, None for none."""
+class SideStream(Stream):
+    """Publishes ``right/joints`` and ``right/wrist`` of ``pose``."""
 
     def __init__(self, listener: Listener) -> None:
         self._joints = listener.publisher(PoseArray, f"/{NAMESPACE}/right/joints")
         self._wrist = listener.publisher(PoseWithCovarianceStamped, f"/{NAMESPACE}/right/wrist")
         self.pose = pose_of()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self.begin()
 
-    def close(self) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._end.wait(1 / 30):
-            published = PublishedHand(self.pose, 0, True)
-            header = Header(stamp=time_message(time.time_ns()), frame_id="camera")
-            self._wrist.publish(wrist_pose(published, header))
-            self._joints.publish(joint_poses(published, header))
+    def send(self) -> None:
+        published = PublishedHand(self.pose, 0, True)
+        header = Header(stamp=time_message(time.time_ns()), frame_id="camera")
+        self._wrist.publish(wrist_pose(published, header))
+        self._joints.publish(joint_poses(published, header))
 
 
 @pytest.fixture
