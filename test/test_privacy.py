@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hand_pose_ros.common.user_folders import DATA_VARIABLE, data_folder
+from hand_pose_ros.files.user_folders import DATA_VARIABLE, data_folder
 
 PIPELINE = """
 import sys

@@ -240,7 +240,7 @@ def install_core():
 
 def store_models():
     """Store MediaPipe's hand networks from its wheel: for the user, and in the environment for other users."""
-    shared = os.path.join(VENV, "share", "hand_pose_ros_data")  # SHARED_DATA of common/user_folders.py
+    shared = os.path.join(VENV, "share", "hand_pose_ros_data")  # SHARED_DATA of files/user_folders.py
     for_all = dict(clean_environment(), HAND_POSE_DATA=shared)
     command = [VENV_PYTHON, "-m", "hand_pose_ros", "models"]
     if os.path.isabs(os.path.expanduser("~")) or os.environ.get("HAND_POSE_DATA"):

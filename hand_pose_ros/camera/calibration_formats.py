@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from hand_pose_ros.camera.distortion import distortion_model_named
-from hand_pose_ros.common.safe_yaml import parse_yaml
+from hand_pose_ros.files.safe_yaml import parse_yaml
 
 _DOCUMENT_MARK: Final = re.compile(r"^---[ \t]*(?:#[^\n]*)?$", re.MULTILINE)
 _MOST_DEPTH: Final = 3  # of mappings around the calibration

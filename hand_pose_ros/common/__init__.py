@@ -1,1 +1,1 @@
-"""Utilities that do not depend on hands: files, configurations, devices, ONNX sessions, shapes."""
+"""Utilities that do not depend on hands: configurations, devices, ONNX sessions, shapes."""

@@ -8,7 +8,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from hand_pose_ros.common.bounded_text import shortened, shown
+from hand_pose_ros.files.bounded_text import shortened, shown
 
 Config = TypeVar("Config")
 _MOST_WHOLE = 10**300  # whole numbers above do not fit a float

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from hand_pose_ros.common.bounded_text import shortened, shown
+from hand_pose_ros.files.bounded_text import shortened, shown
 
 AnyOptions = TypeVar("AnyOptions", bound="Options")
 

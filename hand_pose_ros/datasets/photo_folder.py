@@ -10,7 +10,7 @@ import numpy as np
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.common.image_file import read_image
+from hand_pose_ros.files.image_file import read_image
 
 
 @dataclass(frozen=True)

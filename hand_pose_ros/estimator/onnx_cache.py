@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from hand_pose_ros.common.regular_file import checksum
-from hand_pose_ros.common.user_cache import made_once
+from hand_pose_ros.files.regular_file import checksum
+from hand_pose_ros.files.user_cache import made_once
 from hand_pose_ros.networks.diffusion.onnx import FORMAT_VERSION, export_onnx
 from hand_pose_ros.networks.registry import DENOISERS, TEMPORAL, load_network
 from hand_pose_ros.networks.temporal.onnx import GRAPH_FILE, GRAPH_VERSION, export_temporal
@@ -17,7 +17,7 @@ from hand_pose_ros.networks.temporal.onnx import GRAPH_FILE, GRAPH_VERSION, expo
 def cached_export(weights: str | Path) -> Path:
     """The folder with the ONNX export of a diffusion network's weight file.
 
-    The first call exports, which takes some seconds; :mod:`hand_pose_ros.common.user_cache` says where to. The
+    The first call exports, which takes some seconds; :mod:`hand_pose_ros.files.user_cache` says where to. The
     folder's name contains the checksum of the weights, so that other weights of the same name get another export.
 
     Raises:

@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hand_pose_ros.common.atomic_file import write_text_atomically
 from hand_pose_ros.evaluation.reliability import PROBABILITIES
 from hand_pose_ros.evaluation.scores import DECIMALS, THRESHOLDS_MM
+from hand_pose_ros.files.atomic_file import write_text_atomically
 
 COLOURS: Final = ("#1f5fd6", "#d62728", "#2ca02c", "#9467bd", "#8c8c8c", "#b5651d")
 

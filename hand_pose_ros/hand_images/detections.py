@@ -15,10 +15,10 @@ from tqdm import tqdm
 
 from hand_pose_ros import hand
 from hand_pose_ros.common import named_tensors
-from hand_pose_ros.common.atomic_file import atomic_path
-from hand_pose_ros.common.safe_arrays import read_arrays
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.detection.relative_depth import relative_depth
+from hand_pose_ros.files.atomic_file import atomic_path
+from hand_pose_ros.files.safe_arrays import read_arrays
 from hand_pose_ros.hand_images.shards import HandImages, pixels_to_view, view_to_pixels
 
 ZOOM: Final = 2

@@ -21,8 +21,8 @@ import numpy as np
 
 from hand_pose_ros import hand
 from hand_pose_ros.common import named_tensors
-from hand_pose_ros.common.bounded_text import shown
-from hand_pose_ros.common.safe_json import read_json
+from hand_pose_ros.files.bounded_text import shown
+from hand_pose_ros.files.safe_json import read_json
 
 STORED_SIZE_PX: Final = 160
 STORED_MARGIN: Final = 2.0

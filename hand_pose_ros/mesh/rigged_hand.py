@@ -20,9 +20,9 @@ import scipy.sparse.csgraph
 import torch
 
 from hand_pose_ros import hand
-from hand_pose_ros.common.bounded_text import shortened
-from hand_pose_ros.common.regular_file import read_file
-from hand_pose_ros.common.safe_json import parse_json
+from hand_pose_ros.files.bounded_text import shortened
+from hand_pose_ros.files.regular_file import read_file
+from hand_pose_ros.files.safe_json import parse_json
 from hand_pose_ros.kinematics.forward import HandFrames
 from hand_pose_ros.kinematics.inverse import fit_hand
 from hand_pose_ros.mesh.shape import STUMP_LENGTH_MM, TIP_OVERHANG_MM

@@ -11,7 +11,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from hand_pose_ros.common.atomic_file import atomic_path
+from hand_pose_ros.files.atomic_file import atomic_path
 
 _OPSET: Final = 17
 

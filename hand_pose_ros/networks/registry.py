@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import torch
 
-from hand_pose_ros.common.bounded_text import shortened, shown
 from hand_pose_ros.common.late_import import import_named
 from hand_pose_ros.common.share import share_file
+from hand_pose_ros.files.bounded_text import shortened, shown
 from hand_pose_ros.networks.bounded_build import build_bounded
 from hand_pose_ros.networks.network_config import NetworkConfig
 from hand_pose_ros.networks.weights import load_weights, restore

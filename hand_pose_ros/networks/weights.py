@@ -17,9 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from hand_pose_ros.common.atomic_file import atomic_path
-from hand_pose_ros.common.bounded_text import shortened, shown
-from hand_pose_ros.common.safe_json import parse_json
+from hand_pose_ros.files.atomic_file import atomic_path
+from hand_pose_ros.files.bounded_text import shortened, shown
+from hand_pose_ros.files.safe_json import parse_json
 
 FORMAT_VERSION = 1
 _ENTRY = "hand_pose_ros"

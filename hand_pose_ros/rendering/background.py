@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from hand_pose_ros.common.image_file import read_image
+from hand_pose_ros.files.image_file import read_image
 from hand_pose_ros.rendering.patterns import random_colour, random_pattern
 
 _ROOM_SIZE = (480, 360)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from hand_pose_ros.common.atomic_file import atomic_path
-from hand_pose_ros.common.bounded_text import shortened
+from hand_pose_ros.files.atomic_file import atomic_path
+from hand_pose_ros.files.bounded_text import shortened
 
 _FORMAT = 1
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hand_pose_ros.common import safe_yaml
-from hand_pose_ros.common.bounded_text import shown
+from hand_pose_ros.files import safe_yaml
+from hand_pose_ros.files.bounded_text import shown
 
 
 def read_yaml(path: str | Path) -> dict:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hand_pose_ros.common.atomic_file import atomic_path
+from hand_pose_ros.files.atomic_file import atomic_path
 
 
 class CurveFile:

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from hand_pose_ros.common.atomic_file import write_text_atomically
+from hand_pose_ros.files.atomic_file import write_text_atomically
 from hand_pose_ros.training.config import TrainingConfig, read_config
 from hand_pose_ros.training.task import create_task
 from hand_pose_ros.training.trainer import CHECKPOINT, NonFiniteError, Trainer

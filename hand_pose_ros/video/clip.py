@@ -11,7 +11,7 @@ from typing import Final
 import cv2
 
 import hand_pose_ros
-from hand_pose_ros.common.user_cache import made_once
+from hand_pose_ros.files.user_cache import made_once
 from hand_pose_ros.rendering.clip import CLIP_CAMERA, CLIP_DURATION_S, FRAME_RATE_HZ, render_clip
 from hand_pose_ros.video.sources import VideoFrame
 from hand_pose_ros.video.video_file import VideoFileSource

@@ -13,7 +13,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from hand_pose_ros.common.image_limits import MOST_PIXELS, check_image_size
+from hand_pose_ros.files.image_limits import MOST_PIXELS, check_image_size
 
 _SCALED_SHARE: Final = 0.999  # of the pixels that must not be clipped when 16 bits become 8
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from hand_pose_ros.common.image_file import read_image
+from hand_pose_ros.files.image_file import read_image
 from hand_pose_ros.video.sources import DEFAULT_RATE_HZ, SourceError, VideoFrame
 
 IMAGE_SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")

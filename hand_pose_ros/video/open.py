@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hand_pose_ros.common.bounded_text import shown
+from hand_pose_ros.files.bounded_text import shown
 
 if TYPE_CHECKING:
     from hand_pose_ros.video.sources import VideoSource

@@ -23,10 +23,10 @@ from safetensors.torch import save, save_file
 from hand_pose_ros.common.late_import import import_named
 from hand_pose_ros.common.onnx_session import open_session
 from hand_pose_ros.common.options import leaves
-from hand_pose_ros.common.safe_yaml import read_yaml
 from hand_pose_ros.detection.onnx.layouts import LAYOUTS
 from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.factory import PipelineConfig
+from hand_pose_ros.files.safe_yaml import read_yaml
 from hand_pose_ros.mesh.rigged_hand import load_rigged_hand
 from hand_pose_ros.networks.diffusion.onnx import FORMAT_VERSION, METADATA_FILE, graphs_of
 from hand_pose_ros.networks.imported.network import import_network

@@ -10,9 +10,9 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from hand_pose_ros.common import safe_arrays, safe_json, safe_pickle, safe_yaml
-from hand_pose_ros.common.image_file import read_image as read_checked
-from hand_pose_ros.common.regular_file import read_text
+from hand_pose_ros.files import safe_arrays, safe_json, safe_pickle, safe_yaml
+from hand_pose_ros.files.image_file import read_image as read_checked
+from hand_pose_ros.files.regular_file import read_text
 
 _MOST_TEXT_BYTES: Final = 1 << 30
 _PYTHON_TUPLE: Final = "tag:yaml.org,2002:python/tuple"

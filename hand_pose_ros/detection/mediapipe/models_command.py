@@ -18,8 +18,6 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
-from hand_pose_ros.common.atomic_file import atomic_path
-from hand_pose_ros.common.regular_file import read_file
 from hand_pose_ros.detection.detector import DetectorUnavailableError
 from hand_pose_ros.detection.mediapipe.network_files import (
     CHECKSUMS,
@@ -29,6 +27,8 @@ from hand_pose_ros.detection.mediapipe.network_files import (
     read_member,
     read_stored,
 )
+from hand_pose_ros.files.atomic_file import atomic_path
+from hand_pose_ros.files.regular_file import read_file
 
 COMMAND: Final = "hand_pose models"
 _WHEEL: Final = "mediapipe==0.10.21"

@@ -10,9 +10,9 @@ import zipfile
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hand_pose_ros.common.regular_file import read_file
-from hand_pose_ros.common.user_folders import data_folder, data_folders
 from hand_pose_ros.detection.detector import DetectorUnavailableError
+from hand_pose_ros.files.regular_file import read_file
+from hand_pose_ros.files.user_folders import data_folder, data_folders
 
 TASK_URL: Final = "https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker"
 COMPLEXITIES: Final = ("lite", "full")

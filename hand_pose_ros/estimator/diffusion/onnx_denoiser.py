@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.common.bounded_text import shown
 from hand_pose_ros.common.onnx_session import OnnxGraph
-from hand_pose_ros.common.regular_file import checksum
-from hand_pose_ros.common.safe_json import read_json
+from hand_pose_ros.files.bounded_text import shown
+from hand_pose_ros.files.regular_file import checksum
+from hand_pose_ros.files.safe_json import read_json
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition, unknown_keypoints
 from hand_pose_ros.networks.denoising.schedule import PARAMETRISATIONS, NoiseSchedule
 from hand_pose_ros.networks.diffusion.onnx import (

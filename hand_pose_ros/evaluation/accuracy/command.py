@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from hand_pose_ros.common.atomic_file import write_text_atomically
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.datasets.photo_folder import read_samples
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
@@ -31,6 +30,7 @@ from hand_pose_ros.evaluation.methods import (
     detector_with_pnp,
     estimator_method,
 )
+from hand_pose_ros.files.atomic_file import write_text_atomically
 from hand_pose_ros.hand_images.detections import open_mediapipe
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, HAND_REGRESSOR, load_network

@@ -19,9 +19,9 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.named_tensors import each
-from hand_pose_ros.common.safe_arrays import read_arrays
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.labelled_hand import Observation
+from hand_pose_ros.files.safe_arrays import read_arrays
 from hand_pose_ros.pose import Detection
 from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise
 from hand_pose_ros.synthetic.observed_hands import ObservedHands, observe, sample_hands, wrist_frame_rotation

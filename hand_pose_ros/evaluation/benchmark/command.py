@@ -14,7 +14,6 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from hand_pose_ros.common.atomic_file import atomic_path, write_text_atomically
 from hand_pose_ros.datasets.labelled_hand import LabelledHand
 from hand_pose_ros.datasets.labelled_set import LabelledSet
 from hand_pose_ros.datasets.protocols import PROTOCOLS
@@ -27,6 +26,7 @@ from hand_pose_ros.evaluation.benchmark.scoring import Score, score
 from hand_pose_ros.evaluation.benchmark.submission import write_submission
 from hand_pose_ros.evaluation.benchmark.tables import benchmark_table, benchmark_values, plot_curves
 from hand_pose_ros.factory import ESTIMATORS
+from hand_pose_ros.files.atomic_file import atomic_path, write_text_atomically
 from hand_pose_ros.hand_images.labelled.command import add_set_arguments, parse_options, set_help
 from hand_pose_ros.hand_images.labelled.sheet import labelled_sheet
 

@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 
 from hand_pose_ros import hand
-from hand_pose_ros.common.atomic_file import atomic_path
 from hand_pose_ros.datasets.readers.ho3d import to_submission
 from hand_pose_ros.evaluation.benchmark.scoring import Estimates
+from hand_pose_ros.files.atomic_file import atomic_path
 
 SERVERS: Final = ("freihand", "ho3d")
 NAME: Final = "pred.json"

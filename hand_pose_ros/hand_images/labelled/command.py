@@ -14,13 +14,13 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from hand_pose_ros.common.atomic_file import atomic_path
 from hand_pose_ros.common.option_documents import help_text
 from hand_pose_ros.common.options import leaves
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.labelled_set import MALFORMED, LabelledSet
 from hand_pose_ros.datasets.registry import SETS, open_set
 from hand_pose_ros.datasets.storage.files import MalformedFileError
+from hand_pose_ros.files.atomic_file import atomic_path
 from hand_pose_ros.hand_images.labelled.checks import check_labels
 from hand_pose_ros.hand_images.labelled.convert import convert
 from hand_pose_ros.hand_images.labelled.sheet import labelled_sheet

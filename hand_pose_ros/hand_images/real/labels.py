@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 
 from hand_pose_ros import hand
-from hand_pose_ros.common.image_limits import check_image_size
-from hand_pose_ros.common.safe_arrays import read_arrays
+from hand_pose_ros.files.image_limits import check_image_size
+from hand_pose_ros.files.safe_arrays import read_arrays
 
 CROP_PX: Final = 192
 _MOST_CROP_BYTES = 1 << 20

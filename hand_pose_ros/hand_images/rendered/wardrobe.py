@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from hand_pose_ros.common.image_file import read_image
+from hand_pose_ros.files.image_file import read_image
 from hand_pose_ros.mesh.rigged_hand import load_rigged_hand
 from hand_pose_ros.mesh.template import load_template
 from hand_pose_ros.rendering.crop.hand_surface import HandSurface

@@ -25,8 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from hand_pose_ros import hand
-from hand_pose_ros.common.atomic_file import write_text_atomically
-from hand_pose_ros.common.regular_file import checksum
+from hand_pose_ros.files.atomic_file import write_text_atomically
+from hand_pose_ros.files.regular_file import checksum
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
 from hand_pose_ros.networks.diffusion.network import HandDiffusion

@@ -13,7 +13,7 @@ import torch
 
 from hand_pose_ros.common.device import DEVICES, choose_backend, resolve_device
 from hand_pose_ros.common.onnx_session import OnnxGraph
-from hand_pose_ros.common.user_cache import made_once
+from hand_pose_ros.files.user_cache import made_once
 from hand_pose_ros.networks.imported.network import ImportedNetwork, import_network
 from hand_pose_ros.networks.onnx_graph import export_graph
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from hand_pose_ros.common.bounded_text import shown
+from hand_pose_ros.files.bounded_text import shown
 from hand_pose_ros.networks.imported.operations import build
 from hand_pose_ros.networks.imported.tflite_file import TfliteGraph, read_tflite
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hand_pose_ros.common.image_limits import MOST_PIXELS
 from hand_pose_ros.common.options import Options, option, section
 from hand_pose_ros.factory import PipelineConfig
+from hand_pose_ros.files.image_limits import MOST_PIXELS
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from hand_pose_ros.common.image_limits import MOST_PIXELS
+from hand_pose_ros.files.image_limits import MOST_PIXELS
 from hand_pose_ros.video.image_data import bgr_from_compressed, bgr_from_message
 
 

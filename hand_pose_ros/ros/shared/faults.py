@@ -12,7 +12,7 @@ from typing import Final
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-from hand_pose_ros.common.bounded_text import shortened
+from hand_pose_ros.files.bounded_text import shortened
 
 _SAME_MESSAGE_S: Final = 10.0
 _SAME_KIND_S: Final = 1.0

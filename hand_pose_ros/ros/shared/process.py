@@ -18,7 +18,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
-from hand_pose_ros.common.bounded_text import MOST_MESSAGE, shortened
+from hand_pose_ros.files.bounded_text import MOST_MESSAGE, shortened
 from hand_pose_ros.ros.shared.command_line import USAGE_ERROR
 from hand_pose_ros.ros.shared.ending import STOP_SIGNALS, limit_clean_up
 from hand_pose_ros.ros.shared.log_forwarding import forwarded_log

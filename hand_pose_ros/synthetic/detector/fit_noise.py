@@ -17,8 +17,8 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import rows
-from hand_pose_ros.common.safe_arrays import read_arrays
 from hand_pose_ros.common.seeds import Seed
+from hand_pose_ros.files.safe_arrays import read_arrays
 from hand_pose_ros.synthetic.detector.finger_confusion import find_confusion, fingers_unseen
 from hand_pose_ros.synthetic.detector.statistics import (
     HIDDEN,

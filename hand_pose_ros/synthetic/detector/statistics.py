@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.common.safe_arrays import read_arrays
+from hand_pose_ros.files.safe_arrays import read_arrays
 
 STATISTICS_PATH: Final = Path(__file__).with_name("statistics.npz")
 """Written by ``hand_pose noise-fit``."""

@@ -18,9 +18,9 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import view_keypoints
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.named_tensors import cat, stack
-from hand_pose_ros.common.safe_arrays import read_arrays
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.detection.relative_depth import relative_depth
+from hand_pose_ros.files.safe_arrays import read_arrays
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.rendering.background import room_background
 from hand_pose_ros.rendering.forearm import Forearm

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.common.atomic_file import atomic_path
-from hand_pose_ros.common.bounded_text import shortened
 from hand_pose_ros.common.named_tensors import cat, each
+from hand_pose_ros.files.atomic_file import atomic_path
+from hand_pose_ros.files.bounded_text import shortened
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds
 from hand_pose_ros.networks.temporal.window import HandWindow, newest_view, running_proportions

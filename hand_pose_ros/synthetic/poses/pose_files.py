@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from hand_pose_ros import hand
-from hand_pose_ros.common.bounded_text import shown
-from hand_pose_ros.common.safe_arrays import read_array, read_arrays
-from hand_pose_ros.common.safe_json import read_json
 from hand_pose_ros.datasets.joint_orders import from_order
+from hand_pose_ros.files.bounded_text import shown
+from hand_pose_ros.files.safe_arrays import read_array, read_arrays
+from hand_pose_ros.files.safe_json import read_json
 
 _WEBXR_PARTS = {
     "thumb": ("metacarpal", "phalanx-proximal", "phalanx-distal", "tip"),

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.common.safe_arrays import read_arrays
+from hand_pose_ros.files.safe_arrays import read_arrays
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.synthetic.poses.mixture import Mixture
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.common.safe_arrays import read_arrays
-from hand_pose_ros.common.safe_json import read_json
-from hand_pose_ros.common.safe_pickle import read_pickle
+from hand_pose_ros.files.safe_arrays import read_arrays
+from hand_pose_ros.files.safe_json import read_json
+from hand_pose_ros.files.safe_pickle import read_pickle
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.inverse import fit_hand
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from hand_pose_ros.common import user_folders
 from hand_pose_ros.detection.detector import DetectorUnavailableError
 from hand_pose_ros.detection.mediapipe import models_command
 from hand_pose_ros.detection.mediapipe.network_files import CHECKSUMS, networks_folder, read_networks
+from hand_pose_ros.files import user_folders
 
 STORED = networks_folder()
 

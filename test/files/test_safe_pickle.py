@@ -11,7 +11,7 @@ from helpers.pickles import LABELS, PYTHON_2, hostile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hand_pose_ros.common.safe_pickle import read_pickle
+from hand_pose_ros.files.safe_pickle import read_pickle
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from hand_pose_ros.common import user_folders
-from hand_pose_ros.common.user_cache import MANIFEST, made_once
+from hand_pose_ros.files import user_folders
+from hand_pose_ros.files.user_cache import MANIFEST, made_once
 
 INPUTS = {"weights": "0123", "version": "1"}
 
@@ -137,7 +137,7 @@ def test_threads_wait_for_the_one_that_makes_it(cache):
 PROCESS = """
 import sys, time
 from pathlib import Path
-from hand_pose_ros.common.user_cache import made_once
+from hand_pose_ros.files.user_cache import made_once
 
 def make(folder):
     with open(sys.argv[1], "a") as file:
@@ -235,7 +235,7 @@ def test_a_folder_of_another_user_is_not_trusted(cache, temporary):
 
 
 TEMPORARY = """
-from hand_pose_ros.common.user_cache import made_once
+from hand_pose_ros.files.user_cache import made_once
 print(made_once("one", {"a": "b"}, lambda folder: (folder / "x").write_text("y")).parent)
 """
 
@@ -317,6 +317,6 @@ def test_what_is_complete_is_used_on_a_read_only_file_system(cache, temporary, m
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     with monkeypatch.context() as patch:
-        patch.setattr("hand_pose_ros.common.user_cache._locked", read_only)
+        patch.setattr("hand_pose_ros.files.user_cache._locked", read_only)
         assert made_once("one", INPUTS, Maker()) == made
     assert not list(temporary.iterdir())

@@ -8,8 +8,8 @@ import socket
 
 import pytest
 
-from hand_pose_ros.common.regular_file import checksum, read_file, read_text
-from hand_pose_ros.common.safe_json import parse_json, read_json
+from hand_pose_ros.files.regular_file import checksum, read_file, read_text
+from hand_pose_ros.files.safe_json import parse_json, read_json
 
 
 def test_files_and_links_to_them_are_read(tmp_path):

@@ -16,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.common.bounded_text import shortened
-from hand_pose_ros.common.regular_file import read_file
+from hand_pose_ros.files.bounded_text import shortened
+from hand_pose_ros.files.regular_file import read_file
 
 MOST_BYTES: Final = 1 << 30
 _PUTS: Final = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})

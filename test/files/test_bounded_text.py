@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hand_pose_ros.common.bounded_text import shortened, shown
+from hand_pose_ros.files.bounded_text import shortened, shown
 
 
 def test_short_texts_stay_and_long_ones_keep_both_ends():

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hand_pose_ros.common.bounded_text import shortened
-from hand_pose_ros.common.regular_file import MOST_TEXT_BYTES, read_text
+from hand_pose_ros.files.bounded_text import shortened
+from hand_pose_ros.files.regular_file import MOST_TEXT_BYTES, read_text
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from hand_pose_ros.common.image_containers import exr_size, jpeg2000_size, tiff_size
+from hand_pose_ros.files.image_containers import exr_size, jpeg2000_size, tiff_size
 
 MOST_PIXELS: Final = 64_000_000
 """Default limit: four times the pixels of the largest common camera sensors for video."""

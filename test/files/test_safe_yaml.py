@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hand_pose_ros.common.safe_yaml import parse_yaml, read_yaml
+from hand_pose_ros.files.safe_yaml import parse_yaml, read_yaml
 
 
 def test_plain_values_are_read():

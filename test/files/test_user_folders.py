@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hand_pose_ros.common.user_folders import SHARED_DATA, cache_folder, data_folder, data_folders
+from hand_pose_ros.files.user_folders import SHARED_DATA, cache_folder, data_folder, data_folders
 
 
 @pytest.mark.parametrize(

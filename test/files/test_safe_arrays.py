@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hand_pose_ros.common.safe_arrays import read_array, read_arrays
+from hand_pose_ros.files.safe_arrays import read_array, read_arrays
 
 ARRAYS = {
     "numbers": np.arange(24.0).reshape(2, 3, 4),

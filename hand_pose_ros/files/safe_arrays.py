@@ -15,8 +15,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from hand_pose_ros.common.bounded_text import shortened
-from hand_pose_ros.common.regular_file import read_file
+from hand_pose_ros.files.bounded_text import shortened
+from hand_pose_ros.files.regular_file import read_file
 
 MOST_BYTES: Final = 2 << 30
 _ERRORS: Final = (

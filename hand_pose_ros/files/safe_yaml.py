@@ -10,8 +10,8 @@ from typing import Any, Final
 import yaml
 from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 
-from hand_pose_ros.common.bounded_text import shortened, shown
-from hand_pose_ros.common.regular_file import read_text
+from hand_pose_ros.files.bounded_text import shortened, shown
+from hand_pose_ros.files.regular_file import read_text
 
 MOST_BYTES: Final = 1 << 20
 _MOST_DEPTH: Final = 40

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from hand_pose_ros.common.regular_file import checksum, read_text
-from hand_pose_ros.common.user_folders import is_private, usable_cache_folders
+from hand_pose_ros.files.regular_file import checksum, read_text
+from hand_pose_ros.files.user_folders import is_private, usable_cache_folders
 
 MANIFEST: Final = "manifest.json"
 _UNUSABLE: Final = frozenset(
@@ -45,7 +45,7 @@ def made_once(
         replaces: pattern of the names of entries that a new one replaces.
 
     Raises:
-        OSError: no folder can be written to: see :func:`~hand_pose_ros.common.user_folders.usable_cache_folders`.
+        OSError: no folder can be written to: see :func:`~hand_pose_ros.files.user_folders.usable_cache_folders`.
     """
     failed: OSError | None = None
     for cache in usable_cache_folders():

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hand_pose_ros.common.image_file import read_image
-from hand_pose_ros.common.image_limits import check_image_size
+from hand_pose_ros.files.image_file import read_image
+from hand_pose_ros.files.image_limits import check_image_size
 
 WIDTH, HEIGHT = 53, 37
 DECODED = ("jpg", "png", "webp", "bmp", "tif", "jp2", "pbm", "pgm", "ppm", "pam", "pfm", "hdr", "ras")

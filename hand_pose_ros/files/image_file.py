@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.common.image_limits import MOST_PIXELS, check_image_size
-from hand_pose_ros.common.regular_file import read_file
+from hand_pose_ros.files.image_limits import MOST_PIXELS, check_image_size
+from hand_pose_ros.files.regular_file import read_file
 
 MOST_FILE_BYTES: Final = 512 << 20
 
