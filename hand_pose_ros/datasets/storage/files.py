@@ -144,16 +144,18 @@ def floats(path: Path, values: Any, *shape: int, what: str) -> np.ndarray:
 
 
 def _image(path: Path, flags: int) -> np.ndarray:
-    with _named(path):
+    with _named(path, "not an image: "):
         return read_checked(require(path), flags)
 
 
 @contextmanager
-def _named(path: Path) -> Generator[None, None, None]:
-    """Raise the errors of a reader as MalformedFileError."""
+def _named(path: Path, kind: str = "") -> Generator[None, None, None]:
+    """Raise the errors of a reader as MalformedFileError; ``kind`` begins the reason."""
     try:
         yield
     except MalformedFileError:
         raise
     except (ValueError, OSError) as error:
-        raise MalformedFileError(path, str(error).removeprefix(f"{path} ").removeprefix("is ")) from error
+        raise MalformedFileError(
+            path, kind + str(error).removeprefix(f"{path} ").removeprefix("is ")
+        ) from error
