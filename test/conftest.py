@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.fuzzing import FACTOR
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # tests import onnxruntime themselves, too
 # The tests' batches are small, and where cores are shared more threads only wait for each other.
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
+# The same examples here and in CI, on every run; HAND_POSE_FUZZ asks for other ones (test/helpers/fuzzing.py).
+settings.register_profile("repeatable", derandomize=FACTOR == 0, deadline=None, print_blob=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

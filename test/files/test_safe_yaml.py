@@ -7,7 +7,7 @@ import re
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hand_pose_ros.files.safe_yaml import parse_yaml, read_yaml
@@ -68,6 +68,15 @@ def test_tags_can_be_read_as_plain_values():
     assert parse_yaml("K: !!opencv-matrix 3", [tag]) == {"K": 3}
 
 
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's writer that quotes the texts that YAML 1.2 reads as numbers, such as '0E0'."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9.]+[eE][-+]?[0-9]+$"), list("-+.0123456789")
+)
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.recursive(
@@ -76,8 +85,9 @@ def test_tags_can_be_read_as_plain_values():
         max_leaves=20,
     )
 )
+@example({"0E0": "1e-3"})
 def test_what_is_written_is_read(value):
-    assert parse_yaml(yaml.safe_dump(value)) == value
+    assert parse_yaml(yaml.dump(value, Dumper=_Dumper)) == value
 
 
 @settings(max_examples=300, deadline=None)
