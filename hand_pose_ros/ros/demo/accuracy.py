@@ -61,7 +61,7 @@ def accuracy(recording: Recording, truth_m: np.ndarray, side: str) -> Accuracy:
     stamps = recording.frame_stamps_ns[len(recording.frame_stamps_ns) - count :]
     if len(recording.frame_stamps_ns) < count:
         raise ValueError(f"{count} images were played, but {len(recording.frame_stamps_ns)} recorded")
-    processed = np.isin(stamps, recording.shown_stamps_ns)
+    processed = np.isin(stamps, recording.processed_stamps_ns)
     predicted = {side: recording.joints(side)[-count:] for side in hand.SIDES}
     has_side = np.isfinite(predicted[side]).all((1, 2)) & processed
     has_any = np.array([recording.found(stamp) for stamp in stamps], bool) & processed

@@ -22,7 +22,7 @@ from hand_pose_ros.common.share import share_file
 from hand_pose_ros.ros.demo.node import NAMESPACE, DemoNode
 from hand_pose_ros.ros.demo.pace import adapted_rate_hz, sustainable_rate_hz
 from hand_pose_ros.ros.demo.processes import GraphProcess, own_domain
-from hand_pose_ros.ros.demo.recording import RecordingWriter
+from hand_pose_ros.ros.demo.recording import BackgroundWriter
 from hand_pose_ros.ros.demo.source import DemoSource, inspect_source
 from hand_pose_ros.ros.demo.status_line import StatusLine
 from hand_pose_ros.ros.demo.summary import Outcome, OutputFiles, latency_text, write_outputs
@@ -152,7 +152,7 @@ def _graph(
     if source.rate_hz is not None:
         play |= {"rate_hz": min(_WARM_UP_HZ, source.rate_hz), "loop": True}
     # The clip has one hand: with two, MediaPipe searches every frame for the second one.
-    estimate = estimate | ({"tracker.max_hands": 1} if source.is_clip else {})
+    estimate = {"display_rate_hz": 0.0, **estimate, **({"tracker.max_hands": 1} if source.is_clip else {})}
     modules = "hand_pose_ros.ros.video_player.process", "hand_pose_ros.ros.hand_estimator.process"
     processes: list[GraphProcess] = []
     try:
@@ -184,6 +184,7 @@ class _Session:
         self._status = status
         self._began_s = time.monotonic()
         self._stopping = False
+        self._writer: BackgroundWriter | None = None
         self.outcome: Outcome | None = None
 
     def play(self, node: DemoNode) -> int:
@@ -192,7 +193,8 @@ class _Session:
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
             if not node.change_state("hand_estimator", transition, self._preparing):
                 raise DemoError(f"hand_estimator did not get ready:\n{self._estimator.last_words()}")
-        with RecordingWriter(self._files.bag) as writer:
+        with BackgroundWriter(self._files.bag) as writer:
+            self._writer = writer
             source_rate_hz = self._source.rate_hz
             rate_hz = None if source_rate_hz is None else self._warm_up(node, source_rate_hz)
             try:
@@ -201,6 +203,7 @@ class _Session:
                     complete = self._watch(node, rate_hz)
             finally:
                 node.record(None)  # before the writer closes
+        self._check()
         seconds = time.monotonic() - self._began_s
         if self._estimator.end() != 0:
             raise DemoError(f"hand_estimator did not end well:\n{self._estimator.last_words()}")
@@ -214,20 +217,20 @@ class _Session:
         node.set_parameters_of("video_player", {"loop": True}, self._preparing)  # finds the service
         node.record(None)
         deadline_s = time.monotonic() + _FIRST_FRAME_TIMEOUT_S
-        while node.progress.shown < _COLD_FRAMES + _WARM_UP_FRAMES:
+        while node.progress.processed < _COLD_FRAMES + _WARM_UP_FRAMES:
             self._preparing()
-            if node.progress.shown == 0 and time.monotonic() > deadline_s:
+            if node.progress.processed == 0 and time.monotonic() > deadline_s:
                 raise DemoError(
                     f"hand_estimator processes nothing. It says: {node.estimator_says or 'nothing'}"
                 )
             time.sleep(_TICK_S)
         return sustainable_rate_hz(node.progress.busy_s[_COLD_FRAMES:], source_rate_hz)
 
-    def _begin(self, node: DemoNode, writer: RecordingWriter, rate_hz: float | None) -> None:
+    def _begin(self, node: DemoNode, writer: BackgroundWriter, rate_hz: float | None) -> None:
         """Record from the source's first frame on, right after a frame of the warm-up was processed."""
-        newest_ns, deadline_s = node.progress.last_shown_ns, time.monotonic() + _DRAIN_S
+        newest_ns, deadline_s = node.progress.last_processed_ns, time.monotonic() + _DRAIN_S
         while rate_hz is not None and time.monotonic() < deadline_s:
-            if node.progress.idle and node.progress.last_shown_ns != newest_ns:
+            if node.progress.idle and node.progress.last_processed_ns != newest_ns:
                 break
             time.sleep(0.001)
         node.record(writer)
@@ -241,12 +244,12 @@ class _Session:
         sustainable_hz = rate_hz or 0.0
         adapt_at_s, missed = time.monotonic() + _ADAPT_S, 0
         while self._playing():
-            self._check(node)
+            self._check()
             self._status.update(self._progress_text(node))
             if rate_hz is not None and time.monotonic() > adapt_at_s:
-                before_hz = rate_hz
-                rate_hz = adapted_rate_hz(before_hz, sustainable_hz, node.progress.missed > missed)
-                missed = node.progress.missed
+                before_hz, late = rate_hz, node.progress.missed + node.progress.unshown
+                rate_hz = adapted_rate_hz(before_hz, sustainable_hz, late > missed)
+                missed = late
                 if rate_hz != before_hz:
                     node.set_parameters_of("video_player", {"rate_hz": rate_hz}, self._playing)
                 adapt_at_s = time.monotonic() + _ADAPT_S
@@ -256,8 +259,8 @@ class _Session:
             raise DemoError(f"video_player stopped:\n{self._player.last_words()}")
         self._player.end()
         deadline_s = time.monotonic() + _DRAIN_S
-        while not node.progress.idle and time.monotonic() < deadline_s:
-            self._check(node)
+        while not node.progress.settled and time.monotonic() < deadline_s:
+            self._check()
             time.sleep(_TICK_S)
         return complete
 
@@ -275,14 +278,14 @@ class _Session:
         self._check()
         return self._player.exit_code is None and not self._stopping
 
-    def _check(self, node: DemoNode | None = None) -> None:
+    def _check(self) -> None:
         """Raise if something is broken."""
         if self._estimator.exit_code is not None:
             raise DemoError(f"hand_estimator stopped by itself:\n{self._estimator.last_words()}")
         if self._player.exit_code not in (None, 0):
             raise DemoError(f"video_player stopped:\n{self._player.last_words()}")
-        if node is not None and node.failure is not None:
-            raise DemoError(f"the recording failed: {node.failure}")
+        if self._writer is not None and self._writer.failure is not None:
+            raise DemoError(f"the recording failed: {self._writer.failure}")
 
     def _progress_text(self, node: DemoNode) -> str:
         progress = node.progress

@@ -22,7 +22,7 @@ from visualization_msgs.msg import MarkerArray
 
 from hand_pose_ros import hand
 from hand_pose_ros.ros.demo.progress import Progress
-from hand_pose_ros.ros.demo.recording import RecordingWriter, header_stamp_ns
+from hand_pose_ros.ros.demo.recording import BackgroundWriter, header_stamp_ns
 
 NAMESPACE: Final = "/hand_pose"
 _QOS: Final = QoSProfile(depth=100)
@@ -63,14 +63,13 @@ class DemoNode(Node):
         """The newest values of the estimator's latency status."""
         self.estimator_says = ""
         """The newest messages of its statuses that are not OK."""
-        self.failure: Exception | None = None
         self._service_clients: dict[str, Client] = {}
-        self._writer: RecordingWriter | None = None
+        self._writer: BackgroundWriter | None = None
         self._lock = threading.Lock()
         for topic, kind in _TYPES.items():
             self.create_subscription(kind, topic, self._receiver(topic, kind), _QOS, raw=True)
 
-    def record(self, writer: RecordingWriter | None) -> None:
+    def record(self, writer: BackgroundWriter | None) -> None:
         """Start recording, or stop with None, and count from zero."""
         with self._lock:
             self._writer = writer
@@ -131,12 +130,9 @@ class DemoNode(Node):
             with self._lock:
                 if watch is not None:
                     watch(serialised)
-                if self._writer is None or self.failure is not None:
-                    return
-                try:
-                    self._writer.write(topic, msgtype, serialised, received_ns)
-                except (OSError, ValueError) as error:  # such as a full disk; the main thread reports it
-                    self.failure = error
+                writer = self._writer
+                if writer is not None:
+                    writer.write(topic, msgtype, serialised, received_ns)
 
         return receive
 
@@ -144,10 +140,11 @@ class DemoNode(Node):
         self.progress.image(header_stamp_ns(serialised), time.monotonic())
 
     def _on_hands(self, serialised: bytes) -> None:
+        self.progress.result(header_stamp_ns(serialised), time.monotonic())
         self.hands = deserialize_message(serialised, PointCloud2).width // hand.NUM_JOINTS
 
     def _on_overlay(self, serialised: bytes) -> None:
-        self.progress.overlay(header_stamp_ns(serialised), time.monotonic())
+        self.progress.overlay(header_stamp_ns(serialised))
 
     def _on_diagnostics(self, serialised: bytes) -> None:
         statuses = deserialize_message(serialised, DiagnosticArray).status

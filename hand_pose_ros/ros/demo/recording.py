@@ -7,6 +7,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from types import TracebackType
 from typing import Any, Final
 
@@ -23,6 +25,7 @@ IMAGE: Final = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE: Final = "sensor_msgs/msg/CompressedImage"
 _TYPES: Final = get_typestore(Stores.ROS2_JAZZY)
 _JPEG_QUALITY: Final = 92
+_MOST_WAITING: Final = 200  # messages; a third of them images of a megabyte
 _BAG_VERSION: Final = 8  # what Humble's and Jazzy's `ros2 bag` read
 
 
@@ -70,6 +73,47 @@ class RecordingWriter:
         self._writer.write(self._connections[topic], self._last_ns, serialised)
 
 
+class BackgroundWriter:
+    """A :class:`RecordingWriter` with a thread of its own, so that who receives a message does not wait for JPEG.
+
+    A context manager. Nothing is lost: :meth:`write` waits while too many messages wait, and leaving the context
+    writes them all.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """See :class:`RecordingWriter`."""
+        self._writer = RecordingWriter(folder)
+        self._messages: Queue[tuple[str, str, bytes, int] | None] = Queue(_MOST_WAITING)
+        self._thread = Thread(target=self._run, name="recording", daemon=True)
+        self.failure: Exception | None = None
+        """The first error, such as a full disk; what comes after it is not written."""
+
+    def __enter__(self) -> BackgroundWriter:
+        self._writer.__enter__()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._messages.put(None)
+        self._thread.join()
+        self._writer.__exit__(kind, error, trace)
+
+    def write(self, topic: str, msgtype: str, serialised: bytes, received_ns: int) -> None:
+        """See :meth:`RecordingWriter.write`; errors are in :attr:`failure`."""
+        self._messages.put((topic, msgtype, serialised, received_ns))
+
+    def _run(self) -> None:
+        while (message := self._messages.get()) is not None:
+            if self.failure is not None:
+                continue
+            try:
+                self._writer.write(*message)
+            except Exception as error:  # whatever it is, who writes must not wait for ever
+                self.failure = error
+
+
 def header_stamp_ns(serialised: bytes) -> int:
     """The stamp in a serialised message that begins with a header, nanoseconds."""
     order = "<" if serialised[1] else ">"
@@ -81,12 +125,14 @@ def header_stamp_ns(serialised: bytes) -> int:
 class Recording:
     """The part of a recording that the demo's summary needs.
 
-    frame_stamps_ns: of every image, in order. shown_stamps_ns: of every image with an overlay: those processed.
+    frame_stamps_ns: of every image, in order. processed_stamps_ns: of those with a result. shown_stamps_ns: of
+    those with an overlay.
     joints_m: side -> stamp -> (21, 3), metres in the camera's optical frame.
     """
 
     folder: Path
     frame_stamps_ns: list[int]
+    processed_stamps_ns: list[int]
     shown_stamps_ns: list[int]
     joints_m: dict[str, dict[int, np.ndarray]]
     namespace: str
@@ -115,22 +161,21 @@ class Recording:
 def read_recording(folder: Path, namespace: str) -> Recording:
     """Read a bag that :class:`RecordingWriter` wrote; ``namespace`` is the nodes', such as ``/hand_pose``."""
     info, overlay = f"{namespace}/camera_info", f"{namespace}/image_overlay/compressed"
+    hands = f"{namespace}/hands"
     of_joints = {f"{namespace}/{side}/joints": side for side in hand.SIDES}
-    frames: list[int] = []
-    shown: list[int] = []
+    stamps: dict[str, list[int]] = {info: [], hands: [], overlay: []}
     joints: dict[str, dict[int, np.ndarray]] = {side: {} for side in hand.SIDES}
     with Reader(folder) as reader:
-        for topic, message in _messages(reader, [info, overlay, *of_joints]):
+        for topic, message in _messages(reader, [*stamps, *of_joints]):
             stamp_ns = _stamp_ns(message)
-            if topic == info:
-                frames.append(stamp_ns)
-            elif topic == overlay:
-                shown.append(stamp_ns)
+            if topic in stamps:
+                stamps[topic].append(stamp_ns)
             else:
                 positions = [(p.position.x, p.position.y, p.position.z) for p in message.poses]
                 joints[of_joints[topic]][stamp_ns] = np.array(positions)
-    known = set(frames)  # the first result may be of an image from before the recording
-    return Recording(folder, frames, [stamp for stamp in shown if stamp in known], joints, namespace)
+    known = set(stamps[info])  # the first result may be of an image from before the recording
+    processed, shown = ([stamp for stamp in stamps[topic] if stamp in known] for topic in (hands, overlay))
+    return Recording(folder, stamps[info], processed, shown, joints, namespace)
 
 
 def _messages(reader: Reader, topics: list[str]) -> Iterator[tuple[str, Any]]:

@@ -74,7 +74,7 @@ def write_outputs(
     """Make video and contact sheet of the recording; return text for the user and whether a hand was found."""
     recording = read_recording(files.bag, namespace)
     shown = write_images(recording, files.video, files.image, source.rate_hz)
-    hand_found = any(recording.found(stamp) for stamp in recording.shown_stamps_ns)
+    hand_found = any(recording.found(stamp) for stamp in recording.processed_stamps_ns)
     parts = [_played_text(recording, source, outcome)]
     if not hand_found:
         parts.append("No hand was found in any frame.")
@@ -92,11 +92,11 @@ def write_outputs(
 
 
 def _played_text(recording: Recording, source: DemoSource, outcome: Outcome) -> str:
-    shown, images = len(recording.shown_stamps_ns), len(recording.frame_stamps_ns)
-    share = shown / images if images else 0.0
+    processed, images = len(recording.processed_stamps_ns), len(recording.frame_stamps_ns)
+    share = processed / images if images else 0.0
     lines = [
-        f"Processed {shown} of {images} frames ({share:.1%}) in {outcome.seconds:.1f} s, "
-        f"{shown / max(outcome.seconds, 1e-9):.1f} per second."
+        f"Processed {processed} of {images} frames ({share:.1%}) in {outcome.seconds:.1f} s, "
+        f"{processed / max(outcome.seconds, 1e-9):.1f} per second."
     ]
     if source.rate_hz is not None and outcome.seconds > 1.1 * images / source.rate_hz + 1:
         lines.append(
@@ -104,9 +104,7 @@ def _played_text(recording: Recording, source: DemoSource, outcome: Outcome) -> 
             "to process every frame.\nFrom a camera, only the newest frame is processed; older ones are dropped."
         )
     if text := latency_text(outcome.latencies):
-        lines.append(
-            f"Latency, median: {text}; most of publish is overlay and mesh, made for subscribers only."
-        )
+        lines.append(f"Latency, median: {text}.")
     return "\n".join(lines)
 
 

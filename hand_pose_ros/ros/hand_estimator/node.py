@@ -14,6 +14,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from hand_pose_ros.pipeline import FramePipeline
+from hand_pose_ros.ros.hand_estimator.display import HandDisplay
 from hand_pose_ros.ros.hand_estimator.frame_prefix import AUTO, frame_prefix, rivals
 from hand_pose_ros.ros.hand_estimator.input import CameraInput, ImageMessage
 from hand_pose_ros.ros.hand_estimator.output import HandPublishers
@@ -71,7 +72,8 @@ class HandEstimator(LifecycleNode):
             self._status.failed("configuration", f"the models cannot be loaded: {error}")
             return FAILURE
         self._faults.clear("configuration")
-        self._output = HandPublishers(self)
+        display = HandDisplay(self, self._status.drawn, lambda text: self._status.failed("display", text))
+        self._output = HandPublishers(self, display)
         self._lifecycle = "inactive"
         self.get_logger().info(f"models loaded in {time.monotonic() - began_s:.1f} s")
         return super().on_configure(state)
@@ -85,7 +87,7 @@ class HandEstimator(LifecycleNode):
         self._worker = NewestItemWorker(self._process, "worker")
         prefix = frame_prefix(self, self._settings.frame_prefix)
         assert self._output is not None  # made in configure
-        self._output.set_frame_prefix(prefix)
+        self._output.start(prefix)
         self._frame_prefix, self._activated_s = prefix, time.monotonic()
         self._input = CameraInput(self, self._settings, self._faults, self._on_image)
         topics = self._input.topics
@@ -136,7 +138,7 @@ class HandEstimator(LifecycleNode):
             self._worker.stop()
             self._worker = self._input = None
             assert self._output is not None
-            self._output.clear()
+            self._output.stop()
             self._faults.clear_all()
             self._lifecycle = "inactive"
 

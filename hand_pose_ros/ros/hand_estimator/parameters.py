@@ -60,6 +60,13 @@ class HandEstimatorParameters(Options):
         choices=("all", "wrist", "none"),
         essential=True,
     )
+    display_rate_hz: float = option(
+        15.0,
+        "Most frames per second on `markers` and `image_overlay`; 0 for every frame. Their own thread draws the "
+        "newest frame and never delays the hands.",
+        minimum=0.0,
+        maximum=240.0,
+    )
     overlay_mesh: bool = option(True, "Draw the outline of the mesh into image_overlay.")
     marker_lifetime_s: float = option(
         0.5,

@@ -23,6 +23,11 @@ _MANY_DROPPED: Final = 0.5
 """Share of dropped images above which the node counts as too slow for the camera."""
 
 
+_DISPLAY: Final = "display"
+"""The stage that runs beside the others, in its own thread."""
+_WHOLE: Final = ("total", "stamp to publication")
+
+
 @dataclass(frozen=True)
 class CameraState:
     """Topics and calibration of the camera; camera is None before a valid calibration."""
@@ -71,6 +76,12 @@ class EstimatorStatus:
         self._frame_text = text
         track_ids = [pose.track_id for pose in result.hands if pose.track_id is not None]
         self._tracks = max([self._tracks, *(track_id + 1 for track_id in track_ids)])
+
+    def drawn(self, seconds: float | None) -> None:
+        """Count a frame that the display has drawn in this time, or had nobody to draw for."""
+        if seconds is not None:
+            self._stages_ms.add({_DISPLAY: 1e3 * seconds})
+        self._faults.clear("display")
 
     def failed(self, kind: str, message: str) -> None:
         """Report a frame that was lost to an error."""
@@ -159,16 +170,25 @@ class EstimatorStatus:
             values[f"{stage} p99 (ms)"] = p99_ms
         values.update({"frames processed": self._processed, "images dropped": dropped})
         level = DiagnosticStatus.WARN if share > _MANY_DROPPED else DiagnosticStatus.OK
-        message = f"{share:.0%} of the images dropped, newer ones were there" if share > _MANY_DROPPED else ""
-        if not message and "total" in stages:
-            message = f"{stages['total'][0]:.1f} ms per frame"
-        return status(name, level, message or "no frames yet", values)
+        message = _slowest_text({stage: ranks[0] for stage, ranks in stages.items()}) or "no frames yet"
+        if share > _MANY_DROPPED:
+            message = f"{share:.0%} of the images dropped, newer ones were there; {message}"
+        return status(name, level, message, values)
 
     def _rate_hz(self) -> float:
         arrivals = list(self._arrivals_s)
         if len(arrivals) < 2:
             return 0.0
         return (len(arrivals) - 1) / (arrivals[-1] - arrivals[0])
+
+
+def _slowest_text(median_ms: Mapping[str, float]) -> str:
+    """One sentence: the time of a frame, and the stage that takes most of it; empty before the first frame."""
+    parts = {stage: ms for stage, ms in median_ms.items() if stage not in (*_WHOLE, _DISPLAY)}
+    if not parts or "total" not in median_ms:
+        return ""
+    slowest = max(parts, key=lambda stage: parts[stage])
+    return f"{median_ms['total']:.1f} ms per frame, of which the stage '{slowest}' takes {parts[slowest]:.1f}"
 
 
 def _calibration_text(camera: CameraModel | None) -> str:

@@ -1,8 +1,9 @@
-"""A worker thread processes the newest item. An item still waiting when the next arrives is dropped."""
+"""A worker thread processes the newest item, at a limited rate; one that waits is dropped when another comes."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -10,9 +11,14 @@ Item = TypeVar("Item")
 
 
 class NewestItemWorker(Generic[Item]):
-    """Calls ``process``, which must not raise, in a thread of its own; at most one item waits."""
+    """Calls ``process``, which must not raise, in a thread of its own; at most one item waits.
 
-    def __init__(self, process: Callable[[Item], None], name: str) -> None:
+    Args:
+        process: gets an item; returns the least time, in seconds, from its start to that of the next one, or None.
+        name: of the thread.
+    """
+
+    def __init__(self, process: Callable[[Item], float | None], name: str) -> None:
         self._process = process
         self._waiting: Item | None = None
         self._stopped = False
@@ -36,12 +42,15 @@ class NewestItemWorker(Generic[Item]):
         self._thread.join()
 
     def _run(self) -> None:
+        next_s = 0.0
         while True:
             with self._changed:
+                self._changed.wait_for(lambda: self._stopped, timeout=max(0.0, next_s - time.monotonic()))
                 self._changed.wait_for(lambda: self._waiting is not None or self._stopped)
                 if self._stopped:
                     return
                 item, self._waiting = self._waiting, None
             assert item is not None
-            self._process(item)
+            began_s = time.monotonic()
+            next_s = began_s + (self._process(item) or 0.0)
             del item  # an image must not be kept alive until the next comes

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import struct
+from typing import Final
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -10,6 +12,11 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.ros.messages.cdr import CdrWriter
+
+_STAMP: Final = struct.Struct("<iI")
+_SIZE: Final = struct.Struct("<II")
+_IS_BIG_ENDIAN: Final = struct.Struct("<?")
 
 
 def time_message(time_ns: int) -> Time:
@@ -24,14 +31,43 @@ def image_message(image: np.ndarray, header: Header) -> Image:
     Raises:
         ValueError: the pixels have another shape or type.
     """
+    height, width = _size(image)
+    message = Image(header=header, height=height, width=width, encoding="bgr8", step=3 * width)
+    message.data = array.array("B", image.tobytes())  # any other type is copied element by element
+    return message
+
+
+def serialised_image(image: np.ndarray, header: Header, padding: int = 0) -> bytes:
+    """The serialised message of :func:`image_message`, with one copy of the pixels.
+
+    Args:
+        padding: the byte that fills gaps.
+
+    Raises:
+        ValueError: the pixels have another shape or type.
+    """
+    height, width = _size(image)
+    writer = CdrWriter(padding)
+    writer.pack(_STAMP, header.stamp.sec, header.stamp.nanosec)
+    writer.text(header.frame_id)
+    writer.pack(_SIZE, height, width)
+    writer.text("bgr8")
+    writer.pack(_IS_BIG_ENDIAN, False, alignment=1)
+    writer.pack(_SIZE, 3 * width, image.size)  # step, length of the data
+    return b"".join((writer.finish(), np.ascontiguousarray(image).data))
+
+
+def _size(image: np.ndarray) -> tuple[int, int]:
+    """Height and width of an image, which must be one.
+
+    Raises:
+        ValueError: the pixels have another shape or type.
+    """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(
             f"image must have shape (H, W, 3) and type uint8, got {image.shape} and {image.dtype}"
         )
-    height, width, _ = image.shape
-    message = Image(header=header, height=height, width=width, encoding="bgr8", step=3 * width)
-    message.data = array.array("B", image.tobytes())  # any other type is copied element by element
-    return message
+    return image.shape[0], image.shape[1]
 
 
 def camera_info_message(camera: CameraModel | None, width: int, height: int, header: Header) -> CameraInfo:

@@ -12,6 +12,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.mesh.skinning import hand_mesh
 from hand_pose_ros.pose import Detection, HandMesh, HandPose
+from hand_pose_ros.rendering.silhouette import silhouette
 from hand_pose_ros.rendering.text import draw_text
 from hand_pose_ros.ros.messages.markers import joint_rgb
 
@@ -20,6 +21,9 @@ _FAR_PX = 1e5  # cv2's coordinates are 32 bit integers; points that far out are 
 _OUTLINE_BGR = (255, 255, 255)
 _FILL = 0.2  # opacity of the white over the hand
 _REFUSED_BGR = (60, 60, 255)
+_JOINT_BGR = [
+    tuple(round(255 * value) for value in reversed(joint_rgb(joint))) for joint in range(hand.NUM_JOINTS)
+]
 
 
 def draw_overlay(
@@ -73,10 +77,10 @@ def _draw_skeleton(canvas: np.ndarray, joints_px: np.ndarray, scale: float) -> N
     for parent, child in hand.BONES:
         if seen[parent] and seen[child]:
             ends = (fixed[parent].tolist(), fixed[child].tolist())
-            cv2.line(canvas, *ends, _bgr(child), thickness, cv2.LINE_AA, _SHIFT)
+            cv2.line(canvas, *ends, _JOINT_BGR[child], thickness, cv2.LINE_AA, _SHIFT)
     radius = round(3.5 * scale * (1 << _SHIFT))
     for joint in np.flatnonzero(seen):
-        cv2.circle(canvas, fixed[joint].tolist(), radius, _bgr(joint), cv2.FILLED, cv2.LINE_AA, _SHIFT)
+        cv2.circle(canvas, fixed[joint].tolist(), radius, _JOINT_BGR[joint], cv2.FILLED, cv2.LINE_AA, _SHIFT)
 
 
 def _draw_outline(canvas: np.ndarray, camera: CameraModel, mesh: HandMesh, scale: float) -> None:
@@ -86,7 +90,7 @@ def _draw_outline(canvas: np.ndarray, camera: CameraModel, mesh: HandMesh, scale
     towards_camera = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0] < 0
     triangles = triangles[
         towards_camera
-    ]  # NaN compares false; the other half of a closed surface adds nothing
+    ]  # not those with NaN; the other half of a closed surface adds nothing
     if not len(triangles):
         return
     height, width = canvas.shape[:2]
@@ -96,12 +100,10 @@ def _draw_outline(canvas: np.ndarray, camera: CameraModel, mesh: HandMesh, scale
     if x1 <= x0 or y1 <= y0:
         return
     part = canvas[y0:y1, x0:x1]
-    silhouette = np.zeros(part.shape[:2], np.uint8)
-    for triangle in _fixed_point(triangles - (x0, y0)):
-        cv2.fillConvexPoly(silhouette, triangle, (255,), shift=_SHIFT)
+    covered = silhouette(triangles - (x0, y0), x1 - x0, y1 - y0)
     lighter = cv2.convertScaleAbs(part, alpha=1 - _FILL, beta=255 * _FILL)
-    cv2.copyTo(lighter, silhouette, part)
-    contours, _ = cv2.findContours(silhouette, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.copyTo(lighter, covered, part)
+    contours, _ = cv2.findContours(covered, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(part, contours, -1, _OUTLINE_BGR, max(1, round(1.5 * scale)), cv2.LINE_AA)
 
 
@@ -116,8 +118,3 @@ def _draw_refused(canvas: np.ndarray, detection: Detection, reason: str, scale: 
 
 def _thickness(scale: float) -> int:
     return max(1, round(1.2 * scale))
-
-
-def _bgr(joint: int) -> tuple[int, int, int]:
-    r, g, b = (round(255 * value) for value in joint_rgb(int(joint)))
-    return b, g, r

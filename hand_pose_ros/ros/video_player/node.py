@@ -16,7 +16,7 @@ from std_msgs.msg import Header
 
 from hand_pose_ros.camera.calibration import read_calibration
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.ros.messages.camera import camera_info_message, image_message, time_message
+from hand_pose_ros.ros.messages.camera import camera_info_message, serialised_image, time_message
 from hand_pose_ros.ros.shared.parameters import changed, declare
 from hand_pose_ros.ros.video_player.parameters import SOURCE_RATE, VideoPlayerParameters
 from hand_pose_ros.video.open import open_source
@@ -131,7 +131,7 @@ class VideoPlayer(Node):
         height, width = frame.image.shape[:2]
         # The calibration first: a subscriber to both then has it when the image comes.
         self._infos.publish(camera_info_message(self._camera_of(frame), width, height, header))
-        self._images.publish(image_message(frame.image, header))
+        self._images.publish(serialised_image(frame.image, header))
 
     def _camera_of(self, frame: VideoFrame) -> CameraModel | None:
         """Return the calibration of a frame: the configured one, or its own."""

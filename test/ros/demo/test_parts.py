@@ -21,6 +21,7 @@ from hand_pose_ros.ros.demo.progress import Progress
 from hand_pose_ros.ros.demo.recording import (
     COMPRESSED_IMAGE,
     IMAGE,
+    BackgroundWriter,
     Recording,
     RecordingWriter,
     header_stamp_ns,
@@ -37,6 +38,9 @@ NAMESPACE = "/hand_pose"
 
 def stamp_ns(number: int) -> int:
     return 1_700_000_000_900_000_000 + number * 33_333_333
+
+
+CLOUD = "sensor_msgs/msg/PointCloud2"
 
 
 def header(number: int):
@@ -64,6 +68,10 @@ def calibration(number: int) -> bytes:
     )
 
 
+def no_hands(number: int) -> bytes:
+    return serialised(CLOUD, header(number), 1, 0, [], False, 0, 0, np.empty(0, np.uint8), True)
+
+
 def joints(number: int, positions: np.ndarray) -> bytes:
     point, quaternion, pose = (TYPES.types[f"geometry_msgs/msg/{n}"] for n in ("Point", "Quaternion", "Pose"))
     poses = [pose(point(*position), quaternion(0.0, 0.0, 0.0, 1.0)) for position in positions.tolist()]
@@ -88,6 +96,7 @@ def bag(tmp_path: Path, truth: np.ndarray) -> Path:
             writer.write(f"{NAMESPACE}/image", IMAGE, image(number), received)
             if number != 2:
                 writer.write(f"{NAMESPACE}/image_overlay", IMAGE, image(number), received)
+                writer.write(f"{NAMESPACE}/hands", CLOUD, no_hands(number), received)
             if number not in (2, 3):
                 estimate = joints(number, truth[number] + (0, 0, 0.01))
                 writer.write(f"{NAMESPACE}/right/joints", "geometry_msgs/msg/PoseArray", estimate, received)
@@ -110,6 +119,7 @@ def test_the_bag_holds_every_message_under_its_stamp(bag):
         f"{NAMESPACE}/camera_info": ("sensor_msgs/msg/CameraInfo", FRAMES),
         f"{NAMESPACE}/image/compressed": (COMPRESSED_IMAGE, FRAMES),
         f"{NAMESPACE}/image_overlay/compressed": (COMPRESSED_IMAGE, FRAMES - 1),
+        f"{NAMESPACE}/hands": (CLOUD, FRAMES - 1),
         f"{NAMESPACE}/right/joints": ("geometry_msgs/msg/PoseArray", FRAMES - 2),
     }
     pictures = [message for topic, _, message in messages if topic.endswith("image/compressed")]
@@ -119,6 +129,20 @@ def test_the_bag_holds_every_message_under_its_stamp(bag):
     decoded = cv2.imdecode(pictures[5].data, cv2.IMREAD_COLOR)
     assert np.abs(decoded.astype(int) - (50, 90, 200)).max() <= 3
     assert [time for _, time, _ in messages] == sorted(time for _, time, _ in messages)
+
+
+def test_a_writer_in_the_background_loses_nothing_and_keeps_its_first_error(tmp_path):
+    writer = BackgroundWriter(tmp_path / "bag")
+    with writer:
+        for number in range(FRAMES):
+            writer.write("/image", IMAGE, image(number), number)
+        assert writer.failure is None
+        writer.write("/image", "no_msgs/msg/Nothing", b"", FRAMES)
+        for number in range(1000):  # more than may wait
+            writer.write("/image", IMAGE, image(0), FRAMES + number)
+    assert writer.failure is not None
+    with Reader(tmp_path / "bag") as reader:
+        assert sum(1 for _ in reader.messages()) == FRAMES
 
 
 def test_the_bag_is_replaced_but_nothing_else_is(bag):
@@ -214,7 +238,9 @@ def test_without_a_processed_frame_there_is_no_picture(tmp_path):
     with RecordingWriter(tmp_path / "bag") as writer:
         writer.write(f"{NAMESPACE}/camera_info", "sensor_msgs/msg/CameraInfo", calibration(0), 1)
     recording = read_recording(tmp_path / "bag", NAMESPACE)
-    assert recording == Recording(tmp_path / "bag", [stamp_ns(0)], [], {"left": {}, "right": {}}, NAMESPACE)
+    assert recording == Recording(
+        tmp_path / "bag", [stamp_ns(0)], [], [], {"left": {}, "right": {}}, NAMESPACE
+    )
     assert write_images(recording, tmp_path / "v.mp4", tmp_path / "p.jpg", None) == 0
     assert not (tmp_path / "v.mp4").exists()
     assert not (tmp_path / "p.jpg").exists()
@@ -240,14 +266,22 @@ def test_progress_counts_each_image_once_in_whatever_order():
     for stamp in (1, 2, 3):
         progress.image(stamp, now_s=0.1 * stamp)
     assert not progress.idle
-    progress.overlay(1, now_s=0.4)
-    progress.overlay(3, now_s=0.6)  # 2 was passed over
-    progress.overlay(5, now_s=0.8)  # overtook its image, and that of 4
+    progress.result(1, now_s=0.4)
+    progress.result(3, now_s=0.6)  # 2 was passed over
+    progress.overlay(3)  # 1 was not drawn
+    progress.result(5, now_s=0.8)  # overtook its image, and that of 4
     progress.image(4, now_s=0.8)
     progress.image(5, now_s=0.8)
-    assert (progress.images, progress.shown, progress.missed, progress.idle) == (5, 3, 2, True)
+    assert (progress.images, progress.processed, progress.missed, progress.idle) == (5, 3, 2, True)
+    assert (progress.unshown, progress.settled) == (1, False)
     assert progress.busy_s == pytest.approx([0.3, 0.3])
     assert progress.rate_hz == pytest.approx(5)
+    progress.image(6, now_s=0.9)
+    progress.overlay(6)  # overtook its result
+    progress.overlay(6)
+    assert not progress.settled
+    progress.result(6, now_s=0.9)
+    assert (progress.unshown, progress.settled) == (2, True)
 
 
 class Terminal(io.StringIO):

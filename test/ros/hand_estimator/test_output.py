@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -13,13 +15,15 @@ from helpers.meshes import tetrahedron
 pytest.importorskip("rclpy", reason="needs ROS 2, by a sourced installation or `make test`")
 
 from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
-from visualization_msgs.msg import MarkerArray
+from visualization_msgs.msg import Marker, MarkerArray
 
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.mesh import skinning
 from hand_pose_ros.pipeline import FrameResult
 from hand_pose_ros.pose import Frame, HandPose
+from hand_pose_ros.ros.hand_estimator.display import HandDisplay, ShownFrame
 from hand_pose_ros.ros.hand_estimator.output import HandPublishers
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.messages.markers import MESH
@@ -62,7 +66,20 @@ def publish(hands: list[HandPose], *subscribed: str, overlay_mesh: bool = True) 
     image = np.zeros((480, 640, 3), np.uint8)
     detections = [detection(pose.side) for pose in hands]
     result = FrameResult(hands, detections, Frame(image, CAMERA))
-    HandPublishers(node).publish(result, HEADER, HandEstimatorParameters(overlay_mesh=overlay_mesh))
+    failures: list[str] = []
+    publishers = HandPublishers(node, HandDisplay(node, lambda _seconds: None, failures.append))
+    publishers.start("")
+    publishers.publish(
+        result, HEADER, HandEstimatorParameters(overlay_mesh=overlay_mesh, display_rate_hz=0.0)
+    )
+    deadline_s = time.monotonic() + 60
+    while time.monotonic() < deadline_s and not all(
+        node.topics[topic].messages for topic in {"markers", "image_overlay"} & set(subscribed)
+    ):
+        time.sleep(0.001)
+    publishers.stop()
+    assert failures == []
+    assert node.topics["markers"].messages.pop().markers[0].action == Marker.DELETEALL
     return node.topics
 
 
@@ -102,8 +119,66 @@ def test_a_hands_own_mesh_is_published_as_it_is(skinned):
     message = deserialize_message(topics["markers"].messages[0], MarkerArray)
     (mesh,) = (marker for marker in message.markers if marker.ns == MESH)
     assert len(mesh.points) == own.faces.size
-    (overlay,) = topics["image_overlay"].messages
+    (overlay,) = (deserialize_message(one, Image) for one in topics["image_overlay"].messages)
     image = np.frombuffer(overlay.data, np.uint8).reshape(480, 640, 3)
     middle = CAMERA.project(torch.from_numpy(own.vertices_m).mean(dim=0, keepdim=True)).round().int()
     column, row = middle[0].tolist()
     assert image[row, column].any()
+
+
+def frame(number: int, hands: list[HandPose], rate_hz: float = 0.0) -> ShownFrame:
+    header = Header(frame_id=str(number))
+    result = FrameResult(hands, [], Frame(np.zeros((480, 640, 3), np.uint8), CAMERA))
+    return ShownFrame([], result, header, HandEstimatorParameters(display_rate_hz=rate_hz))
+
+
+class SlowDisplay(HandDisplay):
+    """A display whose drawing can be held up, and which notes what it draws."""
+
+    def __init__(self, node: FakeNode, failed: list[str]) -> None:
+        super().__init__(node, lambda _seconds: None, failed.append)
+        self.go, self.began, self.drawn = threading.Event(), threading.Event(), []
+
+    def draw(self, frame: ShownFrame) -> bool:
+        self.began.set()
+        self.go.wait()
+        self.drawn.append(int(frame.header.frame_id))
+        if frame.header.frame_id == "3":
+            raise OverflowError("too large")
+        return True
+
+
+def test_a_slow_display_holds_up_nobody_and_shows_the_newest():
+    failed: list[str] = []
+    display = SlowDisplay(FakeNode("markers"), failed)
+    display.show(frame(0, []))  # not started: nothing happens
+    display.start()
+    display.show(frame(1, []))
+    display.began.wait()
+    for number in (2, 3):
+        display.show(frame(number, []))  # returns, though the first one is still drawn
+    assert display.drawn == []
+    display.go.set()
+    while not failed:
+        time.sleep(0.001)
+    display.show(frame(4, []))  # a failure ends nothing
+    while display.drawn[-1] != 4:
+        time.sleep(0.001)
+    display.stop()
+    display.stop()
+    assert display.drawn == [1, 3, 4]
+    assert failed == ["a frame was not shown: OverflowError: too large"]
+
+
+def test_the_rate_of_the_display_is_limited():
+    display = SlowDisplay(FakeNode("markers"), [])
+    display.go.set()
+    display.start()
+    display.show(frame(1, [], rate_hz=1e-3))
+    while display.drawn != [1]:
+        time.sleep(0.001)
+    for number in (2, 3):
+        display.show(frame(number, []))
+    time.sleep(0.1)
+    assert display.drawn == [1]  # the next one is due in 1,000 s
+    display.stop()  # ends at once all the same
