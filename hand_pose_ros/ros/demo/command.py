@@ -19,10 +19,10 @@ from lifecycle_msgs.msg import Transition
 
 from hand_pose_ros.camera.calibration import read_calibration
 from hand_pose_ros.common.share import share_file
+from hand_pose_ros.recordings.bag_writer import RecordingWriter
 from hand_pose_ros.ros.demo.node import NAMESPACE, DemoNode
 from hand_pose_ros.ros.demo.pace import adapted_rate_hz, sustainable_rate_hz
 from hand_pose_ros.ros.demo.processes import GraphProcess, own_domain
-from hand_pose_ros.ros.demo.recording import RecordingWriter
 from hand_pose_ros.ros.demo.source import DemoSource, inspect_source
 from hand_pose_ros.ros.demo.status_line import StatusLine
 from hand_pose_ros.ros.demo.summary import Outcome, OutputFiles, latency_text, write_outputs

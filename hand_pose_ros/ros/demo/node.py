@@ -21,8 +21,8 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from hand_pose_ros import hand
+from hand_pose_ros.recordings.bag_writer import RecordingWriter, header_stamp_ns
 from hand_pose_ros.ros.demo.progress import Progress
-from hand_pose_ros.ros.demo.recording import RecordingWriter, header_stamp_ns
 
 NAMESPACE: Final = "/hand_pose"
 _QOS: Final = QoSProfile(depth=100)

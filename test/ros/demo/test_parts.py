@@ -13,22 +13,17 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from hand_pose_ros import hand
+from hand_pose_ros.recordings.bag_writer import RecordingWriter, header_stamp_ns
 from hand_pose_ros.rendering.clip import clip_joints, render_clip
 from hand_pose_ros.ros.demo.accuracy import Accuracy, accuracy
 from hand_pose_ros.ros.demo.images import COLUMNS, ROWS, contact_sheet, write_images
 from hand_pose_ros.ros.demo.pace import adapted_rate_hz, sustainable_rate_hz
 from hand_pose_ros.ros.demo.progress import Progress
-from hand_pose_ros.ros.demo.recording import (
-    COMPRESSED_IMAGE,
-    IMAGE,
-    Recording,
-    RecordingWriter,
-    header_stamp_ns,
-    read_recording,
-)
+from hand_pose_ros.ros.demo.recording import Recording, read_recording
 from hand_pose_ros.ros.demo.source import inspect_source
 from hand_pose_ros.ros.demo.status_line import StatusLine
 from hand_pose_ros.ros.demo.summary import latency_text
+from hand_pose_ros.video.bag_topics import COMPRESSED_IMAGE, IMAGE
 
 TYPES = get_typestore(Stores.ROS2_JAZZY)
 FRAMES, SIZE = 12, (64, 48)
