@@ -46,15 +46,6 @@ class BagMessages:
         """Topics with their types and numbers of messages."""
         return self._reader.connections
 
-    def custom_data(self, key: str) -> str | None:
-        """A text that the recorder left in the recording's metadata.yaml; None without it."""
-        for reader in self._reader.readers:
-            custom = getattr(getattr(reader, "metadata", None), "custom", None)
-            value = custom.get(key) if isinstance(custom, dict) else None
-            if isinstance(value, str):
-                return value
-        return None
-
     def messages(
         self, connections: Sequence[Connection], start: int | None = None
     ) -> Generator[tuple[Connection, int, bytes], None, None]:
