@@ -14,8 +14,6 @@ from typing import Final
 from hand_pose_ros.recordings.description import EpisodeDescription
 from hand_pose_ros.recordings.episode_writer import MOST_BYTES, EpisodeReport, EpisodeWriter, Message
 
-LEAST_FREE_BYTES: Final = 200 << 20
-"""Below this, no episode begins, and a recorder ends the one that runs."""
 _LOCK: Final = ".recorder.lock"
 _EPISODE: Final = re.compile(r"episode_(\d{6,})")
 _MOST_LATCHED: Final = 20
@@ -28,6 +26,8 @@ class RecordingSession:
 
     Args:
         folder: made if it is not there.
+        most_bytes: of the messages that wait to be written.
+        least_free_bytes: with less space on the disk no episode begins, see also :meth:`nearly_full`.
 
     Raises:
         ValueError: another recorder writes to the folder, or it holds other things than episodes.
@@ -39,7 +39,7 @@ class RecordingSession:
         folder: Path,
         description: EpisodeDescription,
         most_bytes: int = MOST_BYTES,
-        least_free_bytes: int = LEAST_FREE_BYTES,
+        least_free_bytes: int = 0,
     ) -> None:
         self.folder = folder
         self._description = description

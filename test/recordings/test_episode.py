@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers import recordings as made
-from helpers.fuzzing import changed_bytes, fuzz, refused
-from hypothesis import given
 
 from hand_pose_ros.recordings.episode import Episode
 from hand_pose_ros.video.sources import SourceError
@@ -119,42 +117,3 @@ def test_a_strange_description_is_refused(tmp_path):
     (bag / "metadata.yaml").write_text(metadata.replace('"task"', '"tusk"'))
     with pytest.raises(ValueError, match=r"unknown key: the description of the episode\.tusk"):
         Episode(bag)
-
-
-@pytest.fixture(scope="module")
-def small_bag(tmp_path_factory):
-    return made.write_bag(tmp_path_factory.mktemp("fuzz") / "bag", made.messages(4))
-
-
-@pytest.fixture(scope="module")
-def contents(small_bag):
-    return (small_bag / "bag.mcap").read_bytes(), (small_bag / "metadata.yaml").read_bytes()
-
-
-def consume(bag) -> None:
-    with read(bag) as episode:
-        for _ in episode.images_at(episode.image_times_ns):
-            pass
-
-
-def test_changed_recordings_are_read_or_refused(small_bag, contents):
-    @fuzz(60)
-    @given(content=changed_bytes(contents[0]))
-    def changed(content):
-        (small_bag / "bag.mcap").write_bytes(content)
-        refused(lambda: consume(small_bag), ValueError, SourceError)
-
-    changed()
-    (small_bag / "bag.mcap").write_bytes(contents[0])
-    consume(small_bag)
-
-
-def test_changed_metadata_are_read_or_refused(small_bag, contents):
-    @fuzz(60)
-    @given(content=changed_bytes(contents[1]))
-    def changed(content):
-        (small_bag / "metadata.yaml").write_bytes(content)
-        refused(lambda: consume(small_bag), ValueError, SourceError)
-
-    changed()
-    (small_bag / "metadata.yaml").write_bytes(contents[1])

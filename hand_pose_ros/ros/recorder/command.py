@@ -34,13 +34,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         others = [full_name(topic, description.namespace) for topic in options.topic]
         wanted = wanted_topics(description, others)
-        with RecordingSession(options.output.resolve(), description, options.memory_mb * _MB) as session:
+        limits = options.memory_mb * _MB, options.least_free_mb * _MB
+        with RecordingSession(options.output.resolve(), description, *limits) as session:
             plan = Plan(options.manual, options.episode_seconds, options.episodes, options.reset_seconds)
             return run_node(
                 lambda: HandRecorder(session, wanted, plan, description.namespace),
                 lambda node: node.run(options.timeout_seconds),
                 args=[],
             )
+    except ImportError as error:
+        sys.stderr.write(
+            f"hand_pose record: it needs ROS 2, by a sourced installation or `make setup`: {error}\n"
+        )
+        return 1
     except (ValueError, OSError) as error:
         sys.stderr.write(f"hand_pose record: {error}\n")
         return 1
@@ -108,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     episodes.add_argument(
         "--memory-mb", type=_count, default=256, help="limit of the messages that wait to be written"
+    )
+    episodes.add_argument(
+        "--least-free-mb", type=_count, default=200, help="end when the disk has less space (default 200)"
     )
     return parser
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -41,13 +42,13 @@ pytestmark = pytest.mark.live
 class Recorder:
     """The command as a process."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, terminal: int = subprocess.DEVNULL) -> None:
         self.folder = folder
         self._log = folder.with_suffix(".log")
         command = [sys.executable, "-m", "hand_pose_ros", "record", str(folder), *arguments]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=os.environ
+                command, stdin=terminal, stdout=log, stderr=subprocess.STDOUT, env=os.environ
             )
 
     @property
@@ -66,8 +67,8 @@ class Recorder:
 def record(ros_domain, tmp_path) -> Iterator[Callable[..., Recorder]]:
     started: list[Recorder] = []
 
-    def start(*arguments: str, name: str = "takes") -> Recorder:
-        started.append(Recorder(tmp_path / name, *arguments))
+    def start(*arguments: str, **options: int) -> Recorder:
+        started.append(Recorder(tmp_path / "takes", *arguments, **options))
         return started[-1]
 
     yield start
@@ -81,6 +82,7 @@ class Graph:
 
     def __init__(self, listener: Listener) -> None:
         self.count = 0
+        self._generator = np.random.default_rng(0)
         self._image = listener.publisher(Image, f"{SPACE}/image", BEST_EFFORT)
         self._info = listener.publisher(CameraInfo, f"{SPACE}/camera_info", BEST_EFFORT)
         self._hands = listener.publisher(PointCloud2, f"{SPACE}/hands", 5)
@@ -107,7 +109,7 @@ class Graph:
     def _publish(self, number: int) -> None:
         now_ns = time.time_ns()
         header = Header(stamp=Time(sec=now_ns // 10**9, nanosec=now_ns % 10**9), frame_id="camera")
-        pixels = np.full((48, 64, 3), number % 200, np.uint8)
+        pixels = self._generator.integers(0, 256, (48, 64, 3), np.uint8)
         self._image.publish(
             Image(header=header, height=48, width=64, encoding="bgr8", step=192, data=pixels.tobytes())
         )
@@ -229,3 +231,45 @@ def test_a_second_recorder_is_refused(record, graph):
     assert first.process.poll() is None
     first.process.send_signal(signal.SIGINT)
     assert first.wait() == 0
+
+
+def test_a_disk_with_too_little_space_is_told(record, graph):
+    recorder = record("--least-free-mb", "1000000000")
+    assert recorder.wait() == 1
+    assert "MB free, of 1000000000 MB that must stay" in recorder.log
+    assert not list(recorder.folder.glob("episode_*"))
+
+
+def test_a_file_that_cannot_grow_is_told(record, graph):
+    """As on a full disk: a limit of the file's size, which the system reports in the same way."""
+    recorder = record(*ROBOT)
+    recorder.wait_for_log("episode_000000 begins")
+    time.sleep(1.5)
+    resource.prlimit(recorder.process.pid, resource.RLIMIT_FSIZE, (40_000, resource.RLIM_INFINITY))
+    recorder.process.send_signal(signal.SIGINT)
+    assert recorder.wait() == 1
+    assert "episode_000000 cannot be written: File too large" in recorder.log
+    assert "Traceback" not in recorder.log
+    assert not (recorder.folder / "episode_000000" / "metadata.yaml").exists()
+
+
+def test_keys_begin_and_end_episodes(record, graph):
+    controller, terminal = os.openpty()
+    recorder = record(*ROBOT, "--manual", terminal=terminal)
+    os.close(terminal)
+    recorder.wait_for_log("Enter begins or ends an episode")
+    recorder.wait_for_log("no message yet on")
+    for line, text in (
+        (b"\n", "episode_000000 begins"),
+        (b"d\n", "episode_000000 is discarded"),
+        (b"\n", "episode_000000 begins"),
+    ):
+        os.write(controller, line)
+        wait_for(lambda text=text: text in recorder.log, text)
+    time.sleep(0.5)
+    os.write(controller, b"\n")
+    recorder.wait_for_log("episode_000000 holds")
+    os.write(controller, b"q\n")
+    assert recorder.wait() == 0, recorder.log
+    os.close(controller)
+    assert numbers(recorder.folder / "episode_000000")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -108,3 +109,9 @@ def test_a_robot_that_is_not_there(tmp_path, capsys, arguments, message):
 def test_options_are_checked(arguments):
     with pytest.raises(SystemExit):
         command.main(["out", *arguments])
+
+
+def test_without_ros_it_says_what_is_missing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "hand_pose_ros.ros.recorder.node", None)
+    assert command.main([str(tmp_path / "out")]) == 1
+    assert "it needs ROS 2, by a sourced installation or `make setup`" in capsys.readouterr().err
