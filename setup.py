@@ -34,6 +34,8 @@ TELEOPERATION = ["pin>=2.7,<5"]
 TRAINING = ["matplotlib>=3.6,<4", "scikit-image>=0.22,<1", "tqdm>=4.60,<5"]
 # H.264 and H.265 packets in recordings; its wheels hold FFmpeg (LGPL).
 VIDEO = ["av>=12"]
+# Data sets for learning: Parquet tables (PyArrow, Apache-2.0), AV1 video (PyAV, BSD-3-Clause).
+LEROBOT = ["pyarrow>=17,<27", "av>=15"]
 # colcon runs pytest because `test` names it; with `tests_require` it would silently run nothing.
 TEST = [
     "pytest>=7.4",
@@ -41,6 +43,7 @@ TEST = [
     "hypothesis>=6",
     "trimesh>=4",
     *TELEOPERATION,
+    *LEROBOT,
     "packaging>=21",
     "flatbuffers>=2",
 ]
@@ -86,6 +89,7 @@ setup(
         "teleoperation": TELEOPERATION,
         "training": TRAINING,
         "video": VIDEO,
+        "lerobot": LEROBOT,
         "test": TEST,
         "development": DEVELOPMENT,
     },

@@ -14,10 +14,12 @@ from typing import Final
 GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "use": {
         "demo": ("ros.demo.command", "play a rendered hand, a video, a webcam or a bag through the nodes"),
+        "record": ("ros.recorder.command", "record hands, images and a robot into bags, for learning"),
         "models": ("detection.mediapipe.models_command", "store MediaPipe's hand networks on this machine"),
         "urdf": ("urdf", "write the hand as a URDF, of either side and any size"),
         "demo-hand": ("retargeting.demo_hand", "write the URDF of the demonstration robot hand"),
         "export-onnx": ("networks.diffusion.onnx", "write the diffusion network as ONNX files"),
+        "export-lerobot": ("recordings.lerobot.command", "make a LeRobot data set of recordings"),
     },
     "evaluate": {
         "evaluate": ("evaluation.accuracy.command", "errors on labelled photos and generated hands"),

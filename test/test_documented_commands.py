@@ -88,6 +88,8 @@ PARSED: Final[dict[str, str]] = {
     "template": "takes longer than all others; test/mesh builds the template",
     "prior-fit": "needs data sets that are not part of the repository",
     "noise-fit": "needs 3,000 answers of the detector",
+    "record": "needs a live graph; test/ros/recorder/test_record.py runs it",
+    "export-lerobot": "needs recordings; test/recordings/lerobot/test_export.py runs it",
     "dataset": "needs a data set; test/datasets and test/evaluation/benchmark run it on miniature copies",
     "benchmark": "the same",
     "train diffusion_fk_rhd": "needs a converted set; test/training/tasks/images/test_labelled_sets.py trains",

@@ -26,6 +26,7 @@ from helpers.executables import executables, interface_of, nodes
 
 from hand_pose_ros.common.late_import import import_named
 from hand_pose_ros.common.options import leaves
+from hand_pose_ros.ros.recorder import interface as recorder
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 DOCUMENTED: Final = documented_commands(REPOSITORY)
@@ -224,7 +225,8 @@ def check_service(arguments: Sequence[str]) -> None:
     assert action == "call", "add a check of it here"
     if rest:
         *_, node, service = rest[0].split("/")
-        kinds = {one.name: one.kind.replace("/", "/srv/") for one in interface_of(node).services}
+        services = recorder.SERVICES if node == recorder.NAME else interface_of(node).services
+        kinds = {one.name: one.kind.replace("/", "/srv/") for one in services}
         assert kinds[f"~/{service}"] == rest[1]
 
 

@@ -49,7 +49,7 @@ ROSDEP_KEY_OF = {
 }
 """Of what pip installs, what rosdep has a key for."""
 ROS_ONLY = {"launch", "launch_ros"}
-OPTIONAL = {"av": "video"}
+OPTIONAL = {"av": "video", "pyarrow": "lerobot"}
 """Libraries that few need, which the code asks for when it needs them: module -> extra."""
 # The sets of versions that are tested in full, and the file of requirements/ that fixes each.
 SETS = {"oldest": "constraints", "newest": "constraints_newest"}

@@ -12,18 +12,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
-from rosbags.typesys import Stores, get_typestore
 
 from hand_pose_ros.camera.calibration import camera_from_message
 from hand_pose_ros.camera.lens_check import check_lens
 from hand_pose_ros.camera.model import CameraModel, UncalibratedCameraError
-from hand_pose_ros.video.bag_topics import CAMERA_INFO, IMAGE, choose_images, find_info, full_type, names
+from hand_pose_ros.video.bag_messages import BagMessages, images_of, stamp_ns
+from hand_pose_ros.video.bag_topics import CAMERA_INFO, choose_images, find_info, full_type, names
 from hand_pose_ros.video.camera_topics import is_rectified
-from hand_pose_ros.video.encoded_video import EncodedVideo, is_encoded_video
-from hand_pose_ros.video.image_data import bgr_from_compressed, bgr_from_message
+from hand_pose_ros.video.encoded_video import EncodedVideo
 from hand_pose_ros.video.sources import DEFAULT_RATE_HZ, SourceError, VideoFrame
 
 _LOGGER = logging.getLogger(__name__)
@@ -31,7 +28,6 @@ _RATE_IMAGES: Final = 30  # from whose times the rate is taken
 _LARGEST_OFFSET_S: Final = 1.0
 _LEAST_STEP_S: Final = 1e-6
 _DAY_NS: Final = 86_400_000_000_000
-_READ_ERRORS: Final = (ValueError, KeyError, IndexError, TypeError, AssertionError, UnicodeDecodeError)
 
 
 class BagSource:
@@ -62,15 +58,13 @@ class BagSource:
         paths = [paths] if isinstance(paths, Path) else paths
         self._warn, self._said = warn, set[str]()
         self.name = shown = ", ".join(map(str, paths))
-        # Recordings of Iron and later hold their message definitions; older ones get today's.
-        self._types = get_typestore(Stores.ROS2_JAZZY)
-        self._reader = _open(paths, self._types)
+        self._bag = BagMessages(paths)
         try:
-            self._images = choose_images(shown, self._reader.connections, image_topic, self._first_of, warn)
+            self._images = choose_images(shown, self._bag.connections, image_topic, self._first_of, warn)
             self.image_topic = self._images[0].topic
             self.name = f"{shown} ({self.image_topic})"
             self._rectified = rectified or is_rectified(self.image_topic)
-            self._infos = find_info(self.image_topic, self._reader.connections)
+            self._infos = find_info(self.image_topic, self._bag.connections)
             if not self._infos:
                 self._warn_of_other_calibrations()
             times, self._stamp_offset_ns = self._first_times()
@@ -82,7 +76,7 @@ class BagSource:
             self._start_ns = times[0]
             self._camera = self._first_camera()
         except (ValueError, SourceError) as error:
-            self._reader.close()
+            self._bag.close()
             raise ValueError(str(error)) from error
         spread_s = (times[-1] - times[0]) * 1e-9
         self.rate_hz = (len(times) - 1) / spread_s if spread_s > 0 else DEFAULT_RATE_HZ
@@ -105,7 +99,7 @@ class BagSource:
     def close(self) -> None:
         """Close the recording."""
         self._frames.close()
-        self._reader.close()
+        self._bag.close()
 
     def _say(self, text: str) -> None:
         """Warn, of each thing once."""
@@ -114,7 +108,7 @@ class BagSource:
             self._warn(f"{self.name}: {text}")
 
     def _warn_of_other_calibrations(self) -> None:
-        others = names(one for one in self._reader.connections if full_type(one.msgtype) == CAMERA_INFO)
+        others = names(one for one in self._bag.connections if full_type(one.msgtype) == CAMERA_INFO)
         if others:
             self._say(
                 f"no camera_info belongs to {self.image_topic}; those of other cameras are not used: {others}"
@@ -128,13 +122,13 @@ class BagSource:
         """
         times: list[int] = []
         stamps: list[int] = []
-        for connection, time_ns, raw in self._messages(self._images):
+        for connection, time_ns, raw in self._bag.messages(self._images):
             if len(times) == 1 and time_ns - times[0] > _DAY_NS:
                 self._say("the first image was recorded more than a day before the next, and is left out")
                 times, stamps = [], []
             times.append(time_ns)
             try:
-                stamps.append(_stamp_ns(self._deserialise(raw, connection)))
+                stamps.append(stamp_ns(self._bag.read(raw, connection)))
             except ValueError:
                 stamps.append(0)
             if len(times) == _RATE_IMAGES:
@@ -147,23 +141,11 @@ class BagSource:
         follows = all(abs(stamp + offset - time_ns) < _LARGEST_OFFSET_S * 1e9 for stamp, time_ns in known)
         return times, offset if rising and follows else None
 
-    def _messages(
-        self, connections: list[Connection], start: int | None = None
-    ) -> Generator[tuple[Connection, int, bytes], None, None]:
-        """The recording's messages; what the libraries below raise becomes a SourceError."""
-        try:
-            for connection, time_ns, raw in self._reader.messages(connections, start=start):
-                yield connection, int(time_ns), bytes(raw)
-        except GeneratorExit:
-            raise
-        except Exception as error:  # sqlite3, the decompressors and rosbags have no error in common
-            raise SourceError(f"{self.name}: the recording is damaged: {_reason(error)}") from error
-
     def _first_of(self, connections: list[Connection]) -> Any:
         """Return the first message that can be read; None without one."""
-        for connection, _, raw in self._messages(connections):
+        for connection, _, raw in self._bag.messages(connections):
             try:
-                return self._deserialise(raw, connection)
+                return self._bag.read(raw, connection)
             except ValueError:
                 continue
         return None
@@ -193,14 +175,14 @@ class BagSource:
         delivered, video = 0, EncodedVideo()
         topics = {one.topic for one in self._infos}
         last_s = -math.inf
-        for connection, time_ns, raw in self._messages([*self._infos, *self._images], start=begin_ns):
+        for connection, time_ns, raw in self._bag.messages([*self._infos, *self._images], start=begin_ns):
             try:
-                message = self._deserialise(raw, connection)
+                message = self._bag.read(raw, connection)
                 if connection.topic in topics:
                     self._camera = self._camera_of(message)
                     continue
                 time_s = self._time_s(message, time_ns)
-                images = _images(message, connection, video, time_s)
+                images = images_of(message, connection, video, time_s)
             except ValueError as error:
                 if connection.topic not in topics:
                     self.skipped += 1
@@ -221,57 +203,11 @@ class BagSource:
 
     def _time_s(self, message: Any, time_ns: int) -> float:
         recorded_s = (time_ns - self._start_ns) * 1e-9
-        stamp_ns = _stamp_ns(message)
-        if not stamp_ns or self._stamp_offset_ns is None:
+        stamped_ns = stamp_ns(message)
+        if not stamped_ns or self._stamp_offset_ns is None:
             return recorded_s
-        stamped_s = (stamp_ns + self._stamp_offset_ns - self._start_ns) * 1e-9
+        stamped_s = (stamped_ns + self._stamp_offset_ns - self._start_ns) * 1e-9
         return stamped_s if abs(stamped_s - recorded_s) < _LARGEST_OFFSET_S else recorded_s
-
-    def _deserialise(self, raw: bytes | memoryview, connection: Connection) -> Any:
-        try:
-            if not self._reader.is2:
-                return self._reader.deserialize(bytes(raw), connection.msgtype)
-            if connection.msgtype in self._reader.typestore.fielddefs:
-                return self._reader.typestore.deserialize_cdr(raw, connection.msgtype)
-            return self._types.deserialize_cdr(raw, full_type(connection.msgtype))
-        except _READ_ERRORS as error:
-            raise ValueError(f"{type(error).__name__}: {str(error)[:200]}") from error
-        except Exception as error:  # struct.error, and the library's own, which have no base in common
-            raise ValueError(f"{type(error).__name__}: {str(error)[:200]}") from error
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-def _open(paths: list[Path], types: Any) -> AnyReader:
-    shown = ", ".join(map(str, paths))
-    try:
-        reader = AnyReader(paths, default_typestore=types)
-        reader.open()
-    except (AnyReaderError, OSError, *_READ_ERRORS) as error:
-        raise ValueError(f"{shown} is not a recording that can be read: {_reason(error)}") from error
-    except Exception as error:  # sqlite3 and the decompressors raise their own
-        raise ValueError(f"{shown} is not a recording that can be read: {_reason(error)}") from error
-    return reader
-
-
-def _stamp_ns(message: Any) -> int:
-    """The time of a message's header, nanoseconds; 0 if it has none."""
-    stamp = getattr(getattr(message, "header", None), "stamp", None) or getattr(message, "timestamp", None)
-    return 0 if stamp is None else stamp.sec * 1_000_000_000 + stamp.nanosec
-
-
-def _images(
-    message: Any, connection: Connection, video: EncodedVideo, time_s: float
-) -> list[tuple[float, np.ndarray]]:
-    """Times and pixels (H, W, 3) uint8 BGR of an image message, or of those that a video packet completes."""
-    kind = full_type(connection.msgtype)
-    if is_encoded_video(kind):
-        return video.decode(message, time_s)
-    if kind == IMAGE:
-        return [(time_s, bgr_from_message(message))]
-    return [(time_s, bgr_from_compressed(message.data, message.format))]
 
 
 class _Ros2Info:

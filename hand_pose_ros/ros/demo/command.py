@@ -19,10 +19,10 @@ from lifecycle_msgs.msg import Transition
 
 from hand_pose_ros.camera.calibration import read_calibration
 from hand_pose_ros.common.share import share_file
+from hand_pose_ros.recordings.episode_writer import EpisodeWriter
 from hand_pose_ros.ros.demo.node import NAMESPACE, DemoNode
 from hand_pose_ros.ros.demo.pace import adapted_rate_hz, sustainable_rate_hz
 from hand_pose_ros.ros.demo.processes import GraphProcess, own_domain
-from hand_pose_ros.ros.demo.recording import BackgroundWriter
 from hand_pose_ros.ros.demo.source import DemoSource, inspect_source
 from hand_pose_ros.ros.demo.status_line import StatusLine
 from hand_pose_ros.ros.demo.summary import Outcome, OutputFiles, latency_text, write_outputs
@@ -184,7 +184,7 @@ class _Session:
         self._status = status
         self._began_s = time.monotonic()
         self._stopping = False
-        self._writer: BackgroundWriter | None = None
+        self._writer: EpisodeWriter | None = None
         self.outcome: Outcome | None = None
 
     def play(self, node: DemoNode) -> int:
@@ -193,8 +193,8 @@ class _Session:
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
             if not node.change_state("hand_estimator", transition, self._preparing):
                 raise DemoError(f"hand_estimator did not get ready:\n{self._estimator.last_words()}")
-        with BackgroundWriter(self._files.bag) as writer:
-            self._writer = writer
+        self._writer = writer = EpisodeWriter(self._files.bag, replace=True)
+        try:
             source_rate_hz = self._source.rate_hz
             rate_hz = None if source_rate_hz is None else self._warm_up(node, source_rate_hz)
             try:
@@ -203,7 +203,11 @@ class _Session:
                     complete = self._watch(node, rate_hz)
             finally:
                 node.record(None)  # before the writer closes
+        finally:
+            report = writer.close(keep_empty=True)
         self._check()
+        if report.dropped or report.unusable:
+            raise DemoError(f"not all messages were recorded: {report.dropped}, {report.reasons}")
         seconds = time.monotonic() - self._began_s
         if self._estimator.end() != 0:
             raise DemoError(f"hand_estimator did not end well:\n{self._estimator.last_words()}")
@@ -226,7 +230,7 @@ class _Session:
             time.sleep(_TICK_S)
         return sustainable_rate_hz(node.progress.busy_s[_COLD_FRAMES:], source_rate_hz)
 
-    def _begin(self, node: DemoNode, writer: BackgroundWriter, rate_hz: float | None) -> None:
+    def _begin(self, node: DemoNode, writer: EpisodeWriter, rate_hz: float | None) -> None:
         """Record from the source's first frame on, right after a frame of the warm-up was processed."""
         newest_ns, deadline_s = node.progress.last_processed_ns, time.monotonic() + _DRAIN_S
         while rate_hz is not None and time.monotonic() < deadline_s:
@@ -284,7 +288,7 @@ class _Session:
             raise DemoError(f"hand_estimator stopped by itself:\n{self._estimator.last_words()}")
         if self._player.exit_code not in (None, 0):
             raise DemoError(f"video_player stopped:\n{self._player.last_words()}")
-        if self._writer is not None and self._writer.failure is not None:
+        if self._writer is not None and self._writer.failure:
             raise DemoError(f"the recording failed: {self._writer.failure}")
 
     def _progress_text(self, node: DemoNode) -> str:

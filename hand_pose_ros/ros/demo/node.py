@@ -21,8 +21,9 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from hand_pose_ros import hand
+from hand_pose_ros.recordings.bag_writer import header_stamp_ns
+from hand_pose_ros.recordings.episode_writer import EpisodeWriter, Message
 from hand_pose_ros.ros.demo.progress import Progress
-from hand_pose_ros.ros.demo.recording import BackgroundWriter, header_stamp_ns
 
 NAMESPACE: Final = "/hand_pose"
 _QOS: Final = QoSProfile(depth=100)
@@ -64,12 +65,12 @@ class DemoNode(Node):
         self.estimator_says = ""
         """The newest messages of its statuses that are not OK."""
         self._service_clients: dict[str, Client] = {}
-        self._writer: BackgroundWriter | None = None
+        self._writer: EpisodeWriter | None = None
         self._lock = threading.Lock()
         for topic, kind in _TYPES.items():
             self.create_subscription(kind, topic, self._receiver(topic, kind), _QOS, raw=True)
 
-    def record(self, writer: BackgroundWriter | None) -> None:
+    def record(self, writer: EpisodeWriter | None) -> None:
         """Start recording, or stop with None, and count from zero."""
         with self._lock:
             self._writer = writer
@@ -132,7 +133,7 @@ class DemoNode(Node):
                     watch(serialised)
                 writer = self._writer
                 if writer is not None:
-                    writer.write(topic, msgtype, serialised, received_ns)
+                    writer.offer(Message(topic, msgtype, serialised, received_ns))
 
         return receive
 

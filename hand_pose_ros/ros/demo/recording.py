@@ -1,124 +1,20 @@
-"""The module writes and reads the demo's MCAP bag without ROS 2; Foxglove, RViz and `ros2 bag` open it."""
+"""The module reads what the demo's summary needs from its MCAP bag, without ROS 2."""
 
 from __future__ import annotations
 
-import shutil
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Queue
-from threading import Thread
-from types import TracebackType
 from typing import Any, Final
 
 import cv2
 import numpy as np
-from rosbags.interfaces import Connection
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
+from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from hand_pose_ros import hand
-from hand_pose_ros.video.image_data import bgr_from_message
 
-IMAGE: Final = "sensor_msgs/msg/Image"
-COMPRESSED_IMAGE: Final = "sensor_msgs/msg/CompressedImage"
 _TYPES: Final = get_typestore(Stores.ROS2_JAZZY)
-_JPEG_QUALITY: Final = 92
-_MOST_WAITING: Final = 200  # messages; a third of them images of a megabyte
-_BAG_VERSION: Final = 8  # what Humble's and Jazzy's `ros2 bag` read
-
-
-class RecordingWriter:
-    """Writes serialised messages into a bag; a context manager. Not thread-safe.
-
-    Images become JPEG on ``<topic>/compressed``, where image_transport and RViz look for them. A topic is in the
-    bag once it has a message.
-
-    Args:
-        folder: the bag; an existing bag is replaced.
-
-    Raises:
-        ValueError: the folder exists and holds something else.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        _remove_old(folder)
-        self._writer = Writer(folder, version=_BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
-        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        self._connections: dict[str, Connection] = {}
-        self._last_ns = 0
-
-    def __enter__(self) -> RecordingWriter:
-        self._writer.open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._writer.close()  # after an error too, so that the bag can be opened
-
-    def write(self, topic: str, msgtype: str, serialised: bytes, received_ns: int) -> None:
-        """Add one message.
-
-        Args:
-            serialised: from the middleware: CDR with its header.
-            received_ns: time of the system's clock; the bag's time never falls.
-        """
-        if msgtype == IMAGE:
-            topic, msgtype, serialised = f"{topic}/compressed", COMPRESSED_IMAGE, _compressed(serialised)
-        if topic not in self._connections:
-            self._connections[topic] = self._writer.add_connection(topic, msgtype, typestore=_TYPES)
-        self._last_ns = max(received_ns, self._last_ns)
-        self._writer.write(self._connections[topic], self._last_ns, serialised)
-
-
-class BackgroundWriter:
-    """A :class:`RecordingWriter` with a thread of its own, so that who receives a message does not wait for JPEG.
-
-    A context manager. Nothing is lost: :meth:`write` waits while too many messages wait, and leaving the context
-    writes them all.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        """See :class:`RecordingWriter`."""
-        self._writer = RecordingWriter(folder)
-        self._messages: Queue[tuple[str, str, bytes, int] | None] = Queue(_MOST_WAITING)
-        self._thread = Thread(target=self._run, name="recording", daemon=True)
-        self.failure: Exception | None = None
-        """The first error, such as a full disk; what comes after it is not written."""
-
-    def __enter__(self) -> BackgroundWriter:
-        self._writer.__enter__()
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._messages.put(None)
-        self._thread.join()
-        self._writer.__exit__(kind, error, trace)
-
-    def write(self, topic: str, msgtype: str, serialised: bytes, received_ns: int) -> None:
-        """See :meth:`RecordingWriter.write`; errors are in :attr:`failure`."""
-        self._messages.put((topic, msgtype, serialised, received_ns))
-
-    def _run(self) -> None:
-        while (message := self._messages.get()) is not None:
-            if self.failure is not None:
-                continue
-            try:
-                self._writer.write(*message)
-            except Exception as error:  # whatever it is, who writes must not wait for ever
-                self.failure = error
-
-
-def header_stamp_ns(serialised: bytes) -> int:
-    """The stamp in a serialised message that begins with a header, nanoseconds."""
-    order = "<" if serialised[1] else ">"
-    seconds, nanoseconds = struct.unpack_from(f"{order}iI", serialised, 4)
-    return seconds * 1_000_000_000 + nanoseconds
 
 
 @dataclass(frozen=True)
@@ -159,7 +55,7 @@ class Recording:
 
 
 def read_recording(folder: Path, namespace: str) -> Recording:
-    """Read a bag that :class:`RecordingWriter` wrote; ``namespace`` is the nodes', such as ``/hand_pose``."""
+    """Read a bag of ``recordings.bag_writer``; ``namespace`` is the nodes', such as ``/hand_pose``."""
     info, overlay = f"{namespace}/camera_info", f"{namespace}/image_overlay/compressed"
     hands = f"{namespace}/hands"
     of_joints = {f"{namespace}/{side}/joints": side for side in hand.SIDES}
@@ -188,24 +84,3 @@ def _messages(reader: Reader, topics: list[str]) -> Iterator[tuple[str, Any]]:
 def _stamp_ns(message: Any) -> int:
     stamp = message.header.stamp
     return stamp.sec * 1_000_000_000 + stamp.nanosec
-
-
-def _compressed(serialised: bytes) -> bytes:
-    message: Any = _TYPES.deserialize_cdr(serialised, IMAGE)
-    image = bgr_from_message(message)
-    good, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    if not good:
-        raise ValueError(f"an image of {message.width}x{message.height} cannot be compressed")
-    compressed = _TYPES.types[COMPRESSED_IMAGE](
-        message.header, f"{message.encoding}; jpeg compressed bgr8", jpeg
-    )
-    return bytes(_TYPES.serialize_cdr(compressed, COMPRESSED_IMAGE))
-
-
-def _remove_old(folder: Path) -> None:
-    if not folder.exists():
-        return
-    ours = {"metadata.yaml", "metadata.yaml.tmp", f"{folder.name}.mcap"}
-    if not folder.is_dir() or {path.name for path in folder.iterdir()} - ours:
-        raise ValueError(f"{folder} holds other things than the recording of a demo: move it away")
-    shutil.rmtree(folder)

@@ -13,23 +13,17 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from hand_pose_ros import hand
+from hand_pose_ros.recordings.bag_writer import RecordingWriter, header_stamp_ns
 from hand_pose_ros.rendering.clip import clip_joints, render_clip
 from hand_pose_ros.ros.demo.accuracy import Accuracy, accuracy
 from hand_pose_ros.ros.demo.images import COLUMNS, ROWS, contact_sheet, write_images
 from hand_pose_ros.ros.demo.pace import adapted_rate_hz, sustainable_rate_hz
 from hand_pose_ros.ros.demo.progress import Progress
-from hand_pose_ros.ros.demo.recording import (
-    COMPRESSED_IMAGE,
-    IMAGE,
-    BackgroundWriter,
-    Recording,
-    RecordingWriter,
-    header_stamp_ns,
-    read_recording,
-)
+from hand_pose_ros.ros.demo.recording import Recording, read_recording
 from hand_pose_ros.ros.demo.source import inspect_source
 from hand_pose_ros.ros.demo.status_line import StatusLine
 from hand_pose_ros.ros.demo.summary import latency_text
+from hand_pose_ros.video.bag_topics import COMPRESSED_IMAGE, IMAGE
 
 TYPES = get_typestore(Stores.ROS2_JAZZY)
 FRAMES, SIZE = 12, (64, 48)
@@ -129,20 +123,6 @@ def test_the_bag_holds_every_message_under_its_stamp(bag):
     decoded = cv2.imdecode(pictures[5].data, cv2.IMREAD_COLOR)
     assert np.abs(decoded.astype(int) - (50, 90, 200)).max() <= 3
     assert [time for _, time, _ in messages] == sorted(time for _, time, _ in messages)
-
-
-def test_a_writer_in_the_background_loses_nothing_and_keeps_its_first_error(tmp_path):
-    writer = BackgroundWriter(tmp_path / "bag")
-    with writer:
-        for number in range(FRAMES):
-            writer.write("/image", IMAGE, image(number), number)
-        assert writer.failure is None
-        writer.write("/image", "no_msgs/msg/Nothing", b"", FRAMES)
-        for number in range(1000):  # more than may wait
-            writer.write("/image", IMAGE, image(0), FRAMES + number)
-    assert writer.failure is not None
-    with Reader(tmp_path / "bag") as reader:
-        assert sum(1 for _ in reader.messages()) == FRAMES
 
 
 def test_the_bag_is_replaced_but_nothing_else_is(bag):

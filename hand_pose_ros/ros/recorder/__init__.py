@@ -1,0 +1,1 @@
+"""The recorder records episodes of the graph for learning: `hand_pose record`."""
