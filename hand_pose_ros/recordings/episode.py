@@ -12,12 +12,15 @@ import numpy as np
 from rosbags.interfaces import Connection
 
 from hand_pose_ros import hand
+from hand_pose_ros.camera.calibration import camera_from_message
+from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.recordings.description import read_description
 from hand_pose_ros.recordings.hand_series import HandCollector, HandSeries
 from hand_pose_ros.recordings.value_series import VALUE_TYPES, ValueCollector, ValueSeries, newest_before
 from hand_pose_ros.retargeting.teleoperation.engagement import State
 from hand_pose_ros.video.bag_messages import BagMessages, images_of, stamp_ns
-from hand_pose_ros.video.bag_topics import choose_images, full_type
+from hand_pose_ros.video.bag_topics import choose_images, find_info, full_type
+from hand_pose_ros.video.camera_topics import is_rectified
 from hand_pose_ros.video.encoded_video import EncodedVideo, is_encoded_video
 from hand_pose_ros.video.sources import SourceError
 
@@ -94,6 +97,17 @@ class Episode:
         """Whether there are messages of the joints of a side's hand."""
         return self.has(f"{self.description.namespace}/{side}/joints")
 
+    def camera(self) -> CameraModel | None:
+        """The first calibration on the camera_info beside the images; None without one that is valid."""
+        topic = self._images[0].topic
+        infos = find_info(topic, self._bag.connections)
+        try:
+            info = self._first_of(infos) if infos else None
+            return None if info is None else camera_from_message(info, is_rectified(topic))
+        except (ValueError, SourceError) as error:
+            self._say(f"the calibration on {infos[0].topic} is not used: {error}")
+            return None
+
     def read(self) -> None:
         """Read everything but the pixels.
 
@@ -132,7 +146,7 @@ class Episode:
         recorded = {one.topic for one in connections}
         if topic and topic not in recorded and f"{topic}/compressed" in recorded:
             topic = f"{topic}/compressed"
-        return choose_images(str(self.path), connections, topic, self._first_of, self._say)
+        return choose_images(str(self.path), connections, topic, self._first_of, self._say, "--image")
 
     def _first_of(self, connections: list[Connection]) -> Any:
         for connection, _, raw in self._bag.messages(connections):

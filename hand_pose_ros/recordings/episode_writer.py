@@ -28,11 +28,10 @@ class Message(NamedTuple):
 
 @dataclass
 class EpisodeReport:
-    """What became of an episode.
+    """The messages of an episode, counted by topic, and its failure.
 
-    written, dropped, unusable: number of messages by topic: in the bag; not in it since too many waited; or since
-    they could not be converted, with the first reason in ``reasons``. failure: why the writing ended; '' if it did
-    not.
+    written: in the bag. dropped: not in it, since too many waited. unusable: not in it, since they could not be
+    converted, with the first reason in ``reasons``. failure: why the writing ended; '' if it did not.
     """
 
     folder: Path
@@ -85,7 +84,7 @@ class EpisodeWriter:
 
     @property
     def failure(self) -> str:
-        """Why nothing is written any more; '' while all is well."""
+        """The reason why nothing is written any more; '' while all is well."""
         return self.report.failure
 
     def offer(self, message: Message) -> bool:

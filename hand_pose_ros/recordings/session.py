@@ -76,7 +76,7 @@ class RecordingSession:
 
     @property
     def failure(self) -> str:
-        """Why the episode cannot be written any more; '' if all is well."""
+        """The reason why the episode cannot be written any more; '' if all is well."""
         writer = self._writer
         return "" if writer is None else writer.failure
 

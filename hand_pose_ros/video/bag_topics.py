@@ -34,6 +34,7 @@ def choose_images(
     topic: str,
     first: Callable[[list[Connection]], Any],
     warn: Callable[[str], None],
+    option: str = "image_topic",
 ) -> list[Connection]:
     """All channels of the image topic to play.
 
@@ -42,6 +43,7 @@ def choose_images(
         topic: which is asked for; if empty, the first with colours, or with grey values, but not with depth.
         first: the first message of connections that can be read.
         warn: told which topics there were to choose from, and that a topic's other types are left out.
+        option: that chooses the topic, for the message.
 
     Raises:
         ValueError: there is no such topic, or none with images that can be played.
@@ -65,7 +67,7 @@ def choose_images(
     if len(images) > 1:
         others = sorted({other for other, _ in images if other != chosen})
         if others:
-            warn(f"{shown}: {chosen} is played; there are also {', '.join(others)} (choose by image_topic)")
+            warn(f"{shown}: {chosen} is played; there are also {', '.join(others)} (choose by {option})")
     return channels
 
 

@@ -140,6 +140,15 @@ def trajectory(names: tuple[str, ...], values: np.ndarray) -> Any:
     return make("trajectory_msgs/msg/JointTrajectory", header(0), list(names), [point])
 
 
+def camera_info(number: int, fx: float = 150.0) -> Any:
+    k = np.array([fx, 0, 80, 0, 151.0, 60, 0, 0, 1])
+    roi = make("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
+    size, p = SIZE[::-1], np.insert(k, [3, 6, 9], 0)
+    d, r = np.array([0.1, -0.05, 0, 0, 0]), np.eye(3).reshape(-1)
+    stamped = header(stamp_ns(number))
+    return make("sensor_msgs/msg/CameraInfo", stamped, *size, "plumb_bob", d, k, r, p, 0, 0, roi)
+
+
 Message = tuple[int, str, str, Any]
 """Time of reception (ns), topic, type, message."""
 
@@ -150,6 +159,8 @@ def messages(frames: int, side: str = "right", robot: bool = True) -> list[Messa
     for number in range(frames):
         at = stamp_ns(number)
         found.append((at + 2_000_000, IMAGE, "sensor_msgs/msg/Image", image_message(number)))
+        info = f"{NAMESPACE}/camera_info"
+        found.append((at + 2_000_000, info, "sensor_msgs/msg/CameraInfo", camera_info(number)))
         if number == NOT_PROCESSED:
             continue
         known = number != NO_HAND

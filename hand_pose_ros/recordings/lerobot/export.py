@@ -24,7 +24,7 @@ from hand_pose_ros.recordings.lerobot.frames import (
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How recordings become a data set.
+    """Rate, limits and names of an export.
 
     fps: frames per second. max_age_s: an older hand is not valid.
     sides: of the hands; None for those that were recorded.
@@ -39,7 +39,7 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class _Contents:
-    """What at least one of the recordings has."""
+    """The data that at least one of the recordings has."""
 
     sides: tuple[str, ...]
     state: bool
@@ -112,6 +112,8 @@ def export(
                     layout = _layout(episode, contents, (first.shape[1], first.shape[0]))
                     robot = episode.description.robot or None
                     writer = stack.enter_context(DatasetWriter(output, layout, options.fps, robot))
+                elif episode.camera() != writer.layout.camera:
+                    warn(f"{bag}: its camera's calibration is not that of the first episode, which is stated")
                 try:
                     values = frame_values(episode, writer.layout, times_ns, options.max_age_s)
                     writer.add_episode(episode.description.task, values, images, len(times_ns))
@@ -143,7 +145,7 @@ def _contents(bags: Sequence[Path], options: ExportOptions, warn: Callable[[str]
 def _layout(episode: Episode, contents: _Contents, size: tuple[int, int]) -> DatasetLayout:
     state = episode.state.names if contents.state and episode.state is not None else ()
     action = episode.command.names if contents.action and episode.command is not None else ()
-    return DatasetLayout(size, contents.sides, state, action, contents.following)
+    return DatasetLayout(size, contents.sides, state, action, contents.following, episode.camera())
 
 
 def _why_empty(episode: Episode, contents: _Contents) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from hand_pose_ros import hand
+from hand_pose_ros.camera.model import CameraModel
 
 CAMERA: Final = "observation.images.camera"
 STATE: Final = "observation.state"
@@ -52,7 +53,7 @@ class DatasetLayout:
 
     image_size: (width, height), even numbers, as the video needs them.
     sides: of the hands. state_names, action_names: of the robot's values; empty without a robot.
-    following: whether the hand_teleop's state is there.
+    following: whether the hand_teleop's state is there. camera: the calibration; None if it is not known.
     """
 
     image_size: tuple[int, int]
@@ -60,6 +61,7 @@ class DatasetLayout:
     state_names: tuple[str, ...] = ()
     action_names: tuple[str, ...] = ()
     following: bool = False
+    camera: CameraModel | None = None
     columns: dict[str, Feature] = field(init=False)
     """Key -> feature, without the images and :data:`INDEX_FEATURES`."""
 
@@ -80,7 +82,15 @@ class DatasetLayout:
         width, height = self.image_size
         camera = {"dtype": "video", "shape": [height, width, 3], "names": ["height", "width", "channels"]}
         listed = {key: feature.to_json() for key, feature in (self.columns | INDEX_FEATURES).items()}
-        return {CAMERA: camera | {"info": video}, **listed}
+        return {CAMERA: camera | {"info": video | _calibration(self.camera)}, **listed}
+
+
+def _calibration(camera: CameraModel | None) -> dict[str, Any]:
+    """Entries of the camera's ``info``: pixels of the image, coefficients in OpenCV's order."""
+    if camera is None:
+        return {}
+    lens = {"camera.distortion_model": camera.distortion_model, "camera.distortion": list(camera.distortion)}
+    return {f"camera.{name}": getattr(camera, name) for name in ("fx", "fy", "cx", "cy")} | lens
 
 
 def hand_key(side: str, name: str) -> str:

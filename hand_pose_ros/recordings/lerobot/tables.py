@@ -67,7 +67,7 @@ class FrameTable:
         return self._root / number.path(DATA)
 
     def _column(self, key: str, values: np.ndarray) -> Any:
-        """As LeRobot stores it: a value, or a list of fixed size."""
+        """The column as LeRobot stores it: values, or lists of fixed size."""
         flat = self._arrow.array(np.ascontiguousarray(values).reshape(-1))
         (size,) = self._features[key].shape
         return flat if size == 1 else self._arrow.FixedSizeListArray.from_arrays(flat, size)

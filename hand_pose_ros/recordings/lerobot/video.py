@@ -25,7 +25,7 @@ _PIXEL_FORMAT: Final = "yuv420p"
 
 
 class VideoSpan(NamedTuple):
-    """Where an episode's images are: file, and the time of its beginning and end in that file, seconds."""
+    """The place of an episode's images: file, and the times of their beginning and end in it, seconds."""
 
     file: FileNumber
     from_s: float

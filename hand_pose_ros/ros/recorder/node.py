@@ -195,7 +195,7 @@ class HandRecorder(Node):
 
 
 def _warnings(report: EpisodeReport) -> list[str]:
-    """What is wrong with an episode, a sentence each."""
+    """The faults of an episode, a sentence each."""
     dropped = [
         f"{count} messages of {topic} were dropped: the disk or the processor is too slow"
         for topic, count in report.dropped.items()

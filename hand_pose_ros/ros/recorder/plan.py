@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Step(Enum):
-    """What is due."""
+    """A step of the plan."""
 
     START = "start"
     STOP = "stop"
@@ -17,7 +17,7 @@ class Step(Enum):
 
 @dataclass(frozen=True)
 class Plan:
-    """How episodes follow each other.
+    """The order of episodes.
 
     manual: none begins by itself. episode_s: an episode ends after this time; None for no limit.
     episodes: the recorder ends after so many; None for no limit. reset_s: pause between two episodes.
@@ -29,7 +29,7 @@ class Plan:
     reset_s: float = 0.0
 
     def due(self, now_s: float, started_s: float | None, stopped_s: float | None, kept: int) -> Step:
-        """What is due at a time.
+        """The step that is due at a time.
 
         Args:
             started_s: when the episode that is being recorded began; None if there is none.

@@ -90,6 +90,10 @@ def test_info_states_the_layout(dataset):
     assert features[CAMERA]["dtype"] == "video"
     assert features[CAMERA]["shape"] == [made.SIZE[1], made.SIZE[0], 3]
     assert features[CAMERA]["names"] == ["height", "width", "channels"]
+    video = features[CAMERA]["info"]
+    assert [video[f"camera.{name}"] for name in ("fx", "fy", "cx", "cy")] == [150, 151, 80, 60]
+    assert video["camera.distortion_model"] == "plumb_bob"
+    assert video["camera.distortion"] == [0.1, -0.05, 0, 0, 0]
     assert features["action"] == {"dtype": "float32", "shape": [2], "names": list(made.ROBOT_JOINTS)}
     joints = features["observation.hand.left.joints_m"]
     assert joints["shape"] == [63]
@@ -319,6 +323,14 @@ def test_an_episode_without_commands_is_left_out(tmp_path, capsys):
     shown = capsys.readouterr()
     assert "b is left out: no command was recorded for all joints" in shown.err
     assert "1 episodes" in shown.out
+
+
+def test_another_calibration_is_told(tmp_path, capsys):
+    made.write_bag(tmp_path / "bags/a", made.messages(6, robot=False))
+    content = [one for one in made.messages(6, robot=False) if not one[1].endswith("/camera_info")]
+    made.write_bag(tmp_path / "bags/b", content)
+    assert command.main([str(tmp_path / "bags"), "--output", str(tmp_path / "set")]) == 0
+    assert "b: its camera's calibration is not that of the first episode" in capsys.readouterr().err
 
 
 def test_an_episode_that_did_not_end_is_left_out(recordings, tmp_path):

@@ -113,7 +113,8 @@ class Graph:
         self._image.publish(
             Image(header=header, height=48, width=64, encoding="bgr8", step=192, data=pixels.tobytes())
         )
-        self._info.publish(CameraInfo(header=header, width=64, height=48))
+        k = [60.0, 0.0, 32.0, 0.0, 60.0, 24.0, 0.0, 0.0, 1.0]
+        self._info.publish(CameraInfo(header=header, width=64, height=48, k=k))
         points = np.zeros(21, POINT_DTYPE)
         points["z"], points["side"], points["joint"] = 0.5, hand.SIDES.index("right"), np.arange(21)
         self._hands.publish(create_cloud(header, FIELDS, points))
