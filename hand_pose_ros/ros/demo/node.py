@@ -28,6 +28,7 @@ from hand_pose_ros.ros.demo.progress import Progress
 NAMESPACE: Final = "/hand_pose"
 _ESTIMATOR: Final = "hand_estimator"
 _QOS: Final = QoSProfile(depth=100)
+_MOST_LATCHED: Final = 10
 _LATCHED_QOS: Final = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _POLL_S: Final = 0.05
 _MATCHING_S: Final = 0.5  # responses to a client that the service has not matched yet are lost
@@ -63,8 +64,8 @@ class DemoNode(Node):
         """Subscribe.
 
         Args:
-            more: topic -> type of further topics. latched: of topics whose last message is recorded, whenever it
-                came.
+            more: topic -> type of further topics. latched: of topics whose messages are recorded even if they
+                came before the recording.
         """
         super().__init__("demo", namespace=NAMESPACE)
         self.progress = Progress()
@@ -77,7 +78,7 @@ class DemoNode(Node):
         self._service_clients: dict[str, Client] = {}
         self._writer: EpisodeWriter | None = None
         self._lock = threading.Lock()
-        self._latched: dict[str, tuple[str, bytes] | None] = dict.fromkeys(latched or {})
+        self._latched: dict[str, list[tuple[str, bytes]]] = {topic: [] for topic in latched or {}}
         self._watched: dict[str, Callable[[bytes], None]] = {
             f"{NAMESPACE}/image": self._on_image,
             f"{NAMESPACE}/image_overlay": self._on_overlay,
@@ -97,9 +98,11 @@ class DemoNode(Node):
         with self._lock:
             self._writer = writer
             self.progress = Progress()
+            if writer is None:
+                return
             for topic, kept in self._latched.items():
-                if writer is not None and kept is not None:
-                    writer.offer(Message(topic, *kept, time.time_ns()))
+                for msgtype, serialised in kept:
+                    writer.offer(Message(topic, msgtype, serialised, time.time_ns()))
 
     def set_parameters_of(self, node: str, values: Mapping[str, Any], alive: Callable[[], bool]) -> None:
         """Set parameters of another node, all or none; do nothing if it is no longer ``alive``.
@@ -151,7 +154,7 @@ class DemoNode(Node):
                 if (watch := self._watched.get(topic)) is not None:
                     watch(serialised)
                 if topic in self._latched:
-                    self._latched[topic] = (msgtype, serialised)
+                    self._latched[topic] = [*self._latched[topic], (msgtype, serialised)][-_MOST_LATCHED:]
                 writer = self._writer
                 if writer is not None:
                     writer.offer(Message(topic, msgtype, serialised, received_ns))

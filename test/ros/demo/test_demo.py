@@ -255,8 +255,7 @@ def test_a_robot_hand_follows_and_is_shown_beside_the_hand(start_demo, hand_imag
     assert topics[f"{NAMESPACE}/frame_checker"][0].markers[0].header.frame_id == "robot/right_demo_base"
     frames_of_tf = {t.child_frame_id for m in topics["/tf"] for t in m.transforms}
     assert {"robot/right_demo_index_tip", hand.frame_name("index_tip", "right")} <= frames_of_tf
-    (placed,) = topics["/tf_static"][0].transforms
-    assert placed.child_frame_id == "robot/right_demo_base"
+    assert "robot/right_demo_base" in {t.child_frame_id for m in topics["/tf_static"] for t in m.transforms}
 
     robot = demo_robot()
     commands = topics[f"{NAMESPACE}/right_demo_controller/joint_trajectory"]
