@@ -80,6 +80,7 @@ TINY: Final[dict[str, Tiny]] = {
 """Verb, with a word more where it does various things -> what makes it small. These are run."""
 LIKE_IMAGE_HANDS: Final = "runs the task of image_hands, with other options"
 PARSED: Final[dict[str, str]] = {
+    "robot-check": "needs a profile and a URDF; test/retargeting/view/test_check.py runs it",
     "demo": "plays a clip through live nodes; test/ros/demo runs it",
     "render": "takes longer than all others; test/hand_images/rendered runs it",
     "models": "downloads a wheel; test/detection/mediapipe/test_models_command.py runs it",

@@ -39,12 +39,18 @@ class RobotImage:
     """Draws one robot hand; the same positions give the same image."""
 
     def __init__(
-        self, profile: RobotProfile, robot: RobotHand, shapes: Sequence[LinkShape], size_px: int
+        self,
+        profile: RobotProfile,
+        robot: RobotHand,
+        shapes: Sequence[LinkShape],
+        size_px: int,
+        around_m: Array | None = None,
     ) -> None:
         """Prepare the view.
 
         Args:
-            shapes: of the robot's links. size_px: width and height of the images.
+            shapes: of the robot's links. size_px: width and height of the images. around_m: (k, 3) points of the
+                base frame that are to be inside, too.
 
         Raises:
             ValueError: there are no shapes, or one of them is of a link that the robot does not have.
@@ -61,7 +67,7 @@ class RobotImage:
         mirrored = -1.0 if profile.side == "left" else 1.0
         wrist = upright_rotation("palm", mirrored * _YAW_RAD, _TILT_RAD).numpy().astype(np.float64)
         self._rotation: Array = wrist @ profile.rotation_base_wrist.T
-        self._centre, self._radius, half_m = self._extent()
+        self._centre, self._radius, half_m = self._extent(np.empty((0, 3)) if around_m is None else around_m)
         self._distance = _MARGIN * half_m / _TANGENT
         shade = np.repeat(np.linspace(*_BACKDROP, size_px), size_px * 3)
         self._backdrop: Image = shade.reshape(size_px, size_px, 3).astype(np.uint8)
@@ -109,11 +115,15 @@ class RobotImage:
     def _shape_poses(self, positions_rad: Array) -> Array:
         return self._robot.link_poses(positions_rad, self._links) @ self._offsets
 
-    def _extent(self) -> tuple[Array, float, float]:
-        """Centre (3,) and radius of a ball around the hand, flat and half closed; half its extent in the view."""
+    def _extent(self, around_m: Array) -> tuple[Array, float, float]:
+        """Centre (3,) and radius of a ball around the hand, flat and half closed; half its extent in the view.
+
+        With the points ``around_m`` (k, 3).
+        """
         robot = self._robot
         flat = robot.clip(np.zeros(robot.num_joints))
-        points = np.concatenate([self._surface(self._shape_poses(q)) for q in (flat, robot.middle_rad)])
+        surfaces = [self._surface(self._shape_poses(q)) for q in (flat, robot.middle_rad)]
+        points = np.concatenate([*surfaces, around_m])
         turned = points @ self._rotation.T
         low, high = turned.min(axis=0), turned.max(axis=0)
         centre = (low + high) / 2
