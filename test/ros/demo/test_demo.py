@@ -255,7 +255,10 @@ def test_a_robot_hand_follows_and_is_shown_beside_the_hand(start_demo, hand_imag
     assert topics[f"{NAMESPACE}/frame_checker"][0].markers[0].header.frame_id == "robot/right_demo_base"
     frames_of_tf = {t.child_frame_id for m in topics["/tf"] for t in m.transforms}
     assert {"robot/right_demo_index_tip", hand.frame_name("index_tip", "right")} <= frames_of_tf
-    assert "robot/right_demo_base" in {t.child_frame_id for m in topics["/tf_static"] for t in m.transforms}
+    fixed = {t.child_frame_id: t for m in topics["/tf_static"] for t in m.transforms}
+    assert {"robot/right_demo_base", "hand_pose_view"} <= set(fixed)
+    turn = fixed["hand_pose_view"].transform.rotation
+    assert (turn.x, turn.y, turn.z, turn.w) == pytest.approx((0.5, 0.5, -0.5, 0.5))
 
     robot = demo_robot()
     commands = topics[f"{NAMESPACE}/right_demo_controller/joint_trajectory"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
+import numpy as np
 from geometry_msgs.msg import TransformStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
@@ -25,6 +26,9 @@ from hand_pose_ros.ros.video_player.parameters import VideoPlayerParameters
 TELEOP: Final = "hand_teleop"
 STATE_TOPIC: Final = f"{NAMESPACE}/{TELEOP}/state"
 _LATCHED: Final = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+VIEW_FRAME: Final = "hand_pose_view"
+"""An upright frame at the camera, for displays: x towards the viewer, y right, z up."""
+_CAMERA_VIEW: Final = np.array(((0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (-1.0, 0.0, 0.0)))
 _BESIDE_THE_HAND_M: Final = (0.28, 0.08, 0.5)
 """Place of the robot's base in the camera's frame, for display only."""
 _AGAIN_S: Final = 0.3
@@ -36,7 +40,7 @@ def full_topic(topic: str) -> str:
 
 
 class RobotDemoNode(DemoNode):
-    """Adds the robot to the demo's node: its topics, its place in the frames, and the operator."""
+    """Adds the robot to the demo's node: its topics, its place among the frames, and the operator."""
 
     def __init__(self, robot: DemoRobot) -> None:
         self.teleop_state = ""
@@ -57,7 +61,12 @@ class RobotDemoNode(DemoNode):
         self._answer: Future | None = None
         self._asked_s = 0.0
         self._frames = self.create_publisher(TFMessage, "/tf_static", _LATCHED)
-        self._frames.publish(TFMessage(transforms=[_placed(robot)]))
+        palm = upright_rotation("palm").numpy() @ robot.profile.rotation_base_wrist.T
+        placed = [
+            _in_camera(robot.base_frame, _BESIDE_THE_HAND_M, palm),
+            _in_camera(VIEW_FRAME, (0.0, 0.0, 0.0), _CAMERA_VIEW),
+        ]
+        self._frames.publish(TFMessage(transforms=placed))
 
     def keep_engaged(self) -> None:
         """Engage the robot, and again after it has disengaged; does not wait for the answer."""
@@ -78,11 +87,9 @@ class RobotDemoNode(DemoNode):
         self.teleop_state = deserialize_message(serialised, String).data
 
 
-def _placed(robot: DemoRobot) -> TransformStamped:
-    """The robot's base beside the human hand, fingers up, palm to the camera."""
-    rotation = upright_rotation("palm").numpy() @ robot.profile.rotation_base_wrist.T
-    result = TransformStamped(child_frame_id=robot.base_frame)
-    result.header = Header(frame_id=VideoPlayerParameters().frame_id)
-    place = result.transform
-    fill(place.translation, place.rotation, list(_BESIDE_THE_HAND_M), quaternions(rotation).tolist())
+def _in_camera(frame: str, place_m: tuple[float, float, float], rotation: np.ndarray) -> TransformStamped:
+    """A frame at a place (3,) of the camera's frame, turned by ``rotation`` (3, 3), frame -> camera."""
+    result = TransformStamped(child_frame_id=frame, header=Header(frame_id=VideoPlayerParameters().frame_id))
+    transform = result.transform
+    fill(transform.translation, transform.rotation, list(place_m), quaternions(rotation).tolist())
     return result
