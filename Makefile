@@ -1,6 +1,6 @@
 # Everything by one command, on a machine without ROS 2: each target first makes the environment it needs.
 # With ROS 2 installed use colcon instead (README). Variables: PYTHON, VENV, VERSIONS, PYTEST_ARGS, JOBS, BENCHMARKS,
-# and of the demo: INPUT, TOPIC, OUT, CALIBRATION, FOV, CONDITION, DOMAIN.
+# and of the demo: INPUT, TOPIC, OUT, CALIBRATION, FOV, CONDITION, ROBOT, ROBOT_URDF, SIDE, DOMAIN.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-newest test-fast lint format docs benchmarks docs-figures clean distclean
 
@@ -11,7 +11,7 @@ OUT ?= out
 JOBS ?= 2
 BENCHMARKS ?= forward_kinematics inverse_kinematics root_depth skinning rendering training_images diffusion_estimator graph_latency
 # Recipes take variables from the environment, in quotes, and their values are not expanded: no value is ever run.
-VARIABLES := INPUT TOPIC OUT CALIBRATION FOV CONDITION DOMAIN PYTEST_ARGS JOBS BENCHMARKS VENV PYTHON VERSIONS
+VARIABLES := INPUT TOPIC OUT CALIBRATION FOV CONDITION ROBOT ROBOT_URDF SIDE DOMAIN PYTEST_ARGS JOBS BENCHMARKS VENV PYTHON VERSIONS
 $(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
 # The set of versions, where the Python takes both: oldest (numpy 1, the default) or newest (numpy 2, OpenCV 5).
 ifeq ($(VENV),)
@@ -28,9 +28,10 @@ setup: ## make or update the virtual environment in .venv
 	@command -v python3 >/dev/null || { echo "no python3: sudo apt install python3-venv python3-dev g++" >&2; exit 1; }
 	@python3 tools/setup_environment.py
 
-demo: setup ## play a rendered hand, or INPUT=video, webcam number, folder or bag, through the nodes; results in OUT=out
+demo: setup ## play a rendered hand, or INPUT=video, webcam number, folder or bag, through the nodes; ROBOT=demo_hand: a robot hand follows; results in OUT=out
 	@$(RUN) python -m hand_pose_ros demo --input "$$INPUT" --output "$$OUT" --calibration "$$CALIBRATION" --topic "$$TOPIC" \
-	    $${FOV:+--fov "$$FOV"} $${CONDITION:+--condition "$$CONDITION"} $${DOMAIN:+--domain-id "$$DOMAIN"}
+	    $${FOV:+--fov "$$FOV"} $${CONDITION:+--condition "$$CONDITION"} \
+	    $${ROBOT:+--robot "$$ROBOT"} $${ROBOT_URDF:+--robot-urdf "$$ROBOT_URDF"} $${SIDE:+--side "$$SIDE"} $${DOMAIN:+--domain-id "$$DOMAIN"}
 
 test: setup ## run all tests
 	@$(PYTEST) $(TESTS) -m "not live"
@@ -67,6 +68,7 @@ benchmarks: setup ## measure: the quick ones of benchmarks/, or BENCHMARKS=graph
 docs-figures: setup ## redraw the figures of docs/ that need no data; the others' commands are on their pages
 	@$(RUN) python docs/figures/frames.py --output docs/images/frames.png
 	@$(RUN) python docs/figures/robot_frames.py --output docs/images/robot_frames.png
+	@$(RUN) python docs/figures/robot_check.py --output docs/images/robot_check.png
 	@$(RUN) python -m hand_pose_ros gallery --output docs/images/gallery.png
 	@$(RUN) python docs/figures/training_images.py --output docs/images/training_images.jpg
 

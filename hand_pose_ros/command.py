@@ -18,6 +18,7 @@ GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "models": ("detection.mediapipe.models_command", "store MediaPipe's hand networks on this machine"),
         "urdf": ("urdf", "write the hand as a URDF, of either side and any size"),
         "demo-hand": ("retargeting.demo_hand", "write the URDF of the demonstration robot hand"),
+        "robot-check": ("retargeting.view.check", "show a robot hand with the vectors that it follows"),
         "export-onnx": ("networks.diffusion.onnx", "write the diffusion network as ONNX files"),
         "export-lerobot": ("recordings.lerobot.command", "make a LeRobot data set of recordings"),
     },

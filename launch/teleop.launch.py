@@ -36,6 +36,7 @@ PARAMETERS = {
     "command_topic": "command.topic",
     "joint_states_topic": "joint_states_topic",
     "gesture": "gesture.name",
+    "robot_frame_prefix": "robot_frame_prefix",
 }
 # The same for the robot_simulator.
 SIMULATOR_PARAMETERS = {
@@ -91,6 +92,11 @@ ARGUMENTS = (
         "joint_states_topic",
         default_value="",
         description="Topic of the robot's joint states; empty for the robot profile's.",
+    ),
+    DeclareLaunchArgument(
+        "robot_frame_prefix",
+        default_value="",
+        description="Prefix of the robot's frames, for frame_checker; that of a simulated robot is known.",
     ),
     DeclareLaunchArgument(
         "gesture",
@@ -167,6 +173,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     entities: list[LaunchDescriptionEntity] = []
     if given["simulated_robot"] == "true":
         given.setdefault("joint_states_topic", f"{ROBOT}/joint_states")
+        given.setdefault("robot_frame_prefix", f"{ROBOT}/")
         entities += _simulated_robot(given, clock)
     overrides: dict[str, object] = {
         parameter: given[name] for name, parameter in PARAMETERS.items() if name in given

@@ -26,7 +26,7 @@ from hand_pose_ros.training.task import TASKS, create_task
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 DOCUMENTED: Final = documented_commands(REPOSITORY)
-NEED_ROS: Final = ("parameters",)
+NEED_ROS: Final = ("parameters", "demo")
 
 
 class Tiny(NamedTuple):
@@ -80,6 +80,8 @@ TINY: Final[dict[str, Tiny]] = {
 """Verb, with a word more where it does various things -> what makes it small. These are run."""
 LIKE_IMAGE_HANDS: Final = "runs the task of image_hands, with other options"
 PARSED: Final[dict[str, str]] = {
+    "robot-check": "needs a profile and a URDF; test/retargeting/view/test_check.py runs it",
+    "demo": "plays a clip through live nodes; test/ros/demo runs it",
     "render": "takes longer than all others; test/hand_images/rendered runs it",
     "models": "downloads a wheel; test/detection/mediapipe/test_models_command.py runs it",
     "detect-images": "needs a hand that the detector finds; test/hand_images/test_detect_command.py runs it",
@@ -194,6 +196,8 @@ def values_of(option: str, words: Sequence[str]) -> list[str]:
 @pytest.mark.parametrize("documented", [one for one in lines() if one not in run_lines()], ids=str)
 def test_command_line_is_what_its_parser_reads(documented, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
+    if documented.words[1] in NEED_ROS:
+        pytest.importorskip("rclpy", reason="needs ROS 2, by a sourced installation or `make test`")
     options = parsed_only(lambda: command.main(list(documented.words[1:])))
     if documented.words[1] == "train":
         check_training(options, monkeypatch)

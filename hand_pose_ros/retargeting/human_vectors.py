@@ -32,7 +32,7 @@ class HumanVectors:
     """Targets from human joints by a profile; keeps which pinches are closed from frame to frame.
 
     origin_links, task_links: the robot's k vectors; an empty origin is the origin of the base frame.
-    names: 'origin -> task' in human joints, for display.
+    joints: (k, 2) the human joints at the origin and the end of each vector. names: 'origin -> task' in words.
     closed: (p,) which of the p vectors between fingertips are in a closed pinch.
     """
 
@@ -44,6 +44,7 @@ class HumanVectors:
             self._use_fingertips()
         else:
             self._use_vectors()
+        self.joints = np.stack((self._origin, self._task), axis=1)
         self.names = tuple(
             f"{hand.JOINT_NAMES[a]} -> {hand.JOINT_NAMES[b]}"
             for a, b in zip(self._origin, self._task, strict=True)

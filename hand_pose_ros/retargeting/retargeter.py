@@ -64,7 +64,7 @@ class Retargeter:
     """Retargets the hand of one person to one robot hand. Keeps state; not thread-safe.
 
     joint_names: the n independent joints of the robot hand. vector_names: the k vectors, 'wrist ->
-        index_tip'.
+        index_tip'. vector_joints: (k, 2) the human joints at their ends.
     """
 
     def __init__(self, profile: RobotProfile, robot: RobotHand) -> None:
@@ -77,6 +77,7 @@ class Retargeter:
         self.joint_names = robot.joint_names
         self._human = HumanVectors(profile)
         self.vector_names = self._human.names
+        self.vector_joints = self._human.joints
         self._objective = Objective.of_profile(profile, robot, self._human)
         if unknown := [name for name in profile.target_joints if name not in robot.joint_names]:
             known = ", ".join(robot.joint_names)

@@ -83,7 +83,7 @@ def read_urdf(
             follows a joint that is not there, or with links that do not form one tree; names the joint or
             link.
     """
-    robot = _root_element(text)
+    robot = urdf_root(text)
     links = tuple(_name(link, "link") for link in robot.findall("link"))
     joints = robot.findall("joint")
     root_link = _check_tree(links, joints)
@@ -107,7 +107,12 @@ def read_urdf(
     )
 
 
-def _root_element(text: str) -> ElementTree.Element:
+def urdf_root(text: str) -> ElementTree.Element:
+    """The element <robot> of a URDF, without entities or xacro.
+
+    Raises:
+        ValueError: not a URDF, or one whose xacro elements are not expanded.
+    """
     if "<!DOCTYPE" in text or "<!ENTITY" in text:  # no URDF needs them, and entities can expand without end
         raise ValueError("the URDF defines a document type; remove it")
     try:

@@ -257,5 +257,6 @@ def test_teleop_with_a_simulated_robot_shares_its_topics(repository):
     assert parameters(node(entities, "hand_teleop", context))[1] == {
         "hand.side": "left",
         "joint_states_topic": "robot/joint_states",
+        "robot_frame_prefix": "robot/",
     }
     assert any(isinstance(e, Node) and e.node_executable == "robot_state_publisher" for e in entities)

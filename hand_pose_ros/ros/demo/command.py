@@ -1,7 +1,8 @@
 """The demo plays a video through the real nodes over DDS and writes a video, an image and a bag of the result.
 
 It starts `video_player` and `hand_estimator` as processes on a ROS domain of their own, records all their topics,
-and ends with the source.
+and ends with the source. With a robot, `hand_teleop` and `robot_simulator` run as well: a simulated robot hand
+follows the hand and is shown beside it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from typing import Any, Final
 
 from lifecycle_msgs.msg import Transition
 
+from hand_pose_ros import hand
 from hand_pose_ros.camera.calibration import read_calibration
 from hand_pose_ros.common.share import share_file
 from hand_pose_ros.recordings.episode_writer import EpisodeWriter
 from hand_pose_ros.ros.demo.node import NAMESPACE, DemoNode
 from hand_pose_ros.ros.demo.pace import adapted_rate_hz, sustainable_rate_hz
-from hand_pose_ros.ros.demo.processes import GraphProcess, own_domain
+from hand_pose_ros.ros.demo.processes import DemoError, GraphProcess, own_domain
+from hand_pose_ros.ros.demo.robot.demo_robot import read_demo_robot
+from hand_pose_ros.ros.demo.robot.node import RobotDemoNode
+from hand_pose_ros.ros.demo.robot.session import RobotSession, robot_graph
 from hand_pose_ros.ros.demo.source import DemoSource, inspect_source
 from hand_pose_ros.ros.demo.status_line import StatusLine
 from hand_pose_ros.ros.demo.summary import Outcome, OutputFiles, latency_text, write_outputs
@@ -39,10 +44,6 @@ _DRAIN_S: Final = 3.0
 _TICK_S: Final = 0.1
 _ADAPT_S: Final = 1.0
 INTERRUPTED: Final = 130
-
-
-class DemoError(RuntimeError):
-    """A failure that ends the demo; the message is for the user."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -83,34 +84,52 @@ def _parse(args: Sequence[str] | None) -> argparse.Namespace:
         default="",
         help="input of the estimator: the landmarks (keypoints), the image (image), or both",
     )
+    parser.add_argument(
+        "--robot",
+        default="",
+        help="robot hand that follows: demo_hand, another name of config/robots, or the path of a profile",
+    )
+    parser.add_argument(
+        "--robot-urdf", default="", help="URDF or xacro file of the robot; demo_hand needs none"
+    )
+    parser.add_argument("--side", choices=hand.SIDES, default="right", help="the hand that the robot follows")
     parser.add_argument("--domain-id", type=int, help="ROS domain to run on; a free one by default")
     options = parser.parse_args(args)
     if options.calibration and options.fov:
         parser.error("a calibration and a field of view exclude each other")
+    if options.robot_urdf and not options.robot:
+        parser.error("a URDF needs a robot: its name or the path of its profile")
     return options
 
 
 def _run(options: argparse.Namespace, status: StatusLine) -> int:
+    robot = read_demo_robot(options.robot, options.robot_urdf, options.side) if options.robot else None
     source = inspect_source(options.input or CLIP, status.update, options.topic, status.say)
     camera, note = _camera_parameters(options, source)
     files = OutputFiles(options.output.resolve())
     files.prepare()
     with own_domain(options.domain_id) as domain_id:
-        status.say(
-            f"Playing {source.name} through video_player and hand_estimator, ROS_DOMAIN_ID={domain_id}."
-        )
+        nodes = "video_player and hand_estimator" + (f", {robot.profile.name} follows" if robot else "")
+        status.say(f"Playing {source.name} through {nodes}, ROS_DOMAIN_ID={domain_id}.")
         if note:
             status.say(note)
         estimate = {"diffusion.condition": options.condition} if options.condition else {}
         play = camera | ({"image_topic": options.topic} if options.topic else {})
-        with _graph(source, play, estimate, files.folder) as (player, estimator):
-            session = _Session(source, player, estimator, files, status)
-            run_node(DemoNode, session.play, args=[])
+        with (
+            _graph(source, play, estimate, files.folder) as (player, estimator),
+            robot_graph(robot, files.folder) as robot_session,
+        ):
+            session = _Session(source, player, estimator, files, status, robot_session)
+
+            def demo() -> DemoNode:
+                return DemoNode() if robot is None else RobotDemoNode(robot)
+
+            run_node(demo, session.play, args=[])
         outcome = session.outcome
         if outcome is None:  # run_node ends quietly on Ctrl-C
             raise KeyboardInterrupt
     status.update("writing the video and the image ...")
-    text, hand_found = write_outputs(files, source, NAMESPACE, outcome)
+    text, hand_found = write_outputs(files, source, NAMESPACE, outcome, robot)
     status.say(text)
     if not hand_found and source.is_clip and outcome.complete:
         raise DemoError(
@@ -176,8 +195,10 @@ class _Session:
         estimator: GraphProcess,
         files: OutputFiles,
         status: StatusLine,
+        robot: RobotSession | None = None,
     ) -> None:
         self._source = source
+        self._robot = robot
         self._player = player
         self._estimator = estimator
         self._files = files
@@ -193,14 +214,20 @@ class _Session:
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
             if not node.change_state("hand_estimator", transition, self._preparing):
                 raise DemoError(f"hand_estimator did not get ready:\n{self._estimator.last_words()}")
+        if self._robot is not None and isinstance(node, RobotDemoNode):
+            self._robot.activate(node, self._preparing)
         self._writer = writer = EpisodeWriter(self._files.bag, replace=True)
         try:
             source_rate_hz = self._source.rate_hz
             rate_hz = None if source_rate_hz is None else self._warm_up(node, source_rate_hz)
+            if self._robot is not None:
+                self._robot.begin(node, rate_hz, self._preparing)
             try:
                 with self._ended_by_interrupt():
                     self._begin(node, writer, rate_hz)
                     complete = self._watch(node, rate_hz)
+                    if self._robot is not None:
+                        self._robot.end()
             finally:
                 node.record(None)  # before the writer closes
         finally:
@@ -249,6 +276,8 @@ class _Session:
         adapt_at_s, missed = time.monotonic() + _ADAPT_S, 0
         while self._playing():
             self._check()
+            if isinstance(node, RobotDemoNode):
+                node.keep_engaged()
             self._status.update(self._progress_text(node))
             if rate_hz is not None and time.monotonic() > adapt_at_s:
                 before_hz, late = rate_hz, node.progress.missed + node.progress.unshown
@@ -288,6 +317,8 @@ class _Session:
             raise DemoError(f"hand_estimator stopped by itself:\n{self._estimator.last_words()}")
         if self._player.exit_code not in (None, 0):
             raise DemoError(f"video_player stopped:\n{self._player.last_words()}")
+        if self._robot is not None:
+            self._robot.check()
         if self._writer is not None and self._writer.failure:
             raise DemoError(f"the recording failed: {self._writer.failure}")
 
@@ -305,6 +336,8 @@ class _Session:
             parts.append(f"{progress.missed} dropped")
         if node.estimator_says:
             parts.append(node.estimator_says)
+        if isinstance(node, RobotDemoNode):
+            parts.append(RobotSession.progress_text(node))
         return " | ".join(part for part in parts if part)
 
     @contextmanager

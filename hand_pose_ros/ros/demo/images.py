@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,13 @@ _SHEET_QUALITY: Final = 88
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1.0, 240.0
 
 
-def write_images(recording: Recording, video: Path, sheet: Path, source_rate_hz: float | None) -> int:
+def write_images(
+    recording: Recording,
+    video: Path,
+    sheet: Path,
+    source_rate_hz: float | None,
+    compose: Callable[[int, np.ndarray], np.ndarray] | None = None,
+) -> int:
     """Write every processed frame into a video and some into a contact sheet; return the number of frames.
 
     The video lasts as long as its source: its rate is the source's times the processed share. Nothing is written
@@ -25,6 +32,7 @@ def write_images(recording: Recording, video: Path, sheet: Path, source_rate_hz:
 
     Args:
         source_rate_hz: None for a live source, whose rate is that of the stamps.
+        compose: makes the video's frame of a stamp and its overlay.
 
     Raises:
         OSError: a file cannot be written.
@@ -36,7 +44,8 @@ def write_images(recording: Recording, video: Path, sheet: Path, source_rate_hz:
     size = (0, 0)
     count = 0
     try:
-        for stamp_ns, image in recording.overlays():
+        for stamp_ns, overlay in recording.overlays():
+            image = overlay if compose is None else compose(stamp_ns, overlay)
             if writer is None:
                 size = (image.shape[1], image.shape[0])
                 fourcc = cv2.VideoWriter_fourcc(*_FOURCC)  # pyright: ignore[reportAttributeAccessIssue] - no stub

@@ -14,7 +14,7 @@ from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
 from tf2_msgs.msg import TFMessage
@@ -26,7 +26,10 @@ from hand_pose_ros.recordings.episode_writer import EpisodeWriter, Message
 from hand_pose_ros.ros.demo.progress import Progress
 
 NAMESPACE: Final = "/hand_pose"
+_ESTIMATOR: Final = "hand_estimator"
 _QOS: Final = QoSProfile(depth=100)
+_MOST_LATCHED: Final = 10
+_LATCHED_QOS: Final = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _POLL_S: Final = 0.05
 _MATCHING_S: Final = 0.5  # responses to a client that the service has not matched yet are lost
 _TYPES: Final = {
@@ -55,7 +58,15 @@ class DemoNode(Node):
     Callbacks run in an executor's thread, everything else is called from the main thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, more: Mapping[str, type] | None = None, latched: Mapping[str, type] | None = None
+    ) -> None:
+        """Subscribe.
+
+        Args:
+            more: topic -> type of further topics. latched: of topics whose messages are recorded even if they
+                came before the recording.
+        """
         super().__init__("demo", namespace=NAMESPACE)
         self.progress = Progress()
         self.hands = 0
@@ -67,14 +78,31 @@ class DemoNode(Node):
         self._service_clients: dict[str, Client] = {}
         self._writer: EpisodeWriter | None = None
         self._lock = threading.Lock()
-        for topic, kind in _TYPES.items():
-            self.create_subscription(kind, topic, self._receiver(topic, kind), _QOS, raw=True)
+        self._latched: dict[str, list[tuple[str, bytes]]] = {topic: [] for topic in latched or {}}
+        self._watched: dict[str, Callable[[bytes], None]] = {
+            f"{NAMESPACE}/image": self._on_image,
+            f"{NAMESPACE}/image_overlay": self._on_overlay,
+            f"{NAMESPACE}/hands": self._on_hands,
+            "/diagnostics": self._on_diagnostics,
+        }
+        for topic, kind in {**_TYPES, **(more or {}), **(latched or {})}.items():
+            qos = _LATCHED_QOS if topic in self._latched else _QOS
+            self.create_subscription(kind, topic, self._receiver(topic, kind), qos, raw=True)
+
+    def watch(self, topic: str, callback: Callable[[bytes], None]) -> None:
+        """Call ``callback`` with every serialised message of a topic, too."""
+        self._watched[topic] = callback
 
     def record(self, writer: EpisodeWriter | None) -> None:
         """Start recording, or stop with None, and count from zero."""
         with self._lock:
             self._writer = writer
             self.progress = Progress()
+            if writer is None:
+                return
+            for topic, kept in self._latched.items():
+                for msgtype, serialised in kept:
+                    writer.offer(Message(topic, msgtype, serialised, time.time_ns()))
 
     def set_parameters_of(self, node: str, values: Mapping[str, Any], alive: Callable[[], bool]) -> None:
         """Set parameters of another node, all or none; do nothing if it is no longer ``alive``.
@@ -119,18 +147,14 @@ class DemoNode(Node):
     def _receiver(self, topic: str, kind: type) -> Callable[[bytes], None]:
         package, _, rest = kind.__module__.partition(".")
         msgtype = f"{package}/{rest.partition('.')[0]}/{kind.__name__}"
-        watch = {
-            f"{NAMESPACE}/image": self._on_image,
-            f"{NAMESPACE}/image_overlay": self._on_overlay,
-            f"{NAMESPACE}/hands": self._on_hands,
-            "/diagnostics": self._on_diagnostics,
-        }.get(topic)
 
         def receive(serialised: bytes) -> None:
             received_ns = time.time_ns()
             with self._lock:
-                if watch is not None:
+                if (watch := self._watched.get(topic)) is not None:
                     watch(serialised)
+                if topic in self._latched:
+                    self._latched[topic] = [*self._latched[topic], (msgtype, serialised)][-_MOST_LATCHED:]
                 writer = self._writer
                 if writer is not None:
                     writer.offer(Message(topic, msgtype, serialised, received_ns))
@@ -148,9 +172,11 @@ class DemoNode(Node):
         self.progress.overlay(header_stamp_ns(serialised))
 
     def _on_diagnostics(self, serialised: bytes) -> None:
-        statuses = deserialize_message(serialised, DiagnosticArray).status
-        for status in statuses:
+        ours = [s for s in deserialize_message(serialised, DiagnosticArray).status if _ESTIMATOR in s.name]
+        if not ours:
+            return
+        for status in ours:
             if status.name.endswith(": latency"):
                 self.latencies = {item.key: item.value for item in status.values}
-        bad = [status.message for status in statuses if status.level != status.OK]
+        bad = [status.message for status in ours if status.level != status.OK]
         self.estimator_says = "; ".join(bad)

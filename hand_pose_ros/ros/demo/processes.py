@@ -68,12 +68,17 @@ def _free_domain() -> tuple[int, int]:
     raise OSError("all ROS domains of this machine are taken")
 
 
+class DemoError(RuntimeError):
+    """A failure that ends the demo; the message is for the user."""
+
+
 class GraphProcess:
     """A node, started as ``python -m module --ros-args ...`` in a namespace, with its output in a file.
 
     The terminal's Ctrl-C does not reach it, so that it can be ended in order. It ends when this process dies.
 
     Args:
+        log: file of the output, named after the node.
         parameters: name -> value; they override those of the file.
         parameter_file: YAML file of parameters.
     """
@@ -86,7 +91,7 @@ class GraphProcess:
         parameters: Mapping[str, bool | int | float | str],
         parameter_file: Path | None = None,
     ) -> None:
-        self.name = module.rpartition(".")[2]
+        self.name = log.stem
         self.log = log
         command = [sys.executable, "-m", module, "--ros-args", "-r", f"__ns:={namespace}"]
         if parameter_file is not None:

@@ -10,6 +10,8 @@ from typing import Final
 from hand_pose_ros.ros.demo.accuracy import accuracy
 from hand_pose_ros.ros.demo.images import write_images
 from hand_pose_ros.ros.demo.recording import Recording, read_recording
+from hand_pose_ros.ros.demo.robot.demo_robot import DemoRobot
+from hand_pose_ros.ros.demo.robot.summary import robot_result, robot_topics
 from hand_pose_ros.ros.demo.source import DemoSource
 
 _CLIP_SIDE: Final = "right"
@@ -69,11 +71,19 @@ def latency_text(latencies: Mapping[str, str]) -> str:
 
 
 def write_outputs(
-    files: OutputFiles, source: DemoSource, namespace: str, outcome: Outcome
+    files: OutputFiles,
+    source: DemoSource,
+    namespace: str,
+    outcome: Outcome,
+    robot: DemoRobot | None = None,
 ) -> tuple[str, bool]:
     """Make video and contact sheet of the recording; return text for the user and whether a hand was found."""
     recording = read_recording(files.bag, namespace)
-    shown = write_images(recording, files.video, files.image, source.rate_hz)
+    result = (
+        None if robot is None else robot_result(files.bag, recording, robot, robot_topics(robot, namespace))
+    )
+    compose = None if result is None else result.panel.beside
+    shown = write_images(recording, files.video, files.image, source.rate_hz, compose)
     hand_found = any(recording.found(stamp) for stamp in recording.processed_stamps_ns)
     parts = [_played_text(recording, source, outcome)]
     if not hand_found:
@@ -82,6 +92,8 @@ def write_outputs(
         parts.append(_error_text(recording))
     elif source.is_clip:
         parts.append("The playing ended early, so the error against the truth is unknown.")
+    if result is not None and robot is not None:
+        parts.append(f"The robot hand {robot.profile.name}:\n{result.report()}")
     parts.append("Files:")
     if shown:
         parts.append(f"  {_short(files.video)}   what was seen, {shown} frames")

@@ -1,6 +1,8 @@
-"""The module builds the transform tree of one hand: camera -> wrist -> joints of each finger, parent to child."""
+"""The module builds transforms: a hand's tree, camera -> wrist -> joints of each finger, and a robot's links."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from geometry_msgs.msg import TransformStamped
@@ -33,6 +35,19 @@ def hand_transforms(published: PublishedHand, header: Header, joints: bool = Tru
     for (parent, child), xyz, xyzw in zip(hand.BONES, positions, orientations, strict=True):
         transforms.append(_transform(header, names[parent], names[child], xyz, xyzw))
     return transforms
+
+
+def link_transforms(links: Sequence[str], poses: np.ndarray, header: Header) -> list[TransformStamped]:
+    """The links of a robot in the frame of ``header``.
+
+    Args:
+        links: names of the k frames. poses: (k, 4, 4) T_frame_link, metres.
+    """
+    orientations = quaternions(poses[:, :3, :3]).tolist()
+    return [
+        _transform(header, header.frame_id, link, xyz, xyzw)
+        for link, xyz, xyzw in zip(links, poses[:, :3, 3].tolist(), orientations, strict=True)
+    ]
 
 
 def _transform(

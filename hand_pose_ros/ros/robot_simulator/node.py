@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, Final
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.clock import Clock, ClockType  # pyright: ignore[reportPrivateImportUsage] - defined here in Humble
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
-from std_msgs.msg import String
+from std_msgs.msg import Header, String
+from tf2_msgs.msg import TFMessage
 
 from hand_pose_ros.retargeting.profile_files import read_profile
 from hand_pose_ros.retargeting.teleoperation.limiter import CommandLimiter
 from hand_pose_ros.retargeting.teleoperation.robot import TeleopRobot, teleop_robot, urdf_text
 from hand_pose_ros.ros.messages.robot_command import COMMAND_KINDS, joint_state
+from hand_pose_ros.ros.messages.transforms import link_transforms
 from hand_pose_ros.ros.robot_simulator.parameters import RobotSimulatorParameters
 from hand_pose_ros.ros.shared.faults import FaultLog
 from hand_pose_ros.ros.shared.parameters import declare
@@ -24,6 +28,8 @@ from hand_pose_ros.ros.teleop.output import LATCHED
 from hand_pose_ros.ros.teleop.parameters import OF_PROFILE
 
 _QOS: Final = QoSProfile(depth=5)
+_FRAMES_QOS: Final = QoSProfile(depth=100)
+_FRAMES_S: Final = 1 / 60
 _LONGEST_STEP_S: Final = 0.1
 
 
@@ -52,6 +58,9 @@ class RobotSimulator(Node):
         self._kind = COMMAND_KINDS[output.kind]
         self._states = self.create_publisher(JointState, output.state_topic or "joint_states", _QOS)
         self.create_subscription(self._kind.message, output.topic, self._on_command, _QOS)
+        self._frames = (
+            _LinkFrames(self, self._robot, settings.frame_prefix) if settings.publish_frames else None
+        )
         if settings.publish_description:
             self.create_publisher(String, "robot_description", LATCHED).publish(String(data=urdf))
         self.create_timer(1 / settings.rate_hz, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -72,3 +81,27 @@ class RobotSimulator(Node):
         stamp = self.get_clock().now().to_msg()
         robot = self._robot
         self._states.publish(joint_state(robot.value_names, robot.state_values(positions), stamp, 0.0))
+        if self._frames is not None:
+            self._frames.publish(positions, stamp, now_s)
+
+
+class _LinkFrames:
+    """Publishes the links of the robot on /tf, at most at the rate of a display."""
+
+    def __init__(self, node: Node, robot: TeleopRobot, prefix: str) -> None:
+        self._hand = robot.retargeter.robot
+        links = [link for link in self._hand.link_names if link != self._hand.root_link]
+        self._indices = self._hand.link_indices(links)
+        self._names = [prefix + link for link in links]
+        self._root = prefix + self._hand.root_link
+        self._publisher = node.create_publisher(TFMessage, "/tf", _FRAMES_QOS)
+        self._last_s = -math.inf
+
+    def publish(self, positions_rad: np.ndarray, stamp: Time, now_s: float) -> None:
+        """Send the frames at positions (n,), if the last are old enough."""
+        if now_s - self._last_s < _FRAMES_S:
+            return
+        self._last_s = now_s
+        poses = self._hand.link_poses(positions_rad, self._indices)
+        header = Header(stamp=stamp, frame_id=self._root)
+        self._publisher.publish(TFMessage(transforms=link_transforms(self._names, poses, header)))

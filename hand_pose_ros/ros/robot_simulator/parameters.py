@@ -52,3 +52,11 @@ class RobotSimulatorParameters(Options):
     publish_description: bool = option(
         False, "Publish the URDF on the latched topic robot_description.", read_only=True
     )
+    publish_frames: bool = option(
+        False,
+        "Publish the frames of the links on /tf, where no robot_state_publisher does.",
+        read_only=True,
+    )
+    frame_prefix: str = option(
+        "", "Prefix of the frames, as robot_state_publisher's frame_prefix.", read_only=True
+    )

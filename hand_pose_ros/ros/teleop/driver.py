@@ -18,6 +18,7 @@ from hand_pose_ros.retargeting.teleoperation.observed_hand import HandsInView
 from hand_pose_ros.retargeting.teleoperation.robot import TeleopRobot
 from hand_pose_ros.retargeting.teleoperation.session import TeleopSession
 from hand_pose_ros.ros.shared.faults import FaultLog
+from hand_pose_ros.ros.teleop.frame_checker import FrameChecker
 from hand_pose_ros.ros.teleop.input import NEWEST, HandInput
 from hand_pose_ros.ros.teleop.output import CommandPublisher, OpenXrPublishers, StatePublisher
 from hand_pose_ros.ros.teleop.parameters import TeleopParameters
@@ -65,6 +66,7 @@ class TeleopDriver:
         self._last_output_s = 0.0
         period_s = self.session.period_s
         self.commands = CommandPublisher(node, robot, settings.command.time_from_start_s, period_s)
+        self._frame_checker = FrameChecker(node, robot.retargeter, settings.robot_frame_prefix)
         self.wrist = WristLink(node, settings.wrist, faults) if settings.wrist.enabled else None
         self._openxr = OpenXrPublishers(node, faults) if settings.openxr else None
         self.state_topic = node.resolve_topic_name(robot.output.state_topic or "joint_states")
@@ -95,7 +97,7 @@ class TeleopDriver:
         self._input.close()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
-        for part in (self.wrist, self._openxr, self.commands):
+        for part in (self.wrist, self._openxr, self._frame_checker, self.commands):
             if part is not None:
                 part.close()
 
@@ -121,6 +123,8 @@ class TeleopDriver:
         self._pending_stamp_s = view.stamp_s if admission.hand is not None else None
         if self._at_camera_rate and admission.hand is not None:
             self.output(now_s)
+        if admission.hand is not None:  # after the command, which is urgent
+            self._status.residuals(self._frame_checker.check(session.retargeted, header.stamp))
         if self.wrist is None:
             return
         if not session.engagement.state.following or self._clutched:

@@ -31,8 +31,15 @@ INTERFACE: Final = NodeInterface(
         Endpoint("wrist_twist", "geometry_msgs/TwistStamped", "its velocity"),
         Endpoint("{left,right}/openxr_joints", "geometry_msgs/PoseArray", "26 joints, with openxr"),
         Endpoint("openxr_joint_names", "std_msgs/String", "their names, latched"),
+        Endpoint(
+            "frame_checker",
+            "visualization_msgs/MarkerArray",
+            "human and robot vectors and their distance; only while subscribed",
+        ),
         Endpoint("~/state", "std_msgs/String", "state and reason, latched"),
-        Endpoint("/diagnostics", "diagnostic_msgs/DiagnosticArray", "engagement, robot, latency"),
+        Endpoint(
+            "/diagnostics", "diagnostic_msgs/DiagnosticArray", "engagement, robot, retargeting, latency"
+        ),
     ),
     services=(
         Endpoint("~/engage", "std_srvs/Trigger", "start to follow; the answer says why not"),

@@ -70,6 +70,12 @@ class TeleopParameters(Options):
     joint_states_topic: str = option(
         "", "Topic of the robot's joint states; empty for the profile's, or joint_states.", read_only=True
     )
+    robot_frame_prefix: str = option(
+        "",
+        "Prefix of the robot's frames, as robot_state_publisher's frame_prefix. The topic frame_checker is in the "
+        "frame of the robot's root link.",
+        read_only=True,
+    )
     input: str = option(
         "hands",
         "Where human hands come from: `hands` (all hands with uncertainty and track ids), or `joints` "

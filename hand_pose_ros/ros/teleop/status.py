@@ -1,4 +1,4 @@
-"""The module reports the health of the hand_teleop in three statuses."""
+"""The module reports the health of the hand_teleop in four statuses."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from hand_pose_ros.retargeting.frame_check import residual_text
 from hand_pose_ros.retargeting.teleoperation.engagement import Change, State
 from hand_pose_ros.ros.shared.diagnostics import RollingStatistics, status
 from hand_pose_ros.ros.shared.faults import Fault, FaultLog, worst
@@ -20,6 +21,8 @@ _LEVELS: Final = {
 }
 ROBOT_FAULTS: Final = ("robot", "robot_description", "other publishers", "joint state")
 """The kinds of fault that belong to the robot."""
+_RESIDUALS: Final = 90
+"""Images of which the residuals are summed up."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class TeleopStatus:
     def __init__(self, faults: FaultLog) -> None:
         self._faults = faults
         self._times_ms = RollingStatistics()
+        self._residuals_mm = RollingStatistics(_RESIDUALS)
+        self._residuals_m: Mapping[str, float] = {}
         self.start()
 
     def start(self) -> None:
@@ -49,6 +54,8 @@ class TeleopStatus:
         self.hand = ""
         self.refused = ""
         self._times_ms.clear()
+        self._residuals_mm.clear()
+        self._residuals_m = {}
 
     def changed(self, change: Change) -> None:
         """Count a change of state."""
@@ -61,10 +68,15 @@ class TeleopStatus:
         """Add a duration."""
         self._times_ms.add({name: 1e3 * seconds})
 
+    def residuals(self, largest_m: Mapping[str, float]) -> None:
+        """Add the largest distance of each part of the robot hand from its target, metres."""
+        self._residuals_m = largest_m
+        self._residuals_mm.add({part: 1e3 * residual for part, residual in largest_m.items()})
+
     def statuses(
         self, name: str, lifecycle: str, state: State, reason: str, robot: RobotReport | None
     ) -> list[DiagnosticStatus]:
-        """The statuses of engagement, robot and latency.
+        """The statuses of engagement, robot, retargeting and latency.
 
         Args:
             name: prefix of the statuses' names.
@@ -75,6 +87,7 @@ class TeleopStatus:
         return [
             self._engagement_status(f"{name}: engagement", lifecycle, state, reason, faults),
             _robot_status(f"{name}: robot", lifecycle, robot, faults),
+            self._retargeting_status(f"{name}: retargeting"),
             self._latency_status(f"{name}: latency"),
         ]
 
@@ -98,6 +111,13 @@ class TeleopStatus:
                 "engaging was refused": self.refused,
             },
         )
+
+    def _retargeting_status(self, name: str) -> DiagnosticStatus:
+        values: dict[str, object] = {}
+        for part, (median_mm, largest_mm) in self._residuals_mm.percentiles(50, 100).items():
+            values[f"{part} residual median (mm)"] = median_mm
+            values[f"{part} residual largest (mm)"] = largest_mm
+        return status(name, DiagnosticStatus.OK, residual_text(self._residuals_m) or "no hand yet", values)
 
     def _latency_status(self, name: str) -> DiagnosticStatus:
         values: dict[str, object] = {}

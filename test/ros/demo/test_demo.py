@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from helpers.ros_harness import START_TIMEOUT_S, wait_for
+from helpers.teleop_harness import demo_robot
+from helpers.teleoperation import assert_safe
 from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.rosbag2 import Reader
 
@@ -80,13 +83,13 @@ def nodes_of(process: subprocess.Popen) -> dict[str, int]:
     for child in children.read_text().split() if children.exists() else []:
         command = Path(f"/proc/{child}/cmdline").read_bytes().decode(errors="replace")
         # A child that has just been forked still looks like its parent.
-        if match := re.search(r"hand_pose_ros\.ros\.(video_player|hand_estimator)\.", command):
+        if match := re.search(r"hand_pose_ros\.ros\.(\w+)\.process", command):
             result[match[1]] = int(child)
     return result
 
 
-def wait_for_nodes(process: subprocess.Popen) -> dict[str, int]:
-    wait_for(lambda: len(nodes_of(process)) == 2, "two nodes", START_TIMEOUT_S)
+def wait_for_nodes(process: subprocess.Popen, count: int = 2) -> dict[str, int]:
+    wait_for(lambda: len(nodes_of(process)) == count, f"{count} nodes", START_TIMEOUT_S)
     return nodes_of(process)
 
 
@@ -226,6 +229,49 @@ def test_the_estimator_can_be_shown_the_picture(start_demo, hand_images, conditi
     process = start_demo(input=hand_images, condition=condition)
     assert process.wait(200) == 0, log(process)
     assert len(read(process.folder / "out" / "bag")[f"{NAMESPACE}/right/joints"]) > IMAGES / 2
+
+
+@pytest.mark.slow
+def test_a_robot_hand_follows_and_is_shown_beside_the_hand(start_demo, hand_images):
+    process = start_demo(input=hand_images, robot="demo_hand")
+    nodes = wait_for_nodes(process, 4)
+    assert set(nodes) == {"video_player", "hand_estimator", "teleop", "robot_simulator"}
+    assert process.wait(200) == 0, log(process)
+    assert_gone(nodes)
+    text, out = log(process), process.folder / "out"
+    assert "demo_hand follows" in text
+    followed, frames = map(int, re.search(r"followed +(\d+) of (\d+) frames, engaged", text).groups())
+    assert followed > 0.5 * frames > 0.25 * IMAGES
+    assert re.search(r"latency +median from the image to the command \d+ ms", text)
+
+    _, frame = cv2.VideoCapture(str(out / "hands.mp4")).read()
+    image = cv2.imread(str(hand_images / "0.jpg"))
+    assert frame.shape == (image.shape[0], image.shape[1] + image.shape[0], 3)
+
+    topics = read(out / "bag")
+    states = topics[f"{NAMESPACE}/right_demo/joint_states"]
+    assert [m.data.partition(":")[0] for m in topics[f"{NAMESPACE}/hand_teleop/state"]][-1] == "disengaged"
+    assert topics[f"{NAMESPACE}/robot_description"][0].data.startswith("<?xml")
+    assert topics[f"{NAMESPACE}/frame_checker"][0].markers[0].header.frame_id == "robot/right_demo_base"
+    frames_of_tf = {t.child_frame_id for m in topics["/tf"] for t in m.transforms}
+    assert {"robot/right_demo_index_tip", hand.frame_name("index_tip", "right")} <= frames_of_tf
+    fixed = {t.child_frame_id: t for m in topics["/tf_static"] for t in m.transforms}
+    assert {"robot/right_demo_base", "hand_pose_view"} <= set(fixed)
+    turn = fixed["hand_pose_view"].transform.rotation
+    assert (turn.x, turn.y, turn.z, turn.w) == pytest.approx((0.5, 0.5, -0.5, 0.5))
+
+    robot = demo_robot()
+    commands = topics[f"{NAMESPACE}/right_demo_controller/joint_trajectory"]
+    positions = np.array([m.points[0].positions for m in commands])
+    assert_safe(positions, robot.limits(4.0, 40.0), 1 / 15)
+    np.testing.assert_allclose(states[-1].position, positions[-1], atol=0.05)
+
+
+def test_a_robot_without_its_urdf_is_told_at_once(start_demo):
+    process = start_demo(robot="leap")
+    assert process.wait(START_TIMEOUT_S) == 1
+    assert "The demo failed: the robot 'leap' needs its URDF: ROBOT_URDF=file" in log(process)
+    assert not (process.folder / "out").exists()
 
 
 def test_a_condition_that_is_none_is_told_in_the_node_s_words(start_demo, hand_images):

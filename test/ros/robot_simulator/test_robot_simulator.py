@@ -8,6 +8,7 @@ from helpers.ros_harness import Listener, wait_for
 from helpers.teleop_harness import COMMANDS, LATCHED, NAMESPACE, STATES, demo_robot
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
+from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectory
 
 from hand_pose_ros.ros.messages.robot_command import joint_trajectory
@@ -20,8 +21,16 @@ def test_it_follows_within_its_limits_and_survives_what_it_cannot_use(start_node
     process = start_node(
         MODULE,
         namespace=NAMESPACE,
-        parameters={"publish_description": True, "start_rad": 0.1, "velocity_rad_s": 2.0, "rate_hz": RATE_HZ},
+        parameters={
+            "publish_description": True,
+            "publish_frames": True,
+            "frame_prefix": "robot/",
+            "start_rad": 0.1,
+            "velocity_rad_s": 2.0,
+            "rate_hz": RATE_HZ,
+        },
     )
+    transforms = listener.subscribe(TFMessage, "/tf")
     states = listener.subscribe(JointState, STATES)
     description = listener.subscribe(String, f"/{NAMESPACE}/robot_description", LATCHED)
     assert description.wait_for(1)[0].data.startswith("<?xml")
@@ -45,6 +54,7 @@ def test_it_follows_within_its_limits_and_survives_what_it_cannot_use(start_node
     commands.publish(joint_trajectory(names, np.full(16, np.nan), Time(), 0.1))
     count = len(states)
     states.wait_for(count + 20)
+    assert_frames(transforms.messages[-1], limits.upper_rad)
     np.testing.assert_allclose(states.messages[-1].position, limits.upper_rad, atol=1e-3)
     partial = joint_trajectory(names[:1], limits.lower_rad[:1], Time(), 0.1)
     commands.publish(partial)
@@ -58,6 +68,21 @@ def test_it_follows_within_its_limits_and_survives_what_it_cannot_use(start_node
     speeds = np.abs(np.diff(positions, axis=0)).sum(axis=0) / (stamps[-1] - stamps[0])
     assert (speeds <= 2.0).all()
     assert "Traceback" not in process.log
+
+
+def assert_frames(message: TFMessage, positions_rad: np.ndarray) -> None:
+    """Every link of the demonstration hand is where its kinematics have it."""
+    robot = demo_robot().retargeter.robot
+    frames = {transform.child_frame_id: transform for transform in message.transforms}
+    assert set(frames) | {"robot/right_demo_base"} == {f"robot/{link}" for link in robot.link_names}
+    links = robot.link_indices(robot.link_names)
+    for link, position in zip(robot.link_names, robot.link_positions(positions_rad, links), strict=True):
+        if link == robot.root_link:
+            continue
+        transform = frames[f"robot/{link}"]
+        assert transform.header.frame_id == "robot/right_demo_base"
+        found = transform.transform.translation
+        np.testing.assert_allclose((found.x, found.y, found.z), position, atol=2e-4)
 
 
 def test_without_a_description_it_says_what_is_missing(start_node, tmp_path):

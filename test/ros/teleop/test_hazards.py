@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from helpers.teleop_harness import COMMANDS, NAMESPACE, STATES, Teleop, joint_st
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from trajectory_msgs.msg import JointTrajectory
+
+from hand_pose_ros.pose import HandPose
 
 
 def at_rest(teleop: Teleop) -> bool:
@@ -45,6 +48,53 @@ def test_it_follows_holds_when_the_hand_is_lost_and_latches(make, hands):
 
 @pytest.mark.parametrize(
     ("poses", "reason"),
+    [(None, "no hand yet"), ([], "no right hand in view"), ([pose_of(side="left")], "no right hand in view")],
+    ids=["no images", "no hand", "the other hand"],
+)
+def test_without_its_hand_it_does_not_engage(make, hands, poses, reason):
+    hands.poses = poses
+    teleop = make()
+    wait_for(lambda: teleop.call("engage").message == reason, "the refusal")
+    wait_for(lambda: teleop.status("robot") is not None, "diagnostics")
+    assert not len(teleop.commands)
+    assert teleop.state == "disengaged"
+    hands.poses = [pose_of()]
+    teleop.engage()
+
+
+def with_joints(change: Callable[[np.ndarray], np.ndarray]) -> HandPose:
+    """The hand that is followed, with changed joints (21, 3), as a sender that does not check them may send it."""
+    pose = pose_of()
+    object.__setattr__(pose, "joints_m", change(pose.joints_m.copy()))
+    return pose
+
+
+def without_a_fingertip(joints: np.ndarray) -> np.ndarray:
+    joints[8] = np.nan
+    return joints
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (without_a_fingertip, "has joints that are not finite"),
+        (lambda joints: (joints - joints[0]) * 1000 + joints[0], "m long"),
+        (lambda joints: np.broadcast_to(joints[0], joints.shape).copy(), "m long"),
+    ],
+    ids=["NaN", "millimetres", "a point"],
+)
+def test_what_is_no_hand_is_not_followed(make, hands, change, reason):
+    teleop = make()
+    teleop.engage()
+    hands.poses = [with_joints(change)]
+    teleop.wait_for_state("holding", reason)
+    wait_for(lambda: at_rest(teleop), "the robot to hold")
+    hands.poses = [pose_of()]
+    teleop.wait_for_state("engaged")
+
+
+@pytest.mark.parametrize(
+    ("poses", "reason"),
     [
         ([pose_of(track_id=9)], "the right hand (track 3) is gone; in view is the right hand (track 9)"),
         ([pose_of(side="left")], "the right hand (track 3) is now a left hand"),
@@ -61,13 +111,22 @@ def test_another_hand_is_not_followed(make, hands, poses, reason):
 
 
 @pytest.mark.parametrize(
-    ("offset_s", "reason"), [(-60.0, "s old"), (60.0, "in the future")], ids=["stale", "clock jump"]
+    ("stamp_s", "reason"),
+    [
+        (lambda passed_s: passed_s - 60.0, "s old"),
+        (lambda passed_s: passed_s + 60.0, "in the future"),
+        (lambda passed_s: 0.0, "repeats the stamp before"),
+        (lambda passed_s: -passed_s, "stamps went back by"),
+    ],
+    ids=["stale", "clock jumps ahead", "frozen clock", "clock goes back"],
 )
-def test_doubtful_stamps_hold(make, hands, offset_s, reason):
+def test_doubtful_stamps_hold(make, hands, stamp_s, reason):
     teleop = make()
     teleop.engage()
-    hands.stamp_ns = lambda: time.time_ns() + int(offset_s * 1e9)
+    began_ns = time.time_ns()
+    hands.stamp_ns = lambda: began_ns + int(stamp_s((time.time_ns() - began_ns) * 1e-9) * 1e9)
     teleop.wait_for_state("holding", reason)
+    wait_for(lambda: at_rest(teleop), "the robot to hold")
     hands.stamp_ns = time.time_ns
     teleop.wait_for_state("engaged")
 

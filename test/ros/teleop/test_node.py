@@ -21,6 +21,7 @@ from lifecycle_msgs.msg import Transition
 from std_msgs.msg import Bool, Header, String
 from std_srvs.srv import SetBool
 from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
 
 from hand_pose_ros.retargeting.openxr import JOINT_NAMES
 from hand_pose_ros.ros.messages.camera import time_message
@@ -169,6 +170,28 @@ def test_diagnostics_say_what_is_commanded_and_how_late(make, hands):
     assert values["command subscribers"] == "2"
     assert int(values["commands sent"]) > 30
     assert values["joint state"] == "known"
+
+
+def test_the_frame_checker_shows_the_vectors_to_those_who_look(make, hands, listener):
+    teleop = make({"robot_frame_prefix": "robot/"})
+    wait_for(
+        lambda: (s := teleop.status("retargeting")) and s.message.startswith("thumb "),
+        "the largest residuals",
+    )
+    values = {v.key: float(v.value) for v in teleop.status("retargeting").values}
+    assert set(values) >= {f"{f} residual median (mm)" for f in ("thumb", "index", "middle", "ring")}
+    assert 0 <= values["index residual median (mm)"] <= values["index residual largest (mm)"] < 100
+
+    shown = listener.subscribe(MarkerArray, f"/{NAMESPACE}/frame_checker")
+    markers = shown.wait_for(1)[0].markers
+    assert {m.header.frame_id for m in markers} == {"robot/right_demo_base"}
+    assert {m.ns for m in markers} == {"human vectors", "robot vectors", "residuals", "labels"}
+    assert teleop.state == "disengaged", "the vectors are there before the robot moves"
+    hands.poses = []
+    time.sleep(0.3)
+    count = len(shown)
+    time.sleep(0.3)
+    assert len(shown) == count, "a hand that is gone has no vectors"
 
 
 def test_malformed_hands_are_reported_and_hold(make, hands, listener):
