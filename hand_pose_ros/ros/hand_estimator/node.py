@@ -20,10 +20,11 @@ from hand_pose_ros.ros.hand_estimator.input import CameraInput, ImageMessage
 from hand_pose_ros.ros.hand_estimator.output import HandPublishers
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.hand_estimator.status import CameraState, EstimatorStatus
+from hand_pose_ros.ros.hand_estimator.view_frame import ViewFrame
 from hand_pose_ros.ros.hand_estimator.worker import NewestItemWorker
 from hand_pose_ros.ros.shared.diagnostics import diagnostics_message
 from hand_pose_ros.ros.shared.faults import FaultLog
-from hand_pose_ros.ros.shared.lifecycle import logged, survive_impossible_transitions
+from hand_pose_ros.ros.shared.lifecycle import logged, start_by_itself, survive_impossible_transitions
 from hand_pose_ros.ros.shared.parameters import changed, declare
 
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -59,6 +60,9 @@ class HandEstimator(LifecycleNode):
         )
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._view = ViewFrame(self, self._settings.view_frame)
+        if self._settings.autostart:
+            start_by_itself(self)
 
     # --- lifecycle ---------------------------------------------------------------------------------------------
 
@@ -170,6 +174,7 @@ class HandEstimator(LifecycleNode):
             if given is None:
                 return
             converted_s = time.perf_counter()
+            self._view.follow(given.header)
             with self._pipeline_lock:
                 if given.restarted:
                     self._reset_tracks()
