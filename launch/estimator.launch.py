@@ -30,10 +30,8 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 PACKAGE = "hand_pose_ros"
 NAMESPACE = "hand_pose"
 SIDES = ("left", "right")
-VIEW = "view"
-"""Frame that RViz turns its view in, behind the namespace: at the camera and upright."""
 VIEW_CENTRE = (-0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-"""Where hands are expected, in that frame."""
+"""Where hands are expected, in the upright frame at the camera."""
 MODEL_POSES = {
     side: (-0.5, y, -0.1, 0.0, -math.sqrt(0.5), 0.0, math.sqrt(0.5))
     for side, y in (("left", -0.3), ("right", 0.3))
@@ -141,9 +139,14 @@ ARGUMENTS = (
         description="Beside the hands in RViz, models of both that follow the joint states.",
     ),
     DeclareLaunchArgument(
+        "view_frame",
+        default_value="auto",
+        description="Upright frame at the camera, for displays; auto for the namespace and _view, none for none.",
+    ),
+    DeclareLaunchArgument(
         "fixed_frame",
         default_value="",
-        description="RViz' fixed frame; empty for an upright frame at the camera.",
+        description="RViz' fixed frame; empty for view_frame.",
     ),
     DeclareLaunchArgument(
         "use_sim_time",
@@ -181,9 +184,8 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = {name: value for name, value in context.launch_configurations.items() if value}
     remappings = [(name, given[name]) for name in ("image", "camera_info") if name in given]
     overrides = parameters(given, PARAMETERS)
-    with_view = given["rviz"] == "true" and "fixed_frame" not in given
-    if with_view:
-        overrides["view_frame"] = _view_frame(given)
+    view = _view_frame(given)
+    overrides["view_frame"] = view
     estimator = Node(
         package=PACKAGE,
         executable="hand_estimator",
@@ -202,9 +204,8 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         return [estimator]
     clock = {name: value for name, value in overrides.items() if name == "use_sim_time"}
     entities: list[LaunchDescriptionEntity] = [estimator, _rviz(context, given, clock)]
-    if with_view:
+    if view and "fixed_frame" not in given:
         # It makes the frame known to RViz before the first image gives it a parent.
-        view = _view_frame(given)
         entities.append(
             _static_frame(given.get("namespace", ""), "view_centre", view, f"{view}_centre", VIEW_CENTRE)
         )
@@ -214,7 +215,15 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def _view_frame(given: dict[str, str]) -> str:
-    return "_".join([*filter(None, given.get("namespace", "").split("/")), VIEW])
+    """The name of the upright frame; empty for none."""
+    if given["view_frame"] == "none":
+        return ""
+    of_namespace = "_".join([*filter(None, given.get("namespace", "").split("/")), "view"])
+    return of_namespace if given["view_frame"] == "auto" else given["view_frame"]
+
+
+def _fixed_frame(given: dict[str, str]) -> str:
+    return given.get("fixed_frame", _view_frame(given)) or "camera_optical_frame"
 
 
 def _rviz(context: LaunchContext, given: dict[str, str], clock: dict[str, object]) -> Node:
@@ -230,7 +239,7 @@ def _rviz(context: LaunchContext, given: dict[str, str], clock: dict[str, object
     return Node(
         package="rviz2",
         executable="rviz2",
-        arguments=["-d", layout, "--fixed-frame", given.get("fixed_frame", _view_frame(given))],
+        arguments=["-d", layout, "--fixed-frame", _fixed_frame(given)],
         parameters=[clock] if clock else [],
         remappings=remappings,
         output="log",
@@ -267,7 +276,7 @@ def _robot_model(given: dict[str, str], side: str, clock: dict[str, object]) -> 
         _static_frame(
             namespace,
             "model_root",
-            given.get("fixed_frame", _view_frame(given)),
+            _fixed_frame(given),
             f"model/{side}_hand_wrist",
             MODEL_POSES[side],
         ),

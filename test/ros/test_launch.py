@@ -106,7 +106,7 @@ def test_only_what_the_user_set_is_forwarded(repository):
     assert estimator.expanded_node_namespace == "/hand_pose"
     assert estimator.expanded_remapping_rules == [("image", "image")]
     file, overrides = parameters(estimator)
-    assert overrides == {"autostart": True}
+    assert overrides == {"autostart": True, "view_frame": "hand_pose_view"}
     assert Path(file).resolve() == repository / "config" / "estimator.yaml"
     assert not [e for e in entities if isinstance(e, Node) and e is not estimator]
 
@@ -131,6 +131,7 @@ def test_the_user_s_arguments_arrive(repository, tmp_path):
         publish_tf="wrist",
         frame_prefix="left_",
         autostart="false",
+        view_frame="none",
         params_file=str(file),
     )
     estimator = node(entities, "hand_estimator", context)
@@ -153,6 +154,7 @@ def test_the_user_s_arguments_arrive(repository, tmp_path):
         "publish_tf": "wrist",
         "frame_prefix": "left_",
         "autostart": False,
+        "view_frame": "",
     }
 
 
@@ -255,7 +257,6 @@ def test_the_display_follows_the_namespace(repository):
     entities, context = launched(
         repository, "estimator.launch.py", rviz="true", namespace="robot", fixed_frame="lens"
     )
-    assert "view_frame" not in parameters(node(entities, "hand_estimator", context))[1]
     assert static_frames(entities, context) == {}
     rviz = node(entities, "rviz2", context)
     assert ("/hand_pose/markers", "/robot/markers") in rviz.expanded_remapping_rules
