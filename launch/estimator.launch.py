@@ -3,10 +3,8 @@
 ros2 launch hand_pose_ros estimator.launch.py image:=/camera/image_raw
 """
 
-import math
 import os
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -17,12 +15,15 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
 
 from hand_pose_ros.ros.shared.launching import (
+    SHOWN_PALM,
     argument_check,
     ends_the_launch,
     number,
     parameters,
     start_prefix,
+    static_frame,
     true_or_false,
+    view_frame,
     whole_number,
 )
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -30,13 +31,10 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 PACKAGE = "hand_pose_ros"
 NAMESPACE = "hand_pose"
 SIDES = ("left", "right")
-VIEW_CENTRE = (-0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+VIEW_CENTRE_M = (-0.5, 0.0, 0.0)
 """Where hands are expected, in the upright frame at the camera."""
-MODEL_POSES = {
-    side: (-0.5, y, -0.1, 0.0, -math.sqrt(0.5), 0.0, math.sqrt(0.5))
-    for side, y in (("left", -0.3), ("right", 0.3))
-}
-"""Wrists of the robot models: fingers up, palms towards the viewer."""
+MODELS_M = {"left": (-0.5, -0.3, -0.1), "right": (-0.5, 0.3, -0.1)}
+"""Where the wrists of the robot models stand in it, beside the hands."""
 # Launch argument -> parameter of the hand_estimator, and what its text means.
 PARAMETERS = {
     "image_transport": ("image_transport", str),
@@ -52,8 +50,14 @@ PARAMETERS = {
     "autostart": ("autostart", true_or_false),
 }
 FASTDDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-# What the RViz layout shows; remapped where the namespace is another.
-SHOWN_TOPICS = ("hands", "markers", "image_overlay", *(f"{side}/robot_description" for side in SIDES))
+# What the RViz layouts show; remapped where the namespace is another.
+SHOWN_TOPICS = (
+    "hands",
+    "markers",
+    "image_overlay",
+    "frame_checker",
+    *(f"{model}/robot_description" for model in (*SIDES, "robot")),
+)
 
 # An empty default means: leave it to the parameter file or the node.
 ARGUMENTS = (
@@ -133,6 +137,11 @@ ARGUMENTS = (
         description="Start RViz with a layout for hands.",
     ),
     DeclareLaunchArgument(
+        "rviz_layout",
+        default_value=PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "hand_pose.rviz"]),
+        description="Layout file of RViz.",
+    ),
+    DeclareLaunchArgument(
         "robot_models",
         default_value="false",
         choices=["true", "false"],
@@ -184,7 +193,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = {name: value for name, value in context.launch_configurations.items() if value}
     remappings = [(name, given[name]) for name in ("image", "camera_info") if name in given]
     overrides = parameters(given, PARAMETERS)
-    view = _view_frame(given)
+    view = view_frame(given)
     overrides["view_frame"] = view
     estimator = Node(
         package=PACKAGE,
@@ -203,37 +212,29 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if given["rviz"] != "true":
         return [estimator]
     clock = {name: value for name, value in overrides.items() if name == "use_sim_time"}
-    entities: list[LaunchDescriptionEntity] = [estimator, _rviz(context, given, clock)]
+    entities: list[LaunchDescriptionEntity] = [estimator, _rviz(given, clock)]
     if view and "fixed_frame" not in given:
         # It makes the frame known to RViz before the first image gives it a parent.
         entities.append(
-            _static_frame(given.get("namespace", ""), "view_centre", view, f"{view}_centre", VIEW_CENTRE)
+            static_frame(given.get("namespace", ""), "view_centre", view, f"{view}_centre", VIEW_CENTRE_M)
         )
     if given["robot_models"] == "true":
         entities += [entity for side in SIDES for entity in _robot_model(given, side, clock)]
     return entities
 
 
-def _view_frame(given: dict[str, str]) -> str:
-    """The name of the upright frame; empty for none."""
-    if given["view_frame"] == "none":
-        return ""
-    of_namespace = "_".join([*filter(None, given.get("namespace", "").split("/")), "view"])
-    return of_namespace if given["view_frame"] == "auto" else given["view_frame"]
-
-
 def _fixed_frame(given: dict[str, str]) -> str:
-    return given.get("fixed_frame", _view_frame(given)) or "camera_optical_frame"
+    return given.get("fixed_frame", view_frame(given)) or "camera_optical_frame"
 
 
-def _rviz(context: LaunchContext, given: dict[str, str], clock: dict[str, object]) -> Node:
+def _rviz(given: dict[str, str], clock: dict[str, object]) -> Node:
     namespace = given.get("namespace", "").strip("/")
     remappings = [
         (f"/{NAMESPACE}/{topic}", f"/{namespace}/{topic}" if namespace else f"/{topic}")
         for topic in SHOWN_TOPICS
         if namespace != NAMESPACE
     ]
-    layout = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "hand_pose.rviz"]).perform(context)
+    layout = given["rviz_layout"]
     if given["robot_models"] == "true":
         layout = _with_robot_models(layout)
     return Node(
@@ -273,25 +274,12 @@ def _robot_model(given: dict[str, str], side: str, clock: dict[str, object]) -> 
             ],
             output="log",
         ),
-        _static_frame(
+        static_frame(
             namespace,
             "model_root",
             _fixed_frame(given),
             f"model/{side}_hand_wrist",
-            MODEL_POSES[side],
+            MODELS_M[side],
+            SHOWN_PALM,
         ),
     ]
-
-
-def _static_frame(namespace: str, name: str, parent: str, child: str, pose: Sequence[float]) -> Node:
-    """The broadcaster of a frame that does not move; ``pose``: x, y, z and qx, qy, qz, qw."""
-    options = ("--x", "--y", "--z", "--qx", "--qy", "--qz", "--qw")
-    numbers = [word for option, value in zip(options, pose, strict=True) for word in (option, str(value))]
-    return Node(
-        package="tf2_ros",
-        executable="static_transform_publisher",
-        name=name,
-        namespace=namespace,
-        arguments=[*numbers, "--frame-id", parent, "--child-frame-id", child],
-        output="log",
-    )

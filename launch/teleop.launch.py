@@ -12,11 +12,14 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
 
 from hand_pose_ros.ros.shared.launching import (
+    SHOWN_PALM,
     argument_check,
     ends_the_launch,
     parameters,
     start_prefix,
+    static_frame,
     true_or_false,
+    view_frame,
 )
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
@@ -48,6 +51,9 @@ SIMULATOR_PARAMETERS = {
     **CLOCK,
 }
 ROBOT = "robot"  # namespace and frame prefix of the simulated robot's model
+DEMO_HAND = "demo_hand"
+MODEL_M = (-0.5, 0.25, -0.1)
+"""Where the demonstration hand stands in the upright frame at the camera, beside the human hand."""
 
 # An empty default means: leave it to the parameter file or the node.
 ARGUMENTS = (
@@ -152,7 +158,10 @@ def generate_launch_description() -> LaunchDescription:
         PythonLaunchDescriptionSource(
             PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "estimator.launch.py"])
         ),
-        launch_arguments={name: LaunchConfiguration(name) for name in SHARED_ARGUMENTS}.items(),
+        launch_arguments={
+            **{name: LaunchConfiguration(name) for name in SHARED_ARGUMENTS},
+            "rviz_layout": PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "teleop.rviz"]),
+        }.items(),
         condition=IfCondition(LaunchConfiguration("estimator")),
     )
     return LaunchDescription(
@@ -197,7 +206,7 @@ def _simulated_robot(given: dict[str, str]) -> list[LaunchDescriptionEntity]:
         urdf = Command(["xacro ", given["robot_description_file"]])
     else:
         urdf = Command([ExecutableInPackage("hand_pose", PACKAGE), " demo-hand --side ", side])
-    return [
+    entities: list[LaunchDescriptionEntity] = [
         Node(
             package=PACKAGE,
             executable="robot_simulator",
@@ -222,3 +231,9 @@ def _simulated_robot(given: dict[str, str]) -> list[LaunchDescriptionEntity]:
             output="log",
         ),
     ]
+    view = view_frame(given)
+    if view and given.get("robot", DEMO_HAND) == DEMO_HAND and "robot_description_file" not in given:
+        # Its base frame is that of a human wrist. Where another robot's hand is, its driver or its user knows.
+        base = f"{ROBOT}/{side}_demo_base"
+        entities.append(static_frame(f"{namespace}/{ROBOT}", "model_root", view, base, MODEL_M, SHOWN_PALM))
+    return entities

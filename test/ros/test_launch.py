@@ -25,7 +25,7 @@ from launch.actions import (
 )
 from launch.events.process import ProcessExited
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
-from launch.utilities import perform_substitutions
+from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
@@ -212,6 +212,10 @@ def test_ctrl_c_waits_for_the_interpreter(repository):
     assert perform_substitutions(context, estimator.process_description.prefix) == "gdb --args"
 
 
+def displays(layout: Path) -> list[dict[str, Any]]:
+    return yaml.safe_load(layout.read_text())["Visualization Manager"]["Displays"]
+
+
 def own_words(started: Node, context: LaunchContext) -> list[str]:
     """The words of a node's command that are its own, not ROS's."""
     words: list[str] = []
@@ -248,8 +252,8 @@ def test_robot_models_stand_beside_the_hands(repository):
     frames = static_frames(entities, context)
     assert {frames[f"model/{side}_hand_wrist"] for side in ("left", "right")} == {"hand_pose_view"}
     command = own_words(node(entities, "rviz2", context), context)
-    layout = yaml.safe_load(Path(command[command.index("-d") + 1]).read_text())
-    models = [d for d in layout["Visualization Manager"]["Displays"] if d["Class"].endswith("RobotModel")]
+    layout = Path(command[command.index("-d") + 1])
+    models = [display for display in displays(layout) if display["Class"].endswith("RobotModel")]
     assert [model["Enabled"] for model in models] == [True, True]
 
 
@@ -262,10 +266,11 @@ def test_the_display_follows_the_namespace(repository):
     assert ("/hand_pose/markers", "/robot/markers") in rviz.expanded_remapping_rules
     command = [perform_substitutions(context, part) for part in rviz.cmd[1:]]
     assert command[command.index("--fixed-frame") + 1] == "lens"
-    layout = Path(command[command.index("-d") + 1])
+    assert Path(command[command.index("-d") + 1]).resolve() == repository / "config/hand_pose.rviz"
     shown = {
         value
-        for display in yaml.safe_load(layout.read_text())["Visualization Manager"]["Displays"]
+        for layout in ("hand_pose.rviz", "teleop.rviz")
+        for display in displays(repository / "config" / layout)
         for key, topic in display.items()
         if key.endswith("Topic") and (value := topic["Value"])
     }
@@ -361,3 +366,18 @@ def test_teleop_with_a_simulated_robot_shares_its_topics(repository):
         "autostart": True,
     }
     assert any(isinstance(e, Node) and e.node_executable == "robot_state_publisher" for e in entities)
+    assert static_frames(entities, context) == {"robot/left_demo_base": "lab_view"}
+    entities, context = launched(repository, "teleop.launch.py", simulated_robot="true", robot="leap")
+    assert static_frames(entities, context) == {}
+
+
+def test_teleop_shows_a_layout_of_its_own(repository):
+    entities, context = launched(repository, "teleop.launch.py")
+    (include,) = (entity for entity in entities if isinstance(entity, IncludeLaunchDescription))
+    given = {
+        perform_substitutions(context, normalize_to_list_of_substitutions(name)): perform_substitutions(
+            context, normalize_to_list_of_substitutions(value)
+        )
+        for name, value in include.launch_arguments
+    }
+    assert Path(given["rviz_layout"]).resolve() == repository / "config/teleop.rviz"

@@ -6,6 +6,7 @@ Only launch files import it, for ``launch`` comes with ROS 2 and not from PyPI.
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Final
 from launch.actions import OpaqueFunction, Shutdown
 from launch.events.process import ProcessExited
 from launch.logging import get_logger
+from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
@@ -28,6 +30,9 @@ _OF_LAUNCH: Final = (
     "sigkill_timeout",
     "emulate_tty",
 )
+
+SHOWN_PALM: Final = (0.0, -math.sqrt(0.5), 0.0, math.sqrt(0.5))
+"""Orientation (xyzw) of a wrist frame in the upright frame at the camera: fingers up, palm towards the viewer."""
 
 Converter = Callable[[str], object]
 
@@ -133,3 +138,34 @@ def unknown_arguments(words: Iterable[str], known: Sequence[str]) -> list[str]:
         for name in names
         if name not in known and name not in _OF_LAUNCH
     ]
+
+
+def view_frame(given: Mapping[str, str]) -> str:
+    """The name of the upright frame at the camera, of the arguments view_frame and namespace; empty for none."""
+    name = given.get("view_frame", "auto")
+    if name == "none":
+        return ""
+    of_namespace = "_".join([*filter(None, given.get("namespace", "").split("/")), "view"])
+    return of_namespace if name == "auto" else name
+
+
+def static_frame(
+    namespace: str,
+    name: str,
+    parent: str,
+    child: str,
+    position_m: Sequence[float],
+    orientation: Sequence[float] = (0.0, 0.0, 0.0, 1.0),
+) -> Node:
+    """The broadcaster of a frame that does not move; ``orientation``: xyzw."""
+    options = ("--x", "--y", "--z", "--qx", "--qy", "--qz", "--qw")
+    numbers = zip(options, (*position_m, *orientation), strict=True)
+    words = [word for option, value in numbers for word in (option, str(value))]
+    return Node(
+        package="tf2_ros",
+        executable="static_transform_publisher",
+        name=name,
+        namespace=namespace,
+        arguments=[*words, "--frame-id", parent, "--child-frame-id", child],
+        output="log",
+    )
