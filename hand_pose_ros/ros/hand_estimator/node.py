@@ -60,7 +60,7 @@ class HandEstimator(LifecycleNode):
         )
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._on_set_parameters)
-        self._view = ViewFrame(self, self._settings.view_frame)
+        self._view: ViewFrame | None = None
         if self._settings.autostart:
             start_by_itself(self)
 
@@ -78,6 +78,9 @@ class HandEstimator(LifecycleNode):
         self._faults.clear("configuration")
         display = HandDisplay(self, self._status.drawn, lambda text: self._status.failed("display", text))
         self._output = HandPublishers(self, display)
+        view = self._settings.view_frame
+        if view and (self._view is None or self._view.name != view):
+            self._view = ViewFrame(self, view)
         self._lifecycle = "inactive"
         self.get_logger().info(f"models loaded in {time.monotonic() - began_s:.1f} s")
         return super().on_configure(state)
@@ -174,7 +177,8 @@ class HandEstimator(LifecycleNode):
             if given is None:
                 return
             converted_s = time.perf_counter()
-            self._view.follow(given.header)
+            if self._view is not None:
+                self._view.follow(given.header)
             with self._pipeline_lock:
                 if given.restarted:
                     self._reset_tracks()
@@ -225,7 +229,7 @@ class HandEstimator(LifecycleNode):
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:
-            self._settings = changed(self._settings, changes)
+            self._settings = changed(self._settings, changes, self._lifecycle == "unconfigured")
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._timer.timer_period_ns = round(self._settings.diagnostics_period_s * 1e9)

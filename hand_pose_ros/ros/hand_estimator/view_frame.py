@@ -17,16 +17,16 @@ class ViewFrame:
     """Broadcasts the frame, static, when the first image names its parent."""
 
     def __init__(self, node: Node, name: str) -> None:
-        """``name``: of the frame; empty for none."""
-        self._name, self._parent = name, ""
-        self._broadcaster = StaticTransformBroadcaster(node) if name else None
+        """``name``: of the frame."""
+        self.name, self._parent = name, ""
+        self._broadcaster = StaticTransformBroadcaster(node)
 
     def follow(self, header: Header) -> None:
         """Take the frame of an image as parent."""
-        if self._broadcaster is None or header.frame_id in ("", self._parent):
+        if header.frame_id in ("", self._parent):
             return
         self._parent = header.frame_id
-        transform = TransformStamped(header=header, child_frame_id=self._name)
+        transform = TransformStamped(header=header, child_frame_id=self.name)
         turn = transform.transform.rotation
         turn.x, turn.y, turn.z, turn.w = _UPRIGHT
         self._broadcaster.sendTransform(transform)

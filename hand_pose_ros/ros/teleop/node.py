@@ -221,7 +221,7 @@ class HandTeleop(LifecycleNode):
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:
-            self._settings = changed(self._settings, changes)
+            self._settings = changed(self._settings, changes, self._lifecycle == "unconfigured")
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._timer.timer_period_ns = round(self._settings.diagnostics_period_s * 1e9)

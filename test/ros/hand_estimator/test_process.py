@@ -7,7 +7,16 @@ import os
 import numpy as np
 import pytest
 import torch
-from helpers.hand_estimator_harness import ERROR, FAKE, NAMESPACE, OK, Camera, Estimator, fake_environment
+from helpers.hand_estimator_harness import (
+    ERROR,
+    FAKE,
+    NAMESPACE,
+    NODE,
+    OK,
+    Camera,
+    Estimator,
+    fake_environment,
+)
 from helpers.ros_harness import BEST_EFFORT, wait_for
 from lifecycle_msgs.msg import Transition
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -70,6 +79,20 @@ def test_a_start_by_itself_that_fails_leaves_it_unconfigured(start_node, listene
     )
     process.wait_for_log("the models cannot be loaded")
     assert Estimator(process, listener).state == "unconfigured"
+    assert process.interrupt() == 0
+
+
+def test_parameters_of_the_start_may_change_until_it_is_configured(start_node, listener, repository):
+    process = start_node(FAKE, namespace=NAMESPACE, environment=fake_environment(repository))
+    estimator = Estimator(process, listener)
+    assert listener.set_parameters(NODE, {"tracker.max_hands": 1}) == [(True, "")]
+    ((refused, reason),) = listener.set_parameters(NODE, {"tracker.max_hands": 0})
+    assert (refused, "tracker.max_hands" in reason) == (False, True)
+    assert estimator.change_state(Transition.TRANSITION_CONFIGURE)
+    ((refused, reason),) = listener.set_parameters(NODE, {"tracker.max_hands": 2})
+    assert (refused, "while it is unconfigured" in reason) == (False, True)
+    assert estimator.change_state(Transition.TRANSITION_CLEANUP)
+    assert listener.set_parameters(NODE, {"tracker.max_hands": 2}) == [(True, "")]
     assert process.interrupt() == 0
 
 
