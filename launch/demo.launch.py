@@ -9,9 +9,24 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
+from hand_pose_ros.ros.shared.launching import (
+    argument_check,
+    ends_the_launch,
+    number,
+    parameters,
+    start_prefix,
+    true_or_false,
+)
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 PACKAGE = "hand_pose_ros"
+# Launch argument -> parameter of the video_player, and what its text means.
+PARAMETERS = {
+    "source": ("source", str),
+    "calibration_file": ("calibration_file", str),
+    "horizontal_fov_deg": ("horizontal_fov_deg", number),
+    "loop": ("loop", true_or_false),
+}
 
 # An empty default means: leave it to the node.
 ARGUMENTS = (
@@ -42,15 +57,17 @@ ARGUMENTS = (
 
 def generate_launch_description() -> LaunchDescription:
     """The description that `ros2 launch` runs; it also takes the arguments of estimator.launch.py."""
-    estimator = PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "estimator.launch.py"])
+    estimator = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(
+            PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "estimator.launch.py"])
+        ),
+        launch_arguments={name: LaunchConfiguration(name) for name in ("namespace", "rviz")}.items(),
+    )
     return LaunchDescription(
         [
             *ARGUMENTS,
-            # First, for it sets the Fast DDS profile.
-            IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(estimator),
-                launch_arguments={name: LaunchConfiguration(name) for name in ("namespace", "rviz")}.items(),
-            ),
+            argument_check(__file__, [*ARGUMENTS, estimator]),
+            estimator,  # before the player, for it sets the Fast DDS profile
             OpaqueFunction(function=_player),
         ]
     )
@@ -58,17 +75,16 @@ def generate_launch_description() -> LaunchDescription:
 
 def _player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = {name: value for name, value in context.launch_configurations.items() if value}
-    parameters: dict[str, object] = {"loop": given["loop"] == "true", "wait_for_subscriber": True}
-    parameters |= {name: given[name] for name in ("source", "calibration_file") if name in given}
-    if "horizontal_fov_deg" in given:
-        parameters["horizontal_fov_deg"] = float(given["horizontal_fov_deg"])
     return [
         Node(
             package=PACKAGE,
             executable="video_player",
             name="video_player",
             namespace=given.get("namespace", ""),
-            parameters=[parameters],
+            parameters=[{"wait_for_subscriber": True} | parameters(given, PARAMETERS)],
+            exec_name="video_player",
+            prefix=start_prefix(given),
+            on_exit=ends_the_launch("video_player"),
             output="screen",
             emulate_tty=True,
         )

@@ -4,31 +4,60 @@ ros2 launch hand_pose_ros estimator.launch.py image:=/camera/image_raw
 """
 
 import os
+import tempfile
+from pathlib import Path
 
-from launch.actions import (
-    DeclareLaunchArgument,
-    EmitEvent,
-    OpaqueFunction,
-    RegisterEventHandler,
-    SetEnvironmentVariable,
-)
-from launch.events import matches_action
+import yaml
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import Command, PathJoinSubstitution
-from launch_ros.actions import LifecycleNode, Node
-from launch_ros.event_handlers import OnStateTransition
-from launch_ros.events.lifecycle import ChangeState
+from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
-from lifecycle_msgs.msg import Transition
 
+from hand_pose_ros.ros.shared.launching import (
+    SHOWN_PALM,
+    argument_check,
+    ends_the_launch,
+    number,
+    parameters,
+    start_prefix,
+    static_frame,
+    true_or_false,
+    view_frame,
+    whole_number,
+)
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 PACKAGE = "hand_pose_ros"
 NAMESPACE = "hand_pose"
 SIDES = ("left", "right")
+VIEW_CENTRE_M = (-0.5, 0.0, 0.0)
+"""Where hands are expected, in the upright frame at the camera."""
+MODELS_M = {"left": (-0.5, -0.3, -0.1), "right": (-0.5, 0.3, -0.1)}
+"""Where the wrists of the robot models stand in it, beside the hands."""
+# Launch argument -> parameter of the hand_estimator, and what its text means.
+PARAMETERS = {
+    "image_transport": ("image_transport", str),
+    "device": ("device", str),
+    "hand_size_m": ("hand_size_m", number),
+    "condition": ("diffusion.condition", str),
+    "samples": ("diffusion.samples", whole_number),
+    "max_hands": ("tracker.max_hands", whole_number),
+    "mirrored": ("mirrored", true_or_false),
+    "publish_tf": ("publish_tf", str),
+    "frame_prefix": ("frame_prefix", str),
+    "use_sim_time": ("use_sim_time", true_or_false),
+    "autostart": ("autostart", true_or_false),
+}
 FASTDDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-# What the RViz layout shows; remapped where the namespace is another.
-SHOWN_TOPICS = ("hands", "markers", "image_overlay", *(f"{side}/robot_description" for side in SIDES))
+# What the RViz layouts show; remapped where the namespace is another.
+SHOWN_TOPICS = (
+    "hands",
+    "markers",
+    "image_overlay",
+    "frame_checker",
+    *(f"{model}/robot_description" for model in (*SIDES, "robot")),
+)
 
 # An empty default means: leave it to the parameter file or the node.
 ARGUMENTS = (
@@ -57,6 +86,34 @@ ARGUMENTS = (
         description="Length of the user's bone wrist -> index MCP in metres; empty for the parameter file's.",
     ),
     DeclareLaunchArgument(
+        "condition",
+        default_value="",
+        choices=["", "auto", "image", "keypoints", "both"],
+        description="What the pose is estimated from; empty for the parameter file's.",
+    ),
+    DeclareLaunchArgument(
+        "samples",
+        default_value="",
+        description="Poses sampled for each hand: more take longer; empty for the parameter file's.",
+    ),
+    DeclareLaunchArgument(
+        "max_hands",
+        default_value="",
+        description="Most hands in an image: fewer are faster; empty for the parameter file's.",
+    ),
+    DeclareLaunchArgument(
+        "mirrored",
+        default_value="",
+        choices=["", "true", "false"],
+        description="The images are mirrored, as selfie cameras show them; empty for the parameter file's.",
+    ),
+    DeclareLaunchArgument(
+        "publish_tf",
+        default_value="",
+        choices=["", "all", "wrist", "none"],
+        description="Frames to broadcast: all joints, the wrist alone, or none; empty for the parameter file's.",
+    ),
+    DeclareLaunchArgument(
         "frame_prefix",
         default_value="",
         description="Prefix of the hands' frames; empty for the parameter file's (auto: none for the first "
@@ -74,12 +131,31 @@ ARGUMENTS = (
         description="Configure and activate the node; otherwise a lifecycle manager has to.",
     ),
     DeclareLaunchArgument(
-        "rviz", default_value="false", choices=["true", "false"], description="Start RViz with a robot model."
+        "rviz",
+        default_value="false",
+        choices=["true", "false"],
+        description="Start RViz with a layout for hands.",
+    ),
+    DeclareLaunchArgument(
+        "rviz_layout",
+        default_value=PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "hand_pose.rviz"]),
+        description="Layout file of RViz.",
+    ),
+    DeclareLaunchArgument(
+        "robot_models",
+        default_value="false",
+        choices=["true", "false"],
+        description="Beside the hands in RViz, models of both that follow the joint states.",
+    ),
+    DeclareLaunchArgument(
+        "view_frame",
+        default_value="auto",
+        description="Upright frame at the camera, for displays; auto for the namespace and _view, none for none.",
     ),
     DeclareLaunchArgument(
         "fixed_frame",
         default_value="",
-        description="RViz' fixed frame: the frame_id of the images; empty for the layout's camera_optical_frame.",
+        description="RViz' fixed frame; empty for view_frame.",
     ),
     DeclareLaunchArgument(
         "use_sim_time",
@@ -95,7 +171,14 @@ ARGUMENTS = (
 
 def generate_launch_description() -> LaunchDescription:
     """The description that `ros2 launch` runs."""
-    return LaunchDescription([*ARGUMENTS, *_fastdds_profile(), OpaqueFunction(function=_nodes)])
+    return LaunchDescription(
+        [
+            *ARGUMENTS,
+            argument_check(__file__, ARGUMENTS),
+            *_fastdds_profile(),
+            OpaqueFunction(function=_nodes),
+        ]
+    )
 
 
 def _fastdds_profile() -> list[LaunchDescriptionEntity]:
@@ -109,94 +192,94 @@ def _fastdds_profile() -> list[LaunchDescriptionEntity]:
 def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = {name: value for name, value in context.launch_configurations.items() if value}
     remappings = [(name, given[name]) for name in ("image", "camera_info") if name in given]
-    overrides: dict[str, object] = {
-        name: given[name] for name in ("device", "image_transport", "frame_prefix") if name in given
-    }
-    if "hand_size_m" in given:
-        overrides["hand_size_m"] = float(given["hand_size_m"])
-    clock = {"use_sim_time": given["use_sim_time"] == "true"} if "use_sim_time" in given else {}
-    estimator = LifecycleNode(
+    overrides = parameters(given, PARAMETERS)
+    view = view_frame(given)
+    overrides["view_frame"] = view
+    estimator = Node(
         package=PACKAGE,
         executable="hand_estimator",
         name="hand_estimator",
         namespace=given.get("namespace", ""),
-        parameters=[given["params_file"], *([overrides | clock] if overrides or clock else [])],
+        parameters=[given["params_file"], overrides],
         remappings=remappings,
         ros_arguments=["--log-level", given["log_level"]],
+        exec_name="hand_estimator",
+        prefix=start_prefix(given),
+        on_exit=ends_the_launch("hand_estimator"),
         output="screen",
         emulate_tty=True,
     )
-    entities: list[LaunchDescriptionEntity] = [estimator]
-    if given["autostart"] == "true":
-        # The handler first, so that no transition is missed. Only after configuring: deactivating leads there too.
-        entities = [
-            RegisterEventHandler(
-                OnStateTransition(
-                    target_lifecycle_node=estimator,
-                    start_state="configuring",
-                    goal_state="inactive",
-                    entities=[_change_state(estimator, Transition.TRANSITION_ACTIVATE)],
-                )
-            ),
-            estimator,
-            _change_state(estimator, Transition.TRANSITION_CONFIGURE),
-        ]
-    if given["rviz"] == "true":
-        entities += _display(given, clock)
+    if given["rviz"] != "true":
+        return [estimator]
+    clock = {name: value for name, value in overrides.items() if name == "use_sim_time"}
+    entities: list[LaunchDescriptionEntity] = [estimator, _rviz(given, clock)]
+    if view and "fixed_frame" not in given:
+        # It makes the frame known to RViz before the first image gives it a parent.
+        entities.append(
+            static_frame(given.get("namespace", ""), "view_centre", view, f"{view}_centre", VIEW_CENTRE_M)
+        )
+    if given["robot_models"] == "true":
+        entities += [entity for side in SIDES for entity in _robot_model(given, side, clock)]
     return entities
 
 
-def _change_state(node: LifecycleNode, transition: int) -> EmitEvent:
-    return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
+def _fixed_frame(given: dict[str, str]) -> str:
+    return given.get("fixed_frame", view_frame(given)) or "camera_optical_frame"
 
 
-def _display(given: dict[str, str], clock: dict[str, bool]) -> list[LaunchDescriptionEntity]:
-    """RViz, and for each side a robot model that follows the joint states, in frames of its own."""
+def _rviz(given: dict[str, str], clock: dict[str, object]) -> Node:
     namespace = given.get("namespace", "").strip("/")
     remappings = [
         (f"/{NAMESPACE}/{topic}", f"/{namespace}/{topic}" if namespace else f"/{topic}")
         for topic in SHOWN_TOPICS
         if namespace != NAMESPACE
     ]
-    layout = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "hand_pose.rviz"])
-    fixed_frame = ["--fixed-frame", given["fixed_frame"]] if "fixed_frame" in given else []
-    entities: list[LaunchDescriptionEntity] = [
+    layout = given["rviz_layout"]
+    if given["robot_models"] == "true":
+        layout = _with_robot_models(layout)
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        arguments=["-d", layout, "--fixed-frame", _fixed_frame(given)],
+        parameters=[clock] if clock else [],
+        remappings=remappings,
+        output="log",
+    )
+
+
+def _with_robot_models(layout: str) -> str:
+    """A copy of a layout whose robot models are switched on."""
+    content = yaml.safe_load(Path(layout).read_text())
+    for display in content["Visualization Manager"]["Displays"]:
+        if display["Class"].endswith("/RobotModel"):
+            display["Enabled"] = display["Value"] = True
+    with tempfile.NamedTemporaryFile("w", suffix=".rviz", prefix="hand_pose_", delete=False) as file:
+        yaml.safe_dump(content, file)
+    return file.name
+
+
+def _robot_model(given: dict[str, str], side: str, clock: dict[str, object]) -> list[LaunchDescriptionEntity]:
+    """A model that follows the joint states, in frames of its own at a fixed place beside the camera's view."""
+    namespace = f"{given.get('namespace', '').strip('/')}/{side}"
+    urdf = Command([ExecutableInPackage("hand_pose", PACKAGE), " urdf --side ", side])
+    return [
         Node(
-            package="rviz2",
-            executable="rviz2",
-            arguments=["-d", layout, *fixed_frame],
-            parameters=[clock] if clock else [],
-            remappings=remappings,
+            package="robot_state_publisher",
+            executable="robot_state_publisher",
+            name="robot_state_publisher",
+            namespace=namespace,
+            # The hand_estimator broadcasts the true frames under the plain names.
+            parameters=[
+                {"robot_description": ParameterValue(urdf, value_type=str), "frame_prefix": "model/"} | clock
+            ],
             output="log",
-        )
+        ),
+        static_frame(
+            namespace,
+            "model_root",
+            _fixed_frame(given),
+            f"model/{side}_hand_wrist",
+            MODELS_M[side],
+            SHOWN_PALM,
+        ),
     ]
-    for side in SIDES:
-        urdf = Command([ExecutableInPackage("hand_pose", PACKAGE), " urdf --side ", side])
-        entities += [
-            Node(
-                package="robot_state_publisher",
-                executable="robot_state_publisher",
-                name="robot_state_publisher",
-                namespace=f"{namespace}/{side}",
-                # The hand_estimator broadcasts the true frames under the plain names.
-                parameters=[
-                    {"robot_description": ParameterValue(urdf, value_type=str), "frame_prefix": "model/"}
-                    | clock
-                ],
-                output="log",
-            ),
-            Node(
-                package="tf2_ros",
-                executable="static_transform_publisher",
-                name="model_root",
-                namespace=f"{namespace}/{side}",
-                arguments=[
-                    "--frame-id",
-                    f"{side}_hand_wrist",
-                    "--child-frame-id",
-                    f"model/{side}_hand_wrist",
-                ],
-                output="log",
-            ),
-        ]
-    return entities

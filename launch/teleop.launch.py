@@ -3,50 +3,58 @@
 ros2 launch hand_pose_ros teleop.launch.py image:=/camera/image_raw simulated_robot:=true
 """
 
-from launch.actions import (
-    DeclareLaunchArgument,
-    EmitEvent,
-    IncludeLaunchDescription,
-    OpaqueFunction,
-    RegisterEventHandler,
-)
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.conditions import IfCondition
-from launch.events import matches_action
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import Command, LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import LifecycleNode, Node
-from launch_ros.event_handlers import OnStateTransition
-from launch_ros.events.lifecycle import ChangeState
+from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
-from lifecycle_msgs.msg import Transition
 
+from hand_pose_ros.ros.shared.launching import (
+    SHOWN_PALM,
+    argument_check,
+    ends_the_launch,
+    parameters,
+    start_prefix,
+    static_frame,
+    true_or_false,
+    view_frame,
+)
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 PACKAGE = "hand_pose_ros"
 # Arguments of this file that estimator.launch.py has too.
 SHARED_ARGUMENTS = ("namespace", "autostart", "rviz", "use_sim_time", "log_level")
-# Launch argument -> parameter of the hand_teleop.
+CLOCK = {"use_sim_time": ("use_sim_time", true_or_false)}
+# Launch argument -> parameter of the hand_teleop, and what its text means.
 PARAMETERS = {
-    "robot": "robot",
-    "robot_side": "robot_side",
-    "robot_description_file": "robot_description_file",
-    "side": "hand.side",
-    "command_kind": "command.kind",
-    "command_topic": "command.topic",
-    "joint_states_topic": "joint_states_topic",
-    "gesture": "gesture.name",
-    "robot_frame_prefix": "robot_frame_prefix",
+    "robot": ("robot", str),
+    "robot_side": ("robot_side", str),
+    "robot_description_file": ("robot_description_file", str),
+    "side": ("hand.side", str),
+    "command_kind": ("command.kind", str),
+    "command_topic": ("command.topic", str),
+    "joint_states_topic": ("joint_states_topic", str),
+    "gesture": ("gesture.name", str),
+    "robot_frame_prefix": ("robot_frame_prefix", str),
+    "dead_man": ("dead_man.used", true_or_false),
+    "autostart": ("autostart", true_or_false),
+    **CLOCK,
 }
 # The same for the robot_simulator.
 SIMULATOR_PARAMETERS = {
-    "robot": "robot",
-    "robot_description_file": "robot_description_file",
-    "command_kind": "command_kind",
-    "command_topic": "command_topic",
-    "joint_states_topic": "joint_states_topic",
+    "robot": ("robot", str),
+    "robot_description_file": ("robot_description_file", str),
+    "command_kind": ("command_kind", str),
+    "command_topic": ("command_topic", str),
+    "joint_states_topic": ("joint_states_topic", str),
+    **CLOCK,
 }
 ROBOT = "robot"  # namespace and frame prefix of the simulated robot's model
+DEMO_HAND = "demo_hand"
+MODEL_M = (-0.5, 0.25, -0.1)
+"""Where the demonstration hand stands in the upright frame at the camera, beside the human hand."""
 
 # An empty default means: leave it to the parameter file or the node.
 ARGUMENTS = (
@@ -152,16 +160,21 @@ ARGUMENTS = (
 
 def generate_launch_description() -> LaunchDescription:
     """The description that `ros2 launch` runs; it also takes the arguments of estimator.launch.py."""
-    estimator = PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "estimator.launch.py"])
+    estimator = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(
+            PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "estimator.launch.py"])
+        ),
+        launch_arguments={
+            **{name: LaunchConfiguration(name) for name in SHARED_ARGUMENTS},
+            "rviz_layout": PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "teleop.rviz"]),
+        }.items(),
+        condition=IfCondition(LaunchConfiguration("estimator")),
+    )
     return LaunchDescription(
         [
             *ARGUMENTS,
-            # First, for it sets the Fast DDS profile.
-            IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(estimator),
-                launch_arguments={name: LaunchConfiguration(name) for name in SHARED_ARGUMENTS}.items(),
-                condition=IfCondition(LaunchConfiguration("estimator")),
-            ),
+            argument_check(__file__, [*ARGUMENTS, estimator]),
+            estimator,  # first, for it sets the Fast DDS profile
             OpaqueFunction(function=_nodes),
         ]
     )
@@ -169,69 +182,47 @@ def generate_launch_description() -> LaunchDescription:
 
 def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = {name: value for name, value in context.launch_configurations.items() if value}
-    clock = {"use_sim_time": given["use_sim_time"] == "true"} if "use_sim_time" in given else {}
     entities: list[LaunchDescriptionEntity] = []
     if given["simulated_robot"] == "true":
         given.setdefault("joint_states_topic", f"{ROBOT}/joint_states")
         given.setdefault("robot_frame_prefix", f"{ROBOT}/")
-        entities += _simulated_robot(given, clock)
-    overrides: dict[str, object] = {
-        parameter: given[name] for name, parameter in PARAMETERS.items() if name in given
-    }
-    if "dead_man" in given:
-        overrides["dead_man.used"] = given["dead_man"] == "true"
-    teleop = LifecycleNode(
+        entities += _simulated_robot(given)
+    teleop = Node(
         package=PACKAGE,
         executable="hand_teleop",
         name="hand_teleop",
         namespace=given.get("namespace", ""),
-        parameters=[given["teleop_params_file"], *([overrides | clock] if overrides or clock else [])],
+        parameters=[given["teleop_params_file"], parameters(given, PARAMETERS)],
         remappings=[("robot_description", given["robot_description"])],
         ros_arguments=["--log-level", given["log_level"]],
+        exec_name="hand_teleop",
+        prefix=start_prefix(given),
+        on_exit=ends_the_launch("hand_teleop"),
         output="screen",
         emulate_tty=True,
     )
-    if given["autostart"] != "true":
-        return [*entities, teleop]
-    # The handler first, so that no transition is missed. Only after configuring: deactivating leads there too.
-    return [
-        *entities,
-        RegisterEventHandler(
-            OnStateTransition(
-                target_lifecycle_node=teleop,
-                start_state="configuring",
-                goal_state="inactive",
-                entities=[_change_state(teleop, Transition.TRANSITION_ACTIVATE)],
-            )
-        ),
-        teleop,
-        _change_state(teleop, Transition.TRANSITION_CONFIGURE),
-    ]
+    return [*entities, teleop]
 
 
-def _change_state(node: LifecycleNode, transition: int) -> EmitEvent:
-    return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
-
-
-def _simulated_robot(given: dict[str, str], clock: dict[str, bool]) -> list[LaunchDescriptionEntity]:
+def _simulated_robot(given: dict[str, str]) -> list[LaunchDescriptionEntity]:
     """The robot_simulator, and the frames of its model under ``robot/``."""
     namespace = given.get("namespace", "").strip("/")
     human_side = given.get("side", "right")
     side = given.get("robot_side", "same").replace("same", human_side)
-    parameters: dict[str, object] = {
-        parameter: given[name] for name, parameter in SIMULATOR_PARAMETERS.items() if name in given
-    }
     if "robot_description_file" in given:
         urdf = Command(["xacro ", given["robot_description_file"]])
     else:
         urdf = Command([ExecutableInPackage("hand_pose", PACKAGE), " demo-hand --side ", side])
-    return [
+    entities: list[LaunchDescriptionEntity] = [
         Node(
             package=PACKAGE,
             executable="robot_simulator",
             name="robot_simulator",
             namespace=namespace,
-            parameters=[parameters | {"side": side} | clock],
+            parameters=[{"side": side} | parameters(given, SIMULATOR_PARAMETERS)],
+            exec_name="robot_simulator",
+            prefix=start_prefix(given),
+            on_exit=ends_the_launch("robot_simulator"),
             output="screen",
             emulate_tty=True,
         ),
@@ -242,8 +233,14 @@ def _simulated_robot(given: dict[str, str], clock: dict[str, bool]) -> list[Laun
             namespace=f"{namespace}/{ROBOT}",
             parameters=[
                 {"robot_description": ParameterValue(urdf, value_type=str), "frame_prefix": f"{ROBOT}/"}
-                | clock
+                | parameters(given, CLOCK)
             ],
             output="log",
         ),
     ]
+    view = view_frame(given)
+    if view and given.get("robot", DEMO_HAND) == DEMO_HAND and "robot_description_file" not in given:
+        # Its base frame is that of a human wrist. Where another robot's hand is, its driver or its user knows.
+        base = f"{ROBOT}/{side}_demo_base"
+        entities.append(static_frame(f"{namespace}/{ROBOT}", "model_root", view, base, MODEL_M, SHOWN_PALM))
+    return entities

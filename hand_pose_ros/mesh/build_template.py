@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,15 @@ from hand_pose_ros import hand
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.mesh.shape import BUILD_POSE_DEG, BUILD_PROPORTIONS, HandShape, build_frames
+from hand_pose_ros.mesh.simplification import simplified_faces
 from hand_pose_ros.mesh.skinning import skin
 from hand_pose_ros.mesh.surface import mesh_surface
 from hand_pose_ros.mesh.template import SHIPPED_NAME, TEMPLATE_PATH, HandTemplate
 from hand_pose_ros.mesh.weights import MAX_BONES_PER_VERTEX, joint_regressor, skinning_weights
 
 _POSED_EXAMPLES = 400
+_DISPLAY_FACES = 1000
+_BENT_DEG = 65.0
 _RANGE_DEG = {"flexion": (-30, 100), "abduction": (-30, 30), "twist": (-25, 25)}
 logger = logging.getLogger(__name__)
 
@@ -36,6 +40,7 @@ def build_template() -> dict[str, np.ndarray]:
     return {
         "vertices": vertices,
         "faces": faces.astype(np.uint16),
+        "display_faces": _display_faces(vertices, faces, weights).astype(np.uint16),
         "weight_bones": bones.astype(np.uint8),
         "weights": np.take_along_axis(weights, bones, axis=1).astype(np.float32),
         "regressor_vertices": support.astype(np.uint16),
@@ -45,20 +50,38 @@ def build_template() -> dict[str, np.ndarray]:
     }
 
 
+def _display_faces(vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The simplified surface (F', 3), which is close to the full one in the build pose, straight and bent."""
+    template = _bare_template(vertices, faces, weights)
+    proportions = torch.tensor([BUILD_PROPORTIONS[name] for name in hand.BONE_NAMES], dtype=torch.float64)
+    angles = torch.zeros(2, hand.NUM_ANGLES, dtype=torch.float64)
+    for index, angle in enumerate(hand.ANGLES):
+        if angle.motion == "flexion" and angle not in hand.OFFSET_ANGLES:
+            angles[1, index] = math.radians(_BENT_DEG)
+    frames = forward_kinematics(angles, proportions.expand(2, -1), anchor_length=hand.MEAN_ANCHOR_LENGTH_M)
+    posed_mm = np.concatenate((vertices[None], skin(frames, template=template).numpy())) * 1e3
+    return simplified_faces(posed_mm, faces, _DISPLAY_FACES)
+
+
 def _regressor(vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The joint regressor (21, V), fitted to random hands."""
-    frames = build_frames()
-    template = HandTemplate(
-        SHIPPED_NAME,
-        *(torch.from_numpy(np.asarray(a, np.float64)) for a in (vertices, faces, weights)),
-        joints=frames.joints,
-        rotations=frames.rotations,
-    )
+    template = _bare_template(vertices, faces, weights)
     posed_angles, posed_proportions = _examples()
     posed = forward_kinematics(posed_angles, posed_proportions, anchor_length=hand.MEAN_ANCHOR_LENGTH_M)
     posed_vertices = skin(posed, template=template)
     return joint_regressor(
-        vertices.astype(np.float64), frames.joints.numpy(), posed_vertices.numpy(), posed.joints.numpy()
+        vertices.astype(np.float64), template.joints.numpy(), posed_vertices.numpy(), posed.joints.numpy()
+    )
+
+
+def _bare_template(vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray) -> HandTemplate:
+    """The template, float64, without what is derived from it."""
+    frames = build_frames()
+    return HandTemplate(
+        SHIPPED_NAME,
+        *(torch.from_numpy(np.asarray(a, np.float64)) for a in (vertices, faces, weights)),
+        joints=frames.joints,
+        rotations=frames.rotations,
     )
 
 

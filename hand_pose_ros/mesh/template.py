@@ -34,6 +34,7 @@ class HandTemplate:
     weights: (V, 21), of the wrist and of the bones that end in joints 1-20; rows sum to 1.
     joints, rotations: (21, 3) and (21, 3, 3), the skeleton in the rest pose.
     regressor: (21, V); ``regressor @ vertices`` are the joints; rows sum to 1. None if there is none.
+    display_faces: (F', 3) int64, a simplified surface over the same vertices, for displays. None if there is none.
     """
 
     name: str
@@ -43,6 +44,7 @@ class HandTemplate:
     joints: Tensor
     rotations: Tensor
     regressor: Tensor | None = None
+    display_faces: Tensor | None = None
 
     @property
     def bones(self) -> Tensor:
@@ -102,11 +104,11 @@ def _shipped(dtype: torch.dtype, device: torch.device) -> HandTemplate:
             regressor, stored["regressor_vertices"].astype(np.int64), stored["regressor"], axis=1
         )
         arrays = (vertices, weights, regressor, stored["joints"], stored["rotations"])
-        face_array = stored["faces"].astype(np.int64)
+        face_arrays = [stored[name].astype(np.int64) for name in ("faces", "display_faces")]
     with torch.inference_mode(False):
         vertices, weights, regressor, joints, rotations = (
             torch.from_numpy(np.ascontiguousarray(array)).to(device, dtype) for array in arrays
         )
-        faces = torch.from_numpy(face_array).to(device)
+        faces, display_faces = (torch.from_numpy(array).to(device) for array in face_arrays)
         weights = weights / weights.sum(dim=-1, keepdim=True)
-    return HandTemplate(SHIPPED_NAME, vertices, faces, weights, joints, rotations, regressor)
+    return HandTemplate(SHIPPED_NAME, vertices, faces, weights, joints, rotations, regressor, display_faces)

@@ -300,7 +300,7 @@ def test_rebuilding_gives_the_shipped_template():
 
     with np.load(TEMPLATE_PATH) as shipped:
         for name, rebuilt in build_template().items():
-            if name in ("weight_bones", "regressor_vertices"):
+            if name in ("weight_bones", "regressor_vertices", "display_faces"):
                 continue  # their order among equals is free; the template they give is compared below
             np.testing.assert_allclose(rebuilt, shipped[name], atol=1e-4, err_msg=name)
     assert TEMPLATE_PATH.stat().st_size < 300_000

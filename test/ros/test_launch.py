@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,15 +18,15 @@ pytest.importorskip(
 
 from launch.actions import (
     DeclareLaunchArgument,
-    EmitEvent,
     IncludeLaunchDescription,
     OpaqueFunction,
-    RegisterEventHandler,
     SetEnvironmentVariable,
+    Shutdown,
 )
+from launch.events.process import ProcessExited
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
-from launch.utilities import perform_substitutions
-from launch_ros.actions import LifecycleNode, Node
+from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
+from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 
@@ -66,7 +66,7 @@ def launched(repository: Path, name: str, **arguments: str) -> tuple[list[Any], 
         if isinstance(entity, DeclareLaunchArgument):
             entity.execute(context)
         elif isinstance(entity, OpaqueFunction):
-            entities += entity.execute(context)
+            entities += entity.execute(context) or []
         else:
             entities.append(entity)
     return entities, context
@@ -103,10 +103,10 @@ def test_every_argument_is_described(repository, name):
 def test_only_what_the_user_set_is_forwarded(repository):
     entities, context = launched(repository, "estimator.launch.py")
     estimator = node(entities, "hand_estimator", context)
-    assert isinstance(estimator, LifecycleNode)
     assert estimator.expanded_node_namespace == "/hand_pose"
     assert estimator.expanded_remapping_rules == [("image", "image")]
-    (file,) = parameters(estimator)
+    file, overrides = parameters(estimator)
+    assert overrides == {"autostart": True, "view_frame": "hand_pose_view"}
     assert Path(file).resolve() == repository / "config" / "estimator.yaml"
     assert not [e for e in entities if isinstance(e, Node) and e is not estimator]
 
@@ -124,6 +124,14 @@ def test_the_user_s_arguments_arrive(repository, tmp_path):
         hand_size_m="0.08",
         image_transport="compressed",
         use_sim_time="true",
+        condition="keypoints",
+        samples="4",
+        max_hands="1",
+        mirrored="true",
+        publish_tf="wrist",
+        frame_prefix="left_",
+        autostart="false",
+        view_frame="none",
         params_file=str(file),
     )
     estimator = node(entities, "hand_estimator", context)
@@ -139,35 +147,135 @@ def test_the_user_s_arguments_arrive(repository, tmp_path):
         "hand_size_m": 0.08,
         "image_transport": "compressed",
         "use_sim_time": True,
+        "diffusion.condition": "keypoints",
+        "diffusion.samples": 4,
+        "tracker.max_hands": 1,
+        "mirrored": True,
+        "publish_tf": "wrist",
+        "frame_prefix": "left_",
+        "autostart": False,
+        "view_frame": "",
     }
 
 
-@pytest.mark.parametrize(("autostart", "count"), [("true", 1), ("false", 0)])
-def test_autostart_configures_and_activates(repository, autostart, count):
-    entities, _ = launched(repository, "estimator.launch.py", autostart=autostart)
-    kinds = [type(entity) for entity in entities if not isinstance(entity, SetEnvironmentVariable)]
-    assert kinds.count(EmitEvent) == kinds.count(RegisterEventHandler) == count
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_hands": "two"}, "the launch argument max_hands must be a whole number, got 'two'"),
+        ({"hand_size_m": "8cm"}, "the launch argument hand_size_m must be a number, got '8cm'"),
+    ],
+)
+def test_a_bad_value_is_refused_by_the_argument_s_name(repository, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        launched(repository, "estimator.launch.py", **arguments)
+
+
+@pytest.mark.parametrize("name", ["estimator.launch.py", "demo.launch.py", "teleop.launch.py"])
+def test_unknown_arguments_are_named(repository, name, monkeypatch):
+    logged = []
+    logger = SimpleNamespace(warning=logged.append)
+    monkeypatch.setattr("hand_pose_ros.ros.shared.launching.get_logger", lambda name: logger)
+
+    def messages(program: str) -> list[str]:
+        logged.clear()
+        monkeypatch.setattr("sys.argv", ["ros2", "launch", "hand_pose_ros", program])
+        context = LaunchContext(argv=["max_hand:=1", "image:=/camera", "max_hands:=2"])
+        check = next(e for e in description(repository, name).entities if isinstance(e, OpaqueFunction))
+        check.execute(context)
+        return list(logged)
+
+    assert messages(name) == [
+        "there is no launch argument 'max_hand': it is not used; did you mean max_hands?"
+    ]
+    assert messages("lab.launch.py") == []  # a file that includes ours may have it
+
+
+@pytest.mark.parametrize(("code", "ends"), [(1, True), (-9, True), (0, False)])
+def test_a_node_that_fails_ends_the_launch(repository, code, ends):
+    entities, context = launched(repository, "estimator.launch.py")
+    estimator = node(entities, "hand_estimator", context)
+    event = ProcessExited(
+        action=estimator, name="hand_estimator", cmd=[], cwd=None, env=None, pid=1, returncode=code
+    )
+    actions = estimator._ExecuteLocal__on_exit(event, context) or []
+    assert [type(action) for action in actions] == [Shutdown] * ends
+
+
+def test_ctrl_c_waits_for_the_interpreter(repository):
+    entities, context = launched(repository, "estimator.launch.py")
+    estimator = node(entities, "hand_estimator", context)
+    prefix = perform_substitutions(context, estimator.process_description.prefix)
+    assert prefix == "env --block-signal=INT"
+    assert perform_substitutions(context, estimator.process_description.name) == "hand_estimator"
+    entities, context = launched(repository, "estimator.launch.py", **{"launch-prefix": "gdb --args"})
+    estimator = node(entities, "hand_estimator", context)
+    assert perform_substitutions(context, estimator.process_description.prefix) == "gdb --args"
+
+
+def displays(layout: Path) -> list[dict[str, Any]]:
+    return yaml.safe_load(layout.read_text())["Visualization Manager"]["Displays"]
+
+
+def own_words(started: Node, context: LaunchContext) -> list[str]:
+    """The words of a node's command that are its own, not ROS's."""
+    words: list[str] = []
+    for part in started.cmd[1:]:
+        words.append(perform_substitutions(context, part))
+        if words[-1] == "--ros-args":
+            break
+    return words
+
+
+def static_frames(entities: list[Any], context: LaunchContext) -> dict[str, str]:
+    """Child -> parent of the frames that are broadcast."""
+    result = {}
+    for one in entities:
+        if isinstance(one, Node) and one.node_executable == "static_transform_publisher":
+            words = own_words(one, context)
+            result[words[words.index("--child-frame-id") + 1]] = words[words.index("--frame-id") + 1]
+    return result
+
+
+def test_rviz_has_an_upright_frame_before_the_first_image(repository):
+    entities, context = launched(repository, "estimator.launch.py", rviz="true", namespace="lab/left")
+    view = parameters(node(entities, "hand_estimator", context))[1]["view_frame"]
+    assert view == "lab_left_view"
+    command = own_words(node(entities, "rviz2", context), context)
+    assert command[command.index("--fixed-frame") + 1] == view
+    assert static_frames(entities, context) == {f"{view}_centre": view}
+
+
+def test_robot_models_stand_beside_the_hands(repository):
+    entities, context = launched(repository, "estimator.launch.py", rviz="true", robot_models="true")
+    publishers = [e for e in entities if isinstance(e, Node) and e.node_executable == "robot_state_publisher"]
+    assert len(publishers) == 2
+    frames = static_frames(entities, context)
+    assert {frames[f"model/{side}_hand_wrist"] for side in ("left", "right")} == {"hand_pose_view"}
+    command = own_words(node(entities, "rviz2", context), context)
+    layout = Path(command[command.index("-d") + 1])
+    models = [display for display in displays(layout) if display["Class"].endswith("RobotModel")]
+    assert [model["Enabled"] for model in models] == [True, True]
 
 
 def test_the_display_follows_the_namespace(repository):
     entities, context = launched(
         repository, "estimator.launch.py", rviz="true", namespace="robot", fixed_frame="lens"
     )
+    assert static_frames(entities, context) == {}
     rviz = node(entities, "rviz2", context)
     assert ("/hand_pose/markers", "/robot/markers") in rviz.expanded_remapping_rules
     command = [perform_substitutions(context, part) for part in rviz.cmd[1:]]
     assert command[command.index("--fixed-frame") + 1] == "lens"
-    layout = Path(command[command.index("-d") + 1])
+    assert Path(command[command.index("-d") + 1]).resolve() == repository / "config/hand_pose.rviz"
     shown = {
         value
-        for display in yaml.safe_load(layout.read_text())["Visualization Manager"]["Displays"]
+        for layout in ("hand_pose.rviz", "teleop.rviz")
+        for display in displays(repository / "config" / layout)
         for key, topic in display.items()
         if key.endswith("Topic") and (value := topic["Value"])
     }
     expected = module(repository, "estimator.launch.py").SHOWN_TOPICS
     assert shown == {f"/hand_pose/{topic}" for topic in expected}
-    publishers = [e for e in entities if isinstance(e, Node) and e.node_executable == "robot_state_publisher"]
-    assert len(publishers) == 2
 
 
 def test_the_fast_dds_profile_is_set_unless_the_user_has_one(repository, monkeypatch):
@@ -204,12 +312,10 @@ def test_the_demo_plays_into_the_estimator(repository):
 def test_teleop_starts_a_teleop_that_stays_with_its_parameter_file(repository):
     entities, context = launched(repository, "teleop.launch.py")
     teleop = node(entities, "hand_teleop", context)
-    assert isinstance(teleop, LifecycleNode)
     assert teleop.expanded_node_namespace == "/hand_pose"
-    (file,) = parameters(teleop)
+    file, overrides = parameters(teleop)
     assert Path(file).resolve() == repository / "config" / "teleop.yaml"
-    kinds = [type(entity) for entity in entities]
-    assert kinds.count(EmitEvent) == kinds.count(RegisterEventHandler) == 1
+    assert overrides == {"autostart": True}
     assert [e.node_executable for e in entities if isinstance(e, Node)] == ["hand_teleop"]
     (include,) = (entity for entity in entities if isinstance(entity, IncludeLaunchDescription))
     assert include.condition.evaluate(context)
@@ -242,9 +348,9 @@ def test_teleop_passes_on_what_the_user_set(repository):
         "joint_states_topic": "/leap/state",
         "gesture.name": "thumbs_up",
         "dead_man.used": True,
+        "autostart": False,
     }
     assert teleop.expanded_remapping_rules == [("robot_description", "/robot/description")]
-    assert EmitEvent not in [type(entity) for entity in entities]
 
 
 def test_teleop_with_a_simulated_robot_shares_its_topics(repository):
@@ -258,5 +364,21 @@ def test_teleop_with_a_simulated_robot_shares_its_topics(repository):
         "hand.side": "left",
         "joint_states_topic": "robot/joint_states",
         "robot_frame_prefix": "robot/",
+        "autostart": True,
     }
     assert any(isinstance(e, Node) and e.node_executable == "robot_state_publisher" for e in entities)
+    assert static_frames(entities, context) == {"robot/left_demo_base": "lab_view"}
+    entities, context = launched(repository, "teleop.launch.py", simulated_robot="true", robot="leap")
+    assert static_frames(entities, context) == {}
+
+
+def test_teleop_shows_a_layout_of_its_own(repository):
+    entities, context = launched(repository, "teleop.launch.py")
+    (include,) = (entity for entity in entities if isinstance(entity, IncludeLaunchDescription))
+    given = {
+        perform_substitutions(context, normalize_to_list_of_substitutions(name)): perform_substitutions(
+            context, normalize_to_list_of_substitutions(value)
+        )
+        for name, value in include.launch_arguments
+    }
+    assert Path(given["rviz_layout"]).resolve() == repository / "config/teleop.rviz"

@@ -88,5 +88,7 @@ def test_the_layout_shows_topics_and_namespaces_that_exist(repository):
         messages_markers.SKELETON,
         messages_markers.JOINTS,
         messages_markers.MESH,
+        messages_markers.LABEL,
         messages_markers.UNCERTAINTY,
+        messages_markers.JOINT_UNCERTAINTY,
     }

@@ -20,10 +20,11 @@ from hand_pose_ros.ros.hand_estimator.input import CameraInput, ImageMessage
 from hand_pose_ros.ros.hand_estimator.output import HandPublishers
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.hand_estimator.status import CameraState, EstimatorStatus
+from hand_pose_ros.ros.hand_estimator.view_frame import ViewFrame
 from hand_pose_ros.ros.hand_estimator.worker import NewestItemWorker
 from hand_pose_ros.ros.shared.diagnostics import diagnostics_message
 from hand_pose_ros.ros.shared.faults import FaultLog
-from hand_pose_ros.ros.shared.lifecycle import logged, survive_impossible_transitions
+from hand_pose_ros.ros.shared.lifecycle import logged, start_by_itself, survive_impossible_transitions
 from hand_pose_ros.ros.shared.parameters import changed, declare
 
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -59,6 +60,9 @@ class HandEstimator(LifecycleNode):
         )
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._view: ViewFrame | None = None
+        if self._settings.autostart:
+            start_by_itself(self)
 
     # --- lifecycle ---------------------------------------------------------------------------------------------
 
@@ -74,6 +78,9 @@ class HandEstimator(LifecycleNode):
         self._faults.clear("configuration")
         display = HandDisplay(self, self._status.drawn, lambda text: self._status.failed("display", text))
         self._output = HandPublishers(self, display)
+        view = self._settings.view_frame
+        if view and (self._view is None or self._view.name != view):
+            self._view = ViewFrame(self, view)
         self._lifecycle = "inactive"
         self.get_logger().info(f"models loaded in {time.monotonic() - began_s:.1f} s")
         return super().on_configure(state)
@@ -170,6 +177,8 @@ class HandEstimator(LifecycleNode):
             if given is None:
                 return
             converted_s = time.perf_counter()
+            if self._view is not None:
+                self._view.follow(given.header)
             with self._pipeline_lock:
                 if given.restarted:
                     self._reset_tracks()
@@ -220,7 +229,7 @@ class HandEstimator(LifecycleNode):
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:
-            self._settings = changed(self._settings, changes)
+            self._settings = changed(self._settings, changes, self._lifecycle == "unconfigured")
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._timer.timer_period_ns = round(self._settings.diagnostics_period_s * 1e9)

@@ -67,6 +67,18 @@ class HandEstimatorParameters(Options):
         minimum=0.0,
         maximum=240.0,
     )
+    autostart: bool = option(
+        False,
+        "Configure and activate the node when it starts, without a lifecycle manager; the launch files set it.",
+        read_only=True,
+        essential=True,
+    )
+    view_frame: str = option(
+        "",
+        "Frame to broadcast at the camera for displays, fixed to it: x towards the viewer, y right, z up; empty "
+        "for none. RViz needs an upright frame to turn the view in.",
+        read_only=True,
+    )
     overlay_mesh: bool = option(True, "Draw the outline of the mesh into image_overlay.")
     marker_lifetime_s: float = option(
         0.5,

@@ -58,7 +58,7 @@ def why_nothing_comes(node: Node, topics: CameraTopics, transport: str, qos: QoS
         present = sorted(
             name.removesuffix("/compressed") if transport == "compressed" else name
             for name, types in node.get_topic_names_and_types()
-            if wanted in types and name != topics.image and node.count_publishers(name)
+            if wanted in types and name != topics.image and _others_publish(node, name)
         )
         return "nothing publishes it" + (f"; there are images on {', '.join(present)}" if present else "")
     of_type = [publisher for publisher in publishers if publisher.topic_type == wanted]
@@ -69,3 +69,9 @@ def why_nothing_comes(node: Node, topics: CameraTopics, transport: str, qos: QoS
         if compatibility == QoSCompatibility.ERROR:
             return f"its publisher {publisher.node_name} has an incompatible QoS: {reason.strip()}"
     return f"its publisher {of_type[0].node_name} is silent"
+
+
+def _others_publish(node: Node, topic: str) -> bool:
+    """Whether a topic has a publisher that is not of this node: its overlay is no camera."""
+    own = (node.get_name(), node.get_namespace())
+    return any((one.node_name, one.node_namespace) != own for one in node.get_publishers_info_by_topic(topic))

@@ -1,40 +1,46 @@
-"""The module builds RViz markers of hands: skeleton, joints, mesh and uncertainty; it deletes outdated ones."""
+"""The module builds RViz markers of hands: mesh, skeleton, uncertainty and a label; it deletes outdated ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import cache
 from typing import Final
 
 import numpy as np
-from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, Vector3
-from std_msgs.msg import ColorRGBA, Header
+from scipy.spatial.transform import Rotation
+from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from hand_pose_ros import hand
-from hand_pose_ros.mesh.skinning import hand_mesh
+from hand_pose_ros.mesh.display import DisplayMesh, display_mesh, fingertip_weights
 from hand_pose_ros.pose import HandPose
 from hand_pose_ros.ros.messages.cdr import marker_array
-from hand_pose_ros.ros.messages.geometry import fill, points, quaternions
 from hand_pose_ros.ros.messages.selection import PublishedHand
-
-MarkerKey = tuple[str, int]
-"""(namespace, id) of a marker, its key in RViz."""
+from hand_pose_ros.ros.messages.shown_marker import MarkerKey, ShownMarker, marker_message
 
 # Namespaces are kinds, so that RViz' tick boxes switch a kind on and off for all hands.
-SKELETON, JOINTS, MESH, UNCERTAINTY = "skeleton", "joints", "mesh", "uncertainty"
+MESH, SKELETON, JOINTS, LABEL = "mesh", "skeleton", "joints", "label"
+UNCERTAINTY, JOINT_UNCERTAINTY = "uncertainty", "uncertainty_of_joints"
+"""Ellipsoids of the wrist and the fingertips, and of all other joints: all at once hide the hand."""
 
 ELLIPSOID_SIGMAS: Final = 2.0
 """Half-axes of an uncertainty ellipsoid, in standard deviations."""
 
-_BONE_WIDTH_M, _JOINT_DIAMETER_M = 0.004, 0.009
+_BONE_WIDTH_M, _JOINT_DIAMETER_M, _TEXT_HEIGHT_M = 0.004, 0.009, 0.016
+_LABEL_OFFSET_M: Final = np.array((0.0, 0.035, 0.0))  # below the wrist, in the optical frame
 _SMALLEST_AXIS_M = 1e-4  # RViz refuses a scale of zero
 _FINGER_RGB: Final = (
     (0.90, 0.35, 0.25), (0.95, 0.70, 0.20), (0.35, 0.75, 0.35), (0.25, 0.60, 0.90), (0.65, 0.45, 0.85)
 )  # fmt: skip
 _WRIST_RGB: Final = (0.85, 0.85, 0.85)
-_MESH_RGBA: Final = {"left": (0.55, 0.70, 0.90, 0.55), "right": (0.90, 0.70, 0.58, 0.55)}
-_UNCERTAINTY_RGBA: Final = (1.0, 0.85, 0.30, 0.35)
+_SKIN_RGB: Final = {"left": (0.62, 0.74, 0.88), "right": (0.95, 0.78, 0.66)}
+_TIP_TINT: Final = 0.75
+"""How far the colour of a fingertip goes from that of the skin to that of the finger."""
+_LABEL_RGBA: Final = (0.95, 0.95, 0.95, 1.0)
+_UNCERTAINTY_ALPHA: Final = 0.40
+# From the colour of a standard deviation that serves a grasp to that of one that does not.
+_SMALL_SIGMA_M, _LARGE_SIGMA_M = 0.004, 0.020
+_SMALL_SIGMA_RGB, _LARGE_SIGMA_RGB = np.array((0.35, 0.85, 0.60)), np.array((1.00, 0.45, 0.25))
 
 
 def joint_rgb(joint: int) -> tuple[float, float, float]:
@@ -42,63 +48,66 @@ def joint_rgb(joint: int) -> tuple[float, float, float]:
     return _WRIST_RGB if joint == hand.WRIST else _FINGER_RGB[(joint - 1) // 4]
 
 
-def hand_markers(
-    published: PublishedHand, header: Header, lifetime_s: float, with_mesh: bool = True
-) -> list[Marker]:
-    """The markers of one hand: ellipsoids only where the covariance is known.
+_JOINT_RGBA: Final = np.array([(*joint_rgb(joint), 1.0) for joint in range(hand.NUM_JOINTS)], np.float32)
+_BONE_ENDS: Final = np.array(hand.BONES).ravel()
+_BONE_RGBA: Final = np.repeat(_JOINT_RGBA[[child for _, child in hand.BONES]], 2, axis=0)
 
-    Args:
-        lifetime_s: RViz removes the markers after this time without another message.
-        with_mesh: fill the mesh with points; else it is there, but empty.
-    """
-    pose, hand_id = published.pose, published.hand_id
-    lifetime = Duration(sec=int(lifetime_s), nanosec=round(lifetime_s % 1 * 1e9) % 1_000_000_000)
-    corners = points(pose.joints_m)
-    colours = [ColorRGBA(r=r, g=g, b=b, a=1.0) for r, g, b in map(joint_rgb, range(hand.NUM_JOINTS))]
 
-    skeleton = _marker(header, SKELETON, hand_id, Marker.LINE_LIST, lifetime)
-    skeleton.scale.x = _BONE_WIDTH_M
-    skeleton.points = [corners[end] for bone in hand.BONES for end in bone]
-    skeleton.colors = [colours[child] for _, child in hand.BONES for _ in range(2)]
-
-    joints = _marker(header, JOINTS, hand_id, Marker.SPHERE_LIST, lifetime)
-    joints.scale = Vector3(x=_JOINT_DIAMETER_M, y=_JOINT_DIAMETER_M, z=_JOINT_DIAMETER_M)
-    joints.points, joints.colors = corners, colours
-
-    mesh = _marker(header, MESH, hand_id, Marker.TRIANGLE_LIST, lifetime)
-    mesh.scale = Vector3(x=1.0, y=1.0, z=1.0)
-    mesh.color = _colour(_MESH_RGBA[pose.side])
-    if with_mesh:
-        mesh.points = _triangles(pose)
-    return [skeleton, joints, mesh, *_ellipsoids(pose, hand_id, header, lifetime)]
+def hand_markers(published: PublishedHand) -> list[ShownMarker]:
+    """The markers of one hand: ellipsoids only where the covariance is known."""
+    pose, number = published.pose, published.hand_id
+    joints_m = np.asarray(pose.joints_m, np.float64)
+    return [
+        _mesh(display_mesh(pose), pose.side, number),
+        ShownMarker(
+            SKELETON,
+            number,
+            Marker.LINE_LIST,
+            scale=(_BONE_WIDTH_M, 0.0, 0.0),
+            points=joints_m[_BONE_ENDS],
+            colours=_BONE_RGBA,
+        ),
+        ShownMarker(
+            JOINTS,
+            number,
+            Marker.SPHERE_LIST,
+            scale=(_JOINT_DIAMETER_M,) * 3,
+            points=joints_m,
+            colours=_JOINT_RGBA,
+        ),
+        ShownMarker(
+            LABEL,
+            number,
+            Marker.TEXT_VIEW_FACING,
+            position=tuple((joints_m[hand.WRIST] + _LABEL_OFFSET_M).tolist()),
+            scale=(0.0, 0.0, _TEXT_HEIGHT_M),
+            rgba=_LABEL_RGBA,
+            text=_label(pose),
+        ),
+        *_ellipsoids(pose, number),
+    ]
 
 
 def markers(
     hands: Iterable[PublishedHand], header: Header, lifetime_s: float, shown: Iterable[MarkerKey] = ()
 ) -> MarkerArray:
-    """Return the markers of a frame; deletes those of ``shown``, the frame before, that are gone."""
-    result = [marker for published in hands for marker in hand_markers(published, header, lifetime_s)]
-    for namespace, marker_id in sorted(set(shown) - set(keys(result))):
-        result.append(Marker(header=header, ns=namespace, id=marker_id, action=Marker.DELETE))
-    return MarkerArray(markers=result)
+    """Return the markers of a frame; deletes those of ``shown``, the frame before, that are gone.
+
+    Args:
+        lifetime_s: RViz removes the markers after this time without another message.
+    """
+    return MarkerArray(
+        markers=[marker_message(one, header, lifetime_s) for one in _with_deletions(hands, shown)]
+    )
 
 
 def serialised_markers(
     hands: Iterable[PublishedHand], header: Header, lifetime_s: float, shown: Iterable[MarkerKey] = ()
 ) -> tuple[bytes, list[MarkerKey]]:
     """The serialised message of :func:`markers`, in a fraction of the time, and the keys of its markers."""
-    result: list[Marker] = []
-    corners: dict[int, np.ndarray] = {}
-    for published in hands:
-        listed = hand_markers(published, header, lifetime_s, with_mesh=False)
-        place = next(index for index, one in enumerate(listed) if one.ns == MESH)
-        mesh = hand_mesh(published.pose)
-        corners[len(result) + place] = np.asarray(mesh.vertices_m, np.float64)[mesh.faces.ravel()]
-        result += listed
-    present = keys(result)
-    for namespace, marker_id in sorted(set(shown) - set(present)):
-        result.append(Marker(header=header, ns=namespace, id=marker_id, action=Marker.DELETE))
-    return marker_array(result, corners), present
+    listed = _with_deletions(hands, shown)
+    present = [one.key for one in listed if one.action == Marker.ADD]
+    return marker_array(listed, header, lifetime_s), present
 
 
 def keys(shown: Iterable[Marker]) -> list[MarkerKey]:
@@ -111,40 +120,77 @@ def delete_all(header: Header) -> MarkerArray:
     return MarkerArray(markers=[Marker(header=header, action=Marker.DELETEALL)])
 
 
-def _marker(header: Header, namespace: str, marker_id: int, kind: int, lifetime: Duration) -> Marker:
-    marker = Marker(
-        header=header, ns=namespace, id=marker_id, type=kind, action=Marker.ADD, lifetime=lifetime
+def _with_deletions(hands: Iterable[PublishedHand], shown: Iterable[MarkerKey]) -> list[ShownMarker]:
+    result = [marker for published in hands for marker in hand_markers(published)]
+    gone = set(shown) - {marker.key for marker in result}
+    return [*result, *(ShownMarker(*key, action=Marker.DELETE) for key in sorted(gone))]
+
+
+def _mesh(mesh: DisplayMesh, side: str, number: int) -> ShownMarker:
+    """The surface, with a smooth surface's light in the colours of its corners and tinted fingertips."""
+    rgba = np.ones((len(mesh.vertices_m), 4), np.float32)
+    rgb = _tinted_rgb(side) if mesh.shipped else np.array(_SKIN_RGB[side], np.float32)
+    rgba[:, :3] = (rgb * mesh.light[:, None]).clip(0.0, 1.0)
+    corners = mesh.faces.ravel()
+    return ShownMarker(
+        MESH,
+        number,
+        Marker.TRIANGLE_LIST,
+        scale=(1.0, 1.0, 1.0),
+        rgba=(*_SKIN_RGB[side], 1.0),
+        points=np.asarray(mesh.vertices_m, np.float64)[corners],
+        colours=rgba[corners],
     )
-    marker.pose.orientation.w = 1.0
-    return marker
 
 
-def _colour(rgba: Sequence[float]) -> ColorRGBA:
-    r, g, b, a = rgba
-    return ColorRGBA(r=r, g=g, b=b, a=a)
+@cache
+def _tinted_rgb(side: str) -> np.ndarray:
+    """Colours (V, 3) of the shipped display mesh in full light: skin, and tips in the fingers' colours."""
+    weights = _TIP_TINT * fingertip_weights()
+    skin = (1 - weights.sum(axis=1, keepdims=True)) * np.array(_SKIN_RGB[side])
+    return (skin + weights @ np.array(_FINGER_RGB)).astype(np.float32)
 
 
-def _triangles(pose: HandPose) -> list[Point]:
-    """The corners of the mesh's triangles, three by three."""
-    # One message object per vertex, not per corner: the objects take most of the time.
-    mesh = hand_mesh(pose)
-    corners = points(mesh.vertices_m)
-    return [corners[corner] for corner in mesh.faces.ravel().tolist()]
+def _label(pose: HandPose) -> str:
+    """Side and distance, and the standard deviation of the distance if it is known."""
+    wrist = np.asarray(pose.joints_m[hand.WRIST], np.float64)
+    distance = float(np.linalg.norm(wrist))
+    text = f"{pose.side} {distance:.2f} m"
+    covariance = np.asarray(pose.covariance_m2[hand.WRIST], np.float64)
+    if not np.isfinite(covariance).all() or distance == 0:
+        return text
+    ray = wrist / distance
+    return f"{text} +/- {1e2 * max(ray @ covariance @ ray, 0.0) ** 0.5:.1f} cm"
 
 
-def _ellipsoids(pose: HandPose, hand_id: int, header: Header, lifetime: Duration) -> list[Marker]:
+def _ellipsoids(pose: HandPose, hand_id: int) -> list[ShownMarker]:
     known = np.flatnonzero(np.isfinite(pose.covariance_m2).all(axis=(1, 2)))
+    if not known.size:
+        return []
     variances, axes = np.linalg.eigh(np.asarray(pose.covariance_m2, np.float64)[known])
     axes[:, :, 0] *= np.sign(np.linalg.det(axes))[:, None]  # a rotation, not a reflection
-    diameters = 2 * ELLIPSOID_SIGMAS * np.sqrt(variances.clip(min=0))
-    result = []
-    for joint, diameter, orientation in zip(known, diameters, quaternions(axes), strict=True):
-        marker = _marker(header, UNCERTAINTY, hand_id * hand.NUM_JOINTS + int(joint), Marker.SPHERE, lifetime)
-        fill(
-            marker.pose.position, marker.pose.orientation, pose.joints_m[joint].tolist(), orientation.tolist()
+    sigmas = np.sqrt(variances.clip(min=0))
+    diameters = (2 * ELLIPSOID_SIGMAS * sigmas).clip(min=_SMALLEST_AXIS_M)
+    large = ((sigmas.max(axis=1) - _SMALL_SIGMA_M) / (_LARGE_SIGMA_M - _SMALL_SIGMA_M)).clip(0.0, 1.0)
+    rgb = _SMALL_SIGMA_RGB + large[:, None] * (_LARGE_SIGMA_RGB - _SMALL_SIGMA_RGB)
+    columns = (
+        known,
+        np.asarray(pose.joints_m, np.float64)[known],
+        Rotation.from_matrix(axes).as_quat(),
+        diameters,
+        rgb,
+    )
+    return [
+        ShownMarker(
+            UNCERTAINTY if joint == hand.WRIST or joint in hand.FINGERTIPS else JOINT_UNCERTAINTY,
+            hand_id * hand.NUM_JOINTS + joint,
+            Marker.SPHERE,
+            position,
+            orientation,
+            scale,
+            (*colour, _UNCERTAINTY_ALPHA),
         )
-        x, y, z = diameter.clip(min=_SMALLEST_AXIS_M).tolist()
-        marker.scale = Vector3(x=x, y=y, z=z)
-        marker.color = _colour(_UNCERTAINTY_RGBA)
-        result.append(marker)
-    return result
+        for joint, position, orientation, scale, colour in zip(
+            *(one.tolist() for one in columns), strict=True
+        )
+    ]

@@ -2,7 +2,8 @@
 
 ``ros2 launch`` sends SIGINT to processes that have it from the terminal already. Python's own handler would print
 a traceback while libraries are imported, and the interpreter's finalisation may abort under libraries that still
-have threads; so the process leaves without it.
+have threads; so the process leaves without it. The launch files start the nodes with SIGINT blocked, so that one
+which comes while the interpreter starts waits until here.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ def node_process(run: Callable[[], int]) -> NoReturn:
     _own_process.set()
     for number in STOP_SIGNALS:
         signal.signal(number, lambda _number, _frame: _leave(0))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     try:
         code = run()
     except BaseException as error:

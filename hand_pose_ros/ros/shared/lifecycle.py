@@ -1,4 +1,4 @@
-"""What every lifecycle node of the package does about transitions that fail or do not exist."""
+"""What every lifecycle node of the package does at its start, and about transitions that fail or do not exist."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from rclpy.clock import Clock, ClockType  # pyright: ignore[reportPrivateImportUsage] - defined here in Humble
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
@@ -25,6 +26,24 @@ def logged(transition: Transition[AnyNode]) -> Transition[AnyNode]:
             return TransitionCallbackReturn.ERROR
 
     return run
+
+
+def start_by_itself(node: LifecycleNode) -> None:
+    """Configure and activate the node as soon as its executor spins, as a lifecycle manager would.
+
+    ``ros2 launch`` can do that too, but ends with an exception if it is stopped before the node answers.
+    """
+
+    def start() -> None:
+        node.destroy_timer(timer)
+        try:
+            if node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+                node.trigger_activate()
+        except rclpy_implementation.RCLError:  # somebody else was faster
+            node.get_logger().info("not started by itself: another node has changed its state")
+
+    # Simulated time may stand still.
+    timer = node.create_timer(0.0, start, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
 
 def survive_impossible_transitions(node: LifecycleNode, label: Callable[[], str]) -> None:

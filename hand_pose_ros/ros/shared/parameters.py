@@ -43,8 +43,14 @@ def unknown_overrides(node: Node) -> list[str]:
     )
 
 
-def changed(current: AnyOptions, changes: Iterable[Parameter]) -> AnyOptions:
+def changed(
+    current: AnyOptions, changes: Iterable[Parameter], unconfigured: bool | None = None
+) -> AnyOptions:
     """The options after a change; changes of other parameters (``use_sim_time`` ...) are left out.
+
+    Args:
+        unconfigured: whether the node is a lifecycle node that has not read its options yet: then all may change.
+            None for other nodes.
 
     Raises:
         ValueError: the change is not allowed; the message says why.
@@ -52,8 +58,9 @@ def changed(current: AnyOptions, changes: Iterable[Parameter]) -> AnyOptions:
     specs = {leaf.name: leaf.spec for leaf in leaves(type(current))}
     ours = {change.name: change.value for change in changes if change.name in specs}
     for name in ours:
-        if specs[name].read_only:
-            raise ValueError(f"{name} can only be set when the node starts")
+        if specs[name].read_only and not unconfigured:
+            or_when = "" if unconfigured is None else " or while it is unconfigured"
+            raise ValueError(f"{name} can only be set when the node starts{or_when}")
     return type(current).from_flat(current.flat() | ours)
 
 

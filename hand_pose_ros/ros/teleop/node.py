@@ -20,7 +20,7 @@ from hand_pose_ros.retargeting.teleoperation.engagement import State
 from hand_pose_ros.retargeting.teleoperation.robot import TeleopRobot, teleop_robot, urdf_text
 from hand_pose_ros.ros.shared.diagnostics import diagnostics_message
 from hand_pose_ros.ros.shared.faults import FaultLog
-from hand_pose_ros.ros.shared.lifecycle import logged, survive_impossible_transitions
+from hand_pose_ros.ros.shared.lifecycle import logged, start_by_itself, survive_impossible_transitions
 from hand_pose_ros.ros.shared.parameters import changed, declare
 from hand_pose_ros.ros.teleop.driver import TeleopDriver
 from hand_pose_ros.ros.teleop.output import LATCHED, StatePublisher
@@ -59,6 +59,8 @@ class HandTeleop(LifecycleNode):
         self._add_service("reset", lambda driver: driver.session.reset())
         self.create_service(SetBool, "~/clutch", self._on_clutch)
         self.add_on_set_parameters_callback(self._on_set_parameters)
+        if self._settings.autostart:
+            start_by_itself(self)
 
     @property
     def driver(self) -> TeleopDriver | None:
@@ -219,7 +221,7 @@ class HandTeleop(LifecycleNode):
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:
-            self._settings = changed(self._settings, changes)
+            self._settings = changed(self._settings, changes, self._lifecycle == "unconfigured")
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._timer.timer_period_ns = round(self._settings.diagnostics_period_s * 1e9)

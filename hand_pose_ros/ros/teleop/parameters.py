@@ -91,6 +91,12 @@ class TeleopParameters(Options):
         "Publish left/openxr_joints and right/openxr_joints: OpenXR's 26 hand joints.",
         read_only=True,
     )
+    autostart: bool = option(
+        False,
+        "Configure and activate the node when it starts, without a lifecycle manager; the launch files set it.",
+        read_only=True,
+        essential=True,
+    )
     diagnostics_period_s: float = option(
         1.0, "Time between two messages on /diagnostics, in seconds.", minimum=0.1, maximum=60.0
     )

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
-from helpers.hand_estimator_harness import ERROR, FAKE, NAMESPACE, OK, Camera, Estimator, fake_environment
-from helpers.ros_harness import BEST_EFFORT
+import torch
+from helpers.hand_estimator_harness import (
+    ERROR,
+    FAKE,
+    NAMESPACE,
+    NODE,
+    OK,
+    Camera,
+    Estimator,
+    fake_environment,
+)
+from helpers.ros_harness import BEST_EFFORT, wait_for
 from lifecycle_msgs.msg import Transition
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import PointCloud2
+from tf2_msgs.msg import TFMessage
+
+from hand_pose_ros.rotations import rotation_from_quaternion
 
 
 def children(pid: int) -> list[str]:
@@ -37,6 +52,68 @@ def test_interrupt_ends_it_quietly(start_node, listener, repository, state):
     assert not children(process.pid)
     assert "Traceback" not in process.log
     assert "rror" not in process.log
+
+
+def test_it_starts_by_itself_and_is_then_left_to_its_manager(start_node, listener, repository):
+    process = start_node(
+        FAKE, namespace=NAMESPACE, environment=fake_environment(repository), parameters={"autostart": True}
+    )
+    estimator = Estimator(process, listener)
+    wait_for(lambda: estimator.state == "active", "active")
+    for transition in ("DEACTIVATE", "CLEANUP", "CONFIGURE"):
+        assert estimator.change_state(getattr(Transition, f"TRANSITION_{transition}"))
+    hands = listener.subscribe(PointCloud2, f"/{NAMESPACE}/hands")
+    camera = Camera(listener)
+    assert estimator.state == "inactive"
+    camera.close()
+    assert not hands.messages
+    assert process.interrupt() == 0
+
+
+def test_a_start_by_itself_that_fails_leaves_it_unconfigured(start_node, listener, repository):
+    process = start_node(
+        FAKE,
+        namespace=NAMESPACE,
+        environment=fake_environment(repository),
+        parameters={"autostart": True, "mediapipe.model_file": "absent"},
+    )
+    process.wait_for_log("the models cannot be loaded")
+    assert Estimator(process, listener).state == "unconfigured"
+    assert process.interrupt() == 0
+
+
+def test_parameters_of_the_start_may_change_until_it_is_configured(start_node, listener, repository):
+    process = start_node(FAKE, namespace=NAMESPACE, environment=fake_environment(repository))
+    estimator = Estimator(process, listener)
+    assert listener.set_parameters(NODE, {"tracker.max_hands": 1}) == [(True, "")]
+    ((refused, reason),) = listener.set_parameters(NODE, {"tracker.max_hands": 0})
+    assert (refused, "tracker.max_hands" in reason) == (False, True)
+    assert estimator.change_state(Transition.TRANSITION_CONFIGURE)
+    ((refused, reason),) = listener.set_parameters(NODE, {"tracker.max_hands": 2})
+    assert (refused, "while it is unconfigured" in reason) == (False, True)
+    assert estimator.change_state(Transition.TRANSITION_CLEANUP)
+    assert listener.set_parameters(NODE, {"tracker.max_hands": 2}) == [(True, "")]
+    assert process.interrupt() == 0
+
+
+def test_the_view_frame_stands_upright_at_the_camera(start_node, listener, repository):
+    process = start_node(
+        FAKE,
+        namespace=NAMESPACE,
+        environment=fake_environment(repository),
+        parameters={"autostart": True, "view_frame": "upright"},
+    )
+    latched = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    frames = listener.subscribe(TFMessage, "/tf_static", latched)
+    camera = Camera(listener)
+    ((transform,),) = [message.transforms for message in frames.wait_for(1)]
+    camera.close()
+    assert (transform.header.frame_id, transform.child_frame_id) == ("camera", "upright")
+    rotation = transform.transform.rotation
+    axes = rotation_from_quaternion(torch.tensor([rotation.x, rotation.y, rotation.z, rotation.w])).numpy()
+    towards_viewer, right, up = (0, 0, -1), (1, 0, 0), (0, -1, 0)  # in the optical frame
+    np.testing.assert_allclose(axes.T, (towards_viewer, right, up), atol=1e-6)
+    assert process.interrupt() == 0
 
 
 def test_shutdown_ends_in_finalized(start_node, listener, repository):
@@ -91,7 +168,8 @@ def test_publishers_that_do_not_suit_are_named(start_node, listener, repository)
     )
     estimator = Estimator(process, listener)
     estimator.activate()
-    estimator.wait_for_status("camera", ERROR, "nothing publishes it")
+    status = estimator.wait_for_status("camera", ERROR, "nothing publishes it")
+    assert "there are images" not in status.message  # its own overlay is none
     elsewhere = Camera(listener, "/elsewhere/image_raw")
     estimator.wait_for_status("camera", ERROR, "there are images on /elsewhere/image_raw")
     elsewhere.close()

@@ -293,8 +293,8 @@ def test_parameters_that_are_refused_at_run_time(graph):
         ("marker_lifetime_s", -1.0, "marker_lifetime_s"),
         ("image_timeout_s", 1e9, "image_timeout_s"),
         ("publish_tf", "some", "publish_tf must be one of all, wrist, none"),
-        ("hand_size_m", 0.1, "hand_size_m can only be set when the node starts"),
-        ("detector", "onnx", "detector can only be set when the node starts"),
+        ("hand_size_m", 0.1, "hand_size_m can only be set when the node starts or while it is unconfigured"),
+        ("detector", "onnx", "detector can only be set when the node starts or while it is unconfigured"),
         ("tracker.max_hands", "two", "type"),
         ("overlay_mesh", 7, "type"),
     ):

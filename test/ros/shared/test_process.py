@@ -98,6 +98,17 @@ def test_a_signal_while_it_imports_or_cleans_up_ends_it_quietly(start_own_proces
     assert "Traceback" not in process.log
 
 
+def test_a_signal_while_the_interpreter_starts_waits_and_ends_it_quietly(start_own_process):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # as the launch files start a node
+    try:
+        process = start_own_process("time.sleep(1000)")
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    process.signal(signal.SIGINT)
+    assert process.wait() == 0
+    assert process.log == ""
+
+
 @pytest.mark.parametrize(
     ("body", "code"), [("return 3", 3), ("sys.exit(4)", 4), ("raise ValueError('broken')", 1)]
 )

@@ -145,7 +145,10 @@ def test_parameters_that_may_change_take_effect_and_others_are_refused(make, han
     results = listener.set_parameters(NODE, {"watchdog.timeout_s": 0.5, "watchdog.disengage_after_s": 60.0})
     assert results == [(True, ""), (True, "")]
     ((refused, reason),) = listener.set_parameters(NODE, {"robot": "other"})
-    assert (refused, reason) == (False, "robot can only be set when the node starts")
+    assert (refused, reason) == (
+        False,
+        "robot can only be set when the node starts or while it is unconfigured",
+    )
     ((refused, _),) = listener.set_parameters(NODE, {"watchdog.timeout_s": -1.0})
     assert not refused
     teleop.engage()
