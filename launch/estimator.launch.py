@@ -39,6 +39,11 @@ ARGUMENTS = (
         description="Topic of the camera's calibration; empty for the camera_info beside the image topic.",
     ),
     DeclareLaunchArgument(
+        "depth",
+        default_value="",
+        description="Topic of depth images, aligned to the images, for ~/calibrate_scale; empty for depth.",
+    ),
+    DeclareLaunchArgument(
         "image_transport",
         default_value="",
         choices=["", "raw", "compressed"],
@@ -55,6 +60,12 @@ ARGUMENTS = (
         "hand_size_m",
         default_value="",
         description="Length of the user's bone wrist -> index MCP in metres; empty for the parameter file's.",
+    ),
+    DeclareLaunchArgument(
+        "hand_length_m",
+        default_value="",
+        description="Length of the user's hand, crease of the wrist -> tip of the middle finger, in metres; "
+        "in place of hand_size_m.",
     ),
     DeclareLaunchArgument(
         "frame_prefix",
@@ -108,12 +119,13 @@ def _fastdds_profile() -> list[LaunchDescriptionEntity]:
 
 def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = {name: value for name, value in context.launch_configurations.items() if value}
-    remappings = [(name, given[name]) for name in ("image", "camera_info") if name in given]
+    remappings = [(name, given[name]) for name in ("image", "camera_info", "depth") if name in given]
     overrides: dict[str, object] = {
         name: given[name] for name in ("device", "image_transport", "frame_prefix") if name in given
     }
-    if "hand_size_m" in given:
-        overrides["hand_size_m"] = float(given["hand_size_m"])
+    for name in ("hand_size_m", "hand_length_m"):
+        if name in given:
+            overrides[name] = float(given[name])
     clock = {"use_sim_time": given["use_sim_time"] == "true"} if "use_sim_time" in given else {}
     estimator = LifecycleNode(
         package=PACKAGE,
