@@ -67,6 +67,7 @@ benchmarks: setup ## measure: the quick ones of benchmarks/, or BENCHMARKS=graph
 
 docs-figures: setup ## redraw the figures of docs/ that need no data; the others' commands are on their pages
 	@$(RUN) python docs/figures/frames.py --output docs/images/frames.png
+	@$(RUN) python docs/figures/hand_size.py --output docs/images/hand_size.png
 	@$(RUN) python docs/figures/robot_frames.py --output docs/images/robot_frames.png
 	@$(RUN) python docs/figures/robot_check.py --output docs/images/robot_check.png
 	@$(RUN) python -m hand_pose_ros gallery --output docs/images/gallery.png

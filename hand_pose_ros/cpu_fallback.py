@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hand_pose_ros.common.gpu_failure import why_gpu_failed
+from hand_pose_ros.estimator.hand_size import HandSize
 from hand_pose_ros.pipeline import FramePipeline, FrameResult
 from hand_pose_ros.pose import Frame
 
@@ -29,6 +30,7 @@ class CpuFallback:
         """
         self._create = create
         self._degraded = ""
+        self._measured_size: HandSize | None = None
         try:
             self._pipeline = create(device)
         except Exception as error:
@@ -46,6 +48,8 @@ class CpuFallback:
             if not reason or self._degraded:
                 raise
             broken, self._pipeline = self._pipeline, self._on_cpu(reason)
+            if self._measured_size is not None:
+                self._pipeline.set_hand_size(self._measured_size)
             _close(broken)
             result = self._pipeline.process(frame)
         return replace(result, degraded=self._degraded)
@@ -53,6 +57,16 @@ class CpuFallback:
     def reset(self) -> None:
         """Forget all tracks."""
         self._pipeline.reset()
+
+    @property
+    def hand_size(self) -> HandSize | None:
+        """See :class:`~hand_pose_ros.pipeline.FramePipeline`."""
+        return self._pipeline.hand_size
+
+    def set_hand_size(self, size: HandSize) -> None:
+        """See :class:`~hand_pose_ros.pipeline.FramePipeline`; the pipeline on the CPU takes it over."""
+        self._measured_size = size
+        self._pipeline.set_hand_size(size)
 
     def close(self) -> None:
         """Free the detector's resources."""

@@ -13,6 +13,7 @@ from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPip
 from hand_pose_ros.detection.onnx.detector import OnnxDetector, OnnxDetectorConfig
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.estimate import PoseEstimator
+from hand_pose_ros.estimator.hand_size import BONE_SPREAD, HandSize
 from hand_pose_ros.estimator.ik import IkEstimatorConfig
 from hand_pose_ros.estimator.root_filter import RootFilter
 from hand_pose_ros.estimator.temporal.smoother import TemporalConfig
@@ -31,7 +32,7 @@ _SMALLEST_HAND_M: Final = 0.03
 class PipelineConfig(Options):
     """The parts of the pipeline and their options.
 
-    hand_size_m: None if unknown.
+    hand_size_m, hand_length_m: None if unknown; one of them is enough.
     """
 
     detector: MediaPipeConfig | OnnxDetectorConfig = one_of(
@@ -57,9 +58,18 @@ class PipelineConfig(Options):
         None,
         "Length of the bone wrist -> index MCP (knuckle of the index finger) of the user's hand in metres. "
         "It sets the scale: a value 5 % too small makes hand and distance 5 % too small. 0 if unknown: the "
-        "mean of adults.",
+        "mean of adults. `hand_length_m` is easier to measure.",
         minimum=_SMALLEST_HAND_M,
         maximum=0.2,
+        unset=0.0,
+        essential=True,
+    )
+    hand_length_m: float | None = option(
+        None,
+        "Length of the user's hand in metres, from the crease of the wrist to the tip of the middle finger, as "
+        "tables of body measures list it. It sets the scale, in place of `hand_size_m`. 0 if unknown.",
+        minimum=0.06,
+        maximum=0.42,
         unset=0.0,
         essential=True,
     )
@@ -77,6 +87,18 @@ class PipelineConfig(Options):
             raise ValueError(
                 "tracker.method 'landmarks' runs MediaPipe's networks: it needs the detector 'mediapipe'"
             )
+
+        if self.hand_size_m is not None and self.hand_length_m is not None:
+            raise ValueError("give hand_size_m or hand_length_m, not both: one sets the scale")
+
+    @property
+    def hand_size(self) -> HandSize | None:
+        """The user's hand, from whichever of its two measures is given; None if neither is."""
+        if self.hand_length_m is not None:
+            return HandSize.of_length(self.hand_length_m)
+        if self.hand_size_m is not None:
+            return HandSize(self.hand_size_m, BONE_SPREAD * self.hand_size_m)
+        return None
 
     @property
     def follows_landmarks(self) -> bool:
@@ -99,7 +121,8 @@ def create_pipeline(config: PipelineConfig) -> FramePipeline:
 
 
 def _create_pipeline(config: PipelineConfig) -> HandPipeline:
-    estimator = config.estimator.create(config.hand_size_m, config.device)
+    size = config.hand_size
+    estimator = config.estimator.create(None if size is None else size.size_m, config.device)
     temporal = config.temporal
     return HandPipeline(
         _create_tracker(config, estimator),
@@ -107,6 +130,7 @@ def _create_pipeline(config: PipelineConfig) -> HandPipeline:
         smoothers=(temporal.create(config.device),) if temporal.enabled else (),
         pose_smoothers=(RootFilter(),) if config.root_filter else (),
         mirrored=config.mirrored,
+        hand_size=size,
     )
 
 

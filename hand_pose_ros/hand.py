@@ -51,6 +51,8 @@ ANCHOR_BONE: Final = 4
 """Bone wrist -> index MCP, whose length is the scale of the hand (2.6)."""
 ANCHOR_JOINT: Final = BONES[ANCHOR_BONE][1]
 """The joint that the anchor bone ends in: the index MCP."""
+MIDDLE_FINGER: Final = slice(8, 12)
+"""The four bones wrist -> tip of the middle finger, whose sum is the length of the hand along its bones."""
 MEAN_ANCHOR_LENGTH_M: Final = 0.089
 """Mean length of the anchor bone over adults, metres (median of the subjects in docs/how/limits.md)."""
 MEAN_ANCHOR_LENGTH_MM: Final = 1000 * MEAN_ANCHOR_LENGTH_M

@@ -15,7 +15,9 @@ from hand_pose_ros.camera.lens_check import covers
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.estimator.estimate import PoseEstimator
+from hand_pose_ros.estimator.hand_size import HandSize
 from hand_pose_ros.estimator.placement import place
+from hand_pose_ros.estimator.size.track_sizes import TrackSizes
 from hand_pose_ros.estimator.smoothing import EstimateSmoother, PoseSmoother
 from hand_pose_ros.pose import Detection, Frame, HandPose
 from hand_pose_ros.tracking.frame_clock import FrameClock
@@ -53,6 +55,15 @@ class FramePipeline(Protocol):
         """Forget all tracks."""
         ...
 
+    @property
+    def hand_size(self) -> HandSize | None:
+        """The size in use for all hands; None if it is not known."""
+        ...
+
+    def set_hand_size(self, size: HandSize) -> None:
+        """Use a measured size for all hands from the next frame on; :meth:`reset` keeps it."""
+        ...
+
     def close(self) -> None:
         """Free the detector's resources."""
         ...
@@ -68,6 +79,7 @@ class HandPipeline:
         smoothers: Sequence[EstimateSmoother] = (),
         pose_smoothers: Sequence[PoseSmoother] = (),
         mirrored: bool = False,
+        hand_size: HandSize | None = None,
     ) -> None:
         """Make a pipeline of its parts.
 
@@ -76,7 +88,9 @@ class HandPipeline:
             smoothers: smooth the estimates before placement, in this order.
             pose_smoothers: smooth the placed poses, in this order.
             mirrored: images are flipped left to right; the results describe the unmirrored scene.
+            hand_size: of all hands; None for the size that the estimator assumes.
         """
+        self._sizes = TrackSizes(hand_size)
         self._tracker = detector if isinstance(detector, HandTracker) else TrackingDetector(detector)
         self._estimator = estimator
         self._smoothers = tuple(smoothers)
@@ -105,7 +119,7 @@ class HandPipeline:
         for smoother in self._smoothers:
             estimate = smoother.smooth(estimate, time_s)
         smoothed = time.perf_counter()
-        hands = place(estimate)
+        hands = place(self._sizes.sized(estimate))
         placed = time.perf_counter()
         for smoother in self._pose_smoothers:
             hands = smoother.smooth(hands, time_s)
@@ -126,6 +140,17 @@ class HandPipeline:
         """Forget all tracks."""
         for part in (self._tracker, self._estimator, *self._smoothers, *self._pose_smoothers, self._clock):
             part.reset()
+
+    @property
+    def hand_size(self) -> HandSize | None:
+        """The size in use for all hands; None if it is not known."""
+        return self._sizes.given
+
+    def set_hand_size(self, size: HandSize) -> None:
+        """Use a measured size for all hands from the next frame on; :meth:`reset` keeps it."""
+        self._sizes.give(size)
+        for smoother in self._pose_smoothers:
+            smoother.reset()  # the hand moves by the ratio of the sizes, which is no motion
 
     def close(self) -> None:
         """Free the detector's resources."""

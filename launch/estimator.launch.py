@@ -40,6 +40,7 @@ PARAMETERS = {
     "image_transport": ("image_transport", str),
     "device": ("device", str),
     "hand_size_m": ("hand_size_m", number),
+    "hand_length_m": ("hand_length_m", number),
     "condition": ("diffusion.condition", str),
     "samples": ("diffusion.samples", whole_number),
     "max_hands": ("tracker.max_hands", whole_number),
@@ -68,6 +69,11 @@ ARGUMENTS = (
         description="Topic of the camera's calibration; empty for the camera_info beside the image topic.",
     ),
     DeclareLaunchArgument(
+        "depth",
+        default_value="",
+        description="Topic of depth images, aligned to the images, for ~/calibrate_scale; empty for depth.",
+    ),
+    DeclareLaunchArgument(
         "image_transport",
         default_value="",
         choices=["", "raw", "compressed"],
@@ -84,6 +90,12 @@ ARGUMENTS = (
         "hand_size_m",
         default_value="",
         description="Length of the user's bone wrist -> index MCP in metres; empty for the parameter file's.",
+    ),
+    DeclareLaunchArgument(
+        "hand_length_m",
+        default_value="",
+        description="Length of the user's hand, crease of the wrist -> tip of the middle finger, in metres; "
+        "in place of hand_size_m.",
     ),
     DeclareLaunchArgument(
         "condition",
@@ -191,7 +203,7 @@ def _fastdds_profile() -> list[LaunchDescriptionEntity]:
 
 def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = {name: value for name, value in context.launch_configurations.items() if value}
-    remappings = [(name, given[name]) for name in ("image", "camera_info") if name in given]
+    remappings = [(name, given[name]) for name in ("image", "camera_info", "depth") if name in given]
     overrides = parameters(given, PARAMETERS)
     view = view_frame(given)
     overrides["view_frame"] = view

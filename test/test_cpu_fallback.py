@@ -15,6 +15,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 from hand_pose_ros import factory
 from hand_pose_ros.common.gpu_failure import GpuFailedError
 from hand_pose_ros.cpu_fallback import CpuFallback
+from hand_pose_ros.estimator.hand_size import HandSize
 from hand_pose_ros.factory import PipelineConfig, create_pipeline
 from hand_pose_ros.pipeline import FrameResult
 
@@ -38,6 +39,9 @@ class Pipeline:
 
     def reset(self):
         self.resets += 1
+
+    def set_hand_size(self, size):
+        self.size = size
 
     def close(self):
         self.closed = True
@@ -150,3 +154,12 @@ class OneHand:
     def reset(self): ...
 
     def close(self): ...
+
+
+def test_the_cpu_takes_over_a_measured_hand_size(made):
+    pipeline = fallback(made)
+    size = HandSize(0.095, 0.002)
+    pipeline.set_hand_size(size)
+    made[0].error = LOST
+    pipeline.process(blank_frame(CAMERA))
+    assert [one.size for one in made] == [size, size]

@@ -10,6 +10,7 @@ from hand_pose_ros import factory
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeDetector
 from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.estimator.ik import IkEstimator
+from hand_pose_ros.estimator.size.calibration import ScaleCalibration
 from hand_pose_ros.estimator.temporal.smoother import TemporalConfig
 from hand_pose_ros.factory import PipelineConfig, create_pipeline
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, shipped_weights
@@ -34,10 +35,22 @@ def test_mediapipe_is_followed_by_landmarks_unless_told_otherwise(options, follo
     assert PipelineConfig.from_flat(options).follows_landmarks == follows
 
 
+def test_a_length_and_a_bone_both_give_the_size():
+    assert PipelineConfig().hand_size is None
+    by_length = PipelineConfig.from_flat({"hand_length_m": 0.189}).hand_size
+    by_bone = PipelineConfig.from_flat({"hand_size_m": 0.09}).hand_size
+    assert by_length is not None
+    assert by_bone is not None
+    assert by_length.size_m == pytest.approx(by_bone.size_m, rel=1e-6)
+    assert 0.03 < by_length.spread < 0.06
+    assert 0.03 < by_bone.spread < 0.06
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"tracker.method": "landmarks", "detector": "onnx"}, "needs the detector 'mediapipe'"),
+        ({"hand_size_m": 0.09, "hand_length_m": 0.19}, "not both"),
         ({"tracker.method": "eyes"}, "tracker.method must be one of"),
         ({"diffusion.condition": "sound"}, "diffusion.condition must be one of"),
         ({"diffusion.backend": "tpu"}, "diffusion.backend must be one of"),
@@ -117,3 +130,29 @@ def test_the_default_pipeline_follows_the_clip_s_hand_steadily():
         assert len(numbers) == 1
         trembling[name] = np.linalg.norm(np.diff(errors, n=2, axis=0), axis=-1).mean()
     assert trembling["steady"] < 0.7 * trembling["plain"]
+
+
+@pytest.mark.slow
+def test_a_size_measured_with_depth_images_puts_the_hand_at_its_distance():
+    pipeline = create_pipeline(PipelineConfig(tracker=ONE_HAND))
+    calibration = ScaleCalibration()
+    ratios, measured = {"before": [], "after": []}, None
+    for number, frame in zip(range(75), render_clip(), strict=False):
+        rendering = frame.rendering
+        result = pipeline.process(
+            Frame(rendering.image, CLIP_CAMERA, number / 30, None if measured else rendering.depth_m)
+        )
+        (pose,) = result.hands
+        ratio = pose.joints_m[0, 2] / rendering.hands[0].joints_m[0, 2]
+        ratios["after" if measured else "before"].append(ratio)
+        if measured is None:
+            calibration.add(result.frame, result.hands)
+        if number == 59:
+            measured = calibration.measured()
+            pipeline.set_hand_size(measured.size)
+    pipeline.close()
+    assert measured is not None
+    assert pose.anchor_length_m == pytest.approx(measured.size.size_m)
+    assert abs(measured.size.size_m - 0.089) < 3 * measured.size.sigma_m
+    before, after = (abs(np.mean(ratios[name]) - 1) for name in ("before", "after"))
+    assert after < 0.03 < before

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.detection.finders import LandmarkFinder
+from hand_pose_ros.estimator.hand_size import HandSize
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.pose import Detection, Frame
 
@@ -25,7 +26,9 @@ class EstimatedHands:
     samples: fields (n, S, ...) that were fused, with weights (n, S) that sum to 1; None without samples, which
         leaves covariances unknown.
     spread_scale: factor that calibrates the samples' spread.
-    hand_size_m: length of the bone wrist -> index MCP, None if not known.
+    hand_size_m: length of the bone wrist -> index MCP that the estimator assumed, None if it assumed none.
+    sizes: of the n hands, which replace the assumed size; None for a hand of unknown size. None for all hands as
+        the estimator assumed.
     wrist_m: (n, 3) wrists in the views, from an estimator that solves them; it needs ``hand_size_m``.
         None if the image points place the hands.
     """
@@ -40,6 +43,7 @@ class EstimatedHands:
     spread_scale: float = 1.0
     hand_size_m: float | None = None
     wrist_m: Tensor | None = None
+    sizes: tuple[HandSize | None, ...] | None = None
 
     def __post_init__(self) -> None:
         if sorted((*self.rows, *self.reasons)) != list(range(len(self.detections))):
@@ -51,6 +55,8 @@ class EstimatedHands:
             raise ValueError("hands need their views")
         if self.wrist_m is not None and self.hand_size_m is None:
             raise ValueError("hands with a place need a size")
+        if self.sizes is not None and len(self.sizes) != len(self.rows):
+            raise ValueError(f"{len(self.rows)} hands need as many sizes, got {len(self.sizes)}")
 
     @property
     def known(self) -> tuple[KeypointView, HandParameters]:

@@ -13,12 +13,11 @@ from hand_pose_ros.camera.scale import scale_from_mean_lengths
 from hand_pose_ros.camera.solved_root import Reason, RootSolution
 from hand_pose_ros.common.named_tensors import rows, to
 from hand_pose_ros.estimator.estimate import EstimatedHands
+from hand_pose_ros.estimator.hand_size import POPULATION_SPREAD
 from hand_pose_ros.kinematics.mirror import mirror_across_camera_x
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.pose import HandPose
 
-POPULATION_SPREAD: Final = 0.065
-"""Standard deviation of adults' hand size, as a share of the mean."""
 COMMON_SPREAD: Final = 0.035
 """Standard deviation, in anchor lengths, of errors common to all samples, such as undetected errors of the
 detector. Measured on generated hands (docs/results/accuracy.md)."""
@@ -54,7 +53,7 @@ class PlacedHands(NamedTuple):
 
 
 def place_hands(
-    joints: Tensor, points: Tensor, half_extent: Tensor, hand_size_m: float | None
+    joints: Tensor, points: Tensor, half_extent: Tensor, hand_size_m: float | Tensor | None
 ) -> PlacedHands:
     """Scale normalised hands and solve their position before the camera (2.5D root solve over all joints).
 
@@ -62,23 +61,24 @@ def place_hands(
         joints: (n, ..., 21, 3), n hands with optional samples, relative to the wrist, in anchor
             lengths, in the view's frame.
         points: (n, 21, 2) in the view, in multiples of ``half_extent`` (n,); NaN where missing.
-        hand_size_m: length of the bone wrist -> index MCP; None for the size at which the bones have the mean
-            lengths of adults (heatmap_25d eq. 8).
+        hand_size_m: length of the bone wrist -> index MCP, one for all or (n,); None or NaN for the size at which
+            the bones have the mean lengths of adults (heatmap_25d eq. 8).
     """
     joints = joints.double()
-    scale = (
-        scale_from_mean_lengths(joints)
-        if hand_size_m is None
-        else joints.new_full(joints.shape[:-2], hand_size_m)
-    )
-    relative = scale[..., None, None] * joints
     samples = [1] * (joints.ndim - 3)
+    given = torch.as_tensor(torch.nan if hand_size_m is None else hand_size_m, dtype=joints.dtype)
+    given = given.reshape(-1, *samples)
+    scale = given.expand(joints.shape[:-2])
+    if bool(given.isnan().any()):
+        scale = torch.where(scale.isnan(), scale_from_mean_lengths(joints), scale)
+    typical = given.nan_to_num(hand.MEAN_ANCHOR_LENGTH_M)
+    relative = scale[..., None, None] * joints
     half_extent = half_extent.double().clamp(min=_MIN_EXTENT).reshape(-1, *samples)
     points = points.double().reshape(-1, *samples, hand.NUM_JOINTS, 2) * half_extent[..., None, None]
     root = root_from_pose(
         points.expand(*joints.shape[:-1], 2),
         relative,
-        noise_ratio=_NOISE_RATIO * (hand_size_m or hand.MEAN_ANCHOR_LENGTH_M) / half_extent,
+        noise_ratio=_NOISE_RATIO * typical / half_extent,
         huber_delta=_HUBER_EXTENTS * half_extent,
     )
     return PlacedHands(scale, relative, root)
@@ -88,9 +88,9 @@ def place(estimate: EstimatedHands) -> list[HandPose]:
     """Return a pose for each of the frame's detections, in order; invalid, with a reason, if not estimated.
 
     Covariances are those of the samples, scaled by the factor on their spread, plus ``COMMON_SPREAD``, plus, along
-    the ray through each joint, the uncertainty of the distance from the misfit of the image points. If the size is
-    not known, the spread of adults' sizes is added along the same rays: a hand larger than the mean is
-    proportionally farther away.
+    the ray through each joint, the uncertainty of the distance from the misfit of the image points, plus, along
+    the same rays, that of the size: a hand larger than assumed is proportionally farther away. Where the size is
+    not known, it is the spread of adults' sizes.
     """
     poses = {row: HandPose.invalid(estimate.detections[row], why) for row, why in estimate.reasons.items()}
     if estimate.rows:
@@ -143,21 +143,38 @@ def _placed(estimate: EstimatedHands) -> list[HandPose]:
 
 
 def _with_known_wrist(estimate: EstimatedHands, hands: HandParameters) -> PlacedHands:
-    """Place hands whose estimator has solved size and wrist."""
+    """Place hands whose estimator has solved the wrist for the size that it assumed."""
     assert estimate.wrist_m is not None
     assert estimate.hand_size_m is not None
     wrist = estimate.wrist_m.double()
-    scale = torch.full_like(wrist[:, 0], estimate.hand_size_m)
+    scale, _ = hand_sizes(estimate)
+    scale = scale.nan_to_num(estimate.hand_size_m)
+    wrist = wrist * (scale / estimate.hand_size_m)[:, None]
     sure = torch.zeros_like(scale)
     root = RootSolution(wrist, sure, sure, sure == 0, sure.to(torch.uint8))
     return PlacedHands(scale, scale[:, None, None] * hands.joints.double(), root)
+
+
+def hand_sizes(estimate: EstimatedHands) -> tuple[Tensor, Tensor]:
+    """Return the sizes (n,) of the hands, metres, NaN where unknown, and their spreads (n,) as shares."""
+    if estimate.sizes is None:
+        size = torch.nan if estimate.hand_size_m is None else estimate.hand_size_m
+        spread = POPULATION_SPREAD if estimate.hand_size_m is None else 0.0
+        values = [(size, spread)] * len(estimate.rows)
+    else:
+        values = [
+            (torch.nan, POPULATION_SPREAD) if one is None else (one.size_m, one.spread)
+            for one in estimate.sizes
+        ]
+    sizes, spreads = torch.tensor(values, dtype=torch.float64).reshape(-1, 2).unbind(-1)
+    return sizes, spreads
 
 
 def _by_image_points(
     estimate: EstimatedHands, hands: HandParameters, turn: Tensor
 ) -> tuple[PlacedHands, Tensor, Tensor]:
     """Place hands; return them and the covariances (n, 21, 3, 3) and (n, 6, 6) that their samples give."""
-    view, size = estimate.view, estimate.hand_size_m
+    view, (size, _) = estimate.view, hand_sizes(estimate)
     assert view is not None
     if estimate.samples is None:
         return place_hands(hands.joints, view.points, view.half_extent, size), *_unknown(turn)
@@ -189,8 +206,8 @@ def _covariances(
     covariance = weighted_covariance(deviations, weights)
     covariance, wrist = covariance * estimate.spread_scale**2, wrist * estimate.spread_scale**2
     misfit = MISFIT_SPREAD * placed.root.condition * placed.root.residual
-    size = 0.0 if estimate.hand_size_m is not None else POPULATION_SPREAD**2
-    along = (misfit.clamp(max=_MOST_MISFIT).square() + size)[:, None, None, None]
+    _, size_spread = hand_sizes(estimate)
+    along = (misfit.clamp(max=_MOST_MISFIT).square() + size_spread.square())[:, None, None, None]
     common = torch.eye(3).to(joints) * (COMMON_SPREAD * placed.scale)[:, None, None, None] ** 2
     added = common + along * joints[..., :, None] * joints[..., None, :]
     covariance, wrist[:, :3, :3] = covariance + added, wrist[:, :3, :3] + added[:, hand.WRIST]

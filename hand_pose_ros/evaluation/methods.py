@@ -82,11 +82,15 @@ def in_camera_axes(camera: CameraModel, detection: Detection) -> np.ndarray:
 
     The crop's z axis is the ray through its middle; the rotation of least angle maps it to the camera's.
     """
-    assert detection.landmarks_px is not None
     assert detection.landmarks_m is not None
+    return detection.landmarks_m @ crop_rotation(camera, detection)
+
+
+def crop_rotation(camera: CameraModel, detection: Detection) -> np.ndarray:
+    """Return the rotation (3, 3) that maps camera coordinates to the axes of MediaPipe's 3D landmarks."""
+    assert detection.landmarks_px is not None
     centre = RotatedSquare.around_landmarks(detection.landmarks_px).centre_px
-    rotation = view_box(camera.rays(torch.from_numpy(centre)[None])).rotation.numpy()
-    return detection.landmarks_m @ rotation
+    return view_box(camera.rays(torch.from_numpy(centre)[None])).rotation.numpy()
 
 
 def detector_with_pnp(observations: Sequence[Observation]) -> Prediction:

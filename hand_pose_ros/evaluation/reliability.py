@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
 from torch import Tensor
 
 from hand_pose_ros import hand
@@ -25,12 +26,14 @@ PROBABILITIES: Final = np.linspace(0.05, 0.95, 19)
 """Central probabilities of the reliability plot."""
 ONE_SIGMA, TWO_SIGMA = 0.6827, 0.9545
 STATES: Final = ("visible", "hidden", "outside")
+RANK_CORRELATION: Final = "rank correlation of sigma and error"
+_FEWEST_RANKED: Final = 3
 
 
 class AxisErrors(NamedTuple):
     """Errors and stated standard deviations of n hands' joints along the camera's axes.
 
-    error, sigma: (n, J, 3) metres. state: (n, J) index into ``STATES``.
+    error, sigma: (n, J, 3) metres; an error without a label is NaN. state: (n, J) index into ``STATES``.
     """
 
     error: np.ndarray
@@ -38,9 +41,9 @@ class AxisErrors(NamedTuple):
     state: np.ndarray
 
     def known(self) -> AxisErrors:
-        """Return the hands that have an estimate."""
+        """Return the hands that have an estimate and a label."""
         return named_tensors.rows(
-            self, np.isfinite(self.sigma).all((1, 2)) & np.isfinite(self.error).all((1, 2))
+            self, np.isfinite(self.sigma).all((1, 2)) & np.isfinite(self.error).any((1, 2))
         )
 
 
@@ -110,30 +113,57 @@ def shape_and_covariance(
 
 
 def joint_state(observations: Sequence[Observation]) -> np.ndarray:
-    """Return the index (n, 21) into ``STATES``; the observations must know ``hidden`` and ``outside``."""
-    hidden = np.stack([cast(np.ndarray, observation.hidden) for observation in observations])
-    outside = np.stack([cast(np.ndarray, observation.outside) for observation in observations])
+    """Return the index (n, 21) into ``STATES``.
+
+    Where observations do not know what is hidden, as on photos, joints inside the image count as visible.
+    """
+    hidden = np.stack([_or_none(observation, observation.hidden) for observation in observations])
+    outside = np.stack([_or_none(observation, observation.outside) for observation in observations])
     return np.where(outside, 2, np.where(hidden, 1, 0))
+
+
+def _or_none(observation: Observation, flags: np.ndarray | None) -> np.ndarray:
+    return np.zeros(len(observation.joints_m), bool) if flags is None else flags
 
 
 def coverage(errors: AxisErrors) -> dict[str, float]:
     """Return the share of the truth within one and two stated standard deviations, over all axes and along each.
 
-    It also gives the median stated sigma (root mean square over axes, millimetres) of visible, hidden and outside
-    joints, as the mean over the medians of the joints: joints that are often hidden lie nearer to the wrist.
+    It also gives the rank correlation, over hands, of the mean stated sigma with the mean error, and the median
+    stated sigma (root mean square over axes, millimetres) of visible, hidden and outside joints, as the mean over
+    the medians of the joints: joints that are often hidden lie nearer to the wrist. Joints without a label do not
+    count.
     """
     multiples = np.abs(errors.error / errors.sigma)
     rows = {}
     for count in (1, 2):
-        rows[f"within {count} sigma"] = float((multiples <= count).mean())
+        rows[f"within {count} sigma"] = _share_within(multiples, count)
         for axis, name in enumerate("xyz"):
-            rows[f"within {count} sigma, {name}"] = float((multiples[..., axis] <= count).mean())
+            rows[f"within {count} sigma, {name}"] = _share_within(multiples[..., axis], count)
+    rows[RANK_CORRELATION] = _rank_correlation(errors)
     sigma = 1e3 * np.sqrt(np.square(errors.sigma).mean(-1))
     by_state = [_medians(sigma, errors.state == index) for index in range(len(STATES))]
-    everywhere = np.isfinite(by_state).all(0)
+    occurring = [medians for medians in by_state if np.isfinite(medians).any()]
+    everywhere = np.isfinite(occurring).all(0)
     for name, medians in zip(STATES, by_state, strict=True):
         rows[f"sigma {name} mm"] = float(medians[everywhere].mean()) if everywhere.any() else float("nan")
     return rows
+
+
+def _share_within(multiples: np.ndarray, count: float) -> float:
+    labelled = multiples[np.isfinite(multiples)]
+    return float((labelled <= count).mean()) if labelled.size else float("nan")
+
+
+def _rank_correlation(errors: AxisErrors) -> float:
+    """Spearman's, of the hands' mean sigma and mean error over labelled joints; NaN for fewer than three hands."""
+    if len(errors.error) < _FEWEST_RANKED:
+        return float("nan")
+    labelled = np.isfinite(errors.error).all(-1)
+    error = np.where(labelled, np.linalg.norm(errors.error, axis=-1), np.nan)
+    sigma = np.where(labelled, np.sqrt(np.square(errors.sigma).mean(-1)), np.nan)
+    ranks = [rankdata(np.nanmean(values, axis=1)) for values in (sigma, error)]
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def _medians(sigma: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -147,4 +177,4 @@ def reliability_curve(errors: AxisErrors) -> np.ndarray:
     normal = torch.distributions.Normal(0.0, 1.0)
     bounds = normal.icdf(torch.from_numpy((1 + PROBABILITIES) / 2)).numpy()
     multiples = np.abs(errors.error / errors.sigma)
-    return np.array([(multiples <= bound).mean() for bound in bounds])
+    return np.array([_share_within(multiples, bound) for bound in bounds])

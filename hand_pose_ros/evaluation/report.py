@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hand_pose_ros.evaluation.reliability import PROBABILITIES
+from hand_pose_ros.evaluation.reliability import PROBABILITIES, RANK_CORRELATION
 from hand_pose_ros.evaluation.scores import DECIMALS, THRESHOLDS_MM
 from hand_pose_ros.files.atomic_file import write_text_atomically
 
@@ -25,14 +25,32 @@ def accuracy_table(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def coverage_table(rows: Mapping[str, Mapping[str, float]]) -> str:
-    """Format coverage in percent and sigma in millimetres, a row for each set."""
+    """Format coverage in percent, sigma in millimetres and the rank correlation, a row for each set."""
     columns = list(next(iter(rows.values())))
     table = [
-        [cell(value, 1) if name.endswith("mm") else cell(100 * value, 1) for name, value in row.items()]
+        [
+            cell(100 * value, 1) if _is_share(name) else cell(value, _decimals(name))
+            for name, value in row.items()
+        ]
         for row in rows.values()
     ]
-    columns = [name if name.endswith("mm") else f"{name} %" for name in columns]
+    columns = [f"{name} %" if _is_share(name) else name for name in columns]
     return markdown_table(["", *columns], list(rows), table)
+
+
+def error_source_table(name: str, rows: Mapping[str, Mapping[str, float]]) -> str:
+    """Format the errors (columns) of a set of hands with parts (rows) replaced by the truth."""
+    table = [[cell(value, 1) for value in row.values()] for row in rows.values()]
+    columns = ["replaced by the truth", *next(iter(rows.values()))]
+    return f"**{name}: where the error is**\n\n{markdown_table(columns, list(rows), table)}"
+
+
+def _is_share(name: str) -> bool:
+    return name.startswith("within")
+
+
+def _decimals(name: str) -> int:
+    return 2 if name == RANK_CORRELATION else 1
 
 
 def markers(command: str) -> tuple[str, str]:

@@ -17,8 +17,8 @@ from hand_pose_ros.kinematics.inverse import fit_hand
 
 DECIMALS: Final = {
     "PA-MPJPE mm": 1, "root-relative mm": 1, "size given mm": 1, "absolute mm": 1,
-    "absolute, size given mm": 1, "root mm": 1, "root depth %": 1, "AUC 20-50 mm": 3,
-    "EPE px": 1, "outside limits %": 1, "failed": 0,
+    "absolute, median mm": 1, "absolute, size given mm": 1, "absolute, length given mm": 1,
+    "root mm": 1, "root depth %": 1, "AUC 20-50 mm": 3, "EPE px": 1, "outside limits %": 1, "failed": 0,
 }  # fmt: skip
 """The figures of a row and their number of decimals."""
 THRESHOLDS_MM: Final = np.arange(0.0, 101.0, 2.0)
@@ -30,35 +30,58 @@ _FIT_CHUNK: Final = 500
 def score(prediction: Prediction, observations: Sequence[Observation]) -> dict[str, float]:
     """Return means over hands; a hand without an estimate counts as failed and enters no mean.
 
-    Lengths in millimetres. *size given*: root-relative, after the method's hand is given the true anchor length in
-    place of the one it took. *absolute, size given*: likewise, in the camera frame: a hand twice as large is twice
-    as far away. *root depth*: mean absolute error relative to the true depth. *EPE*: between projected and
-    labelled image points. *AUC*: of root-relative joints within 20 to 50 mm.
+    Lengths in millimetres. PA and absolute figures are means over the 21 joints, root-relative ones over the 20
+    joints besides the wrist. *size given*: root-relative, after the method's hand is given the true anchor length
+    in place of the one it took. *absolute, size given*: likewise, in the camera frame: a hand twice as large is
+    twice as far away. *absolute, length given*: likewise, with the length wrist -> tip of the middle finger, along
+    those of its bones that have labels. *absolute, median*: over hands. *root depth*: mean absolute error relative
+    to the true depth. *EPE*: between projected and labelled image points. *AUC*: of root-relative joints within
+    20 to 50 mm.
     """
     joints, labels = prediction.joints_m, _labels(observations)
     points = np.stack([observation.points_px for observation in observations])
-    parent, child = hand.BONES[hand.ANCHOR_BONE]
-    true_size = np.linalg.norm(labels[:, child] - labels[:, parent], axis=-1)
-    ratio = (true_size / prediction.size_m)[:, None, None]
+    true_lengths = bone_lengths(labels)
+    ratio = (true_lengths[:, hand.ANCHOR_BONE] / prediction.size_m)[:, None, None]
+    of_length = middle_finger_ratio(bone_lengths(joints), true_lengths)[:, None, None]
     in_camera = joints if prediction.is_placed else np.full_like(joints, np.nan)
     cameras = [observation.camera for observation in observations]
     projected = [
         camera.project(torch.from_numpy(one)) for camera, one in zip(cameras, in_camera, strict=True)
     ]
     return {
-        "PA-MPJPE mm": 1e3 * _mean(metrics.pa_mpjpe(joints, labels)),
-        "root-relative mm": 1e3 * _mean(metrics.root_relative_mpjpe(joints, labels)),
-        "size given mm": 1e3 * _mean(metrics.root_relative_mpjpe(ratio * joints, labels)),
-        "absolute mm": 1e3 * _mean(metrics.mpjpe(in_camera, labels)),
-        "absolute, size given mm": 1e3 * _mean(metrics.mpjpe(ratio * in_camera, labels)),
-        "root mm": 1e3 * _mean(metrics.root_error(in_camera, labels)),
-        "root depth %": 1e2 * _mean(np.abs(metrics.relative_root_depth_error(in_camera, labels))),
+        "PA-MPJPE mm": 1e3 * mean(metrics.pa_mpjpe(joints, labels)),
+        "root-relative mm": 1e3 * mean(metrics.root_relative_mpjpe(joints, labels)),
+        "size given mm": 1e3 * mean(metrics.root_relative_mpjpe(ratio * joints, labels)),
+        "absolute mm": 1e3 * mean(metrics.mpjpe(in_camera, labels)),
+        "absolute, median mm": 1e3 * median(metrics.mpjpe(in_camera, labels)),
+        "absolute, size given mm": 1e3 * mean(metrics.mpjpe(ratio * in_camera, labels)),
+        "absolute, length given mm": 1e3 * mean(metrics.mpjpe(of_length * in_camera, labels)),
+        "root mm": 1e3 * mean(metrics.root_error(in_camera, labels)),
+        "root depth %": 1e2 * mean(np.abs(metrics.relative_root_depth_error(in_camera, labels))),
         "AUC 20-50 mm": metrics.pck_auc(root_relative_errors(joints, labels), 0.02, 0.05),
-        "EPE px": _mean(metrics.mpjpe(torch.stack(projected).numpy(), points)),
+        "EPE px": mean(metrics.mpjpe(torch.stack(projected).numpy(), points)),
         "outside limits %": 1e2
-        * _mean(outside_limits(prediction, [observation.detection.side for observation in observations])),
+        * mean(outside_limits(prediction, [observation.detection.side for observation in observations])),
         "failed": float(np.isnan(joints).any((1, 2)).sum()),
     }
+
+
+def bone_lengths(joints: np.ndarray) -> np.ndarray:
+    """Return the lengths (..., 20) of the bones of joints (..., 21, 3); NaN for a bone with a missing end."""
+    parents, children = (list(ends) for ends in zip(*hand.BONES, strict=True))
+    return np.linalg.norm(joints[..., children, :] - joints[..., parents, :], axis=-1)
+
+
+def middle_finger_ratio(lengths: np.ndarray, true_lengths: np.ndarray) -> np.ndarray:
+    """Return true over predicted length (n,) of wrist -> tip of the middle finger, of bone lengths (n, 20).
+
+    Unlabelled bones do not count; NaN without a labelled one.
+    """
+    chain, true_chain = lengths[:, hand.MIDDLE_FINGER], true_lengths[:, hand.MIDDLE_FINGER]
+    labelled = np.isfinite(true_chain)
+    predicted = np.where(labelled, chain, 0.0).sum(1)
+    true = np.where(labelled, true_chain, 0.0).sum(1)
+    return true / np.where(labelled.any(1), predicted, np.nan)
 
 
 def pck(prediction: Prediction, observations: Sequence[Observation]) -> np.ndarray:
@@ -121,5 +144,11 @@ def _labels(observations: Sequence[Observation]) -> np.ndarray:
     return np.stack([observation.joints_m for observation in observations])
 
 
-def _mean(values: np.ndarray) -> float:
+def median(values: np.ndarray) -> float:
+    """Return the median of those that are known; NaN if none is."""
+    return float(np.nanmedian(values)) if not np.isnan(values).all() else float("nan")
+
+
+def mean(values: np.ndarray) -> float:
+    """Return the mean of those that are known; NaN if none is."""
     return float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")

@@ -11,6 +11,7 @@ from hand_pose_ros.detection.finders import LandmarkFinder, Palm, PalmFinder
 from hand_pose_ros.pose import Detection, Frame
 from hand_pose_ros.tracking.identities import HandIdentities, IdentityConfig
 from hand_pose_ros.tracking.observation import Observation
+from hand_pose_ros.tracking.scene_change import SceneChange
 from hand_pose_ros.tracking.search_schedule import SearchSchedule
 
 _LEAST_IN_IMAGE = 0.35  # share of the landmarks that the image must hold
@@ -51,8 +52,8 @@ class LandmarkTracker:
     """A :class:`~hand_pose_ros.tracking.tracker.HandTracker`; call it from one thread at a time.
 
     Each hand is looked for where its joints are expected, by the finder of landmarks. The finder of palms searches
-    the image when no hand is followed, when one was lost, and now and then for a new one. The score is the
-    presence of a hand.
+    the image when no hand is followed, when one was lost, when something else changes, and now and then for a new
+    one. The score is the presence of a hand.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class LandmarkTracker:
         self._finders: tuple[PalmFinder, LandmarkFinder] | None = palms, landmarks
         self._identities = HandIdentities(self._config.identity)
         self._schedule = SearchSchedule()
+        self._change = SceneChange()
         self.counts = TrackerCounts()
 
     def track(self, frame: Frame) -> list[Detection]:
@@ -79,10 +81,17 @@ class LandmarkTracker:
         hands = self._follow(frame, landmarks)
         seen = self._identities.distinct(hands)
         hidden = len(seen) < following and self._identities.may_cover(time_s)
-        searched = self._schedule.due(len(seen), self._config.identity.max_hands, hidden)
+        searched = self._schedule.due(
+            len(seen),
+            self._config.identity.max_hands,
+            hidden,
+            changed=lambda: self._change.changed(frame.image_bgr, seen),
+        )
         if searched:
             found = self._search(frame, seen, palms, landmarks, anew=hidden)
             hands = found if hidden and len(found) > len(seen) else hands + found
+            if hands:  # with none in view every frame is searched
+                self._change.searched(frame.image_bgr, hands)
         detections = self._identities.update(hands, time_s)
         if searched:
             self._schedule.found(len(detections))
@@ -95,6 +104,7 @@ class LandmarkTracker:
         """Forget all hands."""
         self._identities.reset()
         self._schedule.reset()
+        self._change.reset()
 
     def close(self) -> None:
         """Let go of the finders; closing again does nothing."""

@@ -31,6 +31,7 @@ ANCHOR_LENGTH_M = 0.09
 class Command(IntEnum):
     """What the blue value of the first pixel asks for."""
 
+    ONE_HAND = 20
     BOTH_HANDS = 40
     NO_HANDS = 80
     TWO_RIGHT_HANDS = 120
@@ -56,6 +57,7 @@ class FakeDetector:
             time.sleep(SLOW_S)
         sides = {
             Command.NO_HANDS: (),
+            Command.ONE_HAND: ("right",),
             Command.TWO_RIGHT_HANDS: ("right", "right"),
             Command.NOT_ESTIMATED: ("right",),
         }.get(command, ("right", "left"))

@@ -38,6 +38,7 @@ class Camera:
     """Publishes images and camera_info at a steady rate in a thread; what it sends can be changed at any time.
 
     ``image``: the message that is sent, with its header set anew. ``info``: the CameraInfo, or None for none.
+    ``depth``: the depth image of each image, or None for none.
     ``stamp_ns``: makes the stamp of the n-th image.
     """
 
@@ -52,12 +53,14 @@ class Camera:
         self._images = listener.publisher(kind, topic, qos)
         base = topic.removesuffix("/compressed")
         self._infos = listener.publisher(CameraInfo, base.rpartition("/")[0] + "/camera_info", qos)
+        self._depths = listener.publisher(Image, base.rpartition("/")[0] + "/depth", qos)
         self._node = listener.node
         self._period_s = 1 / rate_hz
         self.sent_stamps: list[int] = []
         self.frame_id = "camera"
         self.info: CameraInfo | None = None
         self.image: Any = None
+        self.depth: Image | None = None
         self.back_to_normal()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -79,6 +82,7 @@ class Camera:
         self._thread.join()
         self._node.destroy_publisher(self._images)
         self._node.destroy_publisher(self._infos)
+        self._node.destroy_publisher(self._depths)
 
     def _run(self) -> None:
         number = 0
@@ -91,6 +95,9 @@ class Camera:
             if info is not None:
                 info.header = header
                 self._infos.publish(info)
+            if self.depth is not None:
+                self.depth.header = header
+                self._depths.publish(self.depth)
             image.header = header
             self._images.publish(image)
             self.sent_stamps.append(stamp_ns)

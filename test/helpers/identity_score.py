@@ -43,7 +43,7 @@ def score(
     before = (tracker.counts.frames_following, tracker.counts.searches_following)
     for one_frame in clip:
         frame, joints_px = one_frame.frame, one_frame.joints_px
-        inside = _inside(joints_px)
+        inside = inside_image(joints_px)
         last_in_s[inside > 0] = frame.time_s
         size = np.ptp(joints_px, axis=1).max()
         between = np.linalg.norm(joints_px[0] - joints_px[1], axis=-1).mean() / size
@@ -68,6 +68,6 @@ def score(
     return result
 
 
-def _inside(joints_px: np.ndarray) -> np.ndarray:
+def inside_image(joints_px: np.ndarray) -> np.ndarray:
     """(hands,) shares of the joints (hands, 21, 2) that lie in the image."""
     return ((joints_px >= 0) & (joints_px < (CAMERA.width, CAMERA.height))).all(axis=-1).mean(axis=-1)

@@ -330,6 +330,43 @@ def test_the_image_is_searched_rarely_whatever_is_lost(seed):
     assert 1 <= searches <= 2 + 330 / 11
 
 
+def test_what_changes_is_searched_every_third_frame_within_its_own_budget():
+    schedule = SearchSchedule()
+    assert schedule.due(0, 2)
+    schedule.found(1)
+    quiet = [schedule.due(1, 2) for _ in range(60)]
+    begins = [schedule.due(1, 2, changed=lambda: True) for _ in range(10)]
+    assert begins.index(True) <= 2
+    assert sum(begins) >= 3
+    for_long = [schedule.due(1, 2, changed=lambda: True) for _ in range(330)]
+    assert 330 / 4 <= sum(for_long) <= 2 + 330 / 4 + 2 + 330 / 11
+    gaps = np.diff(np.flatnonzero(for_long))
+    assert gaps.max() <= 4
+    assert sum(quiet) <= 2 + 60 / 11
+
+
+def test_changes_are_looked_for_only_where_a_search_may_follow():
+    asked = []
+
+    def changed():
+        asked.append(True)
+        return False
+
+    schedule = SearchSchedule()
+    assert schedule.due(0, 2, changed=changed)
+    schedule.found(2)
+    for _ in range(20):
+        schedule.due(2, 2, changed=changed)
+    assert not asked
+    for _ in range(20):
+        schedule.due(1, 2, changed=changed)
+    assert 0 < len(asked) < 20
+    asked.clear()
+    for _ in range(20):
+        schedule.due(1, 2, hidden=True, changed=changed)
+    assert not asked
+
+
 def test_the_image_is_searched_when_it_should_be():
     schedule = SearchSchedule()
     assert [schedule.due(0, 2) for _ in range(3)] == [True] * 3  # nothing in view

@@ -16,6 +16,7 @@ from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, Diff
 from hand_pose_ros.estimator.ik import IkEstimator, IkEstimatorConfig
 from hand_pose_ros.evaluation import reliability, report
 from hand_pose_ros.evaluation.accuracy.comparison import Comparison, HandSet, compare, photo_set
+from hand_pose_ros.evaluation.accuracy.error_sources import error_sources
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import (
     generated_hands,
     observations_of,
@@ -37,7 +38,9 @@ from hand_pose_ros.networks.registry import HAND_DIFFUSION, HAND_REGRESSOR, load
 
 ESTIMATE = "D* (diffusion + IK head)"
 """Name of the shipped estimator, whose uncertainty is measured."""
-_MOST_FOR_KINEMATICS = 500  # hands: with a detector's errors, one takes a quarter of a second
+_MOST_FOR_KINEMATICS = (
+    500  # hands: with a detector's errors, one takes a quarter of a second; and for error sources
+)
 _KINEMATICS_EVERY = 10
 _DETECTOR_ROWS = {"MediaPipe 3D": detector_3d, "MediaPipe 3D + SQPnP": detector_with_pnp}
 
@@ -84,6 +87,7 @@ def _evaluate(options: argparse.Namespace) -> str:
     kinematics = {"inverse kinematics": estimator_method(ik)}
     comparisons: list[Comparison] = []
     errors: dict[str, reliability.AxisErrors] = {}
+    sources: dict[str, dict[str, dict[str, float]]] = {}
     for hands in _sets(options):
         rows = methods if len(hands.observations) > _MOST_FOR_KINEMATICS else methods | kinematics
         rows = rows | _DETECTOR_ROWS if hands.has_detector_3d else rows
@@ -92,16 +96,22 @@ def _evaluate(options: argparse.Namespace) -> str:
             sys.stdout.write(report.accuracy_table(comparison.title, comparison.rows) + "\n\n")
             sys.stdout.flush()
         comparisons += of_set
-        if network is not None and hands.measures_uncertainty:
+        if network is not None and hands.measures_uncertainty and hands.observations:
             errors |= _errors(hands, predictions[ESTIMATE], network, config)
+        if network is not None and 0 < len(hands.observations) <= _MOST_FOR_KINEMATICS:
+            sources[hands.name] = error_sources(hands.observations, methods[ESTIMATE])
     text = "\n\n".join(report.accuracy_table(one.title, one.rows) for one in comparisons)
     coverage = {name: reliability.coverage(value) for name, value in errors.items()}
     if coverage:
         table = report.coverage_table(coverage)
-        sys.stdout.write(table + "\n")
+        sys.stdout.write(table + "\n\n")
         text += f"\n\n**Uncertainty**\n\n{table}"
+    for name, rows in sources.items():
+        table = report.error_source_table(name, rows)
+        sys.stdout.write(table + "\n\n")
+        text += f"\n\n{table}"
     if options.output is not None:
-        _write(options.output, comparisons, coverage, errors)
+        _write(options.output, comparisons, coverage, errors, sources)
     return text
 
 
@@ -162,8 +172,13 @@ def _write(
     comparisons: list[Comparison],
     coverage: dict[str, dict[str, float]],
     errors: dict[str, reliability.AxisErrors],
+    sources: dict[str, dict[str, dict[str, float]]],
 ) -> None:
-    results = {"sets": [vars(one) for one in comparisons], "uncertainty": coverage}
+    results = {
+        "sets": [vars(one) for one in comparisons],
+        "uncertainty": coverage,
+        "error sources": sources,
+    }
     write_text_atomically(output / "accuracy.json", json.dumps(results, indent=1) + "\n")
     report.plot_pck({one.name: one.pck for one in comparisons if one.rows}, output / "accuracy.png")
     if errors:

@@ -73,7 +73,7 @@ def photo_set(name: str, photos: Sequence[LabelledPhoto], detector: HandDetector
         for photo in photos
     )
     parts = {f"{name}, all joints labelled and inside": (complete, total)} if 0 < total < len(photos) else {}
-    return HandSet(name, observations, len(photos), parts)
+    return HandSet(name, observations, len(photos), parts, measures_uncertainty=True)
 
 
 def compare(hands: HandSet, methods: Mapping[str, Method]) -> tuple[list[Comparison], dict[str, Prediction]]:

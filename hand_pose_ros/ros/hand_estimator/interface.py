@@ -15,6 +15,7 @@ INTERFACE: Final = NodeInterface(
         Endpoint("image", "sensor_msgs/Image", "camera images; only the newest is processed"),
         Endpoint("image/compressed", "sensor_msgs/CompressedImage", "with image_transport:=compressed"),
         Endpoint("camera_info", "sensor_msgs/CameraInfo", "calibration, beside the image topic"),
+        Endpoint("depth", "sensor_msgs/Image", "depth, aligned to the image; only during ~/calibrate_scale"),
     ),
     published=(
         Endpoint("hands", "sensor_msgs/PointCloud2", "every joint of every hand"),
@@ -26,7 +27,10 @@ INTERFACE: Final = NodeInterface(
         Endpoint("/tf", "tf2_msgs/TFMessage", "bone frames"),
         Endpoint("/diagnostics", "diagnostic_msgs/DiagnosticArray", "rates, latencies, faults"),
     ),
-    services=(Endpoint("~/reset", "std_srvs/Trigger", "forget all tracks"),),
+    services=(
+        Endpoint("~/reset", "std_srvs/Trigger", "forget all tracks"),
+        Endpoint("~/calibrate_scale", "std_srvs/Trigger", "measure the user's hand for two seconds"),
+    ),
     parameter_file="config/estimator.yaml",
     page="docs/use/node.md",
 )

@@ -13,12 +13,14 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
+from hand_pose_ros.estimator.hand_size import HandSize
 from hand_pose_ros.pipeline import FramePipeline
 from hand_pose_ros.ros.hand_estimator.display import HandDisplay
 from hand_pose_ros.ros.hand_estimator.frame_prefix import AUTO, frame_prefix, rivals
 from hand_pose_ros.ros.hand_estimator.input import CameraInput, ImageMessage
 from hand_pose_ros.ros.hand_estimator.output import HandPublishers
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
+from hand_pose_ros.ros.hand_estimator.scale_calibration import ScaleCalibrationService
 from hand_pose_ros.ros.hand_estimator.status import CameraState, EstimatorStatus
 from hand_pose_ros.ros.hand_estimator.view_frame import ViewFrame
 from hand_pose_ros.ros.hand_estimator.worker import NewestItemWorker
@@ -59,6 +61,9 @@ class HandEstimator(LifecycleNode):
             self._settings.diagnostics_period_s, self._publish_diagnostics, clock=self._steady_clock
         )
         self.create_service(Trigger, "~/reset", self._on_reset)
+        self._scale = ScaleCalibrationService(
+            self, lambda: self._settings, self._hand_size_in_use, self._use_hand_size
+        )
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._view: ViewFrame | None = None
         if self._settings.autostart:
@@ -182,7 +187,7 @@ class HandEstimator(LifecycleNode):
             with self._pipeline_lock:
                 if given.restarted:
                     self._reset_tracks()
-                result = pipeline.process(given.frame)
+                result = pipeline.process(self._scale.with_depth(given.frame, given.stamp_ns))
             estimated_s = time.perf_counter()
         except Exception as error:  # a detector or estimator may raise anything, and must not end the node
             self._status.failed("pipeline", f"a frame was lost to {type(error).__name__}: {error}")
@@ -192,6 +197,7 @@ class HandEstimator(LifecycleNode):
         except Exception as error:  # such as a pose that no message can hold
             self._status.failed("publication", f"a frame was not published: {type(error).__name__}: {error}")
             return
+        self._scale.observe(result)
         self._faults.clear("pipeline", "publication")
         if result.degraded:
             self._faults.report("gpu", result.degraded, DiagnosticStatus.WARN, logged=True)
@@ -226,6 +232,19 @@ class HandEstimator(LifecycleNode):
         response.success = True
         response.message = "all tracks were reset"
         return response
+
+    def _hand_size_in_use(self) -> HandSize | None:
+        """The size of all hands; raises RuntimeError while the node is not active."""
+        if self._pipeline is None or self._worker is None:
+            raise RuntimeError("the node is not active: it sees no hand")
+        return self._pipeline.hand_size
+
+    def _use_hand_size(self, size: HandSize) -> None:
+        """Take a measured size into use; raises RuntimeError if the node was cleaned up meanwhile."""
+        if self._pipeline is None:
+            raise RuntimeError("the node was cleaned up while the hand was measured")
+        with self._pipeline_lock:
+            self._pipeline.set_hand_size(size)
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hand_pose_ros.common.options import Options, option, section
+from hand_pose_ros.estimator.size.marker import DICTIONARIES
 from hand_pose_ros.factory import PipelineConfig
 from hand_pose_ros.files.image_limits import MOST_PIXELS
 
@@ -85,6 +86,17 @@ class HandEstimatorParameters(Options):
         "Time until RViz removes a marker that is not renewed, in seconds; 0 for never.",
         minimum=0.0,
         maximum=60.0,
+    )
+    scale_marker_m: float | None = option(
+        None,
+        "Side of the black square of a printed marker, in metres, for `~/calibrate_scale`: hold the marker in the "
+        "plane of the hand. 0 if there is none.",
+        minimum=0.005,
+        maximum=1.0,
+        unset=0.0,
+    )
+    scale_marker_dictionary: str = option(
+        DICTIONARIES[0], "Dictionary of that marker, as OpenCV names it.", choices=DICTIONARIES
     )
     image_timeout_s: float = option(
         2.0, "Report missing images on /diagnostics after this time, in seconds.", minimum=0.1, maximum=3600.0

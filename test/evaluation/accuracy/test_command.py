@@ -25,8 +25,9 @@ from hand_pose_ros.evaluation.methods import (
     estimator_method,
     in_camera_axes,
 )
-from hand_pose_ros.evaluation.scores import DECIMALS, outside_limits
+from hand_pose_ros.evaluation.scores import DECIMALS, middle_finger_ratio, outside_limits, score
 from hand_pose_ros.kinematics.forward import forward_kinematics
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, shipped_weights
 from hand_pose_ros.pose import Detection
 
 CAMERA = CameraModel.pinhole(500.0, 500.0, 320.0, 240.0, 640, 480)
@@ -259,3 +260,48 @@ def test_a_folder_without_proper_samples_is_refused(tmp_path, content, message):
         (tmp_path / "samples.json").write_text(content)
     with pytest.raises(ValueError, match=message):
         read_samples(tmp_path)
+
+
+def test_a_given_length_is_that_of_the_labelled_bones_of_the_middle_finger():
+    true, predicted = np.ones((3, 20)), np.full((3, 20), 1.1)
+    predicted[1, 8] = 1.5  # the palm's bone is longer than its share
+    true[1, 9:11] = np.nan
+    true[2] = np.nan
+    ratio = middle_finger_ratio(predicted, true)
+    np.testing.assert_allclose(ratio, (1 / 1.1, 2 / 2.6, np.nan))
+
+
+def test_mean_and_median_are_both_of_hands(folder):
+    photos = read_samples(folder)
+
+    def shifted(hands):
+        return Prediction.of_joints(np.stack([one.joints_m for one in hands]) + (0.01, 0.0, 0.0))
+
+    observations = [*detect_hands(photos[:1], LabelReader(photos))] * 3
+    row = score(shifted(observations).select(np.arange(3)), observations)
+    assert row["absolute, median mm"] == pytest.approx(row["absolute mm"]) == pytest.approx(10)
+    joints = shifted(observations).joints_m + np.array([0.0, 0.0, 0.4])[:, None, None]
+    row = score(Prediction.of_joints(joints), observations)
+    assert row["absolute, median mm"] == pytest.approx(10)
+    assert row["absolute mm"] > 100
+
+
+@pytest.mark.slow
+def test_the_command_measures_uncertainty_and_error_sources_on_photos(folder, tmp_path, monkeypatch):
+    photos = read_samples(folder)
+    detector = LabelReader(photos)
+    detector.close = lambda: None
+    monkeypatch.setattr("hand_pose_ros.evaluation.accuracy.command.open_mediapipe", lambda: detector)
+    arguments = [
+        str(folder),
+        "--weights",
+        str(shipped_weights(HAND_DIFFUSION)),
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    assert main(arguments) == 0
+    results = json.loads((tmp_path / "out" / "accuracy.json").read_text())
+    assert set(results["uncertainty"]) == {f"{folder.name}, shape", f"{folder.name}, absolute"}
+    assert 0 < results["uncertainty"][f"{folder.name}, absolute"]["within 2 sigma"] <= 1
+    sources = results["error sources"][folder.name]
+    assert sources["rotation, size and shape"]["absolute mm"] < sources["nothing"]["absolute mm"]

@@ -159,3 +159,30 @@ def test_the_plot_is_drawn(tmp_path):
     sigmas = {name: reliability.coverage(value) for name, value in errors.items()}
     report.plot_reliability(curves, sigmas, tmp_path / "plots" / "reliability.png")
     assert (tmp_path / "plots" / "reliability.png").stat().st_size > 10_000
+
+
+def test_joints_without_a_label_do_not_count():
+    errors = normal_errors(1.0)
+    some = errors.error.copy()
+    some[:, 5:] = np.nan
+    rows = reliability.coverage(errors._replace(error=some).known())
+    assert rows == pytest.approx(
+        reliability.coverage(AxisErrors(some[:, :5], errors.sigma[:, :5], errors.state[:, :5]))
+        | {name: value for name, value in rows.items() if name.startswith("sigma")}
+    )
+    some[7] = np.nan
+    assert len(errors._replace(error=some).known().error) == len(some) - 1
+
+
+def test_the_rank_correlation_tells_whether_sigma_orders_the_errors():
+    rng = np.random.default_rng(4)
+    size = rng.uniform(0.5, 3.0, (200, 1, 1))
+    sigma = np.broadcast_to(size, (200, 20, 3))
+    error = rng.normal(size=sigma.shape)
+    state = np.zeros((200, 20), int)
+    ordered = reliability.coverage(AxisErrors(error * sigma, sigma, state))[reliability.RANK_CORRELATION]
+    unordered = reliability.coverage(AxisErrors(error, sigma, state))[reliability.RANK_CORRELATION]
+    assert ordered > 0.9
+    assert abs(unordered) < 0.2
+    table = report.coverage_table({"a": reliability.coverage(AxisErrors(error, sigma, state))})
+    assert f"| {unordered:.2f} |" in table
