@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import cv2
+import numpy as np
 from helpers.hand_estimator_harness import FAKE, NAMESPACE, Estimator, fake_environment
 from helpers.ros_harness import wait_for
 
@@ -59,11 +61,12 @@ def test_the_hand_estimator_s_topics_and_services(start_node, listener, reposito
         assert without_those_of_ros(query(name, f"/{NAMESPACE}")) == wanted
 
 
-def test_the_video_player_s_topics(start_node, listener):
+def test_the_video_player_s_topics(start_node, listener, tmp_path):
+    cv2.imwrite(str(tmp_path / "0.png"), np.zeros((48, 64, 3), np.uint8))  # the clip takes a minute to render
     start_node(
         "hand_pose_ros.ros.video_player.process",
         namespace=NAMESPACE,
-        parameters={"wait_for_subscriber": True},
+        parameters={"source": str(tmp_path), "wait_for_subscriber": True},
     )
     wanted = expected(PLAYER.published, PLAYER.name)
 
