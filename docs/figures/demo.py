@@ -1,6 +1,8 @@
-"""Makes the animated image of the README from the video of ``make demo``.
+"""Makes the animated images of the documentation from the video of ``make demo``.
 
 make demo && tools/run python docs/figures/demo.py --video out/hands.mp4 --output docs/images/demo.webp
+make demo ROBOT=demo_hand && \\
+    tools/run python docs/figures/demo.py --every 3 --quality 60 --output docs/images/robot_demo.webp
 """
 
 from __future__ import annotations
