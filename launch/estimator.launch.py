@@ -33,7 +33,7 @@ NAMESPACE = "hand_pose"
 SIDES = ("left", "right")
 VIEW_CENTRE_M = (-0.5, 0.0, 0.0)
 """Where hands are expected, in the upright frame at the camera."""
-MODELS_M = {"left": (-0.5, -0.3, -0.1), "right": (-0.5, 0.3, -0.1)}
+MODELS_M = {"left": (-0.55, -0.22, -0.1), "right": (-0.55, 0.22, -0.1)}
 """Where the wrists of the robot models stand in it, beside the hands."""
 # Launch argument -> parameter of the hand_estimator, and what its text means.
 PARAMETERS = {

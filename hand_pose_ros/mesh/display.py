@@ -25,8 +25,8 @@ _KEY: Final = (-0.45, -0.65, -0.60)
 _FILL: Final = (0.85, 0.05, -0.50)
 _BACK: Final = (0.25, -0.55, 0.80)
 _LAMPS: Final = np.array([np.divide(lamp, np.linalg.norm(lamp)) for lamp in (_KEY, _FILL, _BACK)]).T
-_STRENGTHS: Final = np.array((0.58, 0.20, 0.30))
-_WRAP: Final = 0.25
+_STRENGTHS: Final = np.array((0.50, 0.16, 0.24))
+_WRAP: Final = 0.15
 """How far light reaches around the terminator, as on skin."""
 _AMBIENT, _SKY = 0.30, 0.12
 

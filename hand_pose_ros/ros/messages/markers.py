@@ -27,7 +27,7 @@ ELLIPSOID_SIGMAS: Final = 2.0
 """Half-axes of an uncertainty ellipsoid, in standard deviations."""
 
 _BONE_WIDTH_M, _JOINT_DIAMETER_M, _TEXT_HEIGHT_M = 0.004, 0.009, 0.016
-_LABEL_OFFSET_M: Final = np.array((0.0, 0.035, 0.0))  # below the wrist, in the optical frame
+_LABEL_DISTANCE_M: Final = 0.11  # behind the wrist, where the forearm's stump ends
 _SMALLEST_AXIS_M = 1e-4  # RViz refuses a scale of zero
 _FINGER_RGB: Final = (
     (0.90, 0.35, 0.25), (0.95, 0.70, 0.20), (0.35, 0.75, 0.35), (0.25, 0.60, 0.90), (0.65, 0.45, 0.85)
@@ -37,10 +37,10 @@ _SKIN_RGB: Final = {"left": (0.62, 0.74, 0.88), "right": (0.95, 0.78, 0.66)}
 _TIP_TINT: Final = 0.75
 """How far the colour of a fingertip goes from that of the skin to that of the finger."""
 _LABEL_RGBA: Final = (0.95, 0.95, 0.95, 1.0)
-_UNCERTAINTY_ALPHA: Final = 0.40
+_UNCERTAINTY_ALPHA: Final = 0.5
 # From the colour of a standard deviation that serves a grasp to that of one that does not.
 _SMALL_SIGMA_M, _LARGE_SIGMA_M = 0.004, 0.020
-_SMALL_SIGMA_RGB, _LARGE_SIGMA_RGB = np.array((0.35, 0.85, 0.60)), np.array((1.00, 0.45, 0.25))
+_SMALL_SIGMA_RGB, _LARGE_SIGMA_RGB = np.array((0.35, 0.85, 0.60)), np.array((1.00, 0.66, 0.38))
 
 
 def joint_rgb(joint: int) -> tuple[float, float, float]:
@@ -79,7 +79,7 @@ def hand_markers(published: PublishedHand) -> list[ShownMarker]:
             LABEL,
             number,
             Marker.TEXT_VIEW_FACING,
-            position=tuple((joints_m[hand.WRIST] + _LABEL_OFFSET_M).tolist()),
+            position=tuple(_behind_the_wrist(joints_m, _LABEL_DISTANCE_M).tolist()),
             scale=(0.0, 0.0, _TEXT_HEIGHT_M),
             rgba=_LABEL_RGBA,
             text=_label(pose),
@@ -151,16 +151,25 @@ def _tinted_rgb(side: str) -> np.ndarray:
     return (skin + weights @ np.array(_FINGER_RGB)).astype(np.float32)
 
 
+def _behind_the_wrist(joints_m: np.ndarray, distance_m: float) -> np.ndarray:
+    """A point (3,) on the line from the middle finger's knuckle through the wrist."""
+    wrist, knuckle = joints_m[hand.WRIST], joints_m[hand.JOINT_NAMES.index("middle_mcp")]
+    return wrist + distance_m * (wrist - knuckle) / np.linalg.norm(wrist - knuckle)
+
+
 def _label(pose: HandPose) -> str:
-    """Side and distance, and the standard deviation of the distance if it is known."""
+    """Side and distance, and the standard deviation of the distance if it is known.
+
+    Without spaces: RViz draws each a metre wide, whatever the height of the text.
+    """
     wrist = np.asarray(pose.joints_m[hand.WRIST], np.float64)
     distance = float(np.linalg.norm(wrist))
-    text = f"{pose.side} {distance:.2f} m"
+    text = f"{pose.side}\n{distance:.2f}m"
     covariance = np.asarray(pose.covariance_m2[hand.WRIST], np.float64)
     if not np.isfinite(covariance).all() or distance == 0:
         return text
     ray = wrist / distance
-    return f"{text} +/- {1e2 * max(ray @ covariance @ ray, 0.0) ** 0.5:.1f} cm"
+    return f"{text}\n+/-{1e2 * max(ray @ covariance @ ray, 0.0) ** 0.5:.1f}cm"
 
 
 def _ellipsoids(pose: HandPose, hand_id: int) -> list[ShownMarker]:

@@ -93,11 +93,11 @@ def test_markers_show_the_hands_own_mesh():
 def test_the_label_tells_side_distance_and_its_uncertainty():
     pose = random_pose(side="left", centre_m=(0.0, 0.0, 0.6))
     distance = np.linalg.norm(pose.joints_m[hand.WRIST])
-    assert by_kind(PublishedHand(pose, 0, True))[LABEL].text == f"left {distance:.2f} m"
+    assert by_kind(PublishedHand(pose, 0, True))[LABEL].text == f"left\n{distance:.2f}m"
     ray = pose.joints_m[hand.WRIST] / distance
     covariance = np.tile(0.03**2 * np.outer(ray, ray), (hand.NUM_JOINTS, 1, 1))
     known = PublishedHand(replace(pose, covariance_m2=covariance), 0, True)
-    assert by_kind(known)[LABEL].text == f"left {distance:.2f} m +/- 3.0 cm"
+    assert by_kind(known)[LABEL].text == f"left\n{distance:.2f}m\n+/-3.0cm"
 
 
 def test_overlay_draws_the_hands_own_mesh():
