@@ -16,6 +16,7 @@ from hand_pose_ros.estimator.estimate import PoseEstimator
 from hand_pose_ros.estimator.hand_size import BONE_SPREAD, HandSize
 from hand_pose_ros.estimator.ik import IkEstimatorConfig
 from hand_pose_ros.estimator.root_filter import RootFilter
+from hand_pose_ros.estimator.size.population import POPULATIONS
 from hand_pose_ros.estimator.temporal.smoother import TemporalConfig
 from hand_pose_ros.pipeline import FramePipeline, HandPipeline
 from hand_pose_ros.tracking.identities import IdentityConfig
@@ -72,6 +73,12 @@ class PipelineConfig(Options):
         maximum=0.42,
         unset=0.0,
         essential=True,
+    )
+    population: str = option(
+        "adults",
+        "Whose hands are before the camera while no size is given: `adults`, or `all`, with children. `all` "
+        "assumes a smaller hand and states a larger uncertainty.",
+        choices=tuple(POPULATIONS),
     )
     device: str = option(
         "auto",
@@ -131,6 +138,7 @@ def _create_pipeline(config: PipelineConfig) -> HandPipeline:
         pose_smoothers=(RootFilter(),) if config.root_filter else (),
         mirrored=config.mirrored,
         hand_size=size,
+        population=config.population,
     )
 
 

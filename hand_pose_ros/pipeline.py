@@ -17,6 +17,7 @@ from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.estimator.estimate import PoseEstimator
 from hand_pose_ros.estimator.hand_size import HandSize
 from hand_pose_ros.estimator.placement import place
+from hand_pose_ros.estimator.size.population import POPULATIONS
 from hand_pose_ros.estimator.size.track_sizes import TrackSizes
 from hand_pose_ros.estimator.smoothing import EstimateSmoother, PoseSmoother
 from hand_pose_ros.pose import Detection, Frame, HandPose
@@ -35,6 +36,7 @@ class FrameResult:
         the camera is mirrored, with the time of the pipeline's clock.
     stage_seconds: wall time of 'detect', 'estimate', 'smooth' and 'place'.
     degraded: why the pipeline runs otherwise than configured; empty if it does not.
+    sizes: track id of each valid hand -> what is known of its size; None for a hand of the population.
     """
 
     hands: list[HandPose]
@@ -42,6 +44,7 @@ class FrameResult:
     frame: Frame
     stage_seconds: dict[str, float] = field(default_factory=dict)
     degraded: str = ""
+    sizes: dict[int | None, HandSize | None] = field(default_factory=dict)
 
 
 class FramePipeline(Protocol):
@@ -80,6 +83,7 @@ class HandPipeline:
         pose_smoothers: Sequence[PoseSmoother] = (),
         mirrored: bool = False,
         hand_size: HandSize | None = None,
+        population: str = "adults",
     ) -> None:
         """Make a pipeline of its parts.
 
@@ -89,8 +93,9 @@ class HandPipeline:
             pose_smoothers: smooth the placed poses, in this order.
             mirrored: images are flipped left to right; the results describe the unmirrored scene.
             hand_size: of all hands; None for the size that the estimator assumes.
+            population: who may be before the camera, one of ``POPULATIONS``.
         """
-        self._sizes = TrackSizes(hand_size)
+        self._sizes = TrackSizes(hand_size, POPULATIONS[population])
         self._tracker = detector if isinstance(detector, HandTracker) else TrackingDetector(detector)
         self._estimator = estimator
         self._smoothers = tuple(smoothers)
@@ -119,7 +124,9 @@ class HandPipeline:
         for smoother in self._smoothers:
             estimate = smoother.smooth(estimate, time_s)
         smoothed = time.perf_counter()
-        hands = place(self._sizes.sized(estimate))
+        estimate = self._sizes.sized(estimate)
+        hands = place(estimate)
+        self._sizes.observe(frame, hands)
         placed = time.perf_counter()
         for smoother in self._pose_smoothers:
             hands = smoother.smooth(hands, time_s)
@@ -134,11 +141,20 @@ class HandPipeline:
             "smooth": smoothed - estimated + time.perf_counter() - placed,
             "place": placed - smoothed,
         }
-        return FrameResult(hands, detections, frame, seconds)
+        sizes = {one.track_id: self._sizes.size(one.track_id) for one in hands if one.valid}
+        return FrameResult(hands, detections, frame, seconds, sizes=sizes)
 
     def reset(self) -> None:
         """Forget all tracks."""
-        for part in (self._tracker, self._estimator, *self._smoothers, *self._pose_smoothers, self._clock):
+        parts = (
+            self._tracker,
+            self._estimator,
+            self._sizes,
+            *self._smoothers,
+            *self._pose_smoothers,
+            self._clock,
+        )
+        for part in parts:
             part.reset()
 
     @property

@@ -71,7 +71,7 @@ def _thumbnail(image_bgr: np.ndarray) -> np.ndarray:
     return cv2.resize(thinned, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
-def _covered(cells: tuple[int, int], pixels: tuple[int, int], hands: Sequence[Observation]) -> np.ndarray:
+def _covered(cells: Sequence[int], pixels: Sequence[int], hands: Sequence[Observation]) -> np.ndarray:
     """The cells (h, w) bool that tracked hands and their forearms may cover."""
     covered = np.zeros(cells, np.uint8)
     scale = cells[1] / pixels[1]
@@ -79,13 +79,13 @@ def _covered(cells: tuple[int, int], pixels: tuple[int, int], hands: Sequence[Ob
         low, high = scale * one.points_px[-2], scale * one.points_px[-1]
         side = float((high - low).max())
         low, high = low - _AROUND * side, high + _AROUND * side
-        cv2.rectangle(covered, _pixel(low), _pixel(high), 1, cv2.FILLED)
+        cv2.rectangle(covered, _pixel(low), _pixel(high), (1,), cv2.FILLED)
         joints = scale * one.points_px[: hand.NUM_JOINTS]
         wrist, knuckles = joints[hand.WRIST], joints[list(hand.KNUCKLES)].mean(0)
         if np.isfinite(wrist).all() and np.isfinite(knuckles).all():
             away = wrist - knuckles
-            elbow = wrist + away / max(float(np.hypot(*away)), 1e-6) * sum(cells)
-            cv2.line(covered, _pixel(wrist), _pixel(elbow), 1, max(1, round(_FOREARM * side)))
+            elbow = wrist + away / max(float(np.hypot(*away)), 1e-6) * float(sum(cells))
+            cv2.line(covered, _pixel(wrist), _pixel(elbow), (1,), max(1, round(_FOREARM * side)))
     return covered > 0
 
 

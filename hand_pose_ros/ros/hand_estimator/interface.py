@@ -15,7 +15,11 @@ INTERFACE: Final = NodeInterface(
         Endpoint("image", "sensor_msgs/Image", "camera images; only the newest is processed"),
         Endpoint("image/compressed", "sensor_msgs/CompressedImage", "with image_transport:=compressed"),
         Endpoint("camera_info", "sensor_msgs/CameraInfo", "calibration, beside the image topic"),
-        Endpoint("depth", "sensor_msgs/Image", "depth, aligned to the image; only during ~/calibrate_scale"),
+        Endpoint(
+            "depth",
+            "sensor_msgs/Image",
+            "depth, aligned to the image; during ~/calibrate_scale, or with use_depth",
+        ),
     ),
     published=(
         Endpoint("hands", "sensor_msgs/PointCloud2", "every joint of every hand"),
@@ -24,6 +28,7 @@ INTERFACE: Final = NodeInterface(
         Endpoint("{left,right}/wrist", "geometry_msgs/PoseWithCovarianceStamped", "wrist pose"),
         Endpoint("markers", "visualization_msgs/MarkerArray", "skeleton and mesh; only while subscribed"),
         Endpoint("image_overlay", "sensor_msgs/Image", "image with the hands; only while subscribed"),
+        Endpoint("hand_sizes", "std_msgs/Float64MultiArray", "size of each track, kept for late subscribers"),
         Endpoint("/tf", "tf2_msgs/TFMessage", "bone frames"),
         Endpoint("/diagnostics", "diagnostic_msgs/DiagnosticArray", "rates, latencies, faults"),
     ),

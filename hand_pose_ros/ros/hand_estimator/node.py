@@ -17,6 +17,7 @@ from hand_pose_ros.estimator.hand_size import HandSize
 from hand_pose_ros.pipeline import FramePipeline
 from hand_pose_ros.ros.hand_estimator.display import HandDisplay
 from hand_pose_ros.ros.hand_estimator.frame_prefix import AUTO, frame_prefix, rivals
+from hand_pose_ros.ros.hand_estimator.hand_sizes import HandSizePublisher
 from hand_pose_ros.ros.hand_estimator.input import CameraInput, ImageMessage
 from hand_pose_ros.ros.hand_estimator.output import HandPublishers
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
@@ -64,6 +65,7 @@ class HandEstimator(LifecycleNode):
         self._scale = ScaleCalibrationService(
             self, lambda: self._settings, self._hand_size_in_use, self._use_hand_size
         )
+        self._sizes = HandSizePublisher(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._view: ViewFrame | None = None
         if self._settings.autostart:
@@ -198,6 +200,7 @@ class HandEstimator(LifecycleNode):
             self._status.failed("publication", f"a frame was not published: {type(error).__name__}: {error}")
             return
         self._scale.observe(result)
+        self._sizes.publish(result)
         self._faults.clear("pipeline", "publication")
         if result.degraded:
             self._faults.report("gpu", result.degraded, DiagnosticStatus.WARN, logged=True)

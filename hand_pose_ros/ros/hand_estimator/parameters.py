@@ -87,6 +87,12 @@ class HandEstimatorParameters(Options):
         minimum=0.0,
         maximum=60.0,
     )
+    use_depth: bool = option(
+        False,
+        "Subscribe to `depth` all the time, and measure the size of each hand by it. Otherwise only "
+        "`~/calibrate_scale` does.",
+        read_only=True,
+    )
     scale_marker_m: float | None = option(
         None,
         "Side of the black square of a printed marker, in metres, for `~/calibrate_scale`: hold the marker in the "

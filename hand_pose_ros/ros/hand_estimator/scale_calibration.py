@@ -13,6 +13,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType  # pyright: ignore[reportPrivateImportUsage] - defined here in Humble
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
@@ -37,7 +38,8 @@ class ScaleCalibrationService:
     """Answers ``~/calibrate_scale``.
 
     The callback is a coroutine: the executor goes on while it waits for the frames, which the worker's thread
-    hands over by :meth:`with_depth` and :meth:`observe`. The depth image is subscribed to only meanwhile.
+    hands over by :meth:`with_depth` and :meth:`observe`. The depth image is subscribed to only meanwhile, unless
+    the parameter ``use_depth`` asks for it all the time.
     """
 
     def __init__(
@@ -63,11 +65,13 @@ class ScaleCalibrationService:
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._group = ReentrantCallbackGroup()
         on_call: Any = self._on_call  # rclpy states no type for coroutines, which it awaits
+        if settings().use_depth:
+            self._subscribe()
         node.create_service(Trigger, "~/calibrate_scale", on_call, callback_group=self._group)
 
     def with_depth(self, frame: Frame, stamp_ns: int) -> Frame:
-        """The frame with its depth image, if one came while the size is measured."""
-        if self._calibration is None:
+        """The frame with its depth image, if one came."""
+        if not self._depths:
             return frame
         near = [one for one in tuple(self._depths) if abs(_stamp_ns(one) - stamp_ns) <= _NEAR_NS]
         if not near:
@@ -108,13 +112,7 @@ class ScaleCalibrationService:
         except (RuntimeError, ValueError) as error:
             response.message = str(error)
             return response
-        depth = self._node.create_subscription(
-            Image,
-            DEPTH_TOPIC,
-            self._on_depth,
-            QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT),
-            callback_group=self._group,
-        )
+        depth = None if self._settings().use_depth else self._subscribe()
         deadline = self._node.create_timer(
             DURATION_S + _PATIENCE_S, self._give_up, callback_group=self._group, clock=self._clock
         )
@@ -123,15 +121,19 @@ class ScaleCalibrationService:
             await self._done
         finally:
             self._node.destroy_timer(deadline)
-            self._node.destroy_subscription(depth)
+            if depth is not None:
+                self._node.destroy_subscription(depth)
             with self._lock:
                 calibration, self._calibration = self._calibration, None
         assert calibration is not None
+        depth_note = self._note or self._depth_note()
+        if depth is not None:
+            self._depths.clear()
         try:
             measured = calibration.measured()
             self._use(measured.size)
         except ScaleRefusedError as refused:
-            response.message = "; ".join(filter(None, [self._note or self._depth_note(), str(refused)]))
+            response.message = "; ".join(filter(None, [depth_note, str(refused)]))
         except RuntimeError as error:
             response.message = str(error)
         else:
@@ -150,6 +152,15 @@ class ScaleCalibrationService:
         self._first_s, self._note = None, ""
         self._done = Future()
         self._calibration = ScaleCalibration(marker, in_use)
+
+    def _subscribe(self) -> Subscription:
+        return self._node.create_subscription(
+            Image,
+            DEPTH_TOPIC,
+            self._on_depth,
+            QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT),
+            callback_group=self._group,
+        )
 
     def _on_depth(self, message: Image) -> None:
         self._depths.append(message)

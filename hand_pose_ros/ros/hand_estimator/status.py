@@ -14,6 +14,7 @@ from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.pipeline import FrameResult
 from hand_pose_ros.ros.hand_estimator.input import CAMERA_FAULTS
 from hand_pose_ros.ros.hand_estimator.topics import CameraTopics
+from hand_pose_ros.ros.messages.hand_sizes import sizes_text
 from hand_pose_ros.ros.shared.diagnostics import RollingStatistics, status
 from hand_pose_ros.ros.shared.faults import Fault, FaultLog, worst
 
@@ -147,6 +148,7 @@ class EstimatorStatus:
             {
                 "lifecycle state": lifecycle,
                 "hands": ", ".join(f"{pose.side} {pose.score:.2f}, track {pose.track_id}" for pose in valid),
+                "hand sizes": "" if self._result is None else sizes_text(self._result.sizes),
                 "tracks so far": self._tracks,
                 "hands not estimated": len(poses) - len(valid),
                 "why not": "; ".join(reasons),

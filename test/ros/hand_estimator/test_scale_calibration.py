@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import array
 import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from helpers.fake_hand_estimator import ANCHOR_LENGTH_M, Command
-from helpers.hand_estimator_harness import CAMERA, FAKE, NAMESPACE, NODE, Camera, Estimator, fake_environment
+from helpers.hand_estimator_harness import (
+    CAMERA,
+    FAKE,
+    NAMESPACE,
+    NODE,
+    OK,
+    Camera,
+    Estimator,
+    fake_environment,
+)
 from helpers.ros_harness import wait_for
 from helpers.scale_evidence import MARKER_M, open_pose, rendered, with_marker
 from lifecycle_msgs.msg import Transition
-from sensor_msgs.msg import PointCloud2
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image, PointCloud2
 from sensor_msgs_py.point_cloud2 import read_points
-from std_msgs.msg import Header
+from std_msgs.msg import Float64MultiArray, Header
 from std_srvs.srv import Trigger
 
 from hand_pose_ros.ros.hand_estimator.scale_calibration import DURATION_S
@@ -53,6 +64,15 @@ def picture():
     return rendered(CAMERA, SIZE_M, WRIST_M, grey=int(Command.ONE_HAND))
 
 
+def depth_message() -> Image:
+    """The depth of the picture in millimetres."""
+    millimetres = np.nan_to_num(1e3 * picture().depth_m).astype("<u2")
+    height, width = millimetres.shape
+    message = Image(height=height, width=width, encoding="16UC1", step=2 * width)
+    message.data = array.array("B", millimetres.tobytes())
+    return message
+
+
 def calibrate(listener) -> Trigger.Response:
     return listener.call(Trigger, f"{NODE}/calibrate_scale", Trigger.Request())
 
@@ -72,11 +92,7 @@ def is_at(recorder, place) -> bool:
 def test_a_depth_image_gives_the_size_which_is_used_from_then_on(estimator, camera, listener):
     hands = listener.subscribe(PointCloud2, f"/{NAMESPACE}/hands")
     wait_for(lambda: is_at(hands, ASSUMED_WRIST_M), "the hand at its assumed place")
-    camera.depth = image_message(np.zeros((1, 1, 3), np.uint8), Header())
-    millimetres = np.nan_to_num(1e3 * picture().depth_m).astype("<u2")
-    camera.depth.height, camera.depth.width = millimetres.shape
-    camera.depth.encoding, camera.depth.step = "16UC1", 2 * millimetres.shape[1]
-    camera.depth.data = type(camera.depth.data)("B", millimetres.tobytes())
+    camera.depth = depth_message()
     began_s, before = time.monotonic(), len(hands)
     answer = calibrate(listener)
     assert answer.success, answer.message
@@ -91,6 +107,39 @@ def test_a_depth_image_gives_the_size_which_is_used_from_then_on(estimator, came
     count = len(hands)
     wait_for(lambda: len(hands) > count + 5, "hands after the reset")
     assert is_at(hands, WRIST_M)
+
+
+def test_with_use_depth_the_size_of_each_track_is_learnt_and_published(
+    start_node, listener, repository, camera
+):
+    sizes = listener.subscribe(
+        Float64MultiArray,
+        f"/{NAMESPACE}/hand_sizes",
+        QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL),
+    )
+    hands = listener.subscribe(PointCloud2, f"/{NAMESPACE}/hands")
+    camera.depth = depth_message()
+    parameters = {"use_depth": True, "diagnostics_period_s": 0.2}
+    process = start_node(
+        FAKE, namespace=NAMESPACE, environment=fake_environment(repository), parameters=parameters
+    )
+    estimator = Estimator(process, listener)
+    estimator.activate()
+
+    def is_learnt() -> bool:
+        row = np.array(sizes.messages[-1].data) if sizes.messages else np.empty(0)
+        return row.size == 4 and bool(abs(row[1] - SIZE_M) < 0.003) and bool(row[2] < 0.004)
+
+    wait_for(is_learnt, "the size of the track")
+    wrist = wait_for(lambda: wrist_of(hands) is not None, "a hand")
+    wait_for(lambda: np.linalg.norm(wrist_of(hands) - WRIST_M) < 0.02, f"the hand at its place, not {wrist}")
+
+    def is_in_diagnostics() -> bool:
+        status = estimator.wait_for_status("estimator", OK)
+        return "standard deviation" in {one.key: one.value for one in status.values}["hand sizes"]
+
+    wait_for(is_in_diagnostics, "the size in the diagnostics")
+    assert process.running, process.log
 
 
 def test_a_marker_gives_the_size(estimator, camera, listener):
