@@ -159,6 +159,8 @@ class HandPose:
     wrist_covariance: (6, 6) of the wrist's position (m) and small rotation (rad) about the camera's axes; NaN
         where not known.
     mesh: the surface, from an estimator that gives one; if None, the joints' template is shown.
+    size_sigma_m: standard deviation of the hand's size, as a part of ``anchor_length_m``; the covariances contain
+        its effect along the ray. NaN where not known.
     """
 
     side: str
@@ -174,6 +176,7 @@ class HandPose:
     reason: str = ""
     track_id: int | None = None
     mesh: HandMesh | None = None
+    size_sigma_m: float = math.nan
 
     def __post_init__(self) -> None:
         hand.check_side(self.side)

@@ -109,6 +109,7 @@ def _placed(estimate: EstimatedHands) -> list[HandPose]:
     else:
         placed = _with_known_wrist(estimate, hands)
         covariance, wrist_covariance = _unknown(turn)
+    _, spread = hand_sizes(estimate)
     joints, rotations = placed.joints @ turn.mT, turn[:, None] @ hands.rotations.double()
     left = torch.tensor([one.side == "left" for one in estimate.estimated])
     if bool(left.any()):
@@ -137,6 +138,7 @@ def _placed(estimate: EstimatedHands) -> list[HandPose]:
                 covariance_m2=covariance[index].numpy(),
                 wrist_covariance=wrist_covariance[index].numpy(),
                 track_id=detection.track_id,
+                size_sigma_m=float(spread[index] * placed.scale[index]),
             )
         )
     return poses

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from hand_pose_ros import hand
+from hand_pose_ros.estimator.hand_size import POPULATION_SPREAD
 from hand_pose_ros.estimator.wrist_kalman import WristKalman
 from hand_pose_ros.pose import HandPose
 
@@ -35,10 +37,13 @@ class RootFilter:
             return pose
         key = (pose.track_id, pose.side)
         measured, covariance = pose.joints_m[hand.WRIST], pose.wrist_covariance[:3, :3]
+        spread = POPULATION_SPREAD
+        if math.isfinite(pose.size_sigma_m):
+            spread = pose.size_sigma_m / pose.anchor_length_m
         wrist, last_s = self._filters.get(key, (None, 0.0))
         if wrist is None or time_s - last_s > _LONGEST_GAP_S:
-            self._filters[key] = WristKalman(measured, covariance), time_s
+            self._filters[key] = WristKalman(measured, covariance, spread), time_s
             return pose
         self._filters[key] = wrist, time_s
-        shift = wrist.update(measured, covariance, time_s - last_s) - measured
+        shift = wrist.update(measured, covariance, time_s - last_s, spread) - measured
         return pose.moved(shift)

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from hand_pose_ros.estimator.placement import POPULATION_SPREAD
+from hand_pose_ros.estimator.hand_size import POPULATION_SPREAD
 
 _ACCELERATION: Final = 0.7
 """Density of the acceleration's noise, m s^-2 / sqrt(Hz): that of hands that reach for something."""
@@ -28,16 +28,27 @@ _AXES: Final = np.eye(3)
 class WristKalman:
     """State: position (3,) in metres and velocity (3,) in metres per second, in the camera's frame."""
 
-    def __init__(self, position_m: np.ndarray, covariance_m2: np.ndarray) -> None:
-        """Begin at a measured position (3,) with its covariance (3, 3), NaN where not known."""
+    def __init__(
+        self, position_m: np.ndarray, covariance_m2: np.ndarray, size_spread: float = POPULATION_SPREAD
+    ) -> None:
+        """Begin at a measured position (3,) with its covariance (3, 3), NaN where not known.
+
+        ``size_spread``: standard deviation of the hand's size, as a share, which the covariance contains.
+        """
         self.position_m = position_m
         self.velocity_m_s = np.zeros(3)
         self._covariance = np.zeros((6, 6))
-        self._covariance[:3, :3] = measurement_noise(position_m, covariance_m2)
+        self._covariance[:3, :3] = measurement_noise(position_m, covariance_m2, size_spread)
         self._covariance[3:, 3:] = _FIRST_SPEED_M_S**2 * np.eye(3)
         self._gain = np.eye(3)
 
-    def update(self, position_m: np.ndarray, covariance_m2: np.ndarray, passed_s: float) -> np.ndarray:
+    def update(
+        self,
+        position_m: np.ndarray,
+        covariance_m2: np.ndarray,
+        passed_s: float,
+        size_spread: float = POPULATION_SPREAD,
+    ) -> np.ndarray:
         """The filtered position (3,), after a measured one (3,) with covariance (3, 3).
 
         If no time has passed, the velocity stays the same and the position follows with the gain of the frame
@@ -48,7 +59,7 @@ class WristKalman:
             return self.position_m
         predicted = self.position_m + passed_s * self.velocity_m_s
         covariance = self._predicted_covariance(passed_s)
-        innovation = covariance[:3, :3] + measurement_noise(position_m, covariance_m2)
+        innovation = covariance[:3, :3] + measurement_noise(position_m, covariance_m2, size_spread)
         gain = np.linalg.solve(innovation, covariance[:3]).T
         step = gain @ (position_m - predicted)
         self.position_m = predicted + step[:3]
@@ -64,10 +75,12 @@ class WristKalman:
         return motion @ self._covariance @ motion.T + _ACCELERATION**2 * noise
 
 
-def measurement_noise(position_m: np.ndarray, covariance_m2: np.ndarray) -> np.ndarray:
+def measurement_noise(
+    position_m: np.ndarray, covariance_m2: np.ndarray, size_spread: float = POPULATION_SPREAD
+) -> np.ndarray:
     """The part (3, 3) of a position's covariance that changes from frame to frame; a typical one if it is NaN.
 
-    The unknown size of the hand shifts all frames alike along the ray: that part is subtracted.
+    A wrong size of the hand shifts all frames alike along the ray: that part is subtracted.
     """
     squared = float(position_m @ position_m)
     along = position_m[:, None] * position_m  # the variance along the ray that is 1 for the whole distance
@@ -76,4 +89,4 @@ def measurement_noise(position_m: np.ndarray, covariance_m2: np.ndarray) -> np.n
         return across * squared * _AXES + (_TYPICAL_ALONG**2 - across) * along
     noise = covariance_m2 + _LEAST_SIGMA**2 * squared * _AXES
     share = float(position_m @ covariance_m2 @ position_m) / max(squared, 1e-12) ** 2
-    return noise - POPULATION_SPREAD**2 * along if share > POPULATION_SPREAD**2 else noise
+    return noise - size_spread**2 * along if share > size_spread**2 else noise

@@ -13,6 +13,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView, view_keypoints
 from hand_pose_ros.estimator import placement
 from hand_pose_ros.estimator.estimate import EstimatedHands
+from hand_pose_ros.estimator.hand_size import HandSize
 from hand_pose_ros.estimator.keypoint_input import keypoint_input
 from hand_pose_ros.estimator.placement import (
     POPULATION_SPREAD,
@@ -139,6 +140,41 @@ def test_an_unknown_size_is_uncertain_along_the_ray(monkeypatch):
     np.testing.assert_allclose(difference[:3, :3], np.outer(along, along), atol=1e-9)
     assert not difference[3:].any()
     assert (known.joint_sigma_m < unknown.joint_sigma_m).all()
+
+
+def test_each_hand_is_placed_in_its_own_size_with_its_own_uncertainty_along_the_ray():
+    found = detection(hands_m(1)[0])
+    view, _ = keypoint_input(CAMERA, found)
+    every = random_hands(1 + SAMPLES)
+    poses = []
+    for size in (HandSize(0.08, 0.0), HandSize(0.08, 0.004), HandSize(0.1, 0.0), None):
+        estimate = replace(estimated(every, view, found, hand_size_m=SIZE_M), sizes=(size,))
+        poses.append(place(estimate)[0])
+    exact, unsure, large, unknown = poses
+    assert [one.anchor_length_m for one in (exact, unsure, large)] == [0.08, 0.08, 0.1]
+    assert [one.size_sigma_m for one in (exact, unsure)] == pytest.approx([0.0, 0.004])
+    assert unknown.size_sigma_m == pytest.approx(POPULATION_SPREAD * unknown.anchor_length_m)
+    np.testing.assert_allclose(large.joints_m, 1.25 * exact.joints_m, rtol=1e-9)
+    for joint in range(21):
+        along = 0.05 * exact.joints_m[joint]
+        np.testing.assert_allclose(
+            unsure.covariance_m2[joint] - exact.covariance_m2[joint], np.outer(along, along), atol=1e-9
+        )
+    with pytest.raises(ValueError, match="as many sizes"):
+        replace(estimated(every, view, found), sizes=())
+
+
+def test_a_hand_with_a_solved_wrist_grows_with_its_size():
+    found = detection(hands_m(1)[0])
+    hands = HandParameters(*(value[:1] for value in random_hands(1)))
+    view, _ = keypoint_input(CAMERA, found)
+    wrist = torch.tensor([[0.1, 0.0, 0.5]])
+    estimate = EstimatedHands([found], (0,), {}, view, hands, hand_size_m=0.08, wrist_m=wrist)
+    (assumed,) = place(estimate)
+    (measured,) = place(replace(estimate, sizes=(HandSize(0.09, 0.002),)))
+    np.testing.assert_allclose(measured.joints_m, 9 / 8 * assumed.joints_m, rtol=1e-6)
+    assert measured.size_sigma_m == pytest.approx(0.002)
+    assert place(replace(estimate, sizes=(None,)))[0].joints_m == pytest.approx(assumed.joints_m)
 
 
 def test_covariances_are_symmetric_and_positive():

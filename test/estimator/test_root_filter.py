@@ -139,6 +139,25 @@ def test_an_unknown_hand_size_is_no_noise():
     assert np.sqrt(ray @ typical @ ray) == pytest.approx(0.012 * np.linalg.norm(wrist))
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.02, 0.041, 0.12])
+def test_the_uncertainty_of_a_given_hand_size_is_no_noise_either(spread):
+    """The filter follows a hand whose pose states its size's standard deviation as one of known size."""
+    noise = np.diag((1e-6, 1e-6, 2e-5))
+    wrists = [np.array((0.1 + 0.01 * frame, -0.05, 0.5 + 0.01 * (frame % 2))) for frame in range(10)]
+
+    def filtered(size_spread):
+        root_filter, result = RootFilter(), None
+        for frame, wrist in enumerate(wrists):
+            covariance = np.zeros((6, 6))
+            covariance[:3, :3] = noise + size_spread**2 * np.outer(wrist, wrist)
+            pose = replace(pose_at(wrist), wrist_covariance=covariance)
+            pose = replace(pose, size_sigma_m=size_spread * pose.anchor_length_m)
+            (result,) = root_filter.smooth([pose], frame * FRAME_S)
+        return result.joints_m
+
+    np.testing.assert_allclose(filtered(spread), filtered(0.0), atol=1e-9)
+
+
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=20, deadline=None)
 def test_any_stamps_and_covariances_leave_numbers_finite_and_near_what_was_measured(seed):
