@@ -4,6 +4,8 @@ import array
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sensor_msgs.msg import Image
 
 from hand_pose_ros.ros.messages.depth import depth_image
@@ -43,3 +45,23 @@ def test_other_encodings_and_wrong_sizes_are_refused():
     good.height, good.width = 2**20, 2**20
     with pytest.raises(ValueError, match="too large"):
         depth_image(good)
+
+
+@given(
+    size=st.tuples(st.integers(0, 5), st.integers(0, 5)),
+    step=st.integers(0, 24),
+    encoding=st.sampled_from(("16UC1", "32FC1", "mono16", "rgb8", "")),
+    big=st.booleans(),
+    data=st.binary(max_size=120),
+)
+def test_any_message_is_read_or_refused(size, step, encoding, big, data):
+    height, width = size
+    result = Image(height=height, width=width, encoding=encoding, step=step, is_bigendian=big)
+    result.data = array.array("B", data)
+    try:
+        depth_m = depth_image(result)
+    except ValueError:
+        return
+    assert depth_m.shape == size
+    assert not (depth_m <= 0).any()
+    assert not np.isinf(depth_m).any()
