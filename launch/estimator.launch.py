@@ -31,10 +31,8 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 PACKAGE = "hand_pose_ros"
 NAMESPACE = "hand_pose"
 SIDES = ("left", "right")
-VIEW_CENTRE_M = (-0.5, 0.0, 0.0)
-"""Where hands are expected, in the upright frame at the camera."""
 MODELS_M = {"left": (-0.55, -0.22, -0.1), "right": (-0.55, 0.22, -0.1)}
-"""Where the wrists of the robot models stand in it, beside the hands."""
+"""Where the wrists of the robot models stand in the upright frame at the camera, beside the hands."""
 # Launch argument -> parameter of the hand_estimator, and what its text means.
 PARAMETERS = {
     "image_transport": ("image_transport", str),
@@ -205,8 +203,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = {name: value for name, value in context.launch_configurations.items() if value}
     remappings = [(name, given[name]) for name in ("image", "camera_info", "depth") if name in given]
     overrides = parameters(given, PARAMETERS)
-    view = view_frame(given)
-    overrides["view_frame"] = view
+    overrides["view_frame"] = view_frame(given)
     estimator = Node(
         package=PACKAGE,
         executable="hand_estimator",
@@ -225,11 +222,6 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         return [estimator]
     clock = {name: value for name, value in overrides.items() if name == "use_sim_time"}
     entities: list[LaunchDescriptionEntity] = [estimator, _rviz(given, clock)]
-    if view and "fixed_frame" not in given:
-        # It makes the frame known to RViz before the first image gives it a parent.
-        entities.append(
-            static_frame(given.get("namespace", ""), "view_centre", view, f"{view}_centre", VIEW_CENTRE_M)
-        )
     if given["robot_models"] == "true":
         entities += [entity for side in SIDES for entity in _robot_model(given, side, clock)]
     return entities

@@ -77,6 +77,9 @@ class HandEstimator(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the models; after a failure the node stays unconfigured and can be configured again."""
         began_s = time.monotonic()
+        view = self._settings.view_frame
+        if view and (self._view is None or self._view.name != view):
+            self._view = ViewFrame(self, view)
         try:
             self._pipeline = self._create_pipeline(self._settings)
         except Exception as error:  # libraries raise various errors for a bad model
@@ -85,9 +88,6 @@ class HandEstimator(LifecycleNode):
         self._faults.clear("configuration")
         display = HandDisplay(self, self._status.drawn, lambda text: self._status.failed("display", text))
         self._output = HandPublishers(self, display)
-        view = self._settings.view_frame
-        if view and (self._view is None or self._view.name != view):
-            self._view = ViewFrame(self, view)
         self._lifecycle = "inactive"
         self.get_logger().info(f"models loaded in {time.monotonic() - began_s:.1f} s")
         return super().on_configure(state)

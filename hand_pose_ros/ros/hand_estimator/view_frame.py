@@ -11,15 +11,27 @@ from tf2_ros import StaticTransformBroadcaster
 
 # x towards the viewer, y right, z up, in the optical frame (x right, y down, z forward): xyzw.
 _UPRIGHT: Final = (0.5, 0.5, -0.5, 0.5)
+_CENTRE_M: Final = (-0.5, 0.0, 0.0)
+"""Where hands are expected, in the upright frame."""
 
 
 class ViewFrame:
-    """Broadcasts the frame, static, when the first image names its parent."""
+    """Broadcasts the frame, static: at once with a child, so that displays know it, and below the images' frame.
+
+    The child, ``NAME_centre``, is where hands are expected.
+    """
 
     def __init__(self, node: Node, name: str) -> None:
         """``name``: of the frame."""
         self.name, self._parent = name, ""
         self._broadcaster = StaticTransformBroadcaster(node)
+        centre = TransformStamped(
+            header=Header(frame_id=name, stamp=node.get_clock().now().to_msg()),
+            child_frame_id=f"{name}_centre",
+        )
+        at = centre.transform.translation
+        at.x, at.y, at.z = _CENTRE_M
+        self._broadcaster.sendTransform(centre)
 
     def follow(self, header: Header) -> None:
         """Take the frame of an image as parent."""

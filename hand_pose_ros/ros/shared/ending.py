@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Final, NoReturn
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-_CLEAN_UP_S: Final = 1.5
+_CLEAN_UP_S: Final = 1.2
 _own_process = threading.Event()
 
 

@@ -22,7 +22,8 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
-_BLOCKING: Final = ("env", "--block-signal=INT")
+# GNU's env can block signals since coreutils 8.31, setpriv (util-linux 2.33) has the node end with its launch.
+_PREFIXES: Final = ("setpriv --pdeathsig TERM env --block-signal=INT", "env --block-signal=INT")
 _OF_LAUNCH: Final = (
     "launch-prefix",
     "launch-prefix-filter",
@@ -38,22 +39,24 @@ Converter = Callable[[str], object]
 
 
 def start_prefix(given: Mapping[str, str]) -> str:
-    """What stands before a node's command, so that Ctrl-C waits until its interpreter is up; may be empty.
+    """What stands before a node's command, so that it ends with Ctrl-C whenever that comes; may be empty.
 
-    Before it is, Python would end with a traceback, and ``ros2 launch`` with an error. The node unblocks the
-    signal, see :mod:`hand_pose_ros.ros.shared.ending`. A prefix that the user has set stands alone.
+    Before its interpreter is up, Python would end with a traceback, and ``ros2 launch`` with an error: SIGINT
+    waits until the node unblocks it, see :mod:`hand_pose_ros.ros.shared.ending`. A node that launch starts just
+    after Ctrl-C would be told nothing and stay: it ends when launch does. A prefix of the user's stands alone.
     """
-    return given.get("launch-prefix", "") or _blocking_prefix()
+    return given.get("launch-prefix", "") or _prefix_of_this_machine()
 
 
 @cache
-def _blocking_prefix() -> str:
-    """GNU's env can block signals since coreutils 8.31; others may not."""
-    try:
-        subprocess.run([*_BLOCKING, "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return " ".join(_BLOCKING)
+def _prefix_of_this_machine() -> str:
+    for prefix in _PREFIXES:
+        try:
+            subprocess.run([*prefix.split(), "true"], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return prefix
+    return ""
 
 
 def ends_the_launch(

@@ -105,9 +105,12 @@ def test_the_view_frame_stands_upright_at_the_camera(start_node, listener, repos
     )
     latched = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     frames = listener.subscribe(TFMessage, "/tf_static", latched)
+    ((centre,),) = [message.transforms for message in frames.wait_for(1)]
+    assert (centre.header.frame_id, centre.child_frame_id) == ("upright", "upright_centre")
     camera = Camera(listener)
-    ((transform,),) = [message.transforms for message in frames.wait_for(1)]
+    frames.wait_for(2)
     camera.close()
+    transform = next(one for one in frames.messages[-1].transforms if one.child_frame_id == "upright")
     assert (transform.header.frame_id, transform.child_frame_id) == ("camera", "upright")
     rotation = transform.transform.rotation
     axes = rotation_from_quaternion(torch.tensor([rotation.x, rotation.y, rotation.z, rotation.w])).numpy()
