@@ -174,7 +174,7 @@ def test_publishers_that_do_not_suit_are_named(start_node, listener, repository)
     status = estimator.wait_for_status("camera", ERROR, "nothing publishes it")
     assert "there are images" not in status.message  # its own overlay is none
     elsewhere = Camera(listener, "/elsewhere/image_raw")
-    estimator.wait_for_status("camera", ERROR, "there are images on /elsewhere/image_raw")
+    estimator.wait_for_status("camera", ERROR, "/elsewhere/image_raw")
     elsewhere.close()
 
     unreliable = Camera(listener, qos=BEST_EFFORT)
