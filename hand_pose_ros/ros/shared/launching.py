@@ -2,7 +2,7 @@
 
 Only launch files import it, for ``launch`` comes with ROS 2 and not from PyPI.
 """
-# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false, reportUnknownParameterType=false
 
 from __future__ import annotations
 
