@@ -57,14 +57,12 @@ class DemoSession:
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
             if not node.change_state("hand_estimator", transition, self._preparing):
                 raise DemoError(f"hand_estimator did not get ready:\n{self._estimator.last_words()}")
-        if self._robot is not None and isinstance(node, RobotDemoNode):
-            self._robot.activate(node, self._preparing)
         self._writer = writer = EpisodeWriter(self._files.bag, replace=True)
         try:
             source_rate_hz = self._source.rate_hz
             rate_hz = None if source_rate_hz is None else self._warm_up(node, source_rate_hz)
             if self._robot is not None:
-                self._robot.begin(node, rate_hz, self._preparing)
+                self._robot.start(node, rate_hz, source_rate_hz, self._preparing)
             try:
                 with self._ended_by_interrupt():
                     self._begin(node, writer, rate_hz)
@@ -81,7 +79,8 @@ class DemoSession:
         seconds = time.monotonic() - self._began_s
         if self._estimator.end() != 0:
             raise DemoError(f"hand_estimator did not end well:\n{self._estimator.last_words()}")
-        self.outcome = Outcome(node.latencies, seconds, complete)
+        slow_motion = 1.0 if self._robot is None else self._robot.slow_motion
+        self.outcome = Outcome(node.latencies, seconds, complete, slow_motion)
         return 0
 
     # --- phases ------------------------------------------------------------------------------------------------

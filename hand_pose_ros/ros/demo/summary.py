@@ -52,12 +52,13 @@ class Outcome:
     """Result of the playing.
 
     latencies: values of the estimator's last latency status. complete: the source was played to its end; only
-    then frames can be matched with the truth.
+    then frames can be matched with the truth. slow_motion: factor by which a robot's limits were slowed.
     """
 
     latencies: Mapping[str, str]
     seconds: float
     complete: bool
+    slow_motion: float = 1.0
 
 
 def latency_text(latencies: Mapping[str, str]) -> str:
@@ -79,9 +80,10 @@ def write_outputs(
 ) -> tuple[str, bool]:
     """Make video and contact sheet of the recording; return text for the user and whether a hand was found."""
     recording = read_recording(files.bag, namespace)
-    result = (
-        None if robot is None else robot_result(files.bag, recording, robot, robot_topics(robot, namespace))
-    )
+    result = None
+    if robot is not None:
+        topics = robot_topics(robot, namespace)
+        result = robot_result(files.bag, recording, robot, topics, outcome.slow_motion)
     compose = None if result is None else result.panel.beside
     shown = write_images(recording, files.video, files.image, source.rate_hz, compose)
     hand_found = any(recording.found(stamp) for stamp in recording.processed_stamps_ns)

@@ -12,6 +12,7 @@ import numpy as np
 from hand_pose_ros import hand
 from hand_pose_ros.retargeting.profile import RobotProfile
 from hand_pose_ros.retargeting.profile_files import read_profile
+from hand_pose_ros.retargeting.teleoperation.motion import MotionOptions
 from hand_pose_ros.retargeting.teleoperation.robot import TeleopRobot, teleop_robot, urdf_text
 from hand_pose_ros.retargeting.view.robot_image import RobotImage
 from hand_pose_ros.retargeting.view.shapes import link_shapes
@@ -49,6 +50,12 @@ class DemoRobot:
     def base_frame(self) -> str:
         """The frame of the URDF's root link."""
         return FRAME_PREFIX + self.robot.retargeter.robot.root_link
+
+    @property
+    def max_velocity_rad_s(self) -> float:
+        """Velocity limit of all joints: the hand_teleop's default, or that of the robot's slowest joint."""
+        slowest = float(self.robot.retargeter.robot.velocity_rad_s.min())
+        return min(MotionOptions().max_velocity_rad_s, slowest)
 
     def parameters(self) -> dict[str, str]:
         """The parameters that hand_teleop and robot_simulator share."""

@@ -46,7 +46,8 @@ class RobotFigures:
     robot's joints over their velocity limit. engaged: (f,) whether the robot followed, after the approach.
     engaged_after_s: from the first frame; NaN if never. holds: number of holds. pinches: of the thumb and each
     other finger. latencies_s: (k, 2) from the stamp of each image that moved the robot to its command, and to the
-    first joint state after the command.
+    first joint state after the command. slow_motion: factor by which the robot's limits were slowed; speeds,
+    steps and times but the latencies are those of the video at its own rate.
     """
 
     commands: int
@@ -58,6 +59,7 @@ class RobotFigures:
     holds: int
     pinches: tuple[Pinch, ...]
     latencies_s: np.ndarray
+    slow_motion: float = 1.0
 
     def closed_m(self) -> np.ndarray:
         """Distances of the robot's fingertips in all settled pinches, of frames in which the robot followed."""
@@ -66,11 +68,17 @@ class RobotFigures:
         return distances[np.isfinite(distances)]
 
 
-def robot_figures(robot: DemoRobot, recording: Recording, done: RobotRecording) -> RobotFigures:
-    """Compute the figures of a recording."""
+def robot_figures(
+    robot: DemoRobot, recording: Recording, done: RobotRecording, slow_motion: float = 1.0
+) -> RobotFigures:
+    """Compute the figures of a recording.
+
+    Args:
+        slow_motion: rate of the playing over the video's own, in whose time pinches settle and limits hold.
+    """
     stamps = recording.shown_stamps_ns
     states = [done.teleop_state_at(done.shown_ns[stamp]) for stamp in stamps]
-    step_share, joint = _largest_step(robot, done)
+    step_share, joint = _largest_step(robot, done, slow_motion)
     reached = [
         (stamp - stamps[0]) * 1e-9 for stamp, state in zip(stamps, states, strict=True) if state == "engaged"
     ]
@@ -78,19 +86,20 @@ def robot_figures(robot: DemoRobot, recording: Recording, done: RobotRecording) 
         commands=len(done.command_ns),
         step_share=step_share,
         step_joint=joint,
-        speed_share=_largest_speed(robot, done),
+        speed_share=_largest_speed(robot, done, slow_motion),
         engaged=np.array([state == "engaged" for state in states], dtype=bool),
-        engaged_after_s=reached[0] if reached else float("nan"),
+        engaged_after_s=reached[0] * slow_motion if reached else float("nan"),
         holds=sum(text.startswith("holding") for _, text in done.teleop),
-        pinches=_pinches(robot, recording, done),
+        pinches=_pinches(robot, recording, done, slow_motion),
         latencies_s=_latencies(done),
+        slow_motion=slow_motion,
     )
 
 
-def _largest_step(robot: DemoRobot, done: RobotRecording) -> tuple[float, str]:
+def _largest_step(robot: DemoRobot, done: RobotRecording, slow_motion: float) -> tuple[float, str]:
     """Largest step over the allowed one, and its joint. After a pause the robot may stand elsewhere."""
     options = MotionOptions()
-    limits = robot.robot.limits(options.max_velocity_rad_s, options.max_acceleration_rad_s2)
+    limits = robot.robot.limits(robot.max_velocity_rad_s * slow_motion, options.max_acceleration_rad_s2)
     allowed = limits.velocity_rad_s * CommandMotion(limits, options).period_s
     shares = np.abs(np.diff(done.commands_rad, axis=0)) / allowed
     shares = shares[np.diff(done.command_ns) < _PAUSE_S * 1e9]
@@ -100,11 +109,11 @@ def _largest_step(robot: DemoRobot, done: RobotRecording) -> tuple[float, str]:
     return float(shares.max()), robot.robot.joint_names[int(shares.max(axis=0).argmax())]
 
 
-def _largest_speed(robot: DemoRobot, done: RobotRecording) -> float:
+def _largest_speed(robot: DemoRobot, done: RobotRecording, slow_motion: float) -> float:
     """Largest speed of the robot's joints over their velocity limit, over a tenth of a second each."""
-    limits = robot.robot.retargeter.robot.velocity_rad_s
+    limits = robot.robot.retargeter.robot.velocity_rad_s * slow_motion
     times_s = (done.state_ns - done.state_ns[:1]) * 1e-9
-    later = np.searchsorted(times_s, times_s + 0.1)
+    later = np.searchsorted(times_s, times_s + 0.1 / slow_motion)
     starts = np.flatnonzero(later < len(times_s))
     if not len(starts):
         return float("nan")
@@ -115,7 +124,9 @@ def _largest_speed(robot: DemoRobot, done: RobotRecording) -> float:
     return float((speeds / limits).max())
 
 
-def _pinches(robot: DemoRobot, recording: Recording, done: RobotRecording) -> tuple[Pinch, ...]:
+def _pinches(
+    robot: DemoRobot, recording: Recording, done: RobotRecording, slow_motion: float
+) -> tuple[Pinch, ...]:
     stamps = recording.shown_stamps_ns
     tips = robot.fingertips()
     hand_model = robot.robot.retargeter.robot
@@ -128,7 +139,7 @@ def _pinches(robot: DemoRobot, recording: Recording, done: RobotRecording) -> tu
         np.full((len(links), 3), np.nan) if q is None else hand_model.link_positions(q, links) for q in known
     ]
     ends = dict(zip(tips, np.array(robots).reshape(-1, len(links), 3).swapaxes(0, 1), strict=True))
-    times_s = (np.array(stamps, dtype=np.int64) - stamps[0]) * 1e-9 if stamps else np.empty(0)
+    times_s = np.array([stamp - stamps[0] for stamp in stamps]) * 1e-9 * slow_motion
     pinches = []
     for name in tips:
         if name == "thumb_tip" or "thumb_tip" not in tips:

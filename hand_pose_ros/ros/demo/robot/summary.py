@@ -29,6 +29,13 @@ class RobotResult:
             ("followed", f"{figures.engaged.sum()} of {count} frames{_engaged_text(figures)}"),
             ("commands", f"{figures.commands} sent"),
         ]
+        if figures.slow_motion < 1:
+            rows.append(
+                (
+                    "slow motion",
+                    f"the robot's limits are those of {figures.slow_motion:.2f} of the video's rate",
+                )
+            )
         if figures.step_joint:
             rows.append(
                 (
@@ -42,10 +49,16 @@ class RobotResult:
         return "\n".join(f"  {name:<14}{text}" for name, text in rows if text)
 
 
-def robot_result(folder: Path, recording: Recording, robot: DemoRobot, topics: RobotTopics) -> RobotResult:
-    """Read the robot's part of the bag in ``folder`` beside its ``recording``."""
+def robot_result(
+    folder: Path, recording: Recording, robot: DemoRobot, topics: RobotTopics, slow_motion: float = 1.0
+) -> RobotResult:
+    """Read the robot's part of the bag in ``folder`` beside its ``recording``.
+
+    Args:
+        slow_motion: factor by which the robot's limits were slowed.
+    """
     done = read_robot_recording(folder, robot, topics)
-    figures = robot_figures(robot, recording, done)
+    figures = robot_figures(robot, recording, done, slow_motion)
     return RobotResult(figures, RobotPanel(robot, done, recording.shown_stamps_ns, figures.pinches))
 
 

@@ -15,7 +15,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.recordings.bag_writer import RecordingWriter
 from hand_pose_ros.ros.demo.recording import Recording
 from hand_pose_ros.ros.demo.robot.demo_robot import DemoRobot, read_demo_robot
-from hand_pose_ros.ros.demo.robot.figures import SETTLED_S
+from hand_pose_ros.ros.demo.robot.figures import SETTLED_S, robot_figures
 from hand_pose_ros.ros.demo.robot.recording import RobotRecording, read_robot_recording
 from hand_pose_ros.ros.demo.robot.summary import RobotResult, robot_result, robot_topics
 
@@ -207,3 +207,15 @@ def test_the_robot_is_drawn_beside_the_image_as_it_was_then(result):
         np.testing.assert_array_equal(frame[:, :128], image)
     assert (frames[0] == frames[1]).all()
     assert (np.abs(frames[1].astype(int) - frames[2]).max(axis=2) > 40).mean() > 0.01
+
+
+def test_in_slow_motion_limits_and_times_are_those_of_the_video(recording, robot, done, result):
+    slow = robot_figures(robot, recording, done, slow_motion=0.5)
+    assert slow.step_share == pytest.approx(2 * result.figures.step_share)
+    assert slow.speed_share == pytest.approx(2 * result.figures.speed_share, rel=1e-3)
+    assert slow.engaged_after_s == pytest.approx(0.5 * result.figures.engaged_after_s)
+    settled, slowly = (
+        {p.finger: p.settled.sum() for p in f.pinches}["index"] for f in (result.figures, slow)
+    )
+    assert slowly < settled
+    assert "slow motion   the robot's limits are those of 0.50" in replace(result, figures=slow).report()
