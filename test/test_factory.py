@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -139,14 +141,12 @@ def test_a_size_measured_with_depth_images_puts_the_hand_at_its_distance():
     ratios, measured = {"before": [], "after": []}, None
     for number, frame in zip(range(75), render_clip(), strict=False):
         rendering = frame.rendering
-        result = pipeline.process(
-            Frame(rendering.image, CLIP_CAMERA, number / 30, None if measured else rendering.depth_m)
-        )
+        result = pipeline.process(Frame(rendering.image, CLIP_CAMERA, number / 30))
         (pose,) = result.hands
         ratio = pose.joints_m[0, 2] / rendering.hands[0].joints_m[0, 2]
         ratios["after" if measured else "before"].append(ratio)
         if measured is None:
-            calibration.add(result.frame, result.hands)
+            calibration.add(replace(result.frame, depth_m=rendering.depth_m), result.hands)
         if number == 59:
             measured = calibration.measured()
             pipeline.set_hand_size(measured.size)

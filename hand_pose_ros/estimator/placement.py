@@ -66,7 +66,7 @@ def place_hands(
     """
     joints = joints.double()
     samples = [1] * (joints.ndim - 3)
-    given = torch.as_tensor(torch.nan if hand_size_m is None else hand_size_m, dtype=joints.dtype)
+    given = torch.as_tensor(torch.nan if hand_size_m is None else hand_size_m).to(joints)
     given = given.reshape(-1, *samples)
     scale = given.expand(joints.shape[:-2])
     if bool(given.isnan().any()):

@@ -7,7 +7,7 @@ vertices are interpolated, and RViz draws them as they are, so they hold the sha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -78,7 +78,7 @@ class _Simplified(NamedTuple):
     incidence: scipy.sparse.csr_matrix
 
 
-@cache
+@lru_cache(maxsize=2)
 def _simplified(side: str) -> _Simplified:
     template = load_template()
     kept = template.faces if template.display_faces is None else template.display_faces

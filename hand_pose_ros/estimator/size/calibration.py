@@ -48,7 +48,8 @@ class ScaleCalibration:
 
         Args:
             marker: finds the marker; None if there is none.
-            in_use: size with which the poses are estimated, None if it is not known.
+            in_use: size with which the poses are estimated, None if it is not known; for poses that do not state
+                the sigma of their size.
         """
         self._marker = marker
         self._size_spread = POPULATION_SPREAD if in_use is None else in_use.spread
@@ -69,7 +70,9 @@ class ScaleCalibration:
         if not open_hand(pose):
             return
         self._open += 1
-        placement = placement_spread(pose, self._size_spread)
+        known = np.isfinite(pose.size_sigma_m)
+        size_spread = pose.size_sigma_m / pose.anchor_length_m if known else self._size_spread
+        placement = placement_spread(pose, size_spread)
         if not np.isfinite(placement):
             placement = _UNKNOWN_PLACEMENT
         for source, ratio in self._ratios(frame, pose).items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -143,7 +143,7 @@ def _mesh(mesh: DisplayMesh, side: str, number: int) -> ShownMarker:
     )
 
 
-@cache
+@lru_cache(maxsize=2)
 def _tinted_rgb(side: str) -> np.ndarray:
     """Colours (V, 3) of the shipped display mesh in full light: skin, and tips in the fingers' colours."""
     weights = _TIP_TINT * fingertip_weights()

@@ -86,12 +86,16 @@ def test_why_nothing_comes(publishers, others, transport, reason):
         SimpleNamespace(
             topic_type=kind,
             node_name="camera",
+            node_namespace="/",
             qos_profile=QoSProfile(depth=1, reliability=ReliabilityPolicy[reliability]),
         )
         for kind, reliability in publishers
     ]
+    driver = SimpleNamespace(node_name="driver", node_namespace="/")
     node = SimpleNamespace(
-        get_publishers_info_by_topic=lambda topic: infos,
+        get_name=lambda: "hand_estimator",
+        get_namespace=lambda: "/",
+        get_publishers_info_by_topic=lambda topic: infos if topic == "/image" else [driver],
         get_topic_names_and_types=lambda: list(others.items()),
         count_publishers=lambda topic: 1,
     )
