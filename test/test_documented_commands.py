@@ -88,6 +88,7 @@ PARSED: Final[dict[str, str]] = {
     "template": "takes longer than all others; test/mesh builds the template",
     "prior-fit": "needs data sets that are not part of the repository",
     "noise-fit": "needs 3,000 answers of the detector",
+    "two-views": "needs two videos; test/hand_images/two_views labels what two cameras see",
     "dataset": "needs a data set; test/datasets and test/evaluation/benchmark run it on miniature copies",
     "benchmark": "the same",
     "train diffusion_fk_rhd": "needs a converted set; test/training/tasks/images/test_labelled_sets.py trains",
