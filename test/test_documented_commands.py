@@ -93,6 +93,7 @@ PARSED: Final[dict[str, str]] = {
     "benchmark": "the same",
     "train diffusion_fk_rhd": "needs a converted set; test/training/tasks/images/test_labelled_sets.py trains",
     "train diffusion_fk_stb": "the same",
+    "train hand_orientation": "runs the landmark network on hands; test/training/tasks/orientation trains",
     "train baseline": LIKE_IMAGE_HANDS,
     "train diffusion": LIKE_IMAGE_HANDS,
     "train contrastive": LIKE_IMAGE_HANDS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
 
 import numpy as np
 import torch
@@ -47,7 +47,8 @@ class OrientationOptions:
     """Options of the task ``hand_orientation``.
 
     bank: folder in which the features are stored; those that exist are read. rendered, photos, two_views: banks of
-        the three kinds; null for none. validation_rendered, validation_photos: banks to validate on, or null.
+        the three kinds; one without folders is left out. validation_rendered, validation_photos: banks to validate
+        on.
     warm_start: weight file to start from; empty for the landmark network's own blocks and a new head.
     frozen_blocks: only the head is trained, which costs next to nothing: a first stage.
     shares: of a batch, for each kind that is given. batch_size: crops per step.
@@ -71,7 +72,7 @@ class OrientationOptions:
     network: OrientationConfig = field(default_factory=OrientationConfig)
 
     def __post_init__(self) -> None:
-        if all(getattr(self, kind) is None for kind in KINDS):
+        if not any(_given(getattr(self, kind)) for kind in KINDS):
             raise ValueError(f"at least one of {', '.join(KINDS)} must be given")
         if self.batch_size < 1 or min(self.shares) < 0 or sum(self.shares) == 0:
             raise ValueError("batch_size must be positive, and shares not negative")
@@ -130,7 +131,7 @@ class OrientationTraining:
             self._validation = {
                 name: read_bank(Path(options.bank) / f"validation_{name}", one, Seed.IMAGE_VALIDATION)
                 for name, one in given.items()
-                if one is not None
+                if _given(one)
             }
         figures = {}
         for name, crops in self._validation.items():
@@ -155,7 +156,7 @@ class OrientationTraining:
         banks = []
         for kind, share in zip(KINDS, self.options.shares, strict=True):
             options = getattr(self.options, kind)
-            if options is not None and share:
+            if _given(options) and share:
                 crops = read_bank(Path(self.options.bank) / kind, options, Seed.TRAINING)
                 if self.options.frozen_blocks:
                     crops = self._with_means(crops)
@@ -190,6 +191,11 @@ class OrientationTraining:
         raw = model.head(features, sign) if features.ndim == 2 else model.raw(features, sign)
         with full_precision():
             return orientation_from_raw(raw.float(), sign)
+
+
+def _given(options: BankOptions | None) -> TypeGuard[BankOptions]:
+    """Return whether a bank is asked for."""
+    return options is not None and bool(options.folders)
 
 
 def rows_of(crops: CropFeatures, index: np.ndarray | slice) -> CropFeatures:

@@ -107,7 +107,7 @@ def test_the_second_stage_starts_from_the_first_and_trains_the_blocks(folders, t
 
 def test_nothing_to_train_on_is_refused(tmp_path):
     with pytest.raises(ValueError, match="at least one of rendered, photos, two_views"):
-        create_task(HAND_ORIENTATION, {"bank": str(tmp_path)}, 1)
+        create_task(HAND_ORIENTATION, {"bank": str(tmp_path), "rendered": {"folders": []}}, 1)
 
 
 @pytest.mark.parametrize("angle", [1e-9, 0.1, 1.5, 2.8, math.pi])
