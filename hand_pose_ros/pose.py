@@ -82,6 +82,17 @@ class SeenHand:
     features: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class CropFeatures:
+    """What the landmark network has inside of a hand's crop; whoever continues from it need not run it again.
+
+    network: checksum of the network's file. features: (channels, height, width) float32.
+    """
+
+    network: str
+    features: Array
+
+
 @dataclass(frozen=True)
 class Detection:
     """One hand found in an image.
@@ -97,6 +108,7 @@ class Detection:
     landmark_scores: (21,) the detector's confidence in each landmark, in [0, 1], NaN where it has none; None from
         a detector that gives none at all.
     seen: what an image encoder saw, if one found the hand.
+    crop: features of the landmark network, if it gives any; of the hand as it is in the image, not mirrored.
     """
 
     side: str
@@ -107,6 +119,7 @@ class Detection:
     track_id: int | None = None
     landmark_scores: Array | None = None
     seen: SeenHand | None = None
+    crop: CropFeatures | None = None
 
     def __post_init__(self) -> None:
         hand.check_side(self.side)

@@ -131,7 +131,7 @@ def test_graphs_that_fail_on_cuda_are_replaced_and_the_hand_of_the_frame_still_c
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(factory, "_create_tracker", lambda config, estimator: OneHand())
     pipeline = create_pipeline(PipelineConfig())
-    assert len(sessions) == 4, "encoder, denoiser, head, and the temporal transformer"
+    assert len(sessions) == 5, "encoder, denoiser, head, orientation network, and temporal transformer"
     frame = blank_frame(CAMERA)
     result = pipeline.process(frame)
     assert result.hands[0].valid
@@ -142,7 +142,7 @@ def test_graphs_that_fail_on_cuda_are_replaced_and_the_hand_of_the_frame_still_c
         result = pipeline.process(frame)
         assert result.hands[0].valid
         assert "out of memory" in result.degraded
-    assert len(sessions) == 4
+    assert len(sessions) == 5
 
 
 class OneHand:

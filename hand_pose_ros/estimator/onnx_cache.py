@@ -10,7 +10,8 @@ import torch
 from hand_pose_ros.files.regular_file import checksum
 from hand_pose_ros.files.user_cache import made_once
 from hand_pose_ros.networks.diffusion.onnx import FORMAT_VERSION, export_onnx
-from hand_pose_ros.networks.registry import DENOISERS, TEMPORAL, load_network
+from hand_pose_ros.networks.orientation import onnx as orientation_onnx
+from hand_pose_ros.networks.registry import DENOISERS, HAND_ORIENTATION, TEMPORAL, load_network
 from hand_pose_ros.networks.temporal.onnx import GRAPH_FILE, GRAPH_VERSION, export_temporal
 
 
@@ -44,6 +45,23 @@ def cached_temporal_graph(weights: str | Path) -> Path:
         lambda model, folder: export_temporal(model, folder / GRAPH_FILE),
     )
     return folder / GRAPH_FILE
+
+
+def cached_orientation_graph(weights: str | Path) -> Path:
+    """The ONNX graph of an orientation network's weight file; otherwise like :func:`cached_export`.
+
+    Raises:
+        ValueError: the file is missing, damaged, or holds no orientation network.
+    """
+    folder = _cached(
+        Path(weights),
+        orientation_onnx.GRAPH_VERSION,
+        lambda: load_network(weights, HAND_ORIENTATION).network,
+        lambda model, folder: orientation_onnx.export_orientation(
+            model, folder / orientation_onnx.GRAPH_FILE
+        ),
+    )
+    return folder / orientation_onnx.GRAPH_FILE
 
 
 def _cached(weights: Path, version: int, load: Callable, export: Callable[..., None]) -> Path:

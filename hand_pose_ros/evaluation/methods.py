@@ -28,6 +28,7 @@ class Prediction:
     joints_m: (n, 21, 3) in the camera frame; if not ``is_placed``, with its axes only.
     size_m: (n,) the anchor length that the method assumed.
     angles_rad: (n, 38). proportions: (n, 20). covariance_m2: (n, 21, 3, 3) of the joints.
+    turn_sigma_rad: (n,) standard deviation of the wrist's rotation, over all axes; None if the method has none.
     """
 
     joints_m: np.ndarray
@@ -36,6 +37,7 @@ class Prediction:
     proportions: np.ndarray
     covariance_m2: np.ndarray
     is_placed: bool = True
+    turn_sigma_rad: np.ndarray | None = None
 
     @classmethod
     def of_joints(
@@ -59,11 +61,12 @@ class Prediction:
             np.stack([pose.angles_rad for pose in poses]),
             np.stack([pose.proportions for pose in poses]),
             np.stack([pose.covariance_m2 for pose in poses]),
+            turn_sigma_rad=np.array([np.sqrt(np.trace(pose.wrist_covariance[3:, 3:])) for pose in poses]),
         )
 
     def select(self, rows: np.ndarray) -> Prediction:
         """Return some of the hands."""
-        arrays = {name: value[rows] for name, value in vars(self).items() if name != "is_placed"}
+        arrays = {name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return replace(self, **arrays)
 
 

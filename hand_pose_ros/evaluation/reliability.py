@@ -17,6 +17,7 @@ from hand_pose_ros.estimator.diffusion.batch import lift
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
 from hand_pose_ros.estimator.placement import COMMON_SPREAD
+from hand_pose_ros.evaluation import metrics
 from hand_pose_ros.evaluation.methods import Prediction
 from hand_pose_ros.evaluation.network_input import network_input
 from hand_pose_ros.networks.condition import KeypointCondition
@@ -148,6 +149,29 @@ def coverage(errors: AxisErrors) -> dict[str, float]:
     for name, medians in zip(STATES, by_state, strict=True):
         rows[f"sigma {name} mm"] = float(medians[everywhere].mean()) if everywhere.any() else float("nan")
     return rows
+
+
+def stated_uncertainty(prediction: Prediction, observations: Sequence[Observation]) -> dict[str, float]:
+    """Return how the stated uncertainty of an estimator fits its errors on hands with partial labels.
+
+    *within 1 sigma*, *within 2 sigma*: share of the labelled coordinates in the camera frame. *rank, tilt*: rank
+    correlation over hands of the stated deviation of the wrist's rotation with the root-relative error.
+    """
+    truth = np.stack([observation.joints_m for observation in observations])
+    sigma = np.sqrt(np.diagonal(prediction.covariance_m2, axis1=-2, axis2=-1))
+    multiples = np.abs(prediction.joints_m - truth) / sigma
+    multiples = multiples[np.isfinite(multiples)]
+    figures = {
+        f"within {count} sigma": float((multiples <= count).mean()) if multiples.size else float("nan")
+        for count in (1, 2)
+    }
+    error, turn = metrics.root_relative_mpjpe(prediction.joints_m, truth), prediction.turn_sigma_rad
+    known = np.isfinite(error) & (np.isfinite(turn) if turn is not None else False)
+    rank = float("nan")
+    if turn is not None and known.sum() > 2:
+        ranks = [np.argsort(np.argsort(values[known])).astype(float) for values in (turn, error)]
+        rank = float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+    return figures | {"rank, tilt": rank}
 
 
 def _share_within(multiples: np.ndarray, count: float) -> float:

@@ -24,6 +24,7 @@ HAND_REGRESSOR: Final = "hand_regressor"
 IMAGE_HAND_DIFFUSION: Final = "image_hand_diffusion"
 IMAGE_HAND_REGRESSOR: Final = "image_hand_regressor"
 TEMPORAL: Final = "temporal"
+HAND_ORIENTATION: Final = "hand_orientation"
 DENOISERS: Final = (HAND_DIFFUSION, IMAGE_HAND_DIFFUSION)
 """Kinds whose network is a :class:`~hand_pose_ros.networks.diffusion.sampling.HandDenoiser`."""
 
@@ -33,6 +34,7 @@ NETWORKS: Final[dict[str, str]] = {
     IMAGE_HAND_DIFFUSION: "hand_pose_ros.networks.diffusion.image_network:HandImageDiffusion",
     IMAGE_HAND_REGRESSOR: "hand_pose_ros.networks.diffusion.image_baseline:HandImageRegressor",
     TEMPORAL: "hand_pose_ros.networks.temporal.transformer:TemporalTransformer",
+    HAND_ORIENTATION: "hand_pose_ros.networks.orientation.network:OrientationNetwork",
 }
 """Kind -> 'module:class' of the network; imported when such a file is loaded."""
 
@@ -41,6 +43,7 @@ _SHIPPED: Final = {
     HAND_DIFFUSION: "models/hand_diffusion.safetensors",
     IMAGE_HAND_DIFFUSION: "models/hand_image_diffusion.safetensors",
     TEMPORAL: "models/temporal.safetensors",
+    HAND_ORIENTATION: "models/hand_orientation.safetensors",
 }
 
 
@@ -84,7 +87,7 @@ def load_network(path: str | Path, *kinds: str, device: str | torch.device = "cp
 
 
 def shipped_weights(kind: str) -> Path:
-    """The weight file of a kind that comes with the package: HAND_DIFFUSION, IMAGE_HAND_DIFFUSION or TEMPORAL.
+    """The weight file of a kind that comes with the package, of those in ``_SHIPPED``.
 
     Raises:
         FileNotFoundError: the installation is not complete.

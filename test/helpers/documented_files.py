@@ -19,7 +19,13 @@ from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.networks.condition import ConditionConfig
 from hand_pose_ros.networks.diffusion.baseline import HandRegressor, HandRegressorConfig
 from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
-from hand_pose_ros.networks.registry import HAND_DIFFUSION, HAND_REGRESSOR, IMAGE_HAND_DIFFUSION
+from hand_pose_ros.networks.orientation.network import OrientationConfig, OrientationNetwork
+from hand_pose_ros.networks.registry import (
+    HAND_DIFFUSION,
+    HAND_ORIENTATION,
+    HAND_REGRESSOR,
+    IMAGE_HAND_DIFFUSION,
+)
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 from helpers.image_networks import drawn_hands, small_network
@@ -56,6 +62,12 @@ def write_regressor_weights(path: Path) -> None:
     save_weights(path, HandRegressor(config).eval(), HAND_REGRESSOR, config.to_dict())
 
 
+def write_orientation_weights(path: Path) -> None:
+    """Write an orientation network with a narrow head."""
+    config = OrientationConfig(width=8)
+    save_weights(path, OrientationNetwork(config), HAND_ORIENTATION, config.to_dict(), half=True)
+
+
 def write_image_weights(path: Path) -> None:
     """Write a small network with an image encoder."""
     network = small_network()
@@ -80,6 +92,10 @@ def write_labelled_crops(folder: Path) -> None:
 _WRITERS: Final[dict[Callable[[Path], None], tuple[str, ...]]] = {
     write_keypoint_weights: ("models/hand_diffusion.safetensors", "runs/hand_diffusion/weights.safetensors"),
     write_regressor_weights: ("hand_regressor.safetensors",),
+    write_orientation_weights: (
+        *("models/hand_orientation.safetensors", "seed_2.safetensors", "seed_3.safetensors"),
+        "runs/head/weights.safetensors",
+    ),
     write_image_weights: (
         "models/hand_image_diffusion.safetensors",
         "runs/image_encoder/weights.safetensors",

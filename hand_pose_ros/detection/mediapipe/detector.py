@@ -133,6 +133,7 @@ class MediaPipeDetector:
             box_px=box_around(landmarks_px, self._config.box_margin),
             landmarks_px=landmarks_px,
             landmarks_m=found.landmarks_m,
+            crop=found.crop,
         )
 
 

@@ -12,7 +12,8 @@ from hand_pose_ros.detection.mediapipe.landmarks import LandmarkNetwork
 from hand_pose_ros.detection.mediapipe.network_files import read_networks
 from hand_pose_ros.detection.mediapipe.palms import PalmDetector
 from hand_pose_ros.networks.imported.backends import ImageNetwork, open_tflite
-from hand_pose_ros.pose import Detection, Frame
+from hand_pose_ros.networks.orientation.features import NETWORK, has_features, with_features
+from hand_pose_ros.pose import CropFeatures, Detection, Frame
 
 
 class MediaPipeLandmarks:
@@ -40,12 +41,14 @@ class MediaPipeLandmarks:
         answer = self._network.find(image_bgr, square)
         if not np.isfinite(answer.landmarks_px).all():
             return None
+        features = answer.features
         detection = Detection(
             side="right" if answer.right >= 0.5 else "left",
             score=answer.presence,
             box_px=box_around(answer.landmarks_px, self._box_margin),
             landmarks_px=answer.landmarks_px,
             landmarks_m=answer.world_m,
+            crop=None if features is None else CropFeatures(NETWORK, features),
         )
         return FoundHand(detection, answer.right)
 
@@ -75,7 +78,10 @@ def create_finders(
     """
     networks = read_networks(model_file, model_complexity)
     palms = PalmDetector(_open(networks.palm, backend, device, threads), min_palm_score)
-    landmarks = LandmarkNetwork(_open(networks.landmarks, backend, device, threads))
+    content = networks.landmarks
+    if has_features(content):
+        content = with_features(content)
+    landmarks = LandmarkNetwork(_open(content, backend, device, threads))
     return palms, MediaPipeLandmarks(landmarks, box_margin)
 
 

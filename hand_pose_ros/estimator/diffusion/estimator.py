@@ -22,6 +22,7 @@ from hand_pose_ros.estimator.diffusion.cuda_graph import GraphSampler
 from hand_pose_ros.estimator.diffusion.fusion import FUSIONS, fuse_samples, reprojection_weights
 from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
 from hand_pose_ros.estimator.estimate import EstimatedHands
+from hand_pose_ros.estimator.orientation.depths import ImageDepths, load_image_depths
 from hand_pose_ros.estimator.placement import place_hands
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.diffusion.sampling import (
@@ -85,6 +86,15 @@ class DiffusionEstimatorConfig(Options):
         maximum=1000,
         unset=0,
     )
+    image_depths: bool = option(
+        True,
+        "Tell the depths of the joints from the image, by features inside MediaPipe's full landmark network, in "
+        "place of that network's own depths. Without effect with other detectors, and where the estimator takes "
+        "the image itself.",
+    )
+    orientation_file: str = option(
+        "", "Weights of the network that tells the depths (.safetensors); empty for the shipped weights."
+    )
     cuda_graph_hands: int = option(
         0,
         "Run all sampling steps as one CUDA graph, captured for up to this many hands; more hands are sampled "
@@ -112,7 +122,11 @@ class DiffusionEstimatorConfig(Options):
         model = self.model_file or shipped_weights(IMAGE_HAND_DIFFUSION if takes_image else HAND_DIFFUSION)
         denoiser, spread_scale = load_denoiser(model, self.backend, device)
         config = replace(self, hand_size_m=hand_size_m)
-        return DiffusionEstimator(denoiser, spread_scale, config, self._sampler(denoiser))
+        uses_image = takes_images(denoiser) and self.condition != "keypoints"
+        depths = None
+        if self.image_depths and not uses_image:
+            depths = load_image_depths(self.orientation_file, self.backend, device)
+        return DiffusionEstimator(denoiser, spread_scale, config, self._sampler(denoiser), depths)
 
     def _sampler(self, denoiser: HandDenoiser) -> Sampler:
         """The sampler; a graph holds only what PyTorch itself launches on CUDA."""
@@ -133,12 +147,13 @@ class DiffusionEstimator:
         spread_scale: float = 1.0,
         config: DiffusionEstimatorConfig | None = None,
         sampler: Sampler = sample_joints,
+        depths: ImageDepths | None = None,
     ) -> None:
         """Make an estimator of its parts.
 
         Args:
             spread_scale: factor on the samples' spread, from the weights.
-            sampler: draws the samples.
+            sampler: draws the samples. depths: tells the joints' depths; None for the detector's own.
 
         Raises:
             ValueError: more steps than the diffusion has, or a condition that the network does not take.
@@ -148,6 +163,7 @@ class DiffusionEstimator:
         self._conditions = ConditionMaker(denoiser, self._config.condition)
         self._spread_scale = spread_scale
         self._sampler = sampler
+        self._depths = depths
         total = denoiser.schedule.steps
         if self._config.steps is not None and self._config.steps > total:
             raise ValueError(
@@ -178,6 +194,9 @@ class DiffusionEstimator:
         conditions = self._conditions.conditions(
             frame, [detections[row] for row in views], list(views.values())
         )
+        if self._depths is not None:
+            seen = [detections[row] for row in views]
+            conditions = conditions._replace(keypoints=self._depths.in_place(conditions.keypoints, seen))
         hands, samples, weights = self._sampled(conditions)
         return EstimatedHands(
             detections,

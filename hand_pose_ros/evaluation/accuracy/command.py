@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.datasets.photo_folder import read_samples
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.ik import IkEstimator, IkEstimatorConfig
+from hand_pose_ros.estimator.orientation.depths import load_image_depths
 from hand_pose_ros.evaluation import reliability, report
 from hand_pose_ros.evaluation.accuracy.comparison import Comparison, HandSet, compare, photo_set
 from hand_pose_ros.evaluation.accuracy.error_sources import error_sources
@@ -38,6 +41,7 @@ from hand_pose_ros.networks.registry import HAND_DIFFUSION, HAND_REGRESSOR, load
 
 ESTIMATE = "D* (diffusion + IK head)"
 """Name of the shipped estimator, whose uncertainty is measured."""
+WITH_DEPTHS = "D* with the depths of"
 _MOST_FOR_KINEMATICS = (
     500  # hands: with a detector's errors, one takes a quarter of a second; and for error sources
 )
@@ -70,6 +74,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--every", type=int, default=1, help="take every n-th photo")
     parser.add_argument("--weights", type=Path, help="weights of the diffusion estimator")
     parser.add_argument("--baseline", type=Path, help="weights of the baseline without diffusion")
+    parser.add_argument(
+        "--orientation",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="also with the depths that these orientation networks tell",
+    )
+    parser.add_argument(
+        "--without-kinematics",
+        action="store_true",
+        help="leave out the inverse kinematics, the slowest method",
+    )
     parser.add_argument("--samples", type=int, default=DiffusionEstimatorConfig.samples)
     parser.add_argument("--steps", type=int, default=DiffusionEstimatorConfig.steps)
     parser.add_argument(
@@ -84,10 +101,11 @@ def _evaluate(options: argparse.Namespace) -> str:
     """Measure, write the requested files, and return the tables."""
     methods, network, config = _methods(options)
     ik = IkEstimator(IkEstimatorConfig(hand_size_m=options.hand_size_m))
-    kinematics = {"inverse kinematics": estimator_method(ik)}
+    kinematics = {} if options.without_kinematics else {"inverse kinematics": estimator_method(ik)}
     comparisons: list[Comparison] = []
     errors: dict[str, reliability.AxisErrors] = {}
     sources: dict[str, dict[str, dict[str, float]]] = {}
+    stated: dict[str, dict[str, float]] = {}
     for hands in _sets(options):
         rows = methods if len(hands.observations) > _MOST_FOR_KINEMATICS else methods | kinematics
         rows = rows | _DETECTOR_ROWS if hands.has_detector_3d else rows
@@ -96,11 +114,19 @@ def _evaluate(options: argparse.Namespace) -> str:
             sys.stdout.write(report.accuracy_table(comparison.title, comparison.rows) + "\n\n")
             sys.stdout.flush()
         comparisons += of_set
+        if options.orientation and hands.has_detector_3d:
+            stated |= {
+                f"{hands.name}, {name}": reliability.stated_uncertainty(one, hands.observations)
+                for name, one in predictions.items()
+                if one.turn_sigma_rad is not None and np.isfinite(one.turn_sigma_rad).any()
+            }
         if network is not None and hands.measures_uncertainty and hands.observations:
             errors |= _errors(hands, predictions[ESTIMATE], network, config)
         if network is not None and 0 < len(hands.observations) <= _MOST_FOR_KINEMATICS:
             sources[hands.name] = error_sources(hands.observations, methods[ESTIMATE])
     text = "\n\n".join(report.accuracy_table(one.title, one.rows) for one in comparisons)
+    if stated:
+        text += f"\n\n**Stated uncertainty on photos**\n\n{report.coverage_table(stated)}"
     coverage = {name: reliability.coverage(value) for name, value in errors.items()}
     if coverage:
         table = report.coverage_table(coverage)
@@ -131,6 +157,10 @@ def _methods(
         methods["D (diffusion)"] = unet_method(network, config)
         estimator = DiffusionEstimator(network, float(network.spread_scale), config)
         methods[ESTIMATE] = estimator_method(estimator)
+        for file in options.orientation:
+            depths = load_image_depths(str(file), "torch", "cpu")
+            corrected = DiffusionEstimator(network, float(network.spread_scale), config, depths=depths)
+            methods[f"{WITH_DEPTHS} {file.stem}"] = estimator_method(corrected)
     return methods, network, config
 
 

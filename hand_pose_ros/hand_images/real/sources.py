@@ -68,6 +68,12 @@ SOURCES: Final = tuple(
         ("AbimaelFranco/SignTranslator", "MIT", HELD_BACK, "signs in hard light before black"),
         ("TemugeB/handpose3d", "MIT", MEASURED, "a video that accuracy is measured on"),
         ("dexsuite/dex-retargeting", "MIT", MEASURED, "a video that jitter is measured on"),
+        (
+            "dnth/yolov5-deepsparse-blogpost",
+            "public domain",
+            TRAIN,
+            "letters of finger spelling, cluttered rooms, hard light; six to eight people",
+        ),
     )
 )
 """The sources in a fixed order: ``source`` of a hand image is the index here, from 1. 789 photos are held back."""

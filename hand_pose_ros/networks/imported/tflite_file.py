@@ -16,7 +16,7 @@ import numpy as np
 _MOST_OPERATIONS: Final = 10_000
 _MOST_TENSORS: Final = 100_000
 _NUMPY_TYPES: Final = {"FLOAT32": np.float32, "FLOAT16": np.float16, "INT32": np.int32}
-_READ_ERRORS: Final = (
+READ_ERRORS: Final = (
     struct.error,
     IndexError,
     KeyError,
@@ -89,7 +89,7 @@ def read_tflite(content: bytes) -> TfliteGraph:
             constants=constants | _dequantised(read, constants),
         )
         _check_order(result)
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise ValueError(f"the TFLite file cannot be read: {error}") from error
     return result
 

@@ -6,6 +6,7 @@ import json
 import logging
 import zipfile
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from helpers.detection import CAMERA, random_pictures
 
 from hand_pose_ros.detection.detector import DetectorUnavailableError
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
-from hand_pose_ros.detection.mediapipe.network_files import networks_folder
+from hand_pose_ros.detection.mediapipe.network_files import CHECKSUMS, networks_folder
 from hand_pose_ros.rendering.clip import render_clip
 
 _LOGGER = logging.getLogger(__name__)
@@ -269,3 +270,23 @@ def test_without_the_networks_the_error_says_what_to_run(tmp_path, monkeypatch):
     (tmp_path / "mediapipe" / "palm_detection_full.tflite").write_bytes(b"damaged")
     with pytest.raises(DetectorUnavailableError, match=r"palm_detection_full\.tflite is damaged"):
         MediaPipeDetector()
+
+
+@pytest.mark.parametrize(("complexity", "given"), [(0, False), (1, True)], ids=["lite", "full"])
+def test_the_full_network_gives_its_features_with_each_hand(pictures, complexity, given):
+    """They do not depend on the size of the image in which a hand was found, but for its resampling."""
+    config = MediaPipeConfig(model_complexity=complexity)
+    with (
+        closing(MediaPipeDetector(config)) as whole,
+        closing(MediaPipeDetector(replace(config, max_image_side_px=320))) as shrunk,
+    ):
+        image = pictures[0].image
+        found = [one.detect(image)[0].crop for one in (whole, shrunk)]
+    if not given:
+        assert found == [None, None]
+        return
+    first, second = found
+    assert first.network == second.network == CHECKSUMS["hand_landmark_full.tflite"]
+    assert first.features.shape == (192, 7, 7)
+    assert first.features.dtype == np.float32
+    assert np.corrcoef(first.features.ravel(), second.features.ravel())[0, 1] > 0.8

@@ -185,7 +185,7 @@ def test_parts_share_no_source():
         numbers_of_part(TRAIN, exclude=["nobody/nothing"])
     with pytest.raises(ValueError, match="part"):
         numbers_of_part("test")
-    assert {source.licence for source in SOURCES} == {"MIT", "Apache-2.0", "CC-BY-4.0"}
+    assert {source.licence for source in SOURCES} == {"MIT", "Apache-2.0", "CC-BY-4.0", "public domain"}
 
 
 def test_sources_are_drawn_by_the_root_of_their_size():

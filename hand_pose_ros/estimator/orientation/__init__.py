@@ -1,0 +1,1 @@
+"""Depths of a hand's joints that the orientation network tells from the landmark network's features."""

@@ -1,0 +1,1 @@
+"""3D labels of hands in two synchronised, calibrated videos."""

@@ -1,0 +1,1 @@
+"""The task trains the orientation network on stored features of MediaPipe's landmark network."""

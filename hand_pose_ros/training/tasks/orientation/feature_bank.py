@@ -1,0 +1,141 @@
+"""Stores the landmark network's features of augmented crops, so that its first blocks run once per crop.
+
+Training then reads the features: a CPU trains on tens of thousands of crops in minutes. A bank is a folder of
+files that are made one by one; an interrupted run continues.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+
+from hand_pose_ros.common import named_tensors
+from hand_pose_ros.detection.mediapipe.network_files import read_stored
+from hand_pose_ros.files.atomic_file import atomic_path
+from hand_pose_ros.files.safe_arrays import read_arrays
+from hand_pose_ros.hand_images.shards import HandImages, ShardedHandImages
+from hand_pose_ros.networks.imported.backends import ImageNetwork, open_tflite
+from hand_pose_ros.networks.orientation.features import SHAPE, channels_first, with_features
+from hand_pose_ros.training.tasks.orientation.crops import CropConfig, cut_crops
+
+LANDMARK_FILE: Final = "hand_landmark_full.tflite"
+_CHUNK: Final = 512
+_UNIT: Final = np.float32(1 / 255)
+_log = logging.getLogger(__name__)
+
+
+class CropFeatures(NamedTuple):
+    """n crops and their labels, in the crops' axes, of right hands; those of left hands are not mirrored.
+
+    features: (n, 192, 7, 7) float16. sign: (n,) +1 for right hands, -1 for left ones. rotation: (n, 3, 3)
+    wrist frame -> crop. depth: (n, 21) of the joints, relative to the wrist, anchor lengths. weight: (n,) of the
+    label. source: (n,) of the hand image.
+    """
+
+    features: np.ndarray
+    sign: np.ndarray
+    rotation: np.ndarray
+    depth: np.ndarray
+    weight: np.ndarray
+    source: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """Number of crops."""
+        return len(self.features)
+
+
+@dataclass(frozen=True)
+class BankOptions:
+    """Content of a bank.
+
+    folders: of shards of hand images. copies: augmented crops of each image. left_share: share of the crops
+    that show the mirrored hand, a left one. exact: crops without augmentation, to validate on. most: images,
+    evenly from all; null for all. crop: the augmentation.
+    """
+
+    folders: tuple[str, ...]
+    copies: int = 1
+    left_share: float = 0.5
+    exact: bool = False
+    most: int | None = None
+    crop: CropConfig = field(default_factory=CropConfig)
+
+    def __post_init__(self) -> None:
+        if self.copies < 1 or not 0 <= self.left_share <= 1 or (self.most is not None and self.most < 1):
+            raise ValueError("copies and most must be positive, and left_share a share")
+
+
+def read_bank(folder: Path, options: BankOptions, seed: int) -> CropFeatures:
+    """Return the features of a bank; those that are not stored yet are made and stored.
+
+    Raises:
+        ValueError: a folder holds no shard. DetectorUnavailableError: the landmark network is not stored.
+    """
+    table = ShardedHandImages(options.folders)
+    rows = np.arange(len(table))
+    if options.most is not None:
+        count = min(options.most, len(table))
+        rows = np.arange(count) * len(table) // count
+    network: ImageNetwork | None = None
+    parts = []
+    for copy in range(options.copies):
+        for start in range(0, len(rows), _CHUNK):
+            path = folder / f"{copy:02d}-{start:06d}.npz"
+            if not path.is_file():
+                network = network or open_features()
+                generator = np.random.default_rng((seed, copy, start))
+                hands = table.rows(rows[start : start + _CHUNK])
+                store(path, make_features(hands, options, network, generator))
+                _log.info("%s", path)
+            parts.append(CropFeatures(**read_arrays(path)))
+    return named_tensors.cat(parts)
+
+
+def open_features() -> ImageNetwork:
+    """Open the landmark network with the features as its last output.
+
+    Raises:
+        DetectorUnavailableError: it is not stored on this machine.
+    """
+    return open_tflite(with_features(read_stored(LANDMARK_FILE)), device="cpu", threads=1)
+
+
+def make_features(
+    hands: HandImages, options: BankOptions, network: ImageNetwork, generator: np.random.Generator
+) -> CropFeatures:
+    """Cut one crop of each hand and run the landmark network on it. Hands without known joints are left out."""
+    cv2.setNumThreads(1)
+    hands = hands.rows(np.isfinite(hands.rotation).all((1, 2)) & np.isfinite(hands.points).all((1, 2)))
+    config = options.crop.exact() if options.exact else options.crop
+    crops = cut_crops(hands, config, generator, network.input_side_px)
+    left = generator.random(hands.count) < options.left_share
+    features = np.empty((hands.count, *SHAPE), np.float16)
+    for row in range(hands.count):
+        image = crops.image[row, :, ::-1] if left[row] else crops.image[row]
+        features[row] = features_of(network, np.multiply(image[..., ::-1], _UNIT, dtype=np.float32))
+    return CropFeatures(
+        features,
+        np.where(left, -1.0, 1.0).astype(np.float32),
+        crops.rotation,
+        crops.joints[..., 2],
+        crops.weight,
+        crops.source,
+    )
+
+
+def features_of(network: ImageNetwork, crop_rgb: np.ndarray) -> np.ndarray:
+    """Return the features (192, 7, 7) of a crop (side, side, 3) RGB in [0, 1]."""
+    return channels_first(network.run(np.ascontiguousarray(crop_rgb))[-1])
+
+
+def store(path: Path, features: CropFeatures) -> None:
+    """Write one file of a bank, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as unfinished, unfinished.open("wb") as file:
+        np.savez(file, **features._asdict())
