@@ -36,6 +36,7 @@ def options(tmp_path_factory):
         "keypoint_hands": 4,
         "image_losses": {"contrastive": 0.1},
     }
+    crops = {"folders": [str(folder / "images")], "exact": True, "left_share": 0.0}
     regressor = {"head_width": 32, "condition": SMALL_CONDITION}
     keypoints = {"batch_size": 8, "validation_hands": 8}
     return {
@@ -43,6 +44,13 @@ def options(tmp_path_factory):
         "hand_regressor": {**keypoints, "network": regressor},
         "image_hand_diffusion": {**of_images, "network": {"image": image, "diffusion": SMALL_DIFFUSION}},
         "image_hand_regressor": {**of_images, "network": {"image": image, "regressor": regressor}},
+        "hand_orientation": {
+            "bank": str(folder / "features"),
+            "rendered": crops,
+            "validation_rendered": crops,
+            "batch_size": 8,
+            "network": {"dropout": 0.0},
+        },
         "temporal": {
             "diffusion": str(folder / "diffusion"),
             "bank": str(folder / "bank"),
