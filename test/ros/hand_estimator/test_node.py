@@ -142,7 +142,7 @@ def test_every_topic_shows_the_hand_under_the_image_s_stamp(estimator, camera, l
     assert len(in_camera) == 1 + 2 * hand.NUM_JOINTS
 
     kinds = {m.ns for m in markers.messages[-1].markers}
-    assert kinds == {"skeleton", "joints", "mesh", "uncertainty"}
+    assert kinds == {"skeleton", "joints", "mesh", "uncertainty", "uncertainty_of_joints", "label"}
     picture_size = {(m.width, m.height, m.encoding) for m in overlay.messages}
     assert picture_size == {(640, 480, "bgr8")}
     assert (np.frombuffer(overlay.messages[-1].data, np.uint8) != Command.BOTH_HANDS).any()
