@@ -12,6 +12,7 @@ import numpy as np
 
 from hand_pose_ros.recordings.lerobot.libraries import pyav
 from hand_pose_ros.recordings.lerobot.paths import FileNumber
+from hand_pose_ros.recordings.lerobot.priority import call_at_own_priority
 
 _ENCODER: Final = "libsvtav1"
 _CODEC: Final = "av1"
@@ -81,6 +82,8 @@ class VideoWriter:
         frame.pts, frame.time_base = self._frames, Fraction(1, self._fps)
         self._frames += 1
         try:
+            if not self._stream.codec_context.is_open:
+                call_at_own_priority(self._stream.codec_context.open)
             self._write(self._container, self._stream.encode(frame))
         except self._av.FFmpegError as error:
             if isinstance(error, OSError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -180,6 +182,34 @@ def test_the_video_shows_the_newest_image_at_each_frame(dataset):
     lit = frames[5][1][:, : made.SIZE[0]].reshape(-1, 3)
     lit = lit[lit.mean(axis=1) > 100].mean(axis=0)
     np.testing.assert_allclose(lit, (220, 200, 60), atol=12)  # the columns' colour as RGB
+
+
+PRIORITY = """
+import ctypes, os, sys, threading
+from pathlib import Path
+import numpy as np
+from hand_pose_ros.recordings.lerobot.video import VideoWriter
+
+writer = VideoWriter(Path(sys.argv[1]), "video.mp4", 25, (64, 48), most_bytes=10**6)
+writer.begin_episode()
+writer.add(np.zeros((48, 64, 3), np.uint8))
+policy, parameter = ctypes.c_int(), (ctypes.c_int * 8)()
+libc = ctypes.CDLL(None)
+libc.pthread_getschedparam.argtypes = [ctypes.c_ulong, ctypes.c_void_p, ctypes.c_void_p]
+libc.pthread_getschedparam(threading.get_ident(), ctypes.byref(policy), ctypes.byref(parameter))
+policies = [os.sched_getscheduler(int(thread.name)) for thread in Path("/proc/self/task").iterdir()]
+print(len(policies), {*policies, policy.value} == {os.SCHED_OTHER})
+writer.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the priorities")
+def test_the_encoder_takes_no_real_time_priority(tmp_path):
+    """Neither for its threads, nor for those that its caller starts later."""
+    output = subprocess.check_output([sys.executable, "-c", PRIORITY, str(tmp_path)], text=True)
+    threads, ordinary = output.split()
+    assert int(threads) > 5, "the encoder works in threads"
+    assert ordinary == "True"
 
 
 def test_episodes_say_where_their_data_are(dataset):
