@@ -210,7 +210,7 @@ def check_training(options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch)
     config = read_config(options.config, options.overrides)
     task = import_named(TASKS[config.task].rpartition(".")[0])
 
-    def stop(self: object, given: object) -> None:
+    def stop(self: object, *given: object) -> None:
         raise ParsedError(given)
 
     monkeypatch.setattr(task, "__init__", stop)

@@ -23,6 +23,7 @@ from helpers.documented_commands import (
     parsed_only,
 )
 from helpers.executables import executables, interface_of, nodes
+from torch.distributed import run as torch_run
 
 from hand_pose_ros.common.late_import import import_named
 from hand_pose_ros.common.options import leaves
@@ -37,6 +38,20 @@ def test_command_line_of_a_node(documented):
     pytest.importorskip("rclpy", reason="test/ros is about the nodes")
     node, *arguments = documented.words
     check_node_arguments(interface_of(node).parameters, arguments)
+
+
+@pytest.mark.parametrize(
+    "documented", [one for one in DOCUMENTED if {"torchrun", "srun"} & set(one.words)], ids=str
+)
+def test_torchrun_starts_the_package(documented):
+    words = documented.words[1:] if documented.words[0] == "srun" else documented.words
+    assert words[0] == "torchrun"
+    options = torch_run.get_args_parser().parse_args(list(words[1:]))
+    assert options.module
+    assert options.training_script == PACKAGE  # test_documented_commands.py reads what follows
+    wanted = next(one for one in words if one.startswith("micro_batches="))
+    processes = int(options.nproc_per_node) * int(str(options.nnodes).split(":")[-1])
+    assert int(wanted.partition("=")[2]) % processes == 0
 
 
 @pytest.mark.parametrize("documented", of_program(DOCUMENTED, "python"), ids=str)
@@ -254,7 +269,7 @@ def check_node_arguments(parameters: str, arguments: Sequence[str]) -> None:
 def test_every_program_is_checked_by_a_test():
     seen = {one.words[0] for one in DOCUMENTED}
     assert seen <= {*CHECKED, *UNCHECKED}
-    tested = {"hand_pose", *nodes(), "python", "pip", "make", "ros2", "tools/run"}
+    tested = {"hand_pose", *nodes(), "python", "pip", "make", "ros2", "tools/run", "torchrun", "srun"}
     assert seen & set(CHECKED) <= tested
     for one in DOCUMENTED:
         if one.words[0] == "tools/run":

@@ -18,6 +18,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from hand_pose_ros.common.parts import add_part_argument
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, PhotometricConfig, augment
@@ -60,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--images", type=Path, nargs="+", required=True, help="folders of shards")
     parser.add_argument("--output", type=Path, required=True, help="folder that gets as many smaller shards")
     parser.add_argument("--seed", type=int, default=Seed.TRAINING.value)
+    add_part_argument(parser, "shards")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     cv2.setNumThreads(1)
@@ -69,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise ValueError(f"no complete shard in {', '.join(map(str, options.images))}")
         detector = open_mediapipe()
         try:
-            for number, folder in enumerate(folders):
+            for number, folder in options.part.of(list(enumerate(folders))):
                 output = options.output / f"shard-{number:05d}"
                 if not is_shard(output):
                     images = load_shard(folder)

@@ -72,6 +72,9 @@ class TrainingConfig:
     seed: seed of the initial weights and of every batch.
     device: 'auto', 'cpu' or 'cuda'. precision: 'auto', 'fp32' or 'bf16'.
     threads: CPU threads; null keeps PyTorch's choice.
+    micro_batches: batches of a step, each of the task's batch size and with random numbers of its own; their
+        gradients are averaged. The processes of ``torchrun`` share them evenly, so that the result does not depend
+        on the number of processes; one process takes them one after the other, with the memory of one.
     half_weights: store the weight file with 16 bits.
     """
 
@@ -83,6 +86,7 @@ class TrainingConfig:
     device: str = "auto"
     precision: str = "auto"
     threads: int | None = None
+    micro_batches: int = 1
     half_weights: bool = False
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     every: EveryConfig = field(default_factory=EveryConfig)
@@ -96,6 +100,7 @@ class TrainingConfig:
         _check(self, "device", self.device in DEVICES, f"one of {', '.join(DEVICES)}")
         _check(self, "precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
         _check(self, "threads", self.threads is None or self.threads > 0, "above 0, or null")
+        _check(self, "micro_batches", self.micro_batches > 0, "above 0")
 
     def to_dict(self) -> dict:
         """Convert to values that JSON and YAML can hold."""
@@ -126,7 +131,7 @@ def check_same_training(config: TrainingConfig, earlier: Mapping) -> None:
     Raises:
         ValueError: names the keys that differ, with both values.
     """
-    found = differences(earlier, config.to_dict())
+    found = differences({"micro_batches": 1, **earlier}, config.to_dict())  # older runs do not say it
     changed = [f"{k} was {a!r}, is {b!r}" for k, (a, b) in found.items() if k.split(".")[0] not in _FREE_KEYS]
     if changed:
         raise ValueError(f"the run to resume was started with another configuration: {'; '.join(changed)}")

@@ -81,6 +81,8 @@ class RunningMeans:
         """Return the state for :meth:`load_state_dict`."""
         return {"names": self._names, "sum": self._sum, "count": self._count}
 
-    def load_state_dict(self, state: Mapping) -> None:
-        """Restore the state of another instance."""
-        self._names, self._sum, self._count = list(state["names"]), state["sum"], state["count"]
+    def load_state_dict(self, state: Mapping, device: torch.device | None = None) -> None:
+        """Restore the state of another instance, with its sums on ``device``."""
+        summed: Tensor | None = state["sum"]
+        self._sum = summed if summed is None or device is None else summed.to(device)
+        self._names, self._count = list(state["names"]), state["count"]

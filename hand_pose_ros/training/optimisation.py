@@ -17,23 +17,26 @@ RATE: Final = "rate"
 """Key of a parameter group's factor on the learning rate."""
 
 
-def seeded_generator(seed: int, step: int) -> torch.Generator:
-    """Make a CPU generator for one step, and seed PyTorch's own generators alike, for layers such as dropout.
+def seeded_generator(seed: int, step: int, micro_batch: int = 0) -> torch.Generator:
+    """Make a CPU generator for a micro-batch, and seed PyTorch's own alike, for layers such as dropout.
 
-    It depends on both numbers only: step n of a resumed run draws the same as step n of the first run.
+    It depends on these numbers only: step n of a resumed run draws the same as step n of the first run, and each
+    micro-batch the same on whichever process.
     """
-    mixed = _mixed(seed, step)
+    mixed = _mixed(seed, step, micro_batch)
     torch.manual_seed(mixed)
     return torch.Generator().manual_seed(mixed)
 
 
-def generator_ahead(seed: int, step: int) -> torch.Generator:
-    """Make the generator of :func:`seeded_generator` for ``step``; PyTorch's own generators do not change."""
-    return torch.Generator().manual_seed(_mixed(seed, step))
+def generator_ahead(seed: int, step: int, micro_batch: int = 0) -> torch.Generator:
+    """Make the generator of :func:`seeded_generator`; PyTorch's own generators do not change."""
+    return torch.Generator().manual_seed(_mixed(seed, step, micro_batch))
 
 
-def _mixed(seed: int, step: int) -> int:
-    return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0])
+def _mixed(seed: int, step: int, micro_batch: int) -> int:
+    of_micro_batch = (micro_batch,) if micro_batch else ()
+    sequence = np.random.SeedSequence((seed, step), spawn_key=of_micro_batch)
+    return int(sequence.generate_state(1, np.uint64)[0])
 
 
 def make_optimiser(

@@ -17,8 +17,10 @@ class TrainingTask(Protocol):
     model: everything that is trained, as one module; the trainer moves it to its device before the first call.
 
     A task may also have ``learning_rates``, factors on the learning rate of the parameters whose names start with
-    the keys; and ``prepare(generator)``, called in each step with the next step's generator: the task may start to
-    make that step's batch in parallel. It must not change the result of ``losses``.
+    the keys; and ``prepare(generator)``, called before each batch with the generator of the next: the task may
+    start to make that batch in parallel. It must not change the result of ``losses``. ``make_data()`` is called
+    once before the first step: it stores the files that the task makes of its data; of several processes one does
+    so first.
     """
 
     @property
@@ -33,7 +35,8 @@ class TrainingTask(Protocol):
         under :func:`hand_pose_ros.training.precision.full_precision`.
 
         Args:
-            generator: source of every random number, always on the CPU. Its state depends on seed and step only.
+            generator: source of every random number, always on the CPU. Its state depends on seed, step and the
+                micro-batch in the step only.
                 Layers with their own random numbers, such as dropout, are seeded with it.
         """
         ...

@@ -17,6 +17,7 @@ from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from hand_pose_ros.training.config import TrainingConfig, check_same_training
 from hand_pose_ros.training.curves import CurveFile, RunningMeans
+from hand_pose_ros.training.micro_batches import MicroBatches
 from hand_pose_ros.training.optimisation import (
     RATE,
     AveragedWeights,
@@ -26,6 +27,7 @@ from hand_pose_ros.training.optimisation import (
     seeded_generator,
 )
 from hand_pose_ros.training.precision import autocast
+from hand_pose_ros.training.ranks import Ranks
 from hand_pose_ros.training.task import TrainingTask
 
 CHECKPOINT, WEIGHTS, CURVES, VALIDATION = (
@@ -44,22 +46,30 @@ class NonFiniteError(ArithmeticError):
 
 
 class Trainer:
-    """The trainer trains the model of a task.
+    """The trainer trains the model of a task, alone or as one of the processes of ``torchrun``.
+
+    All processes hold the same model, averages and optimiser. The first one validates and writes.
 
     Attributes:
         step: number of steps taken. seconds: time that they took, with validation, over all resumptions.
         figures: results of the last validation.
     """
 
-    def __init__(self, task: TrainingTask, config: TrainingConfig, output: Path) -> None:
-        """``output``: the folder of the run; nothing is written before :meth:`run`.
+    def __init__(
+        self, task: TrainingTask, config: TrainingConfig, output: Path, ranks: Ranks | None = None
+    ) -> None:
+        """``output``: the folder of the run; nothing is written before :meth:`run`. ``ranks``: joined processes.
 
         Raises:
-            ValueError: the device is missing, or the task has no parameter to train.
+            ValueError: the device is missing, the task has no parameter to train, or the micro-batches cannot be
+                shared evenly.
         """
         self.task, self.config, self.output = task, config, output
+        self.ranks = ranks or Ranks()
         self.device = resolve_device(config.device)
         self.model = task.model.to(self.device).train()
+        self._micro_batches = MicroBatches(self.model, config.micro_batches, self.ranks)
+        self.ranks.copy_first(self.model)
         self.averaged = AveragedWeights(self.model, config.optimiser.ema_decay)
         self.step, self.figures = 0, {}
         self._parameters = [p for p in self.model.parameters() if p.requires_grad]
@@ -86,30 +96,45 @@ class Trainer:
         Raises:
             ValueError: it is missing, damaged, or has another configuration; the message says which.
         """
-        state = load_checkpoint(self.output / CHECKPOINT, self.device)
-        check_same_training(self.config, state.config)
+        state = self.ranks.from_first(self._checkpoint)
         self.model.load_state_dict(state.model)
         self.averaged.model.load_state_dict(state.averaged)
         self._optimiser.load_state_dict(state.optimiser)
-        self._means.load_state_dict(state.means)
+        self._means.load_state_dict(state.means, self.device)
         self.step, self._seconds = state.step, state.seconds
         self.figures, self._validated = state.figures, state.validated
+
+    def _checkpoint(self) -> Checkpoint:
+        on = torch.device("cpu") if self.ranks.grouped else self.device
+        state = load_checkpoint(self.output / CHECKPOINT, on)
+        check_same_training(self.config, state.config)
+        return state
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> bool:
         """Train until the budget is used up, or until ``stop`` returns true between two steps, and save the state.
 
-        Returns whether the budget is used up; then the model is validated, too.
+        Returns whether the budget is used up; then the model is validated, too. Of several processes the first
+        one's clock counts, and the ``stop`` of any.
 
         Raises:
             NonFiniteError: a loss or gradient is NaN or infinite. The state before that step is saved.
+            RankError: another process failed or ended.
         """
-        curves = CurveFile(self.output / CURVES, self.step)
-        validation = CurveFile(self.output / VALIDATION, self.step)
+        if make_data := getattr(self.task, "make_data", None):
+            self.ranks.in_turn(make_data)
+        curves, validation = (
+            CurveFile(self.output / name, self.step) if self.ranks.first else None
+            for name in (CURVES, VALIDATION)
+        )
         every, self._started, saved_at = self.config.every, time.perf_counter(), self.seconds
-        with tqdm(total=self.config.steps, initial=self.step, unit="step", disable=None) as bar:
-            while self.share < 1 and not stop():
+        hidden = None if self.ranks.first else True
+        with tqdm(total=self.config.steps, initial=self.step, unit="step", disable=hidden) as bar:
+            while True:
+                share, stopped = self.ranks.agree(self.share, stop())
+                if share >= 1 or stopped:
+                    break
                 try:
-                    self._take_step()
+                    self._take_step(share)
                 except NonFiniteError:
                     self.save()
                     raise
@@ -123,7 +148,7 @@ class Trainer:
                 ):
                     self.save()
                     saved_at = self.seconds
-        finished = self.share >= 1
+        finished = share >= 1
         if finished and self._means:
             self._log_means(curves)
         if finished and self._validated != self.step:
@@ -132,7 +157,9 @@ class Trainer:
         return finished
 
     def save(self) -> None:
-        """Write checkpoint and averaged weights."""
+        """Write checkpoint and averaged weights, on the first process."""
+        if not self.ranks.first:
+            return
         state = Checkpoint(
             config=self.config.to_dict(),
             step=self.step,
@@ -148,20 +175,14 @@ class Trainer:
         path, half = self.output / WEIGHTS, self.config.half_weights
         save_weights(path, self.averaged.model, self.config.task, self.task.metadata(), half)
 
-    def _take_step(self) -> None:
+    def _take_step(self, share: float) -> None:
         config = self.config.optimiser
-        rate = learning_rate(config, self.step, self.share)
+        rate = learning_rate(config, self.step, share)
         for group in self._optimiser.param_groups:
             group["lr"] = rate * group.get(RATE, 1.0)
-        generator = seeded_generator(self.config.seed, self.step)
-        if prepare := getattr(self.task, "prepare", None):
-            prepare(generator_ahead(self.config.seed, self.step + 1))
-        with autocast(self.config.precision, self.device):
-            terms = self.task.losses(generator)
-        _check_terms(terms)
-        total = torch.stack([term.float() for term in terms.values()]).sum()
         self._optimiser.zero_grad()
-        total.backward()
+        terms = self._micro_batches.gradients(self._losses)
+        total = torch.stack([term.float() for term in terms.values()]).sum()
         norm = get_total_norm([p.grad for p in self._parameters if p.grad is not None])
         if not bool((total + norm).isfinite()):  # the only synchronisation with a GPU per step
             raise NonFiniteError(self._what_is_not_finite(terms))
@@ -171,6 +192,18 @@ class Trainer:
         self.averaged.update(self.step)
         self._means.add({"gradient_norm": norm, "loss": total, **terms})
         self.step += 1
+
+    def _losses(self, number: int) -> dict[str, Tensor]:
+        """Return the loss terms of a micro-batch; the task may prepare this process's next one."""
+        seed, own = self.config.seed, self._micro_batches.own
+        generator = seeded_generator(seed, self.step, number)
+        if prepare := getattr(self.task, "prepare", None):
+            following = (self.step, number + 1) if number + 1 in own else (self.step + 1, own[0])
+            prepare(generator_ahead(seed, *following))
+        with autocast(self.config.precision, self.device):
+            terms = self.task.losses(generator)
+        _check_terms(terms)
+        return terms
 
     def _what_is_not_finite(self, terms: dict[str, Tensor]) -> str:
         bad = [f"the loss term {name!r} is {t.item()}" for name, t in terms.items() if not t.isfinite()]
@@ -187,16 +220,19 @@ class Trainer:
             f"The state before that step is in {self.output / CHECKPOINT}"
         )
 
-    def _log_means(self, curves: CurveFile) -> dict[str, str]:
+    def _log_means(self, curves: CurveFile | None) -> dict[str, str]:
         """Write a row of the curves; returns the values for the progress bar."""
         means = self._means.take()
         group = self._optimiser.param_groups[0]
         rate = group["lr"] / group.get(RATE, 1.0)
-        curves.append({"step": self.step, "seconds": self.seconds, "learning_rate": rate, **means})
+        if curves is not None:
+            curves.append({"step": self.step, "seconds": self.seconds, "learning_rate": rate, **means})
         shown = {"loss": f"{means['loss']:.4g}", "used": f"{self.share:.0%}"}
         return shown | {name: f"{value:.4g}" for name, value in self.figures.items()}
 
-    def _validate(self, validation: CurveFile) -> None:
+    def _validate(self, validation: CurveFile | None) -> None:
+        if validation is None:
+            return
         with torch.no_grad():
             figures = self.task.validate(self.averaged.model)
         self.figures = {name: float(value) for name, value in figures.items()}

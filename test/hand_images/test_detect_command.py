@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.hand_images import assert_same_shards
 from helpers.image_networks import drawn_hands
 
 from hand_pose_ros.detection.detector import Detection
@@ -64,6 +65,18 @@ def test_the_command_goes_on_where_it_was(tmp_path, monkeypatch):
     shown = len(detector.seen)
     assert main(given) == 0
     assert len(detector.seen) == shown
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_parts_make_the_shards_of_the_whole(tmp_path, monkeypatch, count):
+    for name in "abc":
+        save_shard(tmp_path / "in" / name, HANDS, 0, {})
+    monkeypatch.setattr(detected_hand_images, "open_mediapipe", EveryOther)
+    given = ["--images", str(tmp_path / "in"), "--output"]
+    assert main([*given, str(tmp_path / "whole")]) == 0
+    for number in range(count, 0, -1):
+        assert main([*given, str(tmp_path / "parts"), "--part", f"{number}/{count}"]) == 0
+    assert_same_shards(tmp_path / "whole", tmp_path / "parts")
 
 
 def test_a_folder_without_shards_is_refused(tmp_path, capsys):

@@ -25,16 +25,34 @@ CHECKED: Final = (
     "pip",
     "tools/run",
     "colcon",
+    "torchrun",
+    "srun",
 )
 """Programs whose command lines are checked."""
-UNCHECKED: Final = ("sudo", "mkdir", "cd", "git", "source", ".", "rosdep", "touch", "export", "python3")
+UNCHECKED: Final = (
+    "sudo",
+    "mkdir",
+    "cd",
+    "git",
+    "source",
+    ".",
+    "rosdep",
+    "touch",
+    "export",
+    "python3",
+    "sbatch",
+)
 """Programs that change the user's machine; they may stand beside those that are checked."""
 _FENCE: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_SHELLS: Final = ("", "sh", "bash", "console")
+_SHELLS: Final = ("", "sh", "bash", "console", "slurm")
 _INLINE: Final = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 _ASSIGNMENT: Final = re.compile(r"[A-Z_]+=")
 _MAKE_VARIABLE: Final = re.compile(r"[A-Z]{3,}=\S*")
 _LOOP: Final = re.compile(r"for (\w+) in (.+?); do\b")
+
+
+_OF_SCHEDULER: Final = {"SLURM_ARRAY_TASK_ID": "1"}
+"""Variables that job schedulers set."""
 
 
 class DocumentedCommand(NamedTuple):
@@ -62,7 +80,9 @@ def documented_commands(repository: Path) -> list[DocumentedCommand]:
 
 
 def of_program(commands: Sequence[DocumentedCommand], *programs: str) -> list[DocumentedCommand]:
-    """The commands of these programs, each once, without the `tools/run` or `ros2 run` that starts them."""
+    """The commands of these programs, each once, without the `tools/run`, `ros2 run`, `srun` or `torchrun` that
+    starts them.
+    """
     found: dict[tuple[str, ...], DocumentedCommand] = {}
     for one in commands:
         words = one.words
@@ -70,6 +90,10 @@ def of_program(commands: Sequence[DocumentedCommand], *programs: str) -> list[Do
             words = words[1:]
         elif words[:3] == ("ros2", "run", PACKAGE):
             words = words[3:]
+        if words[0] == "srun":
+            words = words[1:]
+        if words[0] == "torchrun" and PACKAGE in words:
+            words = ("hand_pose", *words[words.index(PACKAGE) + 1 :])
         if words and words[0] in programs:
             found.setdefault(words, one._replace(words=words))
     return list(found.values())
@@ -134,10 +158,10 @@ def _block(block: str) -> Iterator[tuple[str, ...]]:
 
 def _unrolled(lines: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
     """Each line with the variables that hold for it; lines of a loop once for each value."""
-    variables: dict[str, str] = {}
+    variables: dict[str, str] = dict(_OF_SCHEDULER)
     loop: tuple[str, list[str]] | None = None
     for line in lines:
-        bare = re.sub(r"(^|\s)# .*$", "", line).strip()
+        bare = re.sub(r"(^|\s)# .*$|^#.*$", "", line).strip()
         if match := _LOOP.match(bare):
             loop = match.group(1), match.group(2).split()
         elif bare == "done":

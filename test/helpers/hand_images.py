@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -11,11 +13,23 @@ from hand_pose_ros.hand_images.shards import (
     STORED_SIZE_PX,
     HandImages,
     empty_hand_images,
+    load_shard,
     pixels_to_view,
+    shard_folders,
+    shard_info,
 )
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 from hand_pose_ros.synthetic.views import random_views
+
+
+def assert_same_shards(one: Path, other: Path) -> None:
+    """Both folders hold the same shards, bit for bit."""
+    assert [shard.name for shard in shard_folders(one)] == [shard.name for shard in shard_folders(other)]
+    for first, second in zip(shard_folders(one), shard_folders(other), strict=True):
+        assert shard_info(first) == shard_info(second)
+        for name, a, b in zip(HandImages._fields, load_shard(first), load_shard(second), strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=name)
 
 
 def sky(rays: np.ndarray, half_extent: float) -> np.ndarray:

@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
+from hand_pose_ros.common.parts import add_part_argument
 from hand_pose_ros.datasets.labelled_hand import LabelledHand
 from hand_pose_ros.datasets.labelled_set import LabelledSet
 from hand_pose_ros.datasets.protocols import PROTOCOLS
@@ -22,6 +23,7 @@ from hand_pose_ros.datasets.registry import open_set
 from hand_pose_ros.datasets.storage.files import MalformedFileError
 from hand_pose_ros.evaluation.benchmark import estimation
 from hand_pose_ros.evaluation.benchmark.estimation import BenchmarkRun, Look, Method
+from hand_pose_ros.evaluation.benchmark.parts import merge_parts, save_part
 from hand_pose_ros.evaluation.benchmark.scoring import Score, score
 from hand_pose_ros.evaluation.benchmark.submission import write_submission
 from hand_pose_ros.evaluation.benchmark.tables import benchmark_table, benchmark_values, plot_curves
@@ -65,11 +67,24 @@ def benchmark(options: argparse.Namespace) -> str:
     protocol = protocols[options.protocol]
     if options.submission is not None and (not protocol.server or options.every != 1 or options.limit):
         raise ValueError("--submission needs all hands of a set with a server: freihand or ho3d")
+    if options.merge and (options.output is None or not options.part.whole):
+        raise ValueError("--merge takes the parts in the folder --output, without --part")
+    if not options.part.whole and (options.output is None or options.submission is not None):
+        raise ValueError("--part needs --output, the folder of all parts; --submission belongs to --merge")
     hands = open_set(options.set, options.path, parse_options(options.option), options.malformed)
     meshes = bool(protocol.f_scores or options.submission)
-    with _opened(options.estimator, options.look) as look:
-        methods = {name: _method(name, options, meshes) for name in options.estimator}
-        result = estimation.run(_readable(hands, options), methods, look, meshes)
+    if options.merge:
+        result = merge_parts(options.output, _settings(hands, options, meshes), hands)
+    else:
+        chosen = _Chosen(hands, options)
+        with _opened(options.estimator, options.look) as look:
+            methods = {name: _method(name, options, meshes) for name in options.estimator}
+            estimated = estimation.estimate(chosen, methods, look, meshes)
+        if not options.part.whole:
+            settings = _settings(hands, options, meshes)
+            path = save_part(options.output, options.part, settings, chosen.kept, estimated)
+            return f"part {options.part} of {hands.title}: {len(estimated.hands)} hands in {path}"
+        result = estimation.whole_run(estimated)
     scores = {name: score(protocol, one, result.labels) for name, one in result.estimates.items()}
     found = {name: float(one.found.mean()) for name, one in result.estimates.items()}
     published = published_rows(options.set, options.protocol)
@@ -129,6 +144,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", type=Path, help="folder for benchmark.md, benchmark.json, curves.png, worst.jpg"
     )
+    add_part_argument(parser, "hands, whose estimates are stored in the folder --output")
+    parser.add_argument(
+        "--merge",
+        action="store_true",
+        help="estimate nothing: score the parts in the folder --output, with their other options; "
+        "the protocol may be another",
+    )
     parser.add_argument(
         "--submission", type=Path, metavar="ZIP", help="file for the set's server, of the first estimator"
     )
@@ -165,22 +187,41 @@ def _method(name: str, options: argparse.Namespace, meshes: bool) -> Method:
     return estimation.estimator_method(estimator, meshes)
 
 
-def _readable(hands: LabelledSet[Any], options: argparse.Namespace) -> Iterable[LabelledHand]:
-    """Yield the chosen hands; where malformed files are skipped, without those whose labels or image cannot be
-    read.
+class _Chosen:
+    """The chosen hands of the set, or of a part of them; where malformed files are skipped, without those whose
+    labels or image cannot be read.
+
+    kept: numbers in the set of the hands that were yielded.
     """
-    numbers = range(0, len(hands), options.every)
-    for number in numbers[: options.limit] if options.limit else numbers:
-        try:
-            one = hands[number]
-            if options.malformed == "skipped":
-                one.image()
-        except MalformedFileError as error:
-            if options.malformed != "skipped":
-                raise
-            _log.warning("left out: %s", error)
-            continue
-        yield one
+
+    def __init__(self, hands: LabelledSet[Any], options: argparse.Namespace) -> None:
+        numbers = range(0, len(hands), options.every)
+        numbers = numbers[: options.limit] if options.limit else numbers
+        self._hands, self._numbers = hands, options.part.of(numbers)
+        self._skips = options.malformed == "skipped"
+        self.kept: list[int] = []
+
+    def __iter__(self) -> Iterator[LabelledHand]:
+        for number in self._numbers:
+            try:
+                one = self._hands[number]
+                if self._skips:
+                    one.image()
+            except MalformedFileError as error:
+                if not self._skips:
+                    raise
+                _log.warning("left out: %s", error)
+                continue
+            self.kept.append(number)
+            yield one
+
+
+def _settings(hands: LabelledSet[Any], options: argparse.Namespace, meshes: bool) -> dict[str, Any]:
+    """Return everything that decides which hands are estimated and how, for the parts of a benchmark."""
+    named = ("estimator", "weights", "hand_size_m", "look", "every", "limit", "malformed")
+    settings = {name: getattr(options, name) for name in named}
+    of_set = {"set": hands.name, "hands": len(hands), "options": hands.options.flat()}
+    return {**of_set, **settings, "meshes": meshes}
 
 
 def _write(

@@ -44,17 +44,25 @@ class BenchmarkRun:
     detected: np.ndarray
 
 
-def run(
+@dataclass(frozen=True, eq=False)
+class Estimated:
+    """Hands, whether each was detected (n,), and what each method estimates of them; there may be none."""
+
+    hands: tuple[LabelledHand, ...]
+    detected: np.ndarray
+    estimates: dict[str, Estimates]
+
+
+def estimate(
     hands: Iterable[LabelledHand], methods: Mapping[str, Method], look: Look, meshes: bool
-) -> BenchmarkRun:
-    """Estimate every hand with every method.
+) -> Estimated:
+    """Estimate every hand with every method; a result does not depend on the other hands.
 
     Args:
         methods: by name. look: finds the hand that all methods get. meshes: whether vertices are kept.
 
     Raises:
         MalformedFileError: an image is missing or malformed.
-        ValueError: there is no hand.
     """
     kept: list[LabelledHand] = []
     detected: list[bool] = []
@@ -76,15 +84,29 @@ def run(
             if method is perfect and detection is not None:
                 points = one.points_px
             results[name].append((joints, points, vertices if meshes else None))
-    if not kept:
+    return Estimated(
+        tuple(kept), np.array(detected, bool), {name: _gathered(rows) for name, rows in results.items()}
+    )
+
+
+def whole_run(estimated: Estimated) -> BenchmarkRun:
+    """Add the labels.
+
+    Raises:
+        ValueError: there is no hand.
+    """
+    if not estimated.hands:
         raise ValueError("there is no hand to estimate")
-    estimates = {
-        name: Estimates(np.stack(joints), np.stack(points), tuple(vertices))
-        for name, (joints, points, vertices) in (
-            (name, zip(*rows, strict=True)) for name, rows in results.items()
-        )
-    }
-    return BenchmarkRun(tuple(kept), labels_of(kept), estimates, np.array(detected))
+    labels = labels_of(estimated.hands)
+    return BenchmarkRun(estimated.hands, labels, estimated.estimates, estimated.detected)
+
+
+def _gathered(rows: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray | None]]) -> Estimates:
+    if not rows:
+        unknown = np.empty((0, hand.NUM_JOINTS, 3))
+        return Estimates(unknown, unknown[..., :2], ())
+    joints, points, vertices = zip(*rows, strict=True)
+    return Estimates(np.stack(joints), np.stack(points), vertices)
 
 
 def labels_of(hands: Sequence[LabelledHand]) -> Labels:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from hand_pose_ros.common.option_documents import help_text
 from hand_pose_ros.common.options import leaves
+from hand_pose_ros.common.parts import Part, add_part_argument
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.labelled_set import MALFORMED, LabelledSet
 from hand_pose_ros.datasets.registry import SETS, open_set
@@ -68,10 +69,14 @@ def show(hands: LabelledSet[Any], output: Path | None, count: int) -> str:
 
 
 def write_shards(
-    hands: LabelledSet[Any], output: Path, seed: int = Seed.ARBITRARY, in_2d: bool = False
+    hands: LabelledSet[Any],
+    output: Path,
+    seed: int = Seed.ARBITRARY,
+    in_2d: bool = False,
+    part: Part | None = None,
 ) -> tuple[int, Counter[str]]:
-    """Convert a set to shards in random order; returns the number of hands, and how often which reason left one
-    out.
+    """Convert a set to shards in random order, or a part of these shards; returns the number of hands, and how
+    often which reason left one out.
 
     Raises:
         MalformedFileError: a file is missing or malformed, and that is fatal.
@@ -80,8 +85,9 @@ def write_shards(
     order = np.random.default_rng(seed).permutation(len(hands))
     made, reasons = 0, Counter[str]()
     source = FIRST_SOURCE + list(SETS).index(hands.name)
-    for number, start in enumerate(tqdm(range(0, len(order), SHARD), unit="shard", disable=None)):
-        chosen = []
+    numbers = (part or Part()).of(range(-(-len(order) // SHARD)))
+    for number in tqdm(numbers, unit="shard", disable=None):
+        start, chosen = number * SHARD, []
         for row in np.sort(order[start : start + SHARD]).tolist():
             try:
                 one = hands[row]
@@ -147,7 +153,7 @@ def set_help() -> str:
 
 
 def _convert(hands: LabelledSet[Any], options: argparse.Namespace) -> str:
-    made, reasons = write_shards(hands, options.output, options.seed, options.in_2d)
+    made, reasons = write_shards(hands, options.output, options.seed, options.in_2d, options.part)
     lines = [f"{made} of {len(hands)} hands in {options.output}"]
     lines += [f"left out: {count} since {reason}" for reason, count in reasons.most_common()]
     return "\n".join(lines)
@@ -171,4 +177,5 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--in-2d", action="store_true", help="also hands that are labelled in 2D only")
     one.add_argument("--output", type=Path, required=True, help="folder of the shards")
     one.add_argument("--seed", type=int, default=Seed.ARBITRARY.value, help="of the order of the hands")
+    add_part_argument(one, "shards")
     return parser

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from torch import Tensor
 
+from hand_pose_ros.common.parts import Part, add_part_argument
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.hand_images.real.labels import RealHandLabels, read_crops, read_labels
 from hand_pose_ros.hand_images.real.lift import SAMPLES, STEPS, LiftedHands, lift_hands
@@ -84,37 +85,42 @@ def write_shards(
     samples: int = SAMPLES,
     seed: int = Seed.ARBITRARY,
     exclude: Collection[str] = (),
+    job: Part | None = None,
 ) -> dict[str, int]:
     """Convert a whole folder: ``output/train`` and ``output/held_back``, shards of 1024 hands in random order.
 
     Args:
         exclude: repositories to leave out. The two with the videos for evaluation are always left out.
+        job: the part of the shards that is written; the others are another process's.
 
     Returns:
-        Number of hands of each part.
+        Number of hands of each part that were written.
 
     Raises:
         ValueError: ``real`` holds no such photos, or an unknown source. FileExistsError: a shard exists already.
     """
     labels = read_labels(real)
     source = source_numbers(labels.repositories)
-    counts = {}
+    counts: dict[str, int] = dict.fromkeys(PARTS, 0)
+    shards: list[tuple[str, int, np.ndarray]] = []
     for part in PARTS:
         chosen = np.flatnonzero(np.isin(source, numbers_of_part(part, exclude)))
         chosen = np.random.default_rng(seed).permutation(chosen)
-        counts[part] = len(chosen)
-        for number, start in enumerate(range(0, len(chosen), _SHARD)):
-            some = labels.rows(chosen[start : start + _SHARD])
-            settings = {
-                "made_by": "hand_pose real-images",
-                "samples": samples,
-                "steps": STEPS,
-                "focal_length": FOCAL_LENGTH,
-                "sources": [item.repository for item in SOURCES],
-                "names": some.names.tolist(),
-            }
-            shard = Path(output) / part / f"real_{number:03d}"
-            save_shard(shard, convert(real, some, network, samples, seed), seed, settings)
+        starts = range(0, len(chosen), _SHARD)
+        shards += [(part, number, chosen[start : start + _SHARD]) for number, start in enumerate(starts)]
+    for part, number, of_shard in (job or Part()).of(shards):
+        some = labels.rows(of_shard)
+        settings = {
+            "made_by": "hand_pose real-images",
+            "samples": samples,
+            "steps": STEPS,
+            "focal_length": FOCAL_LENGTH,
+            "sources": [item.repository for item in SOURCES],
+            "names": some.names.tolist(),
+        }
+        shard = Path(output) / part / f"real_{number:03d}"
+        save_shard(shard, convert(real, some, network, samples, seed), seed, settings)
+        counts[part] += len(of_shard)
     return counts
 
 
@@ -160,12 +166,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=SAMPLES, help="samples of each hand's pose")
     parser.add_argument("--seed", type=int, default=Seed.ARBITRARY.value)
     parser.add_argument("--exclude", action="append", default=[], help="source to leave out: owner/name")
+    add_part_argument(parser, "shards")
     options = parser.parse_args(arguments)
     start = time.monotonic()
     try:
         network = load_network(options.weights or shipped_weights(HAND_DIFFUSION), HAND_DIFFUSION).network
         counts = write_shards(
-            options.real, options.output, network, options.samples, options.seed, options.exclude
+            options.real,
+            options.output,
+            network,
+            options.samples,
+            options.seed,
+            options.exclude,
+            options.part,
         )
     except (ValueError, FileExistsError) as error:
         parser.exit(2, f"hand_pose real-images: {error}\n")

@@ -3,7 +3,8 @@
 hand_pose render --output FOLDER
 
 A worker makes a shard from the seed and the shard's number only, so the images do not depend on the number of
-workers. Complete shards are kept, so an interrupted run continues. Each worker holds one shard (160 MB with 2,048
+workers, nor on how the shards are split (``--part i/n``). Complete shards are kept, so an interrupted run
+continues. Each worker holds one shard (160 MB with 2,048
 images) and its stock of backgrounds and materials.
 """
 
@@ -23,6 +24,7 @@ import cv2
 import numpy as np
 import torch
 
+from hand_pose_ros.common.parts import Part, add_part_argument
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.hand_images.rendered.hands import render_hands
 from hand_pose_ros.hand_images.rendered.scene import RenderSettings
@@ -50,9 +52,14 @@ class ShardJob:
 
 
 def shard_jobs(
-    output: Path, count: int, seed: int, settings: RenderSettings, shard_size: int = SHARD_SIZE
+    output: Path,
+    count: int,
+    seed: int,
+    settings: RenderSettings,
+    shard_size: int = SHARD_SIZE,
+    part: Part | None = None,
 ) -> list[ShardJob]:
-    """List the missing shards of ``count`` images.
+    """List the missing shards of ``count`` images, or of one part of these shards.
 
     Raises:
         ValueError: a number is not positive, or the folder holds a shard with other settings.
@@ -60,7 +67,9 @@ def shard_jobs(
     if count <= 0 or shard_size <= 0 or seed < 0:
         raise ValueError("count and shard_size must be positive, the seed not negative")
     jobs = []
-    for number, start in enumerate(range(0, count, shard_size)):
+    starts = range(0, count, shard_size)
+    for number in (part or Part()).of(range(len(starts))):
+        start = starts[number]
         job = ShardJob(output / f"shard-{number:05d}", number, min(shard_size, count - start), seed, settings)
         if not is_shard(job.folder):
             jobs.append(job)
@@ -132,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--shard-size", type=int, default=SHARD_SIZE, help="images in each (default: %(default)s)"
     )
+    add_part_argument(parser, "shards")
     parser.add_argument(
         "--rigged",
         metavar="FOLDER",
@@ -163,7 +173,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         if options.workers < 1:
             raise ValueError(f"--workers must be at least 1, got {options.workers}")
-        jobs = shard_jobs(options.output, options.count, options.seed, settings, options.shard_size)
+        jobs = shard_jobs(
+            options.output, options.count, options.seed, settings, options.shard_size, options.part
+        )
     except (OSError, ValueError) as error:
         parser.error(str(error))
     logger.info("%d shards to make in %s", len(jobs), options.output)

@@ -119,6 +119,11 @@ class TemporalSmoothing:
         terms = self._frame_terms(hands, windows) | self._motion_terms(hands, windows)
         return {name: term for name, term in terms.items() if getattr(options.losses, name)}
 
+    def make_data(self) -> None:
+        """Make the bank, if a file stores it."""
+        if self.options.bank and self._bank is None:
+            self._bank = self._filled_bank()
+
     @torch.no_grad()
     def validate(self, model: TemporalTransformer) -> dict[str, float]:
         """Evaluate :func:`~hand_pose_ros.evaluation.smoothness.measures.smoothness`, always on the same videos."""

@@ -6,10 +6,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers.hand_images import assert_same_shards
 from helpers.miniature_sets import OPTIONS, WRITERS, write_interhand26m, write_samples
 
 from hand_pose_ros import hand
 from hand_pose_ros.datasets.registry import SETS, open_set
+from hand_pose_ros.hand_images.labelled import command
 from hand_pose_ros.hand_images.labelled.checks import bones_within, check_labels, side_by_bend
 from hand_pose_ros.hand_images.labelled.command import FIRST_SOURCE, main, parse_options, spread
 from hand_pose_ros.hand_images.labelled.convert import convert, convertible
@@ -165,6 +167,17 @@ def test_shards_are_what_training_reads(tmp_path, capsys):
     np.testing.assert_allclose(weights, 0.5)
     assert main(call) == 2
     assert "is a complete shard already" in capsys.readouterr().err
+
+
+def test_parts_make_the_shards_of_the_whole(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "SHARD", 2)
+    WRITERS["stb"](tmp_path / "stb")
+    call = ["convert", "stb", str(tmp_path / "stb"), "--output"]
+    assert main([*call, str(tmp_path / "whole")]) == 0
+    for part in ("2/2", "1/2"):
+        assert main([*call, str(tmp_path / "parts"), "--part", part]) == 0
+    assert_same_shards(tmp_path / "whole", tmp_path / "parts")
+    assert len(ShardedHandImages([tmp_path / "parts"]).folders) == 2
 
 
 def test_malformed_images_are_fatal_or_counted(tmp_path, capsys):

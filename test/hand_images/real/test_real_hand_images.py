@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import torch
 from helpers.diffusion import random_network
+from helpers.hand_images import assert_same_shards
 from helpers.real_hands import CROP_PX, FOCAL, HEIGHT, SPOT_JOINTS, WIDTH, write_real_hands
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.common.parts import Part
 from hand_pose_ros.estimator.keypoint_input import keypoint_input
+from hand_pose_ros.hand_images.real import command
 from hand_pose_ros.hand_images.real.command import convert, label_weight, main, write_shards
 from hand_pose_ros.hand_images.real.labels import read_crops, read_labels
 from hand_pose_ros.hand_images.real.lift import lift_hands
@@ -209,6 +212,18 @@ def test_shards_are_written_by_part(folder, tmp_path, network):
     assert sorted(settings["names"]) == [f"hand_{row}" for row in range(1, 6)]
     with pytest.raises(SystemExit):
         main(arguments)  # the shards are there already
+
+
+def test_parts_make_the_shards_of_the_whole(folder, tmp_path, network, monkeypatch):
+    monkeypatch.setattr(command, "_SHARD", 2)
+    whole = write_shards(folder, tmp_path / "whole", network, samples=2)
+    parts = [
+        write_shards(folder, tmp_path / "parts", network, 2, job=Part(number, 3)) for number in (3, 1, 2)
+    ]
+    assert {name: sum(one[name] for one in parts) for name in whole} == whole
+    assert [sum(one.values()) > 0 for one in parts] == [True] * 3
+    for name in whole:
+        assert_same_shards(tmp_path / "whole" / name, tmp_path / "parts" / name)
 
 
 def test_wrong_folders_are_refused(folder, tmp_path, labels, network):

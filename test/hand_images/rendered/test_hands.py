@@ -9,6 +9,7 @@ import torch
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import view_keypoints
+from hand_pose_ros.common.parts import Part
 from hand_pose_ros.hand_images.rendered import objects as random_objects
 from hand_pose_ros.hand_images.rendered.command import fill_shards, main, shard_jobs
 from hand_pose_ros.hand_images.rendered.hands import render_hands
@@ -206,13 +207,17 @@ def test_workers_do_not_matter_and_complete_shards_stay(tmp_path, caplog):
     fill_shards(jobs[1:2], 1)
     kept = (two / "shard-00001" / "image.npy").stat().st_mtime_ns
     assert [job.number for job in shard_jobs(two, 10, 5, RenderSettings(), 4)] == [0, 2]
-    main(["--count", "10", "--shard-size", "4", "--seed", "5", "--workers", "2", "--output", str(two)])
+    for part in ("2/2", "1/2"):
+        call = ["--count", "10", "--shard-size", "4", "--seed", "5", "--workers", "2", "--part", part]
+        main([*call, "--output", str(two)])
     assert (two / "shard-00001" / "image.npy").stat().st_mtime_ns == kept
     assert [folder.name for folder in shard_folders(two)] == [f"shard-0000{number}" for number in range(3)]
     for first, second in zip(shard_folders(one), shard_folders(two), strict=True):
         for name, a, b in zip(HandImages._fields, load_shard(first), load_shard(second), strict=True):
             np.testing.assert_array_equal(a, b, err_msg=name)
     assert load_shard(one / "shard-00002").count == 2
+    numbers = [job.number for k in (1, 2) for job in shard_jobs(tmp_path, 10, 5, PLAIN, 4, Part(k, 2))]
+    assert numbers == [0, 1, 2]
     with pytest.raises(ValueError, match="other images"):
         shard_jobs(two, 10, 6, RenderSettings(), 4)
     assert asdict(RenderSettings())["rigged_folder"] is None

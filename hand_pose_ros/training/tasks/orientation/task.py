@@ -111,8 +111,8 @@ class OrientationTraining:
 
     def losses(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Return the weighted loss terms of a batch from the banks."""
-        if self._banks is None:
-            self._banks = self._read_banks()
+        self.make_data()
+        assert self._banks is not None
         batch = self._draw(np.random.default_rng(int(torch.randint(2**62, (), generator=generator))))
         estimate = self._estimate(self.model, batch)
         device = estimate.rotation.device
@@ -121,6 +121,11 @@ class OrientationTraining:
                 torch.from_numpy(one).to(device) for one in (batch.rotation, batch.depth, batch.weight)
             )
             return orientation_terms(estimate, rotation, depth, weight, self.options.losses)
+
+    def make_data(self) -> None:
+        """Make the features of the banks that are not stored yet."""
+        if self._banks is None:
+            self._banks = self._read_banks()
 
     @torch.no_grad()
     def validate(self, model: OrientationNetwork) -> dict[str, float]:
