@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Final, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -95,6 +96,11 @@ class HeatmapNetwork(nn.Module):
             return [StageOutput(_relative(direct_points(one)), one) for one in maps]
         read = (latent_points(one, log_beta) for one, log_beta in zip(maps, self.log_beta, strict=True))
         return [StageOutput(_relative(joints), one) for joints, one in zip(read, maps, strict=True)]
+
+
+def network_images(crops: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:
+    """Convert (n, s, s, 3) uint8 BGR to the network's input: (n, 3, s, s) float32 RGB in [0, 1], channels last."""
+    return (torch.as_tensor(crops).to(device).flip(-1).float() / 255).permute(0, 3, 1, 2)
 
 
 def _normalised(images: Tensor) -> Tensor:
