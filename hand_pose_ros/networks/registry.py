@@ -25,6 +25,7 @@ IMAGE_HAND_DIFFUSION: Final = "image_hand_diffusion"
 IMAGE_HAND_REGRESSOR: Final = "image_hand_regressor"
 TEMPORAL: Final = "temporal"
 HAND_ORIENTATION: Final = "hand_orientation"
+HAND_HEATMAP: Final = "hand_heatmap"
 DENOISERS: Final = (HAND_DIFFUSION, IMAGE_HAND_DIFFUSION)
 """Kinds whose network is a :class:`~hand_pose_ros.networks.diffusion.sampling.HandDenoiser`."""
 
@@ -35,6 +36,7 @@ NETWORKS: Final[dict[str, str]] = {
     IMAGE_HAND_REGRESSOR: "hand_pose_ros.networks.diffusion.image_baseline:HandImageRegressor",
     TEMPORAL: "hand_pose_ros.networks.temporal.transformer:TemporalTransformer",
     HAND_ORIENTATION: "hand_pose_ros.networks.orientation.network:OrientationNetwork",
+    HAND_HEATMAP: "hand_pose_ros.networks.heatmap.network:HeatmapNetwork",
 }
 """Kind -> 'module:class' of the network; imported when such a file is loaded."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Final
 
 from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.common.device import DEVICES
@@ -12,31 +13,49 @@ from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.training.config_files import differences, read_yaml, with_overrides
 from hand_pose_ros.training.precision import PRECISIONS
 
+ADAMW: Final = "adamw"
+SGD: Final = "sgd"
+METHODS: Final = (ADAMW, SGD)
+COSINE: Final = "cosine"
+STEPS: Final = "steps"
+SCHEDULES: Final = (COSINE, STEPS)
 _FREE_KEYS = ("device", "threads", "every")
 """Keys that do not affect the result of training: they may change when a run is resumed."""
 
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """Settings of AdamW, the learning-rate schedule, clipping and averaging.
+    """Settings of the optimiser, the learning-rate schedule, clipping and averaging.
 
-    learning_rate: peak of the schedule: a linear rise over ``warm_up_steps``, then a cosine down to
-        ``final_learning_rate`` times the peak at the end of the budget.
+    method: 'adamw' or 'sgd'. schedule: 'cosine' or 'steps'.
+    learning_rate: peak of the schedule, after a linear rise over ``warm_up_steps``. The cosine falls to
+        ``final_learning_rate`` times the peak at the end of the budget. With 'steps' the rate is divided by 10 at
+        each of ``decay_at``, shares of the budget.
     weight_decay: decay of matrices and kernels; vectors (biases, normalisation) do not decay.
-    betas: decay rates of Adam's two moments.
+    betas: decay rates of Adam's two moments. momentum: of SGD.
     clip_norm: gradients with a larger norm are scaled to it; null does not clip.
     ema_decay: fraction of the averaged weights that a step keeps, 0 for no averaging. Early steps keep less.
     """
 
+    method: str = ADAMW
     learning_rate: float = 1e-3
+    schedule: str = COSINE
+    decay_at: tuple[float, ...] = ()
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.99)
+    momentum: float = 0.9
     warm_up_steps: int = 500
     final_learning_rate: float = 0.01
     clip_norm: float | None = 1.0
     ema_decay: float = 0.999
 
     def __post_init__(self) -> None:
+        _check(self, "method", self.method in METHODS, f"one of {', '.join(METHODS)}")
+        _check(self, "schedule", self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}")
+        given = bool(self.decay_at) == (self.schedule == STEPS)
+        _check(self, "decay_at", given, "given for the schedule 'steps', and for no other")
+        _check(self, "decay_at", all(0 < share < 1 for share in self.decay_at), "shares between 0 and 1")
+        _check(self, "momentum", 0 <= self.momentum < 1, "in [0, 1)")
         _check(self, "learning_rate", self.learning_rate > 0, "above 0")
         _check(self, "weight_decay", self.weight_decay >= 0, "0 or more")
         _check(self, "betas", all(0 <= beta < 1 for beta in self.betas), "two numbers in [0, 1)")
@@ -106,7 +125,8 @@ class TrainingConfig:
         """Convert to values that JSON and YAML can hold."""
         values = asdict(self)
         values["options"] = _plain(values["options"])
-        values["optimiser"]["betas"] = list(self.optimiser.betas)
+        for name in ("betas", "decay_at"):
+            values["optimiser"][name] = list(getattr(self.optimiser, name))
         return values
 
 

@@ -1,4 +1,4 @@
-"""The module holds the parts of an optimisation step: random numbers, AdamW, learning rate, averaged weights."""
+"""The module holds the parts of an optimisation step: random numbers, optimiser, rate, averaged weights."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hand_pose_ros.training.config import OptimiserConfig
+from hand_pose_ros.training.config import SGD, STEPS, OptimiserConfig
 
 RATE: Final = "rate"
 """Key of a parameter group's factor on the learning rate."""
+_STEP_FACTOR: Final = 0.1
 
 
 def seeded_generator(seed: int, step: int, micro_batch: int = 0) -> torch.Generator:
@@ -41,8 +42,8 @@ def _mixed(seed: int, step: int, micro_batch: int) -> int:
 
 def make_optimiser(
     model: nn.Module, config: OptimiserConfig, rates: Mapping[str, float] | None = None
-) -> torch.optim.AdamW:
-    """Make an AdamW optimiser in which only matrices and kernels decay.
+) -> torch.optim.Optimizer:
+    """Make the optimiser of ``config``, in which only matrices and kernels decay.
 
     Args:
         rates: factor on the learning rate of the parameters whose names start with the key; 1 for the others. A
@@ -67,12 +68,16 @@ def make_optimiser(
         groups.append({"params": matrices, "weight_decay": config.weight_decay, RATE: rate})
         groups.append({"params": vectors, "weight_decay": 0.0, RATE: rate})
     groups = [group for group in groups if group["params"]]
+    if config.method == SGD:
+        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
 
 
 def learning_rate(config: OptimiserConfig, step: int, share: float) -> float:
     """Return the rate of step ``step``, when ``share`` in [0, 1] of the budget is used."""
     rise = min(1.0, (step + 1) / (config.warm_up_steps + 1))
+    if config.schedule == STEPS:
+        return config.learning_rate * rise * _STEP_FACTOR ** sum(share >= at for at in config.decay_at)
     fall = (1 + math.cos(math.pi * share)) / 2
     floor = config.final_learning_rate
     return config.learning_rate * rise * (floor + (1 - floor) * fall)

@@ -56,6 +56,7 @@ TASKS: dict[str, str] = {
     "image_hand_diffusion": "hand_pose_ros.training.tasks.images.diffusion:ImageDiffusionLifting.from_options",
     "image_hand_regressor": "hand_pose_ros.training.tasks.images.baseline:ImageRegressionLifting.from_options",
     "hand_orientation": "hand_pose_ros.training.tasks.orientation.task:OrientationTraining.from_options",
+    "hand_heatmap": "hand_pose_ros.training.tasks.heatmap.task:HeatmapTraining.from_options",
     "temporal": "hand_pose_ros.training.tasks.temporal:TemporalSmoothing.from_options",
 }
 """Name -> 'module:function' that makes the task from its options. The name is the kind of the weight file."""

@@ -51,6 +51,10 @@ def options(tmp_path_factory):
             "batch_size": 8,
             "network": {"dropout": 0.0},
         },
+        "hand_heatmap": {
+            "data": {"rendered": [str(folder / "images")], "batch_size": 4, "held_back": 4},
+            "network": {"image_size": 32, "width": 8},
+        },
         "temporal": {
             "diffusion": str(folder / "diffusion"),
             "bank": str(folder / "bank"),

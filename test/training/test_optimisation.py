@@ -40,6 +40,24 @@ def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine():
     assert falling == sorted(falling, reverse=True)
 
 
+def test_the_learning_rate_may_fall_in_steps():
+    config = OptimiserConfig(learning_rate=2.0, warm_up_steps=0, schedule="steps", decay_at=(0.4, 0.8))
+    rates = [learning_rate(config, 10, share) for share in (0.0, 0.39, 0.4, 0.79, 0.8, 1.0)]
+    torch.testing.assert_close(rates, [2.0, 2.0, 0.2, 0.2, 0.02, 0.02])
+
+
+def test_sgd_has_momentum_and_the_groups_of_rates():
+    model = nn.Linear(2, 2)
+    config = OptimiserConfig(method="sgd", learning_rate=0.1, momentum=0.5, weight_decay=0.0)
+    optimiser = make_optimiser(model, config, {"weight": 0.5})
+    assert sorted(group[RATE] for group in optimiser.param_groups) == [0.5, 1.0]
+    before = model.bias.detach().clone()
+    for _ in range(2):
+        model.bias.grad = torch.ones(2)
+        optimiser.step()
+    torch.testing.assert_close(model.bias.detach(), before - 0.1 * (1 + 1.5))
+
+
 def test_only_matrices_decay():
     model = nn.Sequential(nn.Conv1d(2, 2, 3), nn.LayerNorm(4))
     before = {name: p.detach().clone() for name, p in model.named_parameters()}

@@ -17,10 +17,14 @@ from torch.nn.functional import interpolate
 from hand_pose_ros import hand
 
 _MAPS: Final = 3  # of each joint: heat, depth, logarithm of sigma
+JOINT_MAPS: Final = _MAPS * hand.NUM_JOINTS
+"""Maps of a network with a read-out: heat of all joints, then depth, then the logarithm of sigma."""
 LOG_SIGMA: Final = (-6.0, 2.0)
 """Bounds of the predicted log error, in half extents of the crop."""
-_FIRST_BETA: Final = 8.0
-_FIRST_LOG_SIGMA: Final = -2.0  # initial value: an eighth of the crop's half extent
+FIRST_BETA: Final = 8.0
+"""Initial beta of eq. 14. If it started at 1, the maps would take several times as many steps to become sharp."""
+FIRST_LOG_SIGMA: Final = -2.0
+"""Log sigma where its map is 0: an eighth of the crop's half extent."""
 
 
 class HeatmapPoints(NamedTuple):
@@ -49,13 +53,12 @@ class HeatmapHead(nn.Module):
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(count, channels, 1, bias=False) for count in inputs)
         self.mix = nn.ModuleList(_mix(channels) for _ in inputs[1:])
-        self.maps = nn.Conv2d(channels, _MAPS * hand.NUM_JOINTS, 1)
+        self.maps = nn.Conv2d(channels, JOINT_MAPS, 1)
         nn.init.normal_(self.maps.weight, std=0.01)
         assert self.maps.bias is not None
         nn.init.zeros_(self.maps.bias)
-        # The exponential keeps beta of eq. 14 positive. If beta started at 1, the maps would take several times as
-        # many steps to become sharp.
-        self.log_beta = nn.Parameter(torch.full((hand.NUM_JOINTS,), math.log(_FIRST_BETA)))
+        # The exponential keeps beta of eq. 14 positive.
+        self.log_beta = nn.Parameter(torch.full((hand.NUM_JOINTS,), math.log(FIRST_BETA)))
 
     def forward(self, maps: Sequence[Tensor]) -> HeatmapPoints:
         """Compute the outputs from feature maps (n, inputs[i], h / 2^i, w / 2^i)."""
@@ -63,19 +66,28 @@ class HeatmapHead(nn.Module):
         for level in range(len(maps) - 2, -1, -1):
             x = interpolate(x, scale_factor=2.0, mode="nearest") + self.lateral[level](maps[level])
             x = self.mix[level](x)
-        joint_maps = self.maps(x).float().flatten(2)
-        grid = pixel_grid(x.shape[-2], x.shape[-1], joint_maps)
-        with torch.autocast(
-            joint_maps.device.type, enabled=False
-        ):  # positions need more digits than features
-            heat, depth, log_sigma = joint_maps.chunk(_MAPS, dim=1)
-            log_heat = torch.log_softmax(heat * self.log_beta.exp()[:, None], dim=-1)  # eq. 14
-            probability = log_heat.exp()
-            points = probability @ grid  # eq. 15
-            depth = (probability * depth).sum(-1)  # eq. 16
-            log_sigma = (probability * log_sigma).sum(-1) + _FIRST_LOG_SIGMA
-        log_heat = log_heat.unflatten(-1, x.shape[-2:])
-        return HeatmapPoints(points, depth, log_sigma.clamp(*LOG_SIGMA), log_heat)
+        return latent_points(self.maps(x), self.log_beta)
+
+
+def joint_maps(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Split maps (n, 63, h, w) into heat, depth and the logarithm of sigma, each (n, 21, h, w)."""
+    heat, depth, log_sigma = maps.chunk(_MAPS, dim=1)
+    return heat, depth, log_sigma
+
+
+def latent_points(maps: Tensor, log_beta: Tensor) -> HeatmapPoints:
+    """Read latent maps (n, 63, h, w) as expectations (eq. 14-16); ``log_beta`` (21,) is log beta of eq. 14."""
+    size = maps.shape[-2:]
+    flat = maps.float().flatten(2)
+    grid = pixel_grid(size[0], size[1], flat)
+    with torch.autocast(flat.device.type, enabled=False):  # positions need more digits than features
+        heat, depth, log_sigma = joint_maps(flat)
+        log_heat = torch.log_softmax(heat * log_beta.exp()[:, None], dim=-1)  # eq. 14
+        probability = log_heat.exp()
+        points = probability @ grid  # eq. 15
+        depth = (probability * depth).sum(-1)  # eq. 16
+        log_sigma = (probability * log_sigma).sum(-1) + FIRST_LOG_SIGMA
+    return HeatmapPoints(points, depth, log_sigma.clamp(*LOG_SIGMA), log_heat.unflatten(-1, size))
 
 
 def pixel_grid(height: int, width: int, like: Tensor) -> Tensor:

@@ -20,7 +20,8 @@ from hand_pose_ros.networks.image.resnet import DEPTHS, STRIDES, ResNet
 from hand_pose_ros.networks.network_config import NetworkConfig
 
 _MOST_SIZE_PX = 4096
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's RGB, in [0, 1]
+RGB_MEAN, RGB_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation of ImageNet's RGB, in [0, 1]."""
 
 
 class ImageFeatures(NamedTuple):
@@ -126,7 +127,7 @@ class ImageEncoder(nn.Module):
 def normalised(images: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:
     """Convert (n, s, s, 3) uint8 BGR to the encoder's input: (n, 3, s, s) float32 RGB, channels last in memory."""
     images = torch.as_tensor(images).to(device).flip(-1).float()
-    mean, deviation = (255 * images.new_tensor(values) for values in (_MEAN, _DEVIATION))
+    mean, deviation = (255 * images.new_tensor(values) for values in (RGB_MEAN, RGB_DEVIATION))
     return ((images - mean) / deviation).permute(0, 3, 1, 2)
 
 
