@@ -20,6 +20,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import GetParameters, ListParameters, SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 
@@ -168,6 +169,15 @@ class Recorder:
         except AssertionError as error:
             raise AssertionError(f"{error}, got {len(self.messages)}") from None
         return self.messages[:count]
+
+
+def release_state_machine(node: LifecycleNode) -> None:
+    """Let go of the state machine of a lifecycle node that was destroyed in this process, and so of its participant.
+
+    rclpy keeps both until the garbage collector runs: dozens of participants then slow down the discovery of the
+    next tests' nodes, and their threads may wait for ever when they are destroyed in the end.
+    """
+    node._state_machine = None
 
 
 class Listener:

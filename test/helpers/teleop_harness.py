@@ -27,7 +27,7 @@ from hand_pose_ros.ros.messages.cloud import hands_cloud
 from hand_pose_ros.ros.messages.robot_command import COMMAND_KINDS
 from hand_pose_ros.ros.robot_simulator.node import RobotSimulator
 from hand_pose_ros.ros.teleop.node import HandTeleop
-from helpers.ros_harness import RELIABLE, Listener, Recorder, wait_for
+from helpers.ros_harness import RELIABLE, Listener, Recorder, release_state_machine, wait_for
 from helpers.teleoperation import assert_safe, posed
 
 NAMESPACE = "hand_pose"
@@ -178,6 +178,7 @@ class Teleop:
         self._executor.shutdown()
         for node in filter(None, (self.node, self.simulator)):
             node.destroy_node()
+        release_state_machine(self.node)
         rclpy.shutdown()
         self.check()
 

@@ -31,9 +31,9 @@ def expected(endpoints: Iterable[Endpoint], kind: str) -> dict[str, list[str]]:
     return found
 
 
-def test_the_interface_is_that_of_the_node(make, listener):
-    make({"wrist.enabled": True, "wrist.robot_frame": "base", "openxr": True})
-    node, namespace = listener.node, f"/{NAMESPACE}"
+def test_the_interface_is_that_of_the_node(make):
+    node = make({"wrist.enabled": True, "wrist.robot_frame": "base", "openxr": True}).node
+    namespace = f"/{NAMESPACE}"
     subscribed = expected(INTERFACE.subscribed, "msg")
     del subscribed[f"{namespace}/left/wrist"]  # of the hand that is followed only
     del subscribed[f"{namespace}/robot_description"]  # the hand is generated
