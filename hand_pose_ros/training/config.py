@@ -19,6 +19,7 @@ METHODS: Final = (ADAMW, SGD)
 COSINE: Final = "cosine"
 STEPS: Final = "steps"
 SCHEDULES: Final = (COSINE, STEPS)
+_FIRST_OPTIMISER: Final = {"method": ADAMW, "schedule": COSINE, "decay_at": [], "momentum": 0.9}
 _FREE_KEYS = ("device", "threads", "every")
 """Keys that do not affect the result of training: they may change when a run is resumed."""
 
@@ -151,7 +152,9 @@ def check_same_training(config: TrainingConfig, earlier: Mapping) -> None:
     Raises:
         ValueError: names the keys that differ, with both values.
     """
-    found = differences({"micro_batches": 1, **earlier}, config.to_dict())  # older runs do not say it
+    # Older runs say neither the micro-batches nor the optimiser, which were one and AdamW with a cosine.
+    optimiser = {**_FIRST_OPTIMISER, **earlier.get("optimiser", {})}
+    found = differences({"micro_batches": 1, **earlier, "optimiser": optimiser}, config.to_dict())
     changed = [f"{k} was {a!r}, is {b!r}" for k, (a, b) in found.items() if k.split(".")[0] not in _FREE_KEYS]
     if changed:
         raise ValueError(f"the run to resume was started with another configuration: {'; '.join(changed)}")

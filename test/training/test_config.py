@@ -121,6 +121,17 @@ def test_only_how_a_run_is_run_may_change_when_it_is_resumed():
     assert "optimiser" not in text
 
 
+def test_a_run_from_before_there_were_optimisers_to_choose_from_can_be_resumed():
+    config = training_config()
+    earlier = config.to_dict()
+    for name in ("method", "schedule", "decay_at", "momentum"):
+        del earlier["optimiser"][name]
+    check_same_training(config, earlier)
+    other = training_config(optimiser={"method": "sgd"})
+    with pytest.raises(ValueError, match=r"optimiser\.method was 'adamw', is 'sgd'"):
+        check_same_training(other, earlier)
+
+
 def test_every_yaml_of_the_repository_is_a_configuration(repository):
     for path in sorted((repository / "config" / "training").rglob("*.yaml")):
         read_config(path)

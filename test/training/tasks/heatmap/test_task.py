@@ -27,10 +27,12 @@ NETWORKS = {
     "latent": MAPS,
     "fast": {"variant": "fast", "image_size": 32, "width": 32},
     "two_stages": {**MAPS, "stages": 2},
-    "direct": {**MAPS, "variant": "direct"},
+    "direct": {**MAPS, "variant": "direct", "width": 32},
     "holistic": {"variant": "holistic", "image_size": 32, "resnet_depth": 18},
 }
-LOSSES = {"direct": {"depth": 1.0}, "holistic": {"depth": 1.0}}
+LOSSES = {"direct": {"depth": 2.0}, "holistic": {"depth": 1.0}}
+LEARNING = {"two_stages": (400, 1e-2), "direct": (400, 5e-3)}
+"""Steps and learning rate, where they are not 300 and 0.01."""
 STILL = {"view": None, "occluders": None, "photometric": None, "fill_share": 0.0}
 
 
@@ -62,17 +64,18 @@ def errors(task, model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["latent", "fast", "holistic"])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_eight_images_are_learnt_by_heart(name, folder, tmp_path):
     options = options_of(name, folder)
+    steps, rate = LEARNING.get(name, (300, 1e-2))
     config = read_dataclass(
         TrainingConfig,
         {
             "task": HAND_HEATMAP,
             "options": options,
-            "steps": 300,
+            "steps": steps,
             "threads": 1,
-            "optimiser": {"learning_rate": 1e-2, "warm_up_steps": 5, "ema_decay": 0.9, "weight_decay": 0.0},
+            "optimiser": {"learning_rate": rate, "warm_up_steps": 5, "ema_decay": 0.9, "weight_decay": 0.0},
             "every": {"validation_steps": 1000},
         },
     )
@@ -82,7 +85,8 @@ def test_eight_images_are_learnt_by_heart(name, folder, tmp_path):
     assert trainer.run()
     after = errors(task, trainer.averaged.model)
     assert after[0] < 4 < 20 < before[0]  # 4 px of 128 are one pixel of these crops
-    assert after[1] < 0.3 * before[1]
+    # Targets of direct depth maps fall off with the heat, so depths come out small until the maps are exact.
+    assert after[1] < (0.6 if name == "direct" else 0.3) * before[1]
     network = load_network(tmp_path / WEIGHTS, HAND_HEATMAP).network
     assert errors(task, network) == pytest.approx(after, abs=1e-4)
     if name in ("latent", "fast"):
