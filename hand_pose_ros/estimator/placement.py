@@ -212,7 +212,10 @@ def _covariances(
     weights = weights / weights.sum(1, keepdim=True)
     deviations = placed_samples.joints @ turn[:, None].mT - joints[:, None]
     deviations = torch.where(solved[..., None, None], deviations, 0.0)
-    turns = rotation_vectors(estimate.samples.rotation.cpu(), hands.rotation[:, None]).to(joints) @ turn.mT
+    turns = (
+        rotation_vectors(estimate.samples.rotation.to(hands.rotation), hands.rotation[:, None]).to(joints)
+        @ turn.mT
+    )
     wrist = weighted_covariance(torch.cat((deviations[:, :, hand.WRIST], turns), dim=-1), weights)
     covariance = weighted_covariance(deviations, weights)
     covariance, wrist = covariance * estimate.spread_scale**2, wrist * estimate.spread_scale**2
