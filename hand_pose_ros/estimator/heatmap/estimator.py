@@ -51,8 +51,8 @@ class HeatmapEstimatorConfig(Options):
 
     weights: str = option(
         "",
-        "Weights (.safetensors) of a 2.5D heatmap network. None are shipped: `hand_pose train --config "
-        "config/training/heatmap/fast.yaml` makes them.",
+        "Weights (.safetensors) of a 2.5D heatmap network. None are shipped: `hand_pose train` makes them, by "
+        "config/training/heatmap/fast.yaml.",
     )
     backend: str = option(
         "auto",
