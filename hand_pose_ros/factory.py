@@ -14,6 +14,7 @@ from hand_pose_ros.detection.onnx.detector import OnnxDetector, OnnxDetectorConf
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.estimate import PoseEstimator
 from hand_pose_ros.estimator.hand_size import BONE_SPREAD, HandSize
+from hand_pose_ros.estimator.heatmap.estimator import HeatmapEstimatorConfig
 from hand_pose_ros.estimator.ik import IkEstimatorConfig
 from hand_pose_ros.estimator.root_filter import RootFilter
 from hand_pose_ros.estimator.size.population import POPULATIONS
@@ -24,7 +25,11 @@ from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTra
 from hand_pose_ros.tracking.tracker import HandTracker, TrackerConfig
 
 DETECTORS: Final = {"mediapipe": MediaPipeConfig, "onnx": OnnxDetectorConfig}
-ESTIMATORS: Final = {"diffusion": DiffusionEstimatorConfig, "ik": IkEstimatorConfig}
+ESTIMATORS: Final = {
+    "diffusion": DiffusionEstimatorConfig,
+    "heatmap": HeatmapEstimatorConfig,
+    "ik": IkEstimatorConfig,
+}
 """Name -> options, whose ``create(hand_size_m, device)`` makes the estimator; a new one needs only a line here."""
 _SMALLEST_HAND_M: Final = 0.03
 
@@ -45,11 +50,12 @@ class PipelineConfig(Options):
         "The images are mirrored, as selfie cameras show them: left and right hands change places.",
         essential=True,
     )
-    estimator: DiffusionEstimatorConfig | IkEstimatorConfig = one_of(
+    estimator: DiffusionEstimatorConfig | HeatmapEstimatorConfig | IkEstimatorConfig = one_of(
         ESTIMATORS,
         "diffusion",
-        "Pose estimator: `diffusion` samples poses from a network and states its uncertainty; `ik` fits the "
-        "skeleton to the detector's 3D landmarks, without an uncertainty.",
+        "Pose estimator: `diffusion` samples poses from a network and states its uncertainty; `heatmap` reads "
+        "image points and depths from the image by a network of your own (`heatmap.weights`), and states its "
+        "uncertainty; `ik` fits the skeleton to the detector's 3D landmarks, without an uncertainty.",
     )
     temporal: TemporalConfig = section(TemporalConfig, "temporal")
     root_filter: bool = option(

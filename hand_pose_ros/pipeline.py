@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import Final, Protocol
@@ -37,6 +37,7 @@ class FrameResult:
     stage_seconds: wall time of 'detect', 'estimate', 'smooth' and 'place'.
     degraded: why the pipeline runs otherwise than configured; empty if it does not.
     sizes: track id of each valid hand -> what is known of its size; None for a hand of the population.
+    counts: counters of the estimator since its start, by name.
     """
 
     hands: list[HandPose]
@@ -45,6 +46,7 @@ class FrameResult:
     stage_seconds: dict[str, float] = field(default_factory=dict)
     degraded: str = ""
     sizes: dict[int | None, HandSize | None] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 class FramePipeline(Protocol):
@@ -142,7 +144,7 @@ class HandPipeline:
             "place": placed - smoothed,
         }
         sizes = {one.track_id: self._sizes.size(one.track_id) for one in hands if one.valid}
-        return FrameResult(hands, detections, frame, seconds, sizes=sizes)
+        return FrameResult(hands, detections, frame, seconds, sizes=sizes, counts=estimate.counts)
 
     def reset(self) -> None:
         """Forget all tracks."""

@@ -39,6 +39,8 @@ PARAMETERS = {
     "device": ("device", str),
     "hand_size_m": ("hand_size_m", number),
     "hand_length_m": ("hand_length_m", number),
+    "estimator": ("estimator", str),
+    "heatmap_weights": ("heatmap.weights", str),
     "condition": ("diffusion.condition", str),
     "samples": ("diffusion.samples", whole_number),
     "max_hands": ("tracker.max_hands", whole_number),
@@ -94,6 +96,17 @@ ARGUMENTS = (
         default_value="",
         description="Length of the user's hand, crease of the wrist -> tip of the middle finger, in metres; "
         "in place of hand_size_m.",
+    ),
+    DeclareLaunchArgument(
+        "estimator",
+        default_value="",
+        choices=["", "diffusion", "heatmap", "ik"],
+        description="What estimates the pose; empty for the parameter file's.",
+    ),
+    DeclareLaunchArgument(
+        "heatmap_weights",
+        default_value="",
+        description="Weight file of the estimator heatmap; empty for the parameter file's.",
     ),
     DeclareLaunchArgument(
         "condition",

@@ -56,7 +56,7 @@ def test_a_length_and_a_bone_both_give_the_size():
         ({"tracker.method": "eyes"}, "tracker.method must be one of"),
         ({"diffusion.condition": "sound"}, "diffusion.condition must be one of"),
         ({"diffusion.backend": "tpu"}, "diffusion.backend must be one of"),
-        ({"estimator": "guess"}, "estimator must be one of diffusion, ik"),
+        ({"estimator": "guess"}, "estimator must be one of diffusion, heatmap, ik"),
         ({"diffusion.sample": 8}, "unknown option: diffusion.sample"),
     ],
 )
@@ -73,6 +73,8 @@ def test_impossible_configurations_are_refused(options, message):
             "there is no weight file /nowhere/temporal",
         ),
         ({"temporal.window": 64}, "window must lie in"),
+        ({"estimator": "heatmap"}, r"hand_pose train --config config/training/heatmap/fast\.yaml"),
+        ({"estimator": "heatmap", "heatmap.weights": "/nowhere/heatmap"}, "/nowhere/heatmap"),
         (
             {"diffusion.condition": "image", "diffusion.model_file": str(shipped_weights(HAND_DIFFUSION))},
             "image encoder",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -13,6 +13,26 @@ from hand_pose_ros.detection.finders import LandmarkFinder
 from hand_pose_ros.estimator.hand_size import HandSize
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.pose import Detection, Frame
+
+
+class SolvedWrists(NamedTuple):
+    """Wrists of n hands that an estimator has solved itself, in the hands' views, in anchor lengths.
+
+    position: (n, 3). condition, residual: (n,) as in :class:`~hand_pose_ros.camera.solved_root.RootSolution`, the
+    residual in normalised image coordinates; zero where the estimator states none.
+    samples: (n, S, 3) wrists of the hands' samples, NaN where one could not be solved; None without samples.
+    """
+
+    position: Tensor
+    condition: Tensor
+    residual: Tensor
+    samples: Tensor | None = None
+
+    @classmethod
+    def exact(cls, position: Tensor) -> SolvedWrists:
+        """Wrists (n, 3) of which no uncertainty is known."""
+        nothing = position.new_zeros(position.shape[:-1])
+        return cls(position, nothing, nothing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +46,12 @@ class EstimatedHands:
     samples: fields (n, S, ...) that were fused, with weights (n, S) that sum to 1; None without samples, which
         leaves covariances unknown.
     spread_scale: factor that calibrates the samples' spread.
-    hand_size_m: length of the bone wrist -> index MCP that the estimator assumed, None if it assumed none.
+    hand_size_m: length of the bone wrist -> index MCP that the estimator assumed, None if it assumed none: the
+        mean bone lengths of adults then give the scale.
     sizes: of the n hands, which replace the assumed size; None for a hand of unknown size. None for all hands as
         the estimator assumed.
-    wrist_m: (n, 3) wrists in the views, from an estimator that solves them; it needs ``hand_size_m``.
-        None if the image points place the hands.
+    wrist: from an estimator that solves the wrists; None if the image points place the hands.
+    counts: counters of the estimator since its start, by name, for diagnostics.
     """
 
     detections: list[Detection]
@@ -42,8 +63,9 @@ class EstimatedHands:
     weights: Tensor | None = None
     spread_scale: float = 1.0
     hand_size_m: float | None = None
-    wrist_m: Tensor | None = None
+    wrist: SolvedWrists | None = None
     sizes: tuple[HandSize | None, ...] | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if sorted((*self.rows, *self.reasons)) != list(range(len(self.detections))):
@@ -53,8 +75,6 @@ class EstimatedHands:
             )
         if self.rows and (self.view is None or self.hands is None):
             raise ValueError("hands need their views")
-        if self.wrist_m is not None and self.hand_size_m is None:
-            raise ValueError("hands with a place need a size")
         if self.sizes is not None and len(self.sizes) != len(self.rows):
             raise ValueError(f"{len(self.rows)} hands need as many sizes, got {len(self.sizes)}")
 

@@ -14,7 +14,7 @@ from hand_pose_ros.camera.keypoint_view import view_keypoints
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.detection.finders import LandmarkFinder
-from hand_pose_ros.estimator.estimate import EstimatedHands
+from hand_pose_ros.estimator.estimate import EstimatedHands, SolvedWrists
 from hand_pose_ros.kinematics.inverse import MIN_JOINTS, HandFit, fit_hand
 from hand_pose_ros.kinematics.mirror import mirror_across_camera_x
 from hand_pose_ros.networks.hand_head import HandParameters
@@ -121,7 +121,15 @@ class IkEstimator:
             (joints - wrist[:, None]) / size,
             rotations,
         )
-        return EstimatedHands(detections, tuple(fits), reasons, view, hands, hand_size_m=size, wrist_m=wrist)
+        return EstimatedHands(
+            detections,
+            tuple(fits),
+            reasons,
+            view,
+            hands,
+            hand_size_m=size,
+            wrist=SolvedWrists.exact(wrist / size),
+        )
 
     @property
     def _size_m(self) -> float:

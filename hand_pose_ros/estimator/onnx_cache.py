@@ -10,8 +10,15 @@ import torch
 from hand_pose_ros.files.regular_file import checksum
 from hand_pose_ros.files.user_cache import made_once
 from hand_pose_ros.networks.diffusion.onnx import FORMAT_VERSION, export_onnx
+from hand_pose_ros.networks.heatmap import onnx as heatmap_onnx
 from hand_pose_ros.networks.orientation import onnx as orientation_onnx
-from hand_pose_ros.networks.registry import DENOISERS, HAND_ORIENTATION, TEMPORAL, load_network
+from hand_pose_ros.networks.registry import (
+    DENOISERS,
+    HAND_HEATMAP,
+    HAND_ORIENTATION,
+    TEMPORAL,
+    load_network,
+)
 from hand_pose_ros.networks.temporal.onnx import GRAPH_FILE, GRAPH_VERSION, export_temporal
 
 
@@ -62,6 +69,21 @@ def cached_orientation_graph(weights: str | Path) -> Path:
         ),
     )
     return folder / orientation_onnx.GRAPH_FILE
+
+
+def cached_heatmap_graph(weights: str | Path) -> Path:
+    """The ONNX graph of a 2.5D heatmap network's weight file; otherwise like :func:`cached_export`.
+
+    Raises:
+        ValueError: the file is missing, damaged, or holds no heatmap network.
+    """
+    folder = _cached(
+        Path(weights),
+        heatmap_onnx.GRAPH_VERSION,
+        lambda: load_network(weights, HAND_HEATMAP).network,
+        lambda model, folder: heatmap_onnx.export_heatmap(model, folder / heatmap_onnx.GRAPH_FILE),
+    )
+    return folder / heatmap_onnx.GRAPH_FILE
 
 
 def _cached(weights: Path, version: int, load: Callable, export: Callable[..., None]) -> Path:

@@ -12,7 +12,7 @@ from hand_pose_ros.camera.root_position import root_from_pose
 from hand_pose_ros.camera.scale import scale_from_mean_lengths
 from hand_pose_ros.camera.solved_root import Reason, RootSolution
 from hand_pose_ros.common.named_tensors import rows, to
-from hand_pose_ros.estimator.estimate import EstimatedHands
+from hand_pose_ros.estimator.estimate import EstimatedHands, SolvedWrists
 from hand_pose_ros.estimator.hand_size import POPULATION_SPREAD
 from hand_pose_ros.kinematics.mirror import mirror_across_camera_x
 from hand_pose_ros.networks.hand_head import HandParameters
@@ -25,9 +25,8 @@ MISFIT_SPREAD: Final = 0.5
 """Standard deviation of the relative depth, as a multiple of the one that the misfit of the image points gives if
 it is independent noise. Errors shared by neighbouring points count more, independent noise counts less."""
 _MOST_MISFIT: Final = 0.5  # of the depth
-_NOISE_RATIO: Final = (
-    2.0  # joints' noise in anchor lengths / image points' in half extents, of typical detections
-)
+NOISE_RATIO: Final = 2.0
+"""Joints' noise in anchor lengths, divided by that of the image points in half extents, of typical detections."""
 _HUBER_EXTENTS: Final = 0.15  # half extents of the hand from which an image point's pull stops growing
 _MIN_EXTENT: Final = 1e-4
 
@@ -78,7 +77,7 @@ def place_hands(
     root = root_from_pose(
         points.expand(*joints.shape[:-1], 2),
         relative,
-        noise_ratio=_NOISE_RATIO * typical / half_extent,
+        noise_ratio=NOISE_RATIO * typical / half_extent,
         huber_delta=_HUBER_EXTENTS * half_extent,
     )
     return PlacedHands(scale, relative, root)
@@ -104,11 +103,8 @@ def _placed(estimate: EstimatedHands) -> list[HandPose]:
     assert estimate.view is not None
     hands = to(estimate.hands, torch.device("cpu"))
     turn = estimate.view.rotation.double().mT
-    if estimate.wrist_m is None:
-        placed, covariance, wrist_covariance = _by_image_points(estimate, hands, turn)
-    else:
-        placed = _with_known_wrist(estimate, hands)
-        covariance, wrist_covariance = _unknown(turn)
+    placed, placed_samples = _placed_and_samples(estimate, hands)
+    covariance, wrist_covariance = _covariances(estimate, turn, hands, placed, placed_samples)
     _, spread = hand_sizes(estimate)
     joints, rotations = placed.joints @ turn.mT, turn[:, None] @ hands.rotations.double()
     left = torch.tensor([one.side == "left" for one in estimate.estimated])
@@ -144,19 +140,6 @@ def _placed(estimate: EstimatedHands) -> list[HandPose]:
     return poses
 
 
-def _with_known_wrist(estimate: EstimatedHands, hands: HandParameters) -> PlacedHands:
-    """Place hands whose estimator has solved the wrist for the size that it assumed."""
-    assert estimate.wrist_m is not None
-    assert estimate.hand_size_m is not None
-    wrist = estimate.wrist_m.double()
-    scale, _ = hand_sizes(estimate)
-    scale = scale.nan_to_num(estimate.hand_size_m)
-    wrist = wrist * (scale / estimate.hand_size_m)[:, None]
-    sure = torch.zeros_like(scale)
-    root = RootSolution(wrist, sure, sure, sure == 0, sure.to(torch.uint8))
-    return PlacedHands(scale, scale[:, None, None] * hands.joints.double(), root)
-
-
 def hand_sizes(estimate: EstimatedHands) -> tuple[Tensor, Tensor]:
     """Return the sizes (n,) of the hands, metres, NaN where unknown, and their spreads (n,) as shares."""
     if estimate.sizes is None:
@@ -172,19 +155,43 @@ def hand_sizes(estimate: EstimatedHands) -> tuple[Tensor, Tensor]:
     return sizes, spreads
 
 
-def _by_image_points(
-    estimate: EstimatedHands, hands: HandParameters, turn: Tensor
-) -> tuple[PlacedHands, Tensor, Tensor]:
-    """Place hands; return them and the covariances (n, 21, 3, 3) and (n, 6, 6) that their samples give."""
+def _placed_and_samples(
+    estimate: EstimatedHands, hands: HandParameters
+) -> tuple[PlacedHands, PlacedHands | None]:
+    """Place hands by their image points, or where the estimator has solved them; and their samples, if any."""
     view, (size, _) = estimate.view, hand_sizes(estimate)
     assert view is not None
-    if estimate.samples is None:
-        return place_hands(hands.joints, view.points, view.half_extent, size), *_unknown(turn)
-    samples = to(estimate.samples, torch.device("cpu"))
-    joints = torch.cat((hands.joints[:, None], samples.joints), dim=1)
+    samples = None if estimate.samples is None else estimate.samples.joints.cpu()
+    if estimate.wrist is not None:
+        size = size if estimate.hand_size_m is None else size.nan_to_num(estimate.hand_size_m)
+        return _with_known_wrist(estimate.wrist, hands.joints, samples, size)
+    if samples is None:
+        return place_hands(hands.joints, view.points, view.half_extent, size), None
+    joints = torch.cat((hands.joints[:, None], samples), dim=1)
     every = place_hands(joints, view.points, view.half_extent, size)
-    placed = every.at(0)
-    return placed, *_covariances(estimate, turn, hands, placed, samples, every.at(slice(1, None)))
+    return every.at(0), every.at(slice(1, None))
+
+
+def _with_known_wrist(
+    wrist: SolvedWrists, joints: Tensor, samples: Tensor | None, size: Tensor
+) -> tuple[PlacedHands, PlacedHands | None]:
+    """Scale hands, and their samples, to ``size`` (n,), or by the mean bone lengths where it is NaN (eq. 8)."""
+    joints = joints.double()
+    scale = torch.where(size.isnan(), scale_from_mean_lengths(joints), size)
+    placed = _scaled(scale, joints, wrist.position, wrist.condition, wrist.residual)
+    if samples is None or wrist.samples is None:
+        return placed, None
+    nothing = torch.zeros_like(wrist.samples[..., 0])
+    scale = scale[:, None].expand(nothing.shape)
+    return placed, _scaled(scale, samples.double(), wrist.samples, nothing, nothing)
+
+
+def _scaled(scale: Tensor, joints: Tensor, wrist: Tensor, condition: Tensor, residual: Tensor) -> PlacedHands:
+    position = scale[..., None] * wrist.double()
+    valid = position.isfinite().all(-1)
+    reason = torch.where(valid, int(Reason.OK), int(Reason.NO_SOLUTION)).to(torch.uint8)
+    root = RootSolution(position, condition.double(), residual.double(), valid, reason)
+    return PlacedHands(scale, scale[..., None, None] * joints, root)
 
 
 def _covariances(
@@ -192,10 +199,12 @@ def _covariances(
     turn: Tensor,
     hands: HandParameters,
     placed: PlacedHands,
-    samples: HandParameters,
-    placed_samples: PlacedHands,
+    placed_samples: PlacedHands | None,
 ) -> tuple[Tensor, Tensor]:
     """Covariances of joints (n, 21, 3, 3) and wrist (n, 6, 6), camera frame; NaN for fewer than two samples."""
+    if placed_samples is None:
+        return _unknown(turn)
+    assert estimate.samples is not None
     assert estimate.weights is not None
     joints = placed.joints @ turn.mT
     solved = placed_samples.root.valid
@@ -203,7 +212,10 @@ def _covariances(
     weights = weights / weights.sum(1, keepdim=True)
     deviations = placed_samples.joints @ turn[:, None].mT - joints[:, None]
     deviations = torch.where(solved[..., None, None], deviations, 0.0)
-    turns = rotation_vectors(samples.rotation, hands.rotation[:, None]).to(joints) @ turn.mT
+    turns = (
+        rotation_vectors(estimate.samples.rotation.to(hands.rotation), hands.rotation[:, None]).to(joints)
+        @ turn.mT
+    )
     wrist = weighted_covariance(torch.cat((deviations[:, :, hand.WRIST], turns), dim=-1), weights)
     covariance = weighted_covariance(deviations, weights)
     covariance, wrist = covariance * estimate.spread_scale**2, wrist * estimate.spread_scale**2

@@ -9,6 +9,7 @@ import pytest
 import torch
 from helpers.diffusion import CAMERA, detections, random_network
 from helpers.gpu import GPUS, ON_GPUS, needs_cuda
+from helpers.heatmap import neutral_weights
 from helpers.image_networks import small_network
 from helpers.pretended_cuda import PretendedGraph, PretendedTensor, pretended_cuda
 from helpers.temporal import TINY
@@ -17,11 +18,12 @@ from hand_pose_ros.common.device import resolve_device
 from hand_pose_ros.detection.finders import FoundHand
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
+from hand_pose_ros.estimator.heatmap.estimator import HeatmapEstimatorConfig
 from hand_pose_ros.estimator.ik import IkEstimatorConfig
 from hand_pose_ros.estimator.root_filter import RootFilter
 from hand_pose_ros.estimator.temporal.smoother import TemporalConfig
 from hand_pose_ros.mesh.skinning import hand_mesh
-from hand_pose_ros.networks.registry import HAND_DIFFUSION, IMAGE_HAND_DIFFUSION, TEMPORAL
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, HAND_HEATMAP, IMAGE_HAND_DIFFUSION, TEMPORAL
 from hand_pose_ros.networks.temporal.transformer import TemporalTransformer
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.pipeline import HandPipeline
@@ -36,6 +38,7 @@ SETTINGS = {
     "fused to the medoid": DiffusionEstimatorConfig(samples=4, steps=2, fusion="medoid"),
     "weighted": DiffusionEstimatorConfig(samples=4, steps=2, reprojection_sigma=0.1),
     "ik": IkEstimatorConfig(),
+    "heatmap": HeatmapEstimatorConfig(samples=4, backend="torch"),
 }
 
 
@@ -73,12 +76,15 @@ def weights(tmp_path_factory):
     networks[IMAGE_HAND_DIFFUSION].image.heatmaps.log_beta.data += 3  # joints are apart, as in a hand
     for kind, network in networks.items():
         save_weights(folder / kind, network, kind, network.config.to_dict())
+    neutral_weights(folder / HAND_HEATMAP)
     return folder
 
 
 def with_weights(config, weights):
     if isinstance(config, IkEstimatorConfig):
         return config
+    if isinstance(config, HeatmapEstimatorConfig):
+        return replace(config, weights=str(weights / HAND_HEATMAP))
     kind = IMAGE_HAND_DIFFUSION if config.condition in ("image", "both") else HAND_DIFFUSION
     return replace(config, model_file=str(weights / kind), backend="torch")
 

@@ -11,11 +11,14 @@ from helpers.diffusion import CAMERA, detection, hands_m
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView, view_keypoints
+from hand_pose_ros.camera.scale import scale_from_mean_lengths
 from hand_pose_ros.estimator import placement
-from hand_pose_ros.estimator.estimate import EstimatedHands
+from hand_pose_ros.estimator.estimate import EstimatedHands, SolvedWrists
 from hand_pose_ros.estimator.hand_size import HandSize
 from hand_pose_ros.estimator.keypoint_input import keypoint_input
 from hand_pose_ros.estimator.placement import (
+    COMMON_SPREAD,
+    MISFIT_SPREAD,
     POPULATION_SPREAD,
     place,
     place_hands,
@@ -169,7 +172,8 @@ def test_a_hand_with_a_solved_wrist_grows_with_its_size():
     hands = HandParameters(*(value[:1] for value in random_hands(1)))
     view, _ = keypoint_input(CAMERA, found)
     wrist = torch.tensor([[0.1, 0.0, 0.5]])
-    estimate = EstimatedHands([found], (0,), {}, view, hands, hand_size_m=0.08, wrist_m=wrist)
+    wrist = SolvedWrists.exact(wrist / 0.08)
+    estimate = EstimatedHands([found], (0,), {}, view, hands, hand_size_m=0.08, wrist=wrist)
     (assumed,) = place(estimate)
     (measured,) = place(replace(estimate, sizes=(HandSize(0.09, 0.002),)))
     np.testing.assert_allclose(measured.joints_m, 9 / 8 * assumed.joints_m, rtol=1e-6)
@@ -237,13 +241,40 @@ def test_an_estimator_that_knows_where_its_hands_are_is_believed():
     wrist = in_view[:, 0]
     hands = random_hands(2)._replace(joints=(in_view - wrist[:, None]) / 0.08)
     found = [detection(one) for one in joints_m]
-    estimate = EstimatedHands(found, (0, 1), {}, view, hands, hand_size_m=0.08, wrist_m=wrist)
+    solved = SolvedWrists.exact(wrist / 0.08)
+    estimate = EstimatedHands(found, (0, 1), {}, view, hands, hand_size_m=0.08, wrist=solved)
     for pose, truth in zip(place(estimate), joints_m, strict=True):
         np.testing.assert_allclose(pose.joints_m, truth.numpy(), atol=1e-9)
         assert pose.anchor_length_m == 0.08
         assert np.isnan(pose.wrist_covariance).all()
-    with pytest.raises(ValueError, match="with a place need a size"):
-        replace(estimate, hand_size_m=None)
+    for pose, truth in zip(place(replace(estimate, hand_size_m=None)), joints_m, strict=True):
+        mean = scale_from_mean_lengths(torch.from_numpy(pose.joints_m))
+        assert float(mean) == pytest.approx(1.0)  # eq. 8: the bones have the mean lengths
+        np.testing.assert_allclose(pose.joints_m / pose.anchor_length_m, truth.numpy() / 0.08, atol=1e-9)
+
+
+def test_the_samples_of_a_solved_wrist_give_its_covariance():
+    joints_m = hands_m(1)
+    view = view_keypoints(joints_m)
+    in_view = (joints_m @ view.rotation.mT) / 0.08
+    hands = random_hands(1)._replace(joints=in_view - in_view[:, :1])
+    farther = 1 + 0.02 * torch.tensor((-1.0, 1.0, torch.nan), dtype=torch.float64)[:, None]
+    wrists = farther * in_view[:, :1]
+    samples = HandParameters(*(value[:, None].expand(-1, 3, *value.shape[1:]) for value in hands))
+    nothing = torch.zeros(1, dtype=torch.float64)
+    wrist = SolvedWrists(in_view[:, 0], nothing, nothing, wrists)
+    weights = torch.full((1, 3), 1 / 3)
+    found = [detection(joints_m[0])]
+    estimate = EstimatedHands(found, (0,), {}, view, hands, samples, weights, hand_size_m=0.08, wrist=wrist)
+    (pose,) = place(estimate)
+    along = 0.02 * pose.joints_m[0]
+    common = (COMMON_SPREAD * 0.08) ** 2 * np.eye(3)
+    np.testing.assert_allclose(pose.covariance_m2[0], np.outer(along, along) + common, atol=1e-9)
+    (unsure,) = place(replace(estimate, wrist=wrist._replace(condition=nothing + 5, residual=nothing + 0.01)))
+    more = (MISFIT_SPREAD * 0.05) ** 2 * np.outer(pose.joints_m[0], pose.joints_m[0])
+    np.testing.assert_allclose(unsure.covariance_m2[0] - pose.covariance_m2[0], more, atol=1e-9)
+    (alone,) = place(replace(estimate, samples=None, weights=None))
+    assert np.isnan(alone.covariance_m2).all()
 
 
 def test_fewer_than_two_samples_that_can_be_placed_have_no_covariance():

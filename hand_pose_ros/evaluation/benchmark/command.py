@@ -123,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         f"{PERFECT}: the labels, to check a set (default: diffusion)",
     )
     parser.add_argument("--weights", default="", help="weights of the diffusion estimator")
+    parser.add_argument("--heatmap-weights", default="", help="weights of the heatmap estimator")
     parser.add_argument(
         "--hand-size-m", type=float, help="bone wrist -> index MCP; the mean of adults if not given"
     )
@@ -182,7 +183,9 @@ def _method(name: str, options: argparse.Namespace, meshes: bool) -> Method:
         return estimation.perfect
     if name == DETECTOR:
         return estimation.detector_method
-    values = {"model_file": options.weights} if name == "diffusion" and options.weights else {}
+    given = {"diffusion": ("model_file", options.weights), "heatmap": ("weights", options.heatmap_weights)}
+    option, value = given.get(name, ("", ""))
+    values = {option: value} if value else {}
     estimator = ESTIMATORS[name].from_flat(values).create(options.hand_size_m, options.device)
     return estimation.estimator_method(estimator, meshes)
 

@@ -68,6 +68,8 @@ def _parse(args: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--fov", type=float, default=0.0, help="horizontal field of view in degrees, in its place"
     )
+    parser.add_argument("--estimator", default="", help="what estimates the pose: diffusion, heatmap or ik")
+    parser.add_argument("--heatmap-weights", default="", help="weight file of the estimator heatmap")
     parser.add_argument(
         "--condition",
         default="",
@@ -102,7 +104,7 @@ def _run(options: argparse.Namespace, status: StatusLine) -> int:
         status.say(f"Playing {source.name} through {nodes}, ROS_DOMAIN_ID={domain_id}.")
         if note:
             status.say(note)
-        estimate = {"diffusion.condition": options.condition} if options.condition else {}
+        estimate = _estimator_parameters(options)
         play = camera | ({"image_topic": options.topic} if options.topic else {})
         with (
             _graph(source, play, estimate, files.folder) as (player, estimator),
@@ -125,6 +127,23 @@ def _run(options: argparse.Namespace, status: StatusLine) -> int:
             f"no hand was found, though each frame shows one; the nodes' logs are in {files.folder}"
         )
     return 0
+
+
+def _estimator_parameters(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the user set of the estimator's parameters.
+
+    Raises:
+        ValueError: there is no such weight file.
+    """
+    weights = options.heatmap_weights
+    if weights and not Path(weights).is_file():
+        raise ValueError(f"there is no weight file {weights}")
+    given = {
+        "estimator": options.estimator,
+        "heatmap.weights": str(Path(weights).resolve()) if weights else "",
+        "diffusion.condition": options.condition,
+    }
+    return {name: value for name, value in given.items() if value}
 
 
 def _camera_parameters(options: argparse.Namespace, source: DemoSource) -> tuple[dict[str, Any], str]:

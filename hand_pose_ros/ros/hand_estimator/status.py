@@ -154,6 +154,7 @@ class EstimatorStatus:
                 "why not": "; ".join(reasons),
                 "frames processed": self._processed,
                 "last error": self._last_error,
+                **({} if self._result is None else self._result.counts),
             },
         )
 

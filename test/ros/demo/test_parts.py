@@ -15,6 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 from hand_pose_ros import hand
 from hand_pose_ros.recordings.bag_writer import RecordingWriter, header_stamp_ns
 from hand_pose_ros.rendering.clip import clip_joints, render_clip
+from hand_pose_ros.ros.demo import command
 from hand_pose_ros.ros.demo.accuracy import Accuracy, accuracy
 from hand_pose_ros.ros.demo.images import COLUMNS, ROWS, contact_sheet, write_images
 from hand_pose_ros.ros.demo.pace import adapted_rate_hz, sustainable_rate_hz
@@ -303,3 +304,16 @@ def test_what_a_source_is(tmp_path):
     assert (webcam.rate_hz, webcam.frames) == (None, None)
     with pytest.raises(FileNotFoundError, match=r"nothing\.mp4"):
         inspect_source("nothing.mp4", print)
+
+
+def test_the_demo_takes_an_estimator_and_its_weights(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "heatmap.safetensors").touch()
+    given = command._parse(["--estimator", "heatmap", "--heatmap-weights", "heatmap.safetensors"])
+    assert command._estimator_parameters(given) == {
+        "estimator": "heatmap",
+        "heatmap.weights": str(tmp_path / "heatmap.safetensors"),
+    }
+    assert command._estimator_parameters(command._parse([])) == {}
+    with pytest.raises(ValueError, match="there is no weight file nowhere"):
+        command._estimator_parameters(command._parse(["--heatmap-weights", "nowhere"]))

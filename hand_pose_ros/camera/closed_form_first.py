@@ -1,0 +1,67 @@
+"""Root depth of a 2.5D pose by the closed form of one bone, or by least squares where that is not valid.
+
+The closed form (heatmap_25d eq. 5-7) needs no bone length but that of the anchor bone, which is 1 by definition:
+a hand of any proportions is solved exactly. It fails where the anchor bone nearly points at the camera. The least
+squares over all bones then assume mean proportions.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros import hand
+from hand_pose_ros.camera.root_depth import root_from_bone, root_from_bones
+from hand_pose_ros.camera.solved_root import RootSolution
+
+
+class ChosenRoot(NamedTuple):
+    """The solution of each pose, and which of the two forms gave it.
+
+    closed_form: (...) bool, whether the closed form is valid; elsewhere ``solution`` is that of the least squares,
+    valid or not.
+    """
+
+    solution: RootSolution
+    closed_form: Tensor
+
+    @property
+    def least_squares(self) -> Tensor:
+        """(...) bool, whether the least squares gave a valid solution."""
+        return self.solution.valid & ~self.closed_form
+
+
+def root_closed_form_first(
+    points: Tensor, relative_depths: Tensor, proportions: Tensor | None = None
+) -> ChosenRoot:
+    """Solve scale-normalised 2.5D poses; the closed form's own validity decides where the least squares take over.
+
+    Args:
+        points: (..., 21, 2) undistorted normalised image points. NaN marks a missing joint.
+        relative_depths: (..., 21) depths relative to the wrist, in anchor lengths.
+        proportions: (..., 20) bone lengths in anchor lengths for the least squares; the mean ones if None.
+
+    Returns:
+        Wrists in anchor lengths.
+
+    Raises:
+        ValueError: an argument has the wrong shape.
+    """
+    closed = root_from_bone(points, relative_depths)
+    rest = ~closed.valid
+    if not bool(rest.any()):
+        return ChosenRoot(closed, closed.valid)
+    if proportions is None:
+        proportions = points.new_tensor([mean for _, mean, _ in hand.PROPORTIONS])
+    lengths = proportions.to(points).expand(*relative_depths.shape[:-1], hand.NUM_BONES)
+    other = root_from_bones(points[rest], relative_depths[rest], lengths[rest])
+    merged = (_replaced(old, rest, new) for old, new in zip(closed, other, strict=True))
+    return ChosenRoot(RootSolution(*merged), closed.valid)
+
+
+def _replaced(old: Tensor, rest: Tensor, new: Tensor) -> Tensor:
+    """``old`` (..., k) with ``new`` (m, k) in the m places of ``rest`` (...)."""
+    mask = rest.reshape((*rest.shape, *[1] * (old.ndim - rest.ndim))).expand_as(old)
+    return torch.masked_scatter(old, mask, new.to(old))

@@ -1,0 +1,101 @@
+"""The module loads a 2.5D heatmap network into a backend: PyTorch or onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros.common.device import BACKENDS, choose_backend, resolve_device
+from hand_pose_ros.common.onnx_session import OnnxGraph
+from hand_pose_ros.estimator.onnx_cache import cached_heatmap_graph
+from hand_pose_ros.networks.heatmap.config import HeatmapConfig
+from hand_pose_ros.networks.heatmap.network import HeatmapNetwork
+from hand_pose_ros.networks.heatmap.onnx import GRAPH_INPUTS
+from hand_pose_ros.networks.registry import HAND_HEATMAP, load_network
+from hand_pose_ros.networks.weights import load_weights
+
+NO_WEIGHTS: Final = (
+    "the heatmap estimator needs weights, and none are shipped: train them by `hand_pose train --config "
+    "config/training/heatmap/fast.yaml`, and name the file by heatmap.weights"
+)
+
+
+class Read2d5(NamedTuple):
+    """2.5D poses of n crops, on the CPU; the fields of the network's output but the maps.
+
+    points: (n, 21, 2) from -1 to 1 across the crop. depth: (n, 21) relative to the wrist, anchor lengths,
+    positive = away. log_sigma: (n, 21) logarithm of the expected mean absolute error of x and y, unit of the
+    points.
+    """
+
+    points: Tensor
+    depth: Tensor
+    log_sigma: Tensor
+
+
+class RunnableHeatmap(Protocol):
+    """Run-time interface of a 2.5D network.
+
+    config: says how its crops are cut.
+    """
+
+    config: HeatmapConfig
+
+    def read(self, images: Tensor) -> Read2d5:
+        """Read crops (n, 3, image_size, image_size) of right hands, RGB in [0, 1], on the CPU."""
+        ...
+
+
+def load_heatmap_network(
+    path: str | Path, backend: str = "auto", device: str = "auto", threads: int = 2
+) -> RunnableHeatmap:
+    """Load the network in a weight file.
+
+    Args:
+        path: the weight file; empty raises, and the message says how to make one.
+        backend: see :func:`~hand_pose_ros.estimator.diffusion.backends.load_denoiser`; 'compiled' is 'torch' here.
+        threads: of onnxruntime on the CPU; 0 for one per core.
+
+    Raises:
+        ValueError: no path, no such backend or device, or the file is missing, damaged or of another network.
+    """
+    if not str(path):
+        raise ValueError(NO_WEIGHTS)
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
+    if choose_backend(backend, device) == "onnxruntime":
+        graph = OnnxGraph(cached_heatmap_graph(path), device, threads)
+        return OnnxHeatmap(HeatmapConfig.from_dict(load_weights(path, HAND_HEATMAP).config), graph)
+    return TorchHeatmap(load_network(path, HAND_HEATMAP, device=resolve_device(device)).network)
+
+
+class TorchHeatmap:
+    """A :class:`RunnableHeatmap` that PyTorch runs."""
+
+    def __init__(self, network: HeatmapNetwork) -> None:
+        self.config = network.config
+        self._network = network
+        self._device = next(network.parameters()).device
+
+    @torch.inference_mode()
+    def read(self, images: Tensor) -> Read2d5:
+        """See :class:`RunnableHeatmap`."""
+        found = self._network(images.to(self._device))
+        return Read2d5(*(value.float().cpu() for value in found[: len(Read2d5._fields)]))
+
+
+class OnnxHeatmap:
+    """A :class:`RunnableHeatmap` that onnxruntime runs."""
+
+    def __init__(self, config: HeatmapConfig, graph: OnnxGraph) -> None:
+        self.config = config
+        self._graph = graph
+
+    @torch.inference_mode()
+    def read(self, images: Tensor) -> Read2d5:
+        """See :class:`RunnableHeatmap`."""
+        found = self._graph.run({GRAPH_INPUTS[0]: images})
+        return Read2d5(*(value.float().cpu() for value in found[: len(Read2d5._fields)]))
