@@ -97,6 +97,7 @@ PARSED: Final[dict[str, str]] = {
     "benchmark": "the same",
     "train diffusion_fk_rhd": "needs a converted set; test/training/tasks/images/test_labelled_sets.py trains",
     "train diffusion_fk_stb": "the same",
+    "train latent": "needs images in 2D and 3D; test/training/tasks/heatmap trains it",
     "train hand_orientation": "runs the landmark network on hands; test/training/tasks/orientation trains",
     "train fast": "needs the landmark network; test/training/tasks/heatmap trains every variant",
     "train latent": "the same task",

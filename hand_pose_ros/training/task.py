@@ -20,7 +20,8 @@ class TrainingTask(Protocol):
     the keys; and ``prepare(generator)``, called before each batch with the generator of the next: the task may
     start to make that batch in parallel. It must not change the result of ``losses``. ``make_data()`` is called
     once before the first step: it stores the files that the task makes of its data; of several processes one does
-    so first.
+    so first. ``number_batch(generator, number)`` is called before both with the batch's number in the run, counted
+    over all micro-batches of all steps: a task that reads its data in order needs it.
     """
 
     @property

@@ -195,10 +195,13 @@ class Trainer:
 
     def _losses(self, number: int) -> dict[str, Tensor]:
         """Return the loss terms of a micro-batch; the task may prepare this process's next one."""
-        seed, own = self.config.seed, self._micro_batches.own
+        seed, own, count = self.config.seed, self._micro_batches.own, self._micro_batches.count
+        following = (self.step, number + 1) if number + 1 in own else (self.step + 1, own[0])
+        if number_batch := getattr(self.task, "number_batch", None):
+            for step, part in ((self.step, number), following):
+                number_batch(generator_ahead(seed, step, part), step * count + part)
         generator = seeded_generator(seed, self.step, number)
         if prepare := getattr(self.task, "prepare", None):
-            following = (self.step, number + 1) if number + 1 in own else (self.step + 1, own[0])
             prepare(generator_ahead(seed, *following))
         with autocast(self.config.precision, self.device):
             terms = self.task.losses(generator)

@@ -7,6 +7,7 @@ import json
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,8 +24,12 @@ from safetensors.torch import save, save_file
 from hand_pose_ros.common.late_import import import_named
 from hand_pose_ros.common.onnx_session import open_session
 from hand_pose_ros.common.options import leaves
+from hand_pose_ros.common.parts import Part
 from hand_pose_ros.detection.onnx.layouts import LAYOUTS
 from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
+from hand_pose_ros.evaluation.benchmark.estimation import Estimated
+from hand_pose_ros.evaluation.benchmark.parts import merge_parts, part_path, save_part
+from hand_pose_ros.evaluation.benchmark.scoring import Estimates
 from hand_pose_ros.factory import PipelineConfig
 from hand_pose_ros.files.safe_yaml import read_yaml
 from hand_pose_ros.mesh.rigged_hand import load_rigged_hand
@@ -142,6 +147,24 @@ def test_outputs_of_detection_networks(layout, shape, classes, landmarks, values
         assert ((found.classes >= 0) & (found.classes < classes)).all()
 
     refused(read)
+
+
+def part_file(folder: Path) -> bytes:
+    """A part of a benchmark of two hands, one with a mesh."""
+    unknown = np.full((2, 21, 3), np.nan)
+    one = Estimates(unknown, unknown[..., :2], (np.zeros((4, 3)), None))
+    estimated = Estimated((), np.array([True, False]), {"ik": one})
+    return save_part(folder, Part(1, 1), {"every": 1}, [0, 1], estimated).read_bytes()
+
+
+@fuzz(200)
+@given(data=st.data())
+def test_parts_of_benchmarks(folder, data):
+    parts = folder / "parts"
+    content = data.draw(changed_bytes(part_file(parts)))
+    part_path(parts, Part(1, 1)).write_bytes(content)
+    empty: Any = []  # a set without the hands of the part: what can be read is refused then
+    assert refused(lambda: merge_parts(parts, {"every": 1}, empty))
 
 
 TFLITE = tflite_file(

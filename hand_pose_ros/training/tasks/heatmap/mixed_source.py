@@ -22,8 +22,13 @@ class MixedSource(ImageSource):
         """``photos_in_2d``: depths of photos are not used in training, so all photos are labelled in 2D only.
 
         Raises:
-            ValueError: a folder holds no shard, or too few images.
+            ValueError: a folder holds no shard, or too few images; or images are to be read by epochs, which know
+                no shares.
         """
+        if options.sampling != "weighted":
+            raise ValueError(
+                f"images are drawn by share_2d: sampling must be 'weighted', not {options.sampling!r}"
+            )
         super().__init__(options)
         self._photos_in_2d = photos_in_2d
         share_real = self._share_real
@@ -37,8 +42,9 @@ class MixedSource(ImageSource):
             self._rows += [(name, int(row)) for row in rows]
         self._probability = mixed(np.concatenate(probability), np.concatenate(in_2d), share_2d)
 
-    def draw(self, count: int, generator: np.random.Generator) -> HandImages:
-        """Draw ``count`` images; renders and photos are in groups."""
+    def draw(self, count: int, generator: np.random.Generator, batch: int | None = None) -> HandImages:
+        """Draw ``count`` images; renders and photos are in groups. The number of the batch does not matter."""
+        del batch
         chosen = generator.choice(len(self._rows), count, p=self._probability)
         parts = []
         for name, (table, _, _) in self.sets.items():

@@ -7,7 +7,6 @@ processes the previous one.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -18,18 +17,21 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.common.named_tensors import cat
+from hand_pose_ros.files.bounded_text import shown
 from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, augment
 from hand_pose_ros.hand_images.augmentation.view_jitter import change_labels
 from hand_pose_ros.hand_images.keypoints import crop_views, noisy_keypoints
 from hand_pose_ros.hand_images.real.sources import sampling_weights
-from hand_pose_ros.hand_images.shards import HandImages, ShardedHandImages, shard_folders, shard_info
+from hand_pose_ros.hand_images.shards import HandImages, ShardedHandImages
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.synthetic.detector.noise import DetectorNoise
 from hand_pose_ros.training.tasks.images.negatives import off_the_hand
+from hand_pose_ros.training.tasks.images.sampling import EpochOrder, folder_of_rows, mixed_by_folder
 
 _SEEDS = 2**62
 _KEPT = 3  # batches made ahead at most
+SAMPLINGS = ("weighted", "epochs")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class ImageDataOptions:
     rendered, real: folders of shards; either list may be empty. share_real: share of a batch, if both are given.
     real_weights: how often each folder of ``real`` is drawn, relative to the others, for sets that are mixed; if
         empty, all real images are drawn by ``sampling_weights``.
+    sampling: 'weighted' draws images at random, again and again, by these weights; 'epochs' takes each image once
+        before any comes again, over all processes, and knows no weights.
     batch_size: images per step. pairs: every image comes twice, in two augmentations, for contrastive losses.
     negatives: additional crops per step that do not show a right hand at the expected position.
     detector_views: share of the crops that noisy detected keypoints define, as at run time; the others have a
@@ -51,6 +55,7 @@ class ImageDataOptions:
     real: tuple[str, ...] = ()
     share_real: float = 0.35
     real_weights: tuple[float, ...] = ()
+    sampling: str = SAMPLINGS[0]
     batch_size: int = 96
     pairs: bool = False
     negatives: int = 8
@@ -67,6 +72,11 @@ class ImageDataOptions:
             raise ValueError("share_real and detector_views must lie in [0, 1]")
         if self.real_weights and (len(self.real_weights) != len(self.real) or min(self.real_weights) <= 0):
             raise ValueError("real_weights must be a positive number for each folder of real, or empty")
+        if self.sampling not in SAMPLINGS or (self.sampling == "epochs" and self.real_weights):
+            raise ValueError(
+                f"sampling must be one of {', '.join(SAMPLINGS)}, and 'weighted' for real_weights, got "
+                f"{shown(self.sampling)}"
+            )
         if self.batch_size < 2 or self.negatives < 0 or self.held_back < 1:
             raise ValueError("batch_size must be 2 or more, negatives 0 or more, held_back 1 or more")
         if self.pairs and self.batch_size % 2:
@@ -113,14 +123,15 @@ class ImageSource:
     held_back: name -> images for validation.
     """
 
-    def __init__(self, options: ImageDataOptions) -> None:
-        """Open the shards.
+    def __init__(self, options: ImageDataOptions, seed: int = 0) -> None:
+        """Open the shards. ``seed``: of the order of the images, if they are read by epochs.
 
         Raises:
             ValueError: a folder holds no shard, or too few images.
         """
         self.sets: dict[str, tuple[ShardedHandImages, np.ndarray, np.ndarray]] = {}
         self.held_back: dict[str, HandImages] = {}
+        self._orders: dict[str, EpochOrder] = {}
         for name in ("rendered", "real"):
             folders = getattr(options, name)
             if not folders:
@@ -142,38 +153,38 @@ class ImageSource:
             source = np.concatenate([shard.source for shard in table.shards])[rows]
             probability = sampling_weights(source)
             if name == "real" and options.real_weights:
-                folder = _folder_of_rows(folders)[rows]
-                probability = _mixed(probability, folder, options.real_weights)
+                folder = folder_of_rows(folders)[rows]
+                probability = mixed_by_folder(probability, folder, options.real_weights)
             self.sets[name] = (table, rows, probability)
+            if options.sampling == "epochs":
+                self._orders[name] = EpochOrder(len(rows), seed, len(self.sets))
         self._share_real = {(True, True): options.share_real, (False, True): 1.0}.get(
             ("rendered" in self.sets, "real" in self.sets), 0.0
         )
 
-    def draw(self, count: int, generator: np.random.Generator) -> HandImages:
+    def draw(self, count: int, generator: np.random.Generator, batch: int | None = None) -> HandImages:
         """Draw ``count`` images, the rendered ones first; the number of real ones is their share, rounded.
 
-        Photos are weighted by :func:`~hand_pose_ros.hand_images.real.sources.sampling_weights`.
+        Photos are weighted by :func:`~hand_pose_ros.hand_images.real.sources.sampling_weights`. By epochs the
+        rows are those of the batch with the number ``batch`` in the run.
+
+        Raises:
+            ValueError: by epochs without the number.
         """
+        if self._orders and batch is None:
+            raise ValueError("images are read by epochs only where the trainer numbers the batches")
         real = round(count * self._share_real)
         parts = []
         for name, number in (("rendered", count - real), ("real", real)):
             if number:
                 table, rows, probability = self.sets[name]
-                parts.append(table.rows(generator.choice(rows, number, p=probability)))
+                order = self._orders.get(name)
+                if order is None or batch is None:
+                    chosen = generator.choice(rows, number, p=probability)
+                else:
+                    chosen = rows[order.take(batch, number)]
+                parts.append(table.rows(chosen))
         return cat(parts)
-
-
-def _folder_of_rows(folders: Sequence[str]) -> np.ndarray:
-    """Return which of the folders each row of their table comes from (n,)."""
-    counts = [sum(shard_info(shard)["count"] for shard in shard_folders(folder)) for folder in folders]
-    return np.repeat(np.arange(len(folders)), counts)
-
-
-def _mixed(probability: np.ndarray, folder: np.ndarray, weights: Sequence[float]) -> np.ndarray:
-    """Return the probabilities (n,) of rows, changed so that each folder is drawn by its weight."""
-    totals = np.bincount(folder, probability, len(weights))
-    mixed = probability * np.asarray(weights)[folder] / totals[folder]
-    return mixed / mixed.sum()
 
 
 class ImageBatches:
@@ -190,13 +201,20 @@ class ImageBatches:
         self._options, self._encoder, self._source, self._noise = options, encoder, source, noise
         self._pool = ThreadPoolExecutor(1, "image-batches")
         self._ahead: OrderedDict[int, Future[ImageBatch]] = OrderedDict()
+        self._numbers: OrderedDict[int, int] = OrderedDict()
         cv2.setNumThreads(1)  # its threads would only wait for those of the network
+
+    def number(self, generator: torch.Generator, batch: int) -> None:
+        """Say the number in the run of the batch of a generator of the same state."""
+        self._numbers[_seed(generator)] = batch
+        while len(self._numbers) > 2 * _KEPT:
+            self._numbers.popitem(last=False)
 
     def prepare(self, generator: torch.Generator) -> None:
         """Start to make the batch that :meth:`next` returns for a generator of the same state."""
         seed = _seed(generator)
         if seed not in self._ahead:
-            self._ahead[seed] = self._pool.submit(self.make, seed)
+            self._ahead[seed] = self._pool.submit(self.make, seed, self._numbers.get(seed))
         while len(self._ahead) > _KEPT:
             self._ahead.popitem(last=False)[1].cancel()
 
@@ -204,13 +222,13 @@ class ImageBatches:
         """Return the batch of this generator; it does not depend on a call of :meth:`prepare`."""
         seed = _seed(generator)
         ahead = self._ahead.pop(seed, None)
-        return self.make(seed) if ahead is None else ahead.result()
+        return self.make(seed, self._numbers.get(seed)) if ahead is None else ahead.result()
 
-    def make(self, seed: int) -> ImageBatch:
-        """Make the batch of a seed."""
+    def make(self, seed: int, batch: int | None = None) -> ImageBatch:
+        """Make the batch of a seed. ``batch``: its number in the run, for images that are read by epochs."""
         options, generator = self._options, np.random.default_rng(seed)
         count = options.batch_size
-        drawn = self._source.draw(count // 2 if options.pairs else count, generator)
+        drawn = self._source.draw(count // 2 if options.pairs else count, generator, batch)
         hands = cat((drawn, drawn)) if options.pairs else drawn
         negatives = None
         if options.negatives:

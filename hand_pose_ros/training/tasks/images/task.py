@@ -93,7 +93,7 @@ class ImageLifting:
         pairs = options.image_losses.contrastive > 0
         self.options = replace(options, data=replace(options.data, pairs=pairs))
         self._sampler, self._noise = PoseSampler(), DetectorNoise()
-        self._source = ImageSource(self.options.data)
+        self._source = ImageSource(self.options.data, torch.initial_seed())  # the run's, see create_task
 
     @classmethod
     def from_options(cls, options: Mapping) -> ImageLifting:
@@ -116,6 +116,10 @@ class ImageLifting:
     def _trains_poses(self) -> bool:
         """Whether anything but the encoder is trained."""
         return any(vars(self.options.losses).values())
+
+    def number_batch(self, generator: torch.Generator, number: int) -> None:
+        """Take the number in the run of the batch of this generator."""
+        self._batches.number(generator, number)
 
     def prepare(self, generator: torch.Generator) -> None:
         """Start to make the batch of this generator."""

@@ -72,6 +72,11 @@ def test_one_kind_alone_is_drawn_as_it_is(folders):
     np.testing.assert_allclose(mixed(probability, np.array((True, False, False)), 0.5), (0.5, 0.1875, 0.3125))
 
 
+def test_epochs_know_no_shares(folders):
+    with pytest.raises(ValueError, match="sampling must be 'weighted', not 'epochs'"):
+        source(folders, sampling="epochs")
+
+
 def test_the_same_generator_draws_the_same(folders):
     first, second = (source(folders).draw(20, np.random.default_rng(4)).points for _ in range(2))
     np.testing.assert_array_equal(first, second)

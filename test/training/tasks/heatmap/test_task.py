@@ -156,10 +156,13 @@ def test_the_holistic_network_starts_at_the_mean_pose(folder):
     assert float(head.deviation[0, 2]) == pytest.approx(0.05)  # the root's depth is always 0
 
 
-@pytest.mark.parametrize("name", ["latent", "two_stages", "direct", "holistic"])
+SETS = ("rhd", "hand_labels")
+
+
+@pytest.mark.parametrize("name", ["latent", "two_stages", "direct", "holistic", "shp_rhp", "all_sets"])
 def test_the_recipe_of_the_paper_trains_on_its_set(name, repository, tmp_path):
     shards = []
-    for one in ("rhd", "hand_labels"):
+    for one in {"shp_rhp": ("stb", "rhd"), "all_sets": ("hand_labels", "stb", "rhd")}.get(name, SETS):
         WRITERS[one](tmp_path / one)
         shards.append(str(tmp_path / "shards" / one))
         assert dataset(["convert", one, str(tmp_path / one), "--in-2d", "--output", shards[-1]]) == 0
