@@ -1,7 +1,7 @@
 """Farthest point sampling orders a template's vertices, so that the first n of them cover its surface for every n.
 
 Each vertex is the one farthest from all before it (Eldar et al. 1997), so the samples of all sizes are nested: a
-coarser level is a prefix of a finer one. The order of the shipped template is stored; networks' weights rely on it.
+coarser level is a prefix of a finer one. The order of the shipped template is stored; weights rely on it.
 """
 
 from __future__ import annotations
