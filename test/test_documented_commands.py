@@ -98,6 +98,7 @@ PARSED: Final[dict[str, str]] = {
     "train diffusion_fk_rhd": "needs a converted set; test/training/tasks/images/test_labelled_sets.py trains",
     "train diffusion_fk_stb": "the same",
     "train hand_orientation": "runs the landmark network on hands; test/training/tasks/orientation trains",
+    "train mesh_diffusion": "runs the landmark network on hands; test/training/tasks/mesh_diffusion trains",
     "train baseline": LIKE_IMAGE_HANDS,
     "train diffusion": LIKE_IMAGE_HANDS,
     "train contrastive": LIKE_IMAGE_HANDS,
