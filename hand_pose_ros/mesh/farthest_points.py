@@ -6,8 +6,6 @@ coarser level is a prefix of a finer one. The order of the shipped template is s
 
 from __future__ import annotations
 
-import argparse
-import logging
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -17,8 +15,7 @@ import numpy as np
 from hand_pose_ros.mesh.template import HandTemplate, load_template
 
 ORDER_PATH: Final = Path(__file__).with_name("farthest_points.npz")
-"""Written by ``python -m hand_pose_ros.mesh.farthest_points``."""
-logger = logging.getLogger(__name__)
+"""Written by ``hand_pose template``, beside the template."""
 
 
 def farthest_order(vertices: np.ndarray) -> np.ndarray:
@@ -81,15 +78,6 @@ def _stored() -> np.ndarray:
         return stored["order"].astype(np.int64)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Write the farthest order of the shipped template's vertices."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--output", type=Path, default=ORDER_PATH)
-    output = parser.parse_args(arguments).output
-    order = farthest_order(load_template().vertices.numpy())
-    np.savez_compressed(output, order=order.astype(np.uint16))
-    logger.info("%s: the order of %d vertices", output, len(order))
-
-
-if __name__ == "__main__":
-    main()
+def save_order(vertices: np.ndarray, path: Path) -> None:
+    """Write the farthest order of a template's vertices (V, 3) to an ``.npz`` file."""
+    np.savez_compressed(path, order=farthest_order(vertices).astype(np.uint16))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from hand_pose_ros.mesh.farthest_points import farthest_order, level_sizes, main, template_order
+from hand_pose_ros.mesh.farthest_points import farthest_order, level_sizes, save_order, template_order
 from hand_pose_ros.mesh.template import load_template
 
 
@@ -32,7 +32,7 @@ def test_the_order_is_that_of_the_definition():
 def test_the_stored_order_is_reproduced(tmp_path):
     order = farthest_order(load_template().vertices.numpy())
     np.testing.assert_array_equal(template_order(), order)
-    main(["--output", str(tmp_path / "order.npz")])
+    save_order(load_template().vertices.numpy(), tmp_path / "order.npz")
     np.testing.assert_array_equal(np.load(tmp_path / "order.npz")["order"], order)
 
 

@@ -42,12 +42,15 @@ def sample_meshes(
         steps: number of DDIM steps; None for ancestral sampling over all steps, which needs the generator.
 
     Raises:
-        ValueError: a wrong shape, noise that is not finite, more steps than the diffusion has, or no generator
+        ValueError: a wrong shape, noise or encoder's inputs that are not finite, more steps than the diffusion has, or no generator
             where one is needed.
     """
     check_shape("noise", noise, (network.config.points, 3))
     if not bool(noise.isfinite().all()):
         raise ValueError("noise must be finite")
+    if not bool(encoded.embedding.isfinite().all()):
+        first = int((~encoded.embedding.isfinite()).any(-1).nonzero()[0])
+        raise ValueError(f"the encoder's inputs of crop {first} are not finite")
     hands, samples = len(encoded.embedding), noise.shape[-3]
     if not network.config.diffusion:
         return network.mesh(network.regress(encoded))[:, None].expand(-1, samples, -1, -1)
@@ -96,3 +99,25 @@ def choose(meshes: Tensor, likelihood: Tensor | None = None) -> Tensor:
             f"likelihood must have shape {tuple(meshes.shape[:2])}, got {tuple(likelihood.shape)}"
         )
     return meshes[torch.arange(len(meshes), device=meshes.device), likelihood.argmax(1)]
+
+
+def average_views(meshes: Tensor, rotations: Tensor) -> Tensor:
+    """Return the mean (n, V, 3), in the first view's axes, of estimates from several views of n hands.
+
+    The views are crops of one image, so their cameras share a centre: test-time augmentation.
+
+    Args:
+        meshes: (views, n, V, 3), relative to the wrist, each in its view's axes.
+        rotations: (views, n, 3, 3) from any frame that the views share, such as the camera's, to each view.
+
+    Raises:
+        ValueError: wrong shapes.
+    """
+    check_shape("rotations", rotations, (3, 3))
+    if meshes.ndim != 4 or rotations.shape[:-2] != meshes.shape[:2]:
+        raise ValueError(
+            f"meshes and rotations must be of the same views and hands, got {tuple(meshes.shape)} and "
+            f"{tuple(rotations.shape)}"
+        )
+    to_first = rotations[:1] @ rotations.mT
+    return (meshes @ to_first.mT).mean(0)

@@ -7,12 +7,14 @@ import torch
 from helpers.mesh_networks import small_mesh_network
 
 from hand_pose_ros.networks.mesh_diffusion.sampling import (
+    average_views,
     choose,
     log_likelihood,
     mesh_noise,
     project_to_crop,
     sample_meshes,
 )
+from hand_pose_ros.rotations import rotation_from_vector
 
 
 def drawn(network, seed=4, samples=3, **arguments):
@@ -61,13 +63,17 @@ def test_direct_regression_has_one_hypothesis():
     assert torch.equal(meshes[:, 0], meshes[:, 2])
 
 
-def test_bad_noise_is_refused():
+def test_bad_noise_and_inputs_are_refused():
     network = small_mesh_network()
     encoded = network.encode(torch.zeros(1, 192, 7, 7), torch.ones(1))
     with pytest.raises(ValueError, match=r"noise must have shape \(\.\.\., 64, 3\)"):
         sample_meshes(network, encoded, torch.zeros(1, 63, 3))
     with pytest.raises(ValueError, match="noise must be finite"):
         sample_meshes(network, encoded, torch.full((1, 64, 3), torch.nan))
+    broken = torch.zeros(2, 192, 7, 7)
+    broken[1, 3] = torch.nan
+    with pytest.raises(ValueError, match="inputs of crop 1 are not finite"):
+        sample_meshes(network, network.encode(broken, torch.ones(2)), torch.zeros(1, 64, 3))
     with pytest.raises(ValueError, match="samples must be at least 1"):
         mesh_noise(0, 64, torch.Generator())
     with pytest.raises(ValueError, match="between 1 and 20"):
@@ -91,3 +97,15 @@ def test_the_most_likely_mesh_is_chosen():
     torch.testing.assert_close(choose(joints), joints.mean(1))
     with pytest.raises(ValueError, match="likelihood must have shape"):
         choose(joints, likelihood[:, :2])
+
+
+def test_views_are_averaged_in_the_axes_of_the_first():
+    generator = torch.Generator().manual_seed(0)
+    rotations = rotation_from_vector(torch.randn(3, 2, 3, generator=generator, dtype=torch.float64))
+    meshes = torch.randn(2, 50, 3, generator=generator, dtype=torch.float64)
+    seen = meshes @ rotations.mT
+    torch.testing.assert_close(average_views(seen, rotations), seen[0])
+    seen[1, 0, 7] += 0.3
+    assert 0 < (average_views(seen, rotations) - seen[0])[0, 7].norm() < 0.3
+    with pytest.raises(ValueError, match="the same views and hands"):
+        average_views(seen, rotations[:2])

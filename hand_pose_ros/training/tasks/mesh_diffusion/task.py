@@ -24,7 +24,7 @@ from hand_pose_ros.networks.mesh_diffusion.conditions import (
 )
 from hand_pose_ros.networks.mesh_diffusion.config import MeshDiffusionConfig
 from hand_pose_ros.networks.mesh_diffusion.network import Encoded, MeshDiffusion
-from hand_pose_ros.networks.mesh_diffusion.sampling import choose, mesh_noise, sample_meshes
+from hand_pose_ros.networks.mesh_diffusion.sampling import average_views, choose, mesh_noise, sample_meshes
 from hand_pose_ros.networks.registry import MESH_DIFFUSION
 from hand_pose_ros.networks.weights import load_weights, restore
 from hand_pose_ros.training.precision import full_precision
@@ -50,6 +50,8 @@ class MeshOptions:
     depth_noise: standard deviation, anchor lengths. depth_holes: share of unknown pixels.
     keypoint_noise: standard deviation, half extents.
     steps, samples: DDIM steps, and hypotheses whose mean is taken, in validation.
+    views: crops of each hand whose estimates are averaged in validation (test-time augmentation), in place of the
+        ``copies`` of the bank ``validation``.
     """
 
     bank: str
@@ -64,15 +66,16 @@ class MeshOptions:
     keypoint_noise: float = 0.03
     steps: int = 10
     samples: int = 1
+    views: int = 1
     losses: MeshLosses = field(default_factory=MeshLosses)
     network: MeshDiffusionConfig = field(default_factory=MeshDiffusionConfig)
 
     def __post_init__(self) -> None:
         if not self.rendered.folders:
             raise ValueError("rendered must name folders of shards")
-        if min(self.batch_size, self.steps, self.samples) < 1 or self.steps > self.network.steps:
+        if min(self.batch_size, self.steps, self.samples, self.views) < 1 or self.steps > self.network.steps:
             raise ValueError(
-                "batch_size, steps and samples must be positive, and steps within those of the network"
+                "batch_size, steps, samples and views must be positive, and steps within those of the network"
             )
         if not 0 <= self.condition_share <= 1 or not 0 <= self.depth_holes <= 1:
             raise ValueError("condition_share and depth_holes must lie in [0, 1]")
@@ -153,7 +156,8 @@ class MeshTraining:
             return {}
         if self._validation is None:
             folder = Path(options.bank) / "validation"
-            self._validation = read_mesh_bank(folder, options.validation, model.config, Seed.IMAGE_VALIDATION)
+            copies = replace(options.validation, copies=options.views)
+            self._validation = read_mesh_bank(folder, copies, model.config, Seed.IMAGE_VALIDATION)
         crops = self._validation
         generator = torch.Generator().manual_seed(Seed.IMAGE_VALIDATION)
         noise = mesh_noise(options.samples, model.config.points, generator).to(model.scale.device)
@@ -167,8 +171,13 @@ class MeshTraining:
             encoded = self._encode(model, batch, conditions)
             predicted.append(choose(sample_meshes(model, encoded, noise, options.steps)).cpu().double())
             truth.append(mesh_targets(batch).vertices.double())
-        size = hand.MEAN_ANCHOR_LENGTH_M
-        meshes = (size * torch.cat(one).numpy() for one in (predicted, truth))
+        of_views = torch.cat(predicted).unflatten(0, (options.views, -1))
+        # Rotations from the wrist's frame: all that differs between views of one hand is the known crop.
+        rotations = torch.from_numpy(np.asarray(crops.rotation, np.float64))
+        averaged = average_views(of_views, rotations.unflatten(0, (options.views, -1)))
+        meshes = (
+            hand.MEAN_ANCHOR_LENGTH_M * one.numpy() for one in (averaged, torch.cat(truth)[: len(averaged)])
+        )
         return {_key(name): value for name, value in mesh_scores(*meshes).items()}
 
     def _training_crops(self) -> MeshCrops:

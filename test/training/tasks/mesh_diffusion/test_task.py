@@ -16,6 +16,7 @@ from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.training.config import TrainingConfig
 from hand_pose_ros.training.task import create_task
 from hand_pose_ros.training.tasks.mesh_diffusion import crop_bank
+from hand_pose_ros.training.tasks.mesh_diffusion import task as task_module
 from hand_pose_ros.training.tasks.mesh_diffusion.crop_bank import mesh_targets, read_mesh_bank
 from hand_pose_ros.training.tasks.orientation.feature_bank import BankOptions
 from hand_pose_ros.training.trainer import WEIGHTS, Trainer
@@ -144,6 +145,30 @@ def test_losses_are_a_function_of_the_generator(folder, tmp_path):
     first, second, other = (task.losses(torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert first == second
     assert first != other
+
+
+def test_validation_averages_views(folder, tmp_path):
+    images = {"folders": [str(folder)], "left_share": 0.0}
+    one, several = (
+        options_of(folder, tmp_path / "bank") | {"validation": images, "views": views} for views in (1, 3)
+    )
+    figures = []
+    for options in (one, several):
+        task = create_task(MESH_DIFFUSION, options, 1)
+        # A network that tells each crop's true mesh has no error in any number of views.
+        bank = read_mesh_bank(
+            tmp_path / "bank" / "validation",
+            BankOptions((str(folder),), copies=options["views"], left_share=0.0),
+            task.options.network,
+            Seed.IMAGE_VALIDATION,
+        )
+        truth = mesh_targets(bank).vertices
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(task_module, "sample_meshes", lambda *_, rows=truth: rows[:, None])
+            figures.append(task.validate(task.model.eval()))
+        assert bank.count == 8 * options["views"]
+        assert figures[-1]["mpvpe_mm"] < 1e-3
+    assert np.load(tmp_path / "bank" / "validation" / "02-000000.npz")["sign"].shape == (8,)
 
 
 def test_bad_options_and_hands_are_refused(folder, tmp_path):
