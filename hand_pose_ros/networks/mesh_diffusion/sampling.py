@@ -42,8 +42,8 @@ def sample_meshes(
         steps: number of DDIM steps; None for ancestral sampling over all steps, which needs the generator.
 
     Raises:
-        ValueError: a wrong shape, noise or encoder's inputs that are not finite, more steps than the diffusion has, or no generator
-            where one is needed.
+        ValueError: a wrong shape, noise or encoder's inputs that are not finite, more steps than the diffusion
+            has, or no generator where one is needed.
     """
     check_shape("noise", noise, (network.config.points, 3))
     if not bool(noise.isfinite().all()):
