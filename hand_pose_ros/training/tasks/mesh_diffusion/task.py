@@ -118,6 +118,8 @@ class MeshTraining:
     def losses(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Return the weighted loss terms of a batch from the bank."""
         crops = self._training_crops()
+        if self.options.frozen_base:
+            self.model.encoder.eval()  # its running statistics stay, too
         chosen = torch.randint(crops.count, (self.options.batch_size,), generator=generator).numpy()
         batch = named_tensors.rows(crops, chosen)
         model, device = self.model, self.model.scale.device

@@ -140,6 +140,18 @@ def test_a_resnet_trains_on_crops(folder, tmp_path):
         assert (stored["sign"] == 1).all()
 
 
+def test_a_frozen_base_keeps_its_running_statistics(folder, tmp_path):
+    options = options_of(folder, tmp_path / "bank", encoder=RESNET.to_dict(), conditions=["keypoints"])
+    task = create_task(MESH_DIFFUSION, {**options, "frozen_base": True}, 1)
+    before = {name: one.clone() for name, one in task.model.train().encoder.state_dict().items()}
+    for share in (0.0, 1.0):  # without and with the condition
+        object.__setattr__(task.options, "condition_share", share)
+        sum(task.losses(torch.Generator().manual_seed(1)).values()).backward()
+    for name, one in task.model.encoder.state_dict().items():
+        assert torch.equal(one, before[name]), name
+    assert task.model.conditions["keypoints"].last.weight.grad.any()
+
+
 def test_losses_are_a_function_of_the_generator(folder, tmp_path):
     task = create_task(MESH_DIFFUSION, options_of(folder, tmp_path / "bank", conditions=["silhouette"]), 1)
     first, second, other = (task.losses(torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
