@@ -100,7 +100,7 @@ PARSED: Final[dict[str, str]] = {
     "train latent": "needs images in 2D and 3D; test/training/tasks/heatmap trains it",
     "train hand_orientation": "runs the landmark network on hands; test/training/tasks/orientation trains",
     "train fast": "needs the landmark network; test/training/tasks/heatmap trains every variant",
-    "train latent": "the same task",
+    "train mesh_diffusion": "runs the landmark network on hands; test/training/tasks/mesh_diffusion trains",
     "train baseline": LIKE_IMAGE_HANDS,
     "train diffusion": LIKE_IMAGE_HANDS,
     "train contrastive": LIKE_IMAGE_HANDS,

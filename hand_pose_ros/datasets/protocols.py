@@ -131,8 +131,14 @@ def _tips(shortening: float) -> tuple[View, ...]:
 
 def _mesh_views() -> tuple[View, ...]:
     return (
-        View("absolute MPVPE mm", space="mesh"),
-        View("PA-MPVPE mm", space="mesh", align="procrustes"),
+        View("absolute MPVPE mm", "", (Auc("absolute AUC vertices 0-50 mm", *_SERVER_AUC),), space="mesh"),
+        View(
+            "PA-MPVPE mm",
+            "",
+            (Auc("PA AUC vertices 0-50 mm", *_SERVER_AUC),),
+            space="mesh",
+            align="procrustes",
+        ),
     )
 
 

@@ -13,6 +13,7 @@ import torch
 from hand_pose_ros import hand
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.kinematics.forward import forward_kinematics
+from hand_pose_ros.mesh.farthest_points import ORDER_PATH, save_order
 from hand_pose_ros.mesh.shape import BUILD_POSE_DEG, BUILD_PROPORTIONS, HandShape, build_frames
 from hand_pose_ros.mesh.simplification import simplified_faces
 from hand_pose_ros.mesh.skinning import skin
@@ -110,4 +111,5 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     arrays = build_template()
     np.savez_compressed(output, **arrays)
+    save_order(arrays["vertices"], output.with_name(ORDER_PATH.name))
     logger.info("%s: %d vertices, %d triangles", output, len(arrays["vertices"]), len(arrays["faces"]))

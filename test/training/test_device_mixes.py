@@ -20,6 +20,7 @@ from hand_pose_ros.training.task import TASKS, create_task
 from hand_pose_ros.training.trainer import WEIGHTS, Trainer
 
 SMALL_CONDITION = {"width": 32, "blocks": 1}
+SMALL_MESH = {"points": 64, "width": 16, "heads": 2, "blocks": 1, "levels": 1, "steps": 10}
 SMALL_DIFFUSION = {"channels": [16, 24], "head_width": 32, "head_blocks": 1, "condition": SMALL_CONDITION}
 
 
@@ -54,6 +55,13 @@ def options(tmp_path_factory):
         "hand_heatmap": {
             "data": {"rendered": [str(folder / "images")], "batch_size": 4, "held_back": 4},
             "network": {"image_size": 32, "width": 8},
+        },
+        "mesh_diffusion": {
+            "bank": str(folder / "mesh_features"),
+            "rendered": crops,
+            "validation": crops,
+            "batch_size": 4,
+            "network": {**SMALL_MESH, "conditions": ["depth", "keypoints"]},
         },
         "temporal": {
             "diffusion": str(folder / "diffusion"),

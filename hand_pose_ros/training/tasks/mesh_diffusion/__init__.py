@@ -1,0 +1,1 @@
+"""The task trains the mesh diffusion network on renders, whose labels give the posed mesh."""

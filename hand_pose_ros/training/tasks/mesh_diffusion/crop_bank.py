@@ -1,0 +1,186 @@
+"""Stores what the mesh diffusion network reads of augmented crops, with the labels of the posed hands.
+
+For the default encoder these are the landmark network's features, so that it runs once per crop and training has
+the speed of training on keypoints; for a ResNet they are the crops. A bank is a folder of files that are made one
+by one; an interrupted run continues.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+
+from hand_pose_ros.common import named_tensors
+from hand_pose_ros.files.atomic_file import atomic_path
+from hand_pose_ros.files.safe_arrays import read_arrays
+from hand_pose_ros.hand_images.shards import HandImages, ShardedHandImages, view_to_pixels
+from hand_pose_ros.kinematics.forward import forward_kinematics
+from hand_pose_ros.mesh.skinning import skin
+from hand_pose_ros.mesh.template import load_template
+from hand_pose_ros.networks.imported.backends import ImageNetwork
+from hand_pose_ros.networks.mesh_diffusion.config import MeshDiffusionConfig
+from hand_pose_ros.networks.orientation.features import SHAPE
+from hand_pose_ros.rendering.crop.rasteriser import depth_map
+from hand_pose_ros.training.tasks.mesh_diffusion.losses import MeshTargets
+from hand_pose_ros.training.tasks.orientation.crops import cut_crops
+from hand_pose_ros.training.tasks.orientation.feature_bank import BankOptions, features_of, open_features
+
+_CHUNK: Final = 512
+_UNIT: Final = np.float32(1 / 255)
+_log = logging.getLogger(__name__)
+
+
+class MeshCrops(NamedTuple):
+    """n crops and their labels, in the crops' axes, of right hands; lengths in anchor lengths.
+
+    inputs: (n, 192, 7, 7) float16 features of crops that are not mirrored, or (n, s, s, 3) uint8 BGR crops of
+    right hands. sign: (n,) +1 for right hands, -1 for left ones. angles: (n, 38). proportions: (n, 20). rotation:
+    (n, 3, 3) wrist frame -> crop. wrist: (n, 3) from the camera. half_extent: (n,). points: (n, 21, 2) joints in
+    half extents. depth: (n, s, s) float16 from the wrist along the crop's axis, NaN beside the hand; (n, 0, 0)
+    if no extra condition needs it. weight: (n,) of the label.
+    """
+
+    inputs: np.ndarray
+    sign: np.ndarray
+    angles: np.ndarray
+    proportions: np.ndarray
+    rotation: np.ndarray
+    wrist: np.ndarray
+    half_extent: np.ndarray
+    points: np.ndarray
+    depth: np.ndarray
+    weight: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """Number of crops."""
+        return len(self.inputs)
+
+
+def mesh_targets(crops: MeshCrops) -> MeshTargets:
+    """Pose the template as the labels say; float32, on the CPU."""
+    angles, proportions, rotation = (
+        torch.from_numpy(np.asarray(one, np.float32))
+        for one in (crops.angles, crops.proportions, crops.rotation)
+    )
+    frames = forward_kinematics(angles, proportions, rotation)
+    wrist, extent, weight = (
+        torch.from_numpy(np.asarray(one, np.float32))
+        for one in (crops.wrist, crops.half_extent, crops.weight)
+    )
+    return MeshTargets(skin(frames), frames.joints, wrist, extent, weight)
+
+
+def read_mesh_bank(folder: Path, options: BankOptions, network: MeshDiffusionConfig, seed: int) -> MeshCrops:
+    """Return the crops of a bank; those that are not stored yet are made and stored.
+
+    Raises:
+        ValueError: a folder holds no shard, no hand has known angles, or the bank was made for another encoder or
+            other conditions. DetectorUnavailableError: the landmark network is needed and not stored.
+    """
+    table = ShardedHandImages(options.folders)
+    count = len(table) if options.most is None else min(options.most, len(table))
+    rows = np.arange(count) * len(table) // count
+    opened: ImageNetwork | None = None
+    of_features = network.encoder.kind == "landmark_features"
+    parts = []
+    for copy in range(options.copies):
+        for start in range(0, len(rows), _CHUNK):
+            path = folder / f"{copy:02d}-{start:06d}.npz"
+            if not path.is_file():
+                opened = opened or (open_features() if of_features else None)
+                generator = np.random.default_rng((seed, copy, start))
+                made = make_crops(
+                    table.rows(rows[start : start + _CHUNK]), options, network, opened, generator
+                )
+                folder.mkdir(parents=True, exist_ok=True)
+                with atomic_path(path) as unfinished, unfinished.open("wb") as file:
+                    np.savez(file, **made._asdict())
+                _log.info("%s", path)
+            part = MeshCrops(**read_arrays(path))
+            _check_made_for(path, part, network)
+            parts.append(part)
+    crops = named_tensors.cat(parts)
+    if not crops.count:
+        raise ValueError(f"no hand with known angles in {', '.join(options.folders)}")
+    return crops
+
+
+def make_crops(
+    hands: HandImages,
+    options: BankOptions,
+    network: MeshDiffusionConfig,
+    opened: ImageNetwork | None,
+    generator: np.random.Generator,
+) -> MeshCrops:
+    """Cut one crop of each hand; hands without known angles are left out.
+
+    Args:
+        opened: the landmark network with its features, None for an encoder that reads crops.
+    """
+    cv2.setNumThreads(1)
+    labels = (hands.angles, hands.proportions, hands.rotation, hands.wrist, hands.points)
+    known = [np.isfinite(one).reshape(hands.count, -1).all(1) for one in labels]
+    hands = hands.rows(np.all(known, axis=0))
+    config = options.crop.exact() if options.exact else options.crop
+    size = network.encoder.size_px if opened is None else opened.input_side_px
+    crops = cut_crops(hands, config, generator, size)
+    left = generator.random(hands.count) < (options.left_share if opened is not None else 0.0)
+    inputs = crops.image
+    if opened is not None:
+        inputs = np.empty((hands.count, *SHAPE), np.float16)
+        for row in range(hands.count):
+            image = crops.image[row, :, ::-1] if left[row] else crops.image[row]
+            inputs[row] = features_of(opened, np.multiply(image[..., ::-1], _UNIT, dtype=np.float32))
+    made = MeshCrops(
+        inputs,
+        np.where(left, -1.0, 1.0).astype(np.float32),
+        crops.angles,
+        crops.proportions,
+        crops.rotation,
+        crops.wrist,
+        crops.half_extent,
+        crops.points,
+        np.empty((hands.count, 0, 0), np.float16),
+        crops.weight,
+    )
+    return (
+        made._replace(depth=depth_images(made, network.condition_size_px)) if needs_depth(network) else made
+    )
+
+
+def needs_depth(network: MeshDiffusionConfig) -> bool:
+    """Return whether a condition of the network is made of depth images."""
+    return bool({"depth", "silhouette"} & set(network.conditions))
+
+
+def depth_images(crops: MeshCrops, size_px: int) -> np.ndarray:
+    """Draw depth images (n, s, s) float16 of the posed template, relative to the wrist; NaN beside the hand."""
+    depth = np.full((crops.count, size_px, size_px), np.nan, np.float16)
+    if not crops.count:
+        return depth
+    targets, faces = mesh_targets(crops), load_template().faces.numpy()
+    placed = (targets.vertices + targets.wrist[:, None]).numpy()
+    for row, vertices in enumerate(placed):
+        in_view = vertices[:, :2] / vertices[:, 2:] / crops.half_extent[row]
+        pixels = view_to_pixels(in_view, size_px, 1.0).astype(np.float32)
+        first = depth_map(pixels, np.ascontiguousarray(vertices[:, 2]), faces, (size_px, size_px))
+        depth[row] = np.where(np.isfinite(first), first - crops.wrist[row, 2], np.nan)
+    return depth
+
+
+def _check_made_for(path: Path, crops: MeshCrops, network: MeshDiffusionConfig) -> None:
+    size = network.encoder.size_px
+    shape = SHAPE if network.encoder.kind == "landmark_features" else (size, size, 3)
+    if crops.inputs.shape[1:] != shape:
+        raise ValueError(
+            f"{path} holds inputs {crops.inputs.shape[1:]}, the encoder reads {shape}; take another bank"
+        )
+    side = network.condition_size_px
+    if needs_depth(network) and crops.depth.shape[1:] != (side, side):
+        raise ValueError(f"{path} has no depth images of {side} pixels for the conditions; take another bank")
