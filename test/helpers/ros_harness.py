@@ -172,7 +172,7 @@ class Recorder:
 
 
 def release_state_machine(node: LifecycleNode) -> None:
-    """Let go of the state machine of a lifecycle node that was destroyed in this process, and so of its participant.
+    """Let go of the state machine of a lifecycle node destroyed in this process: it holds the participant.
 
     rclpy keeps both until the garbage collector runs: dozens of participants then slow down the discovery of the
     next tests' nodes, and their threads may wait for ever when they are destroyed in the end.
