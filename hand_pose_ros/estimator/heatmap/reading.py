@@ -17,6 +17,7 @@ from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.estimator.heatmap.backends import RunnableHeatmap
 from hand_pose_ros.estimator.keypoint_input import check_view, keypoint_input, mirrored_rays, why_not
 from hand_pose_ros.estimator.placement import NOISE_RATIO
+from hand_pose_ros.networks.heatmap.network import network_images
 from hand_pose_ros.pose import Detection, Frame
 
 _SIGMA_PER_ERROR: Final = math.sqrt(math.pi / 2)
@@ -96,8 +97,3 @@ class HandReader:
         return ViewedPoses(
             span[:, None, None] * found.points, depths, span[:, None] * error, depth_sigma, known.all(-1)
         )
-
-
-def network_images(crops: np.ndarray) -> Tensor:
-    """Convert crops (n, s, s, 3), uint8 BGR, to the network's input (n, 3, s, s), float32 RGB in [0, 1]."""
-    return torch.from_numpy(crops).flip(-1).permute(0, 3, 1, 2).float() / 255

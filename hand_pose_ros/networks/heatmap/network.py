@@ -6,7 +6,7 @@ Its four variants share inputs and outputs; :class:`HeatmapConfig` names one.
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -108,8 +108,5 @@ def _normalised(images: Tensor) -> Tensor:
     return (images - mean) / deviation
 
 
-_ROOT: Final = hand.WRIST
-
-
 def _relative(joints: HeatmapPoints) -> HeatmapPoints:
-    return joints._replace(depth=joints.depth - joints.depth[:, _ROOT, None])
+    return joints._replace(depth=joints.depth - joints.depth[:, hand.WRIST, None])

@@ -9,9 +9,8 @@ from helpers.heatmap import CAMERA, detection_of, frame_of, known_hands
 
 from hand_pose_ros.estimator.heatmap.backends import NO_WEIGHTS, load_heatmap_network
 from hand_pose_ros.estimator.heatmap.estimator import HeatmapEstimatorConfig
-from hand_pose_ros.estimator.heatmap.reading import network_images
 from hand_pose_ros.networks.heatmap.config import HeatmapConfig
-from hand_pose_ros.networks.heatmap.network import HeatmapNetwork
+from hand_pose_ros.networks.heatmap.network import HeatmapNetwork, network_images
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, HAND_HEATMAP, shipped_weights
 from hand_pose_ros.networks.weights import save_weights
 
