@@ -95,14 +95,14 @@ def test_the_vertex_block_reads_only_the_first_vertices_at_the_coarsest_level():
     x, embedding, cells = torch.randn(1, 24, 16), torch.randn(1, 16), torch.randn(1, 5, 16)
     base = block(x, embedding, cells)
     changed = x.clone()
-    changed[:, 20] += 1.0  # not among the samples: only its lateral connection carries it
+    changed[:, 20] += torch.randn(16)  # not among the samples: only its lateral connection carries it
     moved = block(changed, embedding, cells) - base
     assert moved[:, 20].abs().min() > 0
     others = [row for row in range(24) if row != 20]
     torch.testing.assert_close(moved[:, others], torch.zeros_like(moved[:, others]), atol=1e-5, rtol=0)
     changed = x.clone()
-    changed[:, 2] += 1.0  # among all samples: attention spreads it
-    assert (block(changed, embedding, cells) - base).abs().amax((0, 2)).min() > 0
+    changed[:, 2] += torch.randn(16)  # among all samples: attention spreads it, beyond rounding
+    assert (block(changed, embedding, cells) - base).abs().amax((0, 2)).min() > 1e-4
 
 
 @pytest.mark.parametrize("name", CONDITION_CHANNELS)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.common.named_tensors import cat
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.files.bounded_text import shown
 from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, augment
 from hand_pose_ros.hand_images.augmentation.view_jitter import change_labels
@@ -123,7 +124,7 @@ class ImageSource:
     held_back: name -> images for validation.
     """
 
-    def __init__(self, options: ImageDataOptions, seed: int = 0) -> None:
+    def __init__(self, options: ImageDataOptions, seed: int = Seed.ARBITRARY) -> None:
         """Open the shards. ``seed``: of the order of the images, if they are read by epochs.
 
         Raises:
