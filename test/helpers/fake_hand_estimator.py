@@ -13,7 +13,7 @@ import torch
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.cpu_fallback import CpuFallback
-from hand_pose_ros.estimator.estimate import EstimatedHands
+from hand_pose_ros.estimator.estimate import EstimatedHands, SolvedWrists
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.networks.hand_head import HandParameters
@@ -98,7 +98,7 @@ class FakeEstimator:
             camera,
             hands,
             hand_size_m=ANCHOR_LENGTH_M,
-            wrist_m=torch.tensor(wrist),
+            wrist=SolvedWrists.exact(torch.tensor(wrist) / ANCHOR_LENGTH_M),
         )
 
     def reset(self) -> None: ...

@@ -222,7 +222,10 @@ class Teleop:
             answers.append(self.call("engage"))
             return answers[-1].success
 
-        wait_for(engaged, f"engaging; {[a.message for a in answers]}")
+        try:
+            wait_for(engaged, "engaging")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; answers: {[a.message for a in answers]}") from None
         self.wait_for_state("engaged")
 
     def status(self, component: str) -> DiagnosticStatus | None:
