@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.camera.virtual import VirtualCamera
 from hand_pose_ros.common.shapes import Array
@@ -58,3 +61,30 @@ def hand_crop(
     crop = CameraModel.pinhole(focal, focal, middle, middle, size_px, size_px)
     crop_bgr = VirtualCamera(camera, crop, rotation).warp(image_bgr)
     return cv2.flip(crop_bgr, 1) if side == "left" else crop_bgr
+
+
+def hand_crops(
+    image_bgr: Array,
+    camera: CameraModel,
+    view: KeypointView,
+    sides: Sequence[str],
+    size_px: int,
+    margin: float,
+) -> Array:
+    """Warp the image into one crop for each of n hands, see :func:`hand_crop`.
+
+    Args:
+        view: (n, ...) of the hands. sides: n of 'left' or 'right'.
+
+    Returns:
+        (n, size_px, size_px, 3) uint8.
+
+    Raises:
+        ValueError: as :func:`hand_crop`, or another number of sides than of views.
+    """
+    return np.stack(
+        [
+            hand_crop(image_bgr, camera, rotation, float(half_extent), side, size_px, margin)
+            for rotation, half_extent, side in zip(view.rotation, view.half_extent, sides, strict=True)
+        ]
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
 from hand_pose_ros import hand
-from hand_pose_ros.camera.keypoint_view import KeypointView, view_keypoints
+from hand_pose_ros.camera.keypoint_view import KeypointView, view_box, view_keypoints, view_rays
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.detection.relative_depth import relative_depth
@@ -70,3 +72,25 @@ def keypoint_input(camera: CameraModel, detection: Detection) -> tuple[KeypointV
     return view, KeypointCondition(
         view.points, depth[None].float(), confidence, inside[None], view.half_extent
     )
+
+
+def view_in_box(
+    camera: CameraModel, detection: Detection, read: Callable[[KeypointView], torch.Tensor]
+) -> KeypointView:
+    """The view of a hand of which only the box is known, with a leading dimension of 1, float64.
+
+    It is looked at twice: in the box, and around the points that are found there.
+
+    Args:
+        read: finds the points (1, 21, 2) in a view, in its half extents.
+
+    Raises:
+        ValueError: the hand does not fit into one view; and what ``read`` raises.
+    """
+    x0, y0, x1, y1 = detection.box_px.tolist()
+    corners = torch.tensor(((x0, y0), (x1, y0), (x1, y1), (x0, y1)), dtype=torch.float64)
+    view = view_box(mirrored_rays(camera, corners, detection.side)[None])
+    check_view(view.half_extent)
+    view = view_keypoints(view_rays(view, read(view)))
+    check_view(view.half_extent)
+    return view

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from hand_pose_ros.camera.hand_crop import hand_crop
-from hand_pose_ros.camera.keypoint_view import KeypointView, view_box, view_keypoints, view_rays
+from hand_pose_ros.camera.hand_crop import hand_crops
+from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.common.named_tensors import cat, rows, to
 from hand_pose_ros.estimator.diffusion.backends import takes_images
-from hand_pose_ros.estimator.keypoint_input import check_view, keypoint_input, mirrored_rays, why_not
+from hand_pose_ros.estimator.keypoint_input import keypoint_input, view_in_box, why_not
 from hand_pose_ros.networks.condition import KeypointCondition, unknown_keypoints
 from hand_pose_ros.networks.diffusion.sampling import HandDenoiser
 from hand_pose_ros.networks.image.image_encoder import ImageFeatures
@@ -67,7 +67,8 @@ class ConditionMaker:
             return view, unknown_keypoints(view.half_extent) if self._condition == "image" else keypoints
         if detection.landmarks_px is not None or not self._uses_image or self._condition == "both":
             raise ValueError(reason)
-        view = self._view_in_box(frame, detection)
+        view = view_in_box(frame.camera, detection, partial(self._points_in, frame, detection.side))
+        view = to(view, torch.float32)
         return view, unknown_keypoints(view.half_extent)
 
     def conditions(
@@ -111,30 +112,14 @@ class ConditionMaker:
         parts = iter(image[:, None])
         return points, torch.cat([next(parts) if one is None else one.features for one in seen])
 
-    def _view_in_box(self, frame: Frame, detection: Detection) -> KeypointView:
-        """Return the view of a hand without landmarks, around the points that the encoder finds in its box."""
-        x0, y0, x1, y1 = detection.box_px.tolist()
-        corners = torch.tensor(((x0, y0), (x1, y0), (x1, y1), (x0, y1)), dtype=torch.float64)
-        view = view_box(mirrored_rays(frame.camera, corners, detection.side)[None])
-        check_view(view.half_extent)
-        seen, _ = self._encode(frame, [detection.side], view)
-        view = view_keypoints(view_rays(view, seen.points.double().cpu()))
-        check_view(view.half_extent)
-        return to(view, torch.float32)
+    def _points_in(self, frame: Frame, side: str, view: KeypointView) -> Tensor:
+        """Return the points (1, 21, 2) that the encoder finds in a view."""
+        seen, _ = self._encode(frame, [side], view)
+        return seen.points.double().cpu()
 
     def _encode(self, frame: Frame, sides: list[str], view: KeypointView) -> tuple[ImageFeatures, Tensor]:
         network = self._network
         assert network is not None
-        crops = [
-            hand_crop(
-                frame.image_bgr,
-                frame.camera,
-                rotation,
-                float(half_extent),
-                side,
-                network.crops.size_px,
-                network.crops.margin,
-            )
-            for rotation, half_extent, side in zip(view.rotation, view.half_extent, sides, strict=True)
-        ]
-        return network.encode_crops(np.stack(crops), view.half_extent)
+        size_px, margin = network.crops.size_px, network.crops.margin
+        crops = hand_crops(frame.image_bgr, frame.camera, view, sides, size_px, margin)
+        return network.encode_crops(crops, view.half_extent)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from hand_pose_ros.camera.hand_crop import hand_crop
+from hand_pose_ros.camera.hand_crop import hand_crops
 from hand_pose_ros.camera.keypoint_view import view_keypoints, view_rays
 from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.detection.boxes import box_around
@@ -40,20 +40,11 @@ class ImageFollower:
         """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; the given side is assumed."""
         expected = torch.from_numpy(np.asarray(expected_px, dtype=np.float64))
         view = view_keypoints(mirrored_rays(frame.camera, expected, side)[None])
-        half_extent = float(view.half_extent)
-        if not bool(view.points.isfinite().any()) or not half_extent <= MAX_HALF_EXTENT:
+        if not bool(view.points.isfinite().any()) or not float(view.half_extent) <= MAX_HALF_EXTENT:
             return None
         crops = self._network.crops
-        crop = hand_crop(
-            frame.image_bgr,
-            frame.camera,
-            view.rotation[0],
-            half_extent,
-            side,
-            crops.size_px,
-            crops.margin,
-        )
-        seen, features = self._network.encode_crops(crop[None], view.half_extent.float())
+        crop = hand_crops(frame.image_bgr, frame.camera, view, [side], crops.size_px, crops.margin)
+        seen, features = self._network.encode_crops(crop, view.half_extent.float())
         points = seen.points.double().cpu()
         presence = 1 / (1 + math.exp(-float(seen.presence[0])))
         flip = torch.tensor((-1.0 if side == "left" else 1.0, 1.0, 1.0), dtype=torch.float64)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.camera.hand_crop import hand_crop
-from hand_pose_ros.camera.keypoint_view import KeypointView, view_box, view_keypoints, view_rays
+from hand_pose_ros.camera.hand_crop import hand_crops
+from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.estimator.heatmap.backends import RunnableHeatmap
-from hand_pose_ros.estimator.keypoint_input import check_view, keypoint_input, mirrored_rays, why_not
+from hand_pose_ros.estimator.keypoint_input import keypoint_input, view_in_box, why_not
 from hand_pose_ros.estimator.placement import NOISE_RATIO
 from hand_pose_ros.networks.heatmap.network import network_images
 from hand_pose_ros.pose import Detection, Frame
@@ -61,37 +61,25 @@ class HandReader:
             return to(keypoint_input(frame.camera, detection)[0], torch.float64)
         if detection.landmarks_px is not None:
             raise ValueError(reason)
-        x0, y0, x1, y1 = detection.box_px.tolist()
-        corners = torch.tensor(((x0, y0), (x1, y0), (x1, y1), (x0, y1)), dtype=torch.float64)
-        view = view_box(mirrored_rays(frame.camera, corners, detection.side)[None])
-        check_view(view.half_extent)
-        found = self.read(frame, [detection.side], view)
+        return view_in_box(frame.camera, detection, partial(self._points_in, frame, detection.side))
+
+    def _points_in(self, frame: Frame, side: str, view: KeypointView) -> Tensor:
+        """Return the points (1, 21, 2) that the network finds in a view, in its half extents."""
+        found = self.read(frame, [side], view)
         if not bool(found.known.all()):
             raise ValueError("the network's maps are not finite")
-        view = view_keypoints(view_rays(view, found.points / view.half_extent[:, None, None]))
-        check_view(view.half_extent)
-        return view
+        return found.points / view.half_extent[:, None, None]
 
     def read(self, frame: Frame, sides: Sequence[str], view: KeypointView) -> ViewedPoses:
         """Read hands of ``sides`` in the crops of their views (n, ...)."""
         config = self._network.config
-        crops = [
-            hand_crop(
-                frame.image_bgr,
-                frame.camera,
-                rotation,
-                float(half_extent),
-                side,
-                config.image_size,
-                config.margin,
-            )
-            for rotation, half_extent, side in zip(view.rotation, view.half_extent, sides, strict=True)
-        ]
-        found = to(self._network.read(network_images(np.stack(crops))), torch.float64)
-        span = config.margin * view.half_extent.double()
+        size_px, margin = config.image_size, config.margin
+        crops = hand_crops(frame.image_bgr, frame.camera, view, sides, size_px, margin)
+        found = to(self._network.read(network_images(crops)), torch.float64)
+        span = margin * view.half_extent.double()
         depths = found.depth - found.depth[:, hand.WRIST, None]
         error = _SIGMA_PER_ERROR * found.log_sigma.exp()
-        depth_sigma = NOISE_RATIO * config.margin * error
+        depth_sigma = NOISE_RATIO * margin * error
         depth_sigma[:, hand.WRIST] = 0.0
         known = found.points.isfinite().all(-1) & depths.isfinite() & error.isfinite()
         return ViewedPoses(
