@@ -45,13 +45,7 @@ def cached_temporal_graph(weights: str | Path) -> Path:
     Raises:
         ValueError: the file is missing, damaged, or holds no temporal transformer.
     """
-    folder = _cached(
-        Path(weights),
-        GRAPH_VERSION,
-        lambda: load_network(weights, TEMPORAL).network,
-        lambda model, folder: export_temporal(model, folder / GRAPH_FILE),
-    )
-    return folder / GRAPH_FILE
+    return _cached_graph(weights, TEMPORAL, GRAPH_VERSION, export_temporal, GRAPH_FILE)
 
 
 def cached_orientation_graph(weights: str | Path) -> Path:
@@ -60,15 +54,10 @@ def cached_orientation_graph(weights: str | Path) -> Path:
     Raises:
         ValueError: the file is missing, damaged, or holds no orientation network.
     """
-    folder = _cached(
-        Path(weights),
-        orientation_onnx.GRAPH_VERSION,
-        lambda: load_network(weights, HAND_ORIENTATION).network,
-        lambda model, folder: orientation_onnx.export_orientation(
-            model, folder / orientation_onnx.GRAPH_FILE
-        ),
+    graph = orientation_onnx
+    return _cached_graph(
+        weights, HAND_ORIENTATION, graph.GRAPH_VERSION, graph.export_orientation, graph.GRAPH_FILE
     )
-    return folder / orientation_onnx.GRAPH_FILE
 
 
 def cached_heatmap_graph(weights: str | Path) -> Path:
@@ -77,13 +66,21 @@ def cached_heatmap_graph(weights: str | Path) -> Path:
     Raises:
         ValueError: the file is missing, damaged, or holds no heatmap network.
     """
+    graph = heatmap_onnx
+    return _cached_graph(weights, HAND_HEATMAP, graph.GRAPH_VERSION, graph.export_heatmap, graph.GRAPH_FILE)
+
+
+def _cached_graph(
+    weights: str | Path, kind: str, version: int, export: Callable[..., None], file: str
+) -> Path:
+    """Return the one graph of a network's export. ``export``: writes the network given to the path given."""
     folder = _cached(
         Path(weights),
-        heatmap_onnx.GRAPH_VERSION,
-        lambda: load_network(weights, HAND_HEATMAP).network,
-        lambda model, folder: heatmap_onnx.export_heatmap(model, folder / heatmap_onnx.GRAPH_FILE),
+        version,
+        lambda: load_network(weights, kind).network,
+        lambda model, folder: export(model, folder / file),
     )
-    return folder / heatmap_onnx.GRAPH_FILE
+    return folder / file
 
 
 def _cached(weights: Path, version: int, load: Callable, export: Callable[..., None]) -> Path:
