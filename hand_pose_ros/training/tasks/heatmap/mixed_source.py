@@ -9,6 +9,7 @@ import numpy as np
 from hand_pose_ros.common.named_tensors import cat
 from hand_pose_ros.hand_images.shards import HandImages, ShardedHandImages
 from hand_pose_ros.training.tasks.images.batches import ImageDataOptions, ImageSource
+from hand_pose_ros.training.tasks.images.sampling import mixed_by_group
 
 
 class MixedSource(ImageSource):
@@ -60,11 +61,9 @@ class MixedSource(ImageSource):
 
 def mixed(probability: np.ndarray, in_2d: np.ndarray, share_2d: float) -> np.ndarray:
     """Return probabilities (n,) of rows, rescaled so that those labelled in 2D only have ``share_2d`` together."""
-    scaled = probability.copy()
-    if in_2d.any() and not in_2d.all():
-        for kind, share in ((in_2d, share_2d), (~in_2d, 1 - share_2d)):
-            scaled[kind] *= share / max(probability[kind].sum(), np.finfo(float).tiny)
-    return scaled / scaled.sum()
+    if in_2d.all() or not in_2d.any():
+        return probability / probability.sum()
+    return mixed_by_group(probability, in_2d.astype(int), (1 - share_2d, share_2d))
 
 
 def _has_depth(table: ShardedHandImages) -> np.ndarray:

@@ -28,7 +28,7 @@ from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.synthetic.detector.noise import DetectorNoise
 from hand_pose_ros.training.tasks.images.negatives import off_the_hand
-from hand_pose_ros.training.tasks.images.sampling import EpochOrder, folder_of_rows, mixed_by_folder
+from hand_pose_ros.training.tasks.images.sampling import EpochOrder, folder_of_rows, mixed_by_group
 
 _SEEDS = 2**62
 _KEPT = 3  # batches made ahead at most
@@ -155,7 +155,7 @@ class ImageSource:
             probability = sampling_weights(source)
             if name == "real" and options.real_weights:
                 folder = folder_of_rows(folders)[rows]
-                probability = mixed_by_folder(probability, folder, options.real_weights)
+                probability = mixed_by_group(probability, folder, options.real_weights)
             self.sets[name] = (table, rows, probability)
             if options.sampling == "epochs":
                 self._orders[name] = EpochOrder(len(rows), seed, len(self.sets))

@@ -55,8 +55,12 @@ def folder_of_rows(folders: Sequence[str]) -> np.ndarray:
     return np.repeat(np.arange(len(folders)), counts)
 
 
-def mixed_by_folder(probability: np.ndarray, folder: np.ndarray, weights: Sequence[float]) -> np.ndarray:
-    """Return the probabilities (n,) of rows, changed so that each folder is drawn by its weight."""
-    totals = np.bincount(folder, probability, len(weights))
-    mixed = probability * np.asarray(weights)[folder] / totals[folder]
+def mixed_by_group(probability: np.ndarray, group: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+    """Return the probabilities (n,) of rows, changed so that each group is drawn by its weight.
+
+    Args:
+        group: (n,) index of the row's group among ``weights``. A group that has no probability gets none.
+    """
+    totals = np.maximum(np.bincount(group, probability, len(weights)), np.finfo(float).tiny)
+    mixed = probability * np.asarray(weights)[group] / totals[group]
     return mixed / mixed.sum()
