@@ -7,18 +7,16 @@ by one; an interrupted run continues.
 
 from __future__ import annotations
 
-import logging
+from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 
 from hand_pose_ros.common import named_tensors
-from hand_pose_ros.files.atomic_file import atomic_path
-from hand_pose_ros.files.safe_arrays import read_arrays
-from hand_pose_ros.hand_images.shards import HandImages, ShardedHandImages, view_to_pixels
+from hand_pose_ros.hand_images.shards import HandImages, view_to_pixels
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.mesh.skinning import skin
 from hand_pose_ros.mesh.template import load_template
@@ -28,11 +26,12 @@ from hand_pose_ros.networks.orientation.features import SHAPE
 from hand_pose_ros.rendering.crop.rasteriser import depth_map
 from hand_pose_ros.training.tasks.mesh_diffusion.losses import MeshTargets
 from hand_pose_ros.training.tasks.orientation.crops import cut_crops
-from hand_pose_ros.training.tasks.orientation.feature_bank import BankOptions, features_of, open_features
-
-_CHUNK: Final = 512
-_UNIT: Final = np.float32(1 / 255)
-_log = logging.getLogger(__name__)
+from hand_pose_ros.training.tasks.orientation.feature_bank import (
+    BankOptions,
+    features_of_crops,
+    open_features,
+    stored_parts,
+)
 
 
 class MeshCrops(NamedTuple):
@@ -83,28 +82,16 @@ def read_mesh_bank(folder: Path, options: BankOptions, network: MeshDiffusionCon
         ValueError: a folder holds no shard, no hand has known angles, or the bank was made for another encoder or
             other conditions. DetectorUnavailableError: the landmark network is needed and not stored.
     """
-    table = ShardedHandImages(options.folders)
-    count = len(table) if options.most is None else min(options.most, len(table))
-    rows = np.arange(count) * len(table) // count
-    opened: ImageNetwork | None = None
     of_features = network.encoder.kind == "landmark_features"
+    opened = cache(open_features)
+
+    def make(hands: HandImages, generator: np.random.Generator) -> MeshCrops:
+        return make_crops(hands, options, network, opened() if of_features else None, generator)
+
     parts = []
-    for copy in range(options.copies):
-        for start in range(0, len(rows), _CHUNK):
-            path = folder / f"{copy:02d}-{start:06d}.npz"
-            if not path.is_file():
-                opened = opened or (open_features() if of_features else None)
-                generator = np.random.default_rng((seed, copy, start))
-                made = make_crops(
-                    table.rows(rows[start : start + _CHUNK]), options, network, opened, generator
-                )
-                folder.mkdir(parents=True, exist_ok=True)
-                with atomic_path(path) as unfinished, unfinished.open("wb") as file:
-                    np.savez(file, **made._asdict())
-                _log.info("%s", path)
-            part = MeshCrops(**read_arrays(path))
-            _check_made_for(path, part, network)
-            parts.append(part)
+    for path, part in stored_parts(folder, options, seed, MeshCrops, make):
+        _check_made_for(path, part, network)
+        parts.append(part)
     crops = named_tensors.cat(parts)
     if not crops.count:
         raise ValueError(f"no hand with known angles in {', '.join(options.folders)}")
@@ -131,14 +118,8 @@ def make_crops(
     size = network.encoder.size_px if opened is None else opened.input_side_px
     crops = cut_crops(hands, config, generator, size)
     left = generator.random(hands.count) < (options.left_share if opened is not None else 0.0)
-    inputs = crops.image
-    if opened is not None:
-        inputs = np.empty((hands.count, *SHAPE), np.float16)
-        for row in range(hands.count):
-            image = crops.image[row, :, ::-1] if left[row] else crops.image[row]
-            inputs[row] = features_of(opened, np.multiply(image[..., ::-1], _UNIT, dtype=np.float32))
     made = MeshCrops(
-        inputs,
+        crops.image if opened is None else features_of_crops(opened, crops.image, left),
         np.where(left, -1.0, 1.0).astype(np.float32),
         crops.angles,
         crops.proportions,

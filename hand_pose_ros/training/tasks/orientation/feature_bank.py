@@ -7,9 +7,11 @@ files that are made one by one; an interrupted run continues.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -27,6 +29,7 @@ LANDMARK_FILE: Final = "hand_landmark_full.tflite"
 _CHUNK: Final = 512
 _UNIT: Final = np.float32(1 / 255)
 _log = logging.getLogger(__name__)
+Part = TypeVar("Part", bound=NamedTuple)
 
 
 class CropFeatures(NamedTuple):
@@ -77,24 +80,40 @@ def read_bank(folder: Path, options: BankOptions, seed: int) -> CropFeatures:
     Raises:
         ValueError: a folder holds no shard. DetectorUnavailableError: the landmark network is not stored.
     """
+    opened = cache(open_features)
+
+    def make(hands: HandImages, generator: np.random.Generator) -> CropFeatures:
+        return make_features(hands, options, opened(), generator)
+
+    return named_tensors.cat([part for _, part in stored_parts(folder, options, seed, CropFeatures, make)])
+
+
+def stored_parts(
+    folder: Path,
+    options: BankOptions,
+    seed: int,
+    kind: Callable[..., Part],
+    make: Callable[[HandImages, np.random.Generator], Part],
+) -> Iterator[tuple[Path, Part]]:
+    """Yield the files of a bank with their content, a named tuple of arrays; those that are missing are made.
+
+    Args:
+        kind: type of the named tuple. make: makes the content of one file from some of the hands.
+
+    Raises:
+        ValueError: a folder holds no shard; and what ``make`` raises.
+    """
     table = ShardedHandImages(options.folders)
-    rows = np.arange(len(table))
-    if options.most is not None:
-        count = min(options.most, len(table))
-        rows = np.arange(count) * len(table) // count
-    network: ImageNetwork | None = None
-    parts = []
+    count = len(table) if options.most is None else min(options.most, len(table))
+    rows = np.arange(count) * len(table) // count
     for copy in range(options.copies):
         for start in range(0, len(rows), _CHUNK):
             path = folder / f"{copy:02d}-{start:06d}.npz"
             if not path.is_file():
-                network = network or open_features()
                 generator = np.random.default_rng((seed, copy, start))
-                hands = table.rows(rows[start : start + _CHUNK])
-                store(path, make_features(hands, options, network, generator))
+                store(path, make(table.rows(rows[start : start + _CHUNK]), generator))
                 _log.info("%s", path)
-            parts.append(CropFeatures(**read_arrays(path)))
-    return named_tensors.cat(parts)
+            yield path, kind(**read_arrays(path))
 
 
 def open_features() -> ImageNetwork:
@@ -115,12 +134,8 @@ def make_features(
     config = options.crop.exact() if options.exact else options.crop
     crops = cut_crops(hands, config, generator, network.input_side_px)
     left = generator.random(hands.count) < options.left_share
-    features = np.empty((hands.count, *SHAPE), np.float16)
-    for row in range(hands.count):
-        image = crops.image[row, :, ::-1] if left[row] else crops.image[row]
-        features[row] = features_of(network, np.multiply(image[..., ::-1], _UNIT, dtype=np.float32))
     return CropFeatures(
-        features,
+        features_of_crops(network, crops.image, left),
         np.where(left, -1.0, 1.0).astype(np.float32),
         crops.rotation,
         crops.joints[..., 2],
@@ -134,7 +149,16 @@ def features_of(network: ImageNetwork, crop_rgb: np.ndarray) -> np.ndarray:
     return channels_first(network.run(np.ascontiguousarray(crop_rgb))[-1])
 
 
-def store(path: Path, features: CropFeatures) -> None:
+def features_of_crops(network: ImageNetwork, crops_bgr: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Return the features (n, 192, 7, 7) float16 of crops (n, side, side, 3), mirrored where ``left`` (n,)."""
+    features = np.empty((len(crops_bgr), *SHAPE), np.float16)
+    for row, crop in enumerate(crops_bgr):
+        image = crop[:, ::-1] if left[row] else crop
+        features[row] = features_of(network, np.multiply(image[..., ::-1], _UNIT, dtype=np.float32))
+    return features
+
+
+def store(path: Path, features: NamedTuple) -> None:
     """Write one file of a bank, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as unfinished, unfinished.open("wb") as file:
