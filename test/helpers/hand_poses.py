@@ -52,3 +52,18 @@ def detection(side: str = "right", score: float = 0.9, track_id: int | None = No
 def invalid_pose(side: str = "right", score: float = 0.9, track_id: int | None = None) -> HandPose:
     """A hand that could not be estimated."""
     return HandPose.invalid(detection(side, score, track_id), "its palm is seen edge-on")
+
+
+def assert_hand_within_limits(pose: HandPose) -> None:
+    """Assert that the angles lie inside their limits, and that joints and frames are those of the angles."""
+    assert angle_bounds(torch.float64).contains(torch.from_numpy(pose.angles_rad))
+    again = forward_kinematics(
+        torch.from_numpy(pose.angles_rad),
+        torch.from_numpy(pose.proportions),
+        torch.from_numpy(pose.rotations[0]),
+        torch.from_numpy(pose.joints_m[0]),
+        pose.anchor_length_m,
+        pose.side,
+    )
+    np.testing.assert_allclose(again.joints.numpy(), pose.joints_m, atol=1e-9)
+    np.testing.assert_allclose(again.rotations.numpy(), pose.rotations, atol=1e-9)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.frames import blank_frame
+from helpers.hand_poses import assert_hand_within_limits
 from helpers.heatmap import (
     CAMERA,
     DISTORTED,
@@ -82,17 +83,7 @@ def test_a_pose_is_a_hand_within_its_limits():
     joints = known_hands(HANDS, "left")
     for pose in posed(CAMERA, joints, "left", noise=(0.02, 0.1), log_sigma=-4.0)[0]:
         assert pose.valid
-        assert angle_bounds(torch.float64).contains(torch.from_numpy(pose.angles_rad))
-        again = forward_kinematics(
-            torch.from_numpy(pose.angles_rad),
-            torch.from_numpy(pose.proportions),
-            torch.from_numpy(pose.rotations[0]),
-            torch.from_numpy(pose.joints_m[0]),
-            pose.anchor_length_m,
-            pose.side,
-        )
-        np.testing.assert_allclose(again.joints.numpy(), pose.joints_m, atol=1e-9)
-        np.testing.assert_allclose(again.rotations.numpy(), pose.rotations, atol=1e-9)
+        assert_hand_within_limits(pose)
 
 
 def test_without_limits_the_joints_are_the_network_s_own():
