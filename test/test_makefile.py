@@ -48,7 +48,8 @@ def make(checkout: Path, *arguments: str, **variables: str) -> subprocess.Comple
     names = (
         "INPUT", "TOPIC", "OUT", "CALIBRATION", "FOV", "ESTIMATOR", "HEATMAP_WEIGHTS", "CONDITION",
         "ROBOT", "ROBOT_URDF", "SIDE", "DOMAIN",
-        "PYTEST_ARGS", "JOBS", "BENCHMARKS", "VENV", "PYTHON", "PYTEST_ADDOPTS", "MAKEFLAGS", "MAKELEVEL",
+        "PYTEST_ARGS", "JOBS", "BENCHMARKS", "VENV", "VERSIONS", "PYTHON",
+        "PYTEST_ADDOPTS", "MAKEFLAGS", "MAKELEVEL",
     )  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if name not in names} | variables
     return subprocess.run(
