@@ -34,28 +34,34 @@ class ChosenRoot(NamedTuple):
 
 
 def root_closed_form_first(
-    points: Tensor, relative_depths: Tensor, proportions: Tensor | None = None
+    points: Tensor,
+    relative_depths: Tensor,
+    proportions: Tensor | None = None,
+    bone: int = hand.ANCHOR_BONE,
 ) -> ChosenRoot:
     """Solve scale-normalised 2.5D poses; the closed form's own validity decides where the least squares take over.
 
     Args:
         points: (..., 21, 2) undistorted normalised image points. NaN marks a missing joint.
-        relative_depths: (..., 21) depths relative to the wrist, in anchor lengths.
-        proportions: (..., 20) bone lengths in anchor lengths for the least squares; the mean ones if None.
+        relative_depths: (..., 21) depths relative to the wrist, in lengths of the bone.
+        proportions: (..., 20) bone lengths in any unit for the least squares; the mean ones if None.
+        bone: index in ``hand.BONES`` of the bone whose length is 1 (eq. 2), by default the anchor bone.
 
     Returns:
-        Wrists in anchor lengths.
+        Wrists in lengths of the bone.
 
     Raises:
-        ValueError: an argument has the wrong shape.
+        ValueError: an argument has the wrong shape, or there is no such bone.
     """
-    closed = root_from_bone(points, relative_depths)
+    closed = root_from_bone(points, relative_depths, bone=bone)
     rest = ~closed.valid
     if not bool(rest.any()):
         return ChosenRoot(closed, closed.valid)
     if proportions is None:
         proportions = points.new_tensor([mean for _, mean, _ in hand.PROPORTIONS])
-    lengths = proportions.to(points).expand(*relative_depths.shape[:-1], hand.NUM_BONES)
+    proportions = proportions.to(points)
+    lengths = proportions / proportions[..., bone, None]
+    lengths = lengths.expand(*relative_depths.shape[:-1], hand.NUM_BONES)
     other = root_from_bones(points[rest], relative_depths[rest], lengths[rest])
     merged = (_replaced(old, rest, new) for old, new in zip(closed, other, strict=True))
     return ChosenRoot(RootSolution(*merged), closed.valid)

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from hand_pose_ros import hand
 from hand_pose_ros.common.device import BACKENDS, choose_backend, resolve_device
 from hand_pose_ros.common.onnx_session import OnnxGraph
 from hand_pose_ros.estimator.onnx_cache import cached_heatmap_graph
@@ -60,15 +61,18 @@ def load_heatmap_network(
         threads: of onnxruntime on the CPU; 0 for one per core.
 
     Raises:
-        ValueError: no path, no such backend or device, or the file is missing, damaged or of another network.
+        ValueError: no path, no such backend or device, or the file is missing, damaged or of another network, or
+            its depths are not in anchor lengths.
     """
     if not str(path):
         raise ValueError(NO_WEIGHTS)
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
+    config = HeatmapConfig.from_dict(load_weights(path, HAND_HEATMAP).config)
+    if config.bone != hand.ANCHOR_BONE:
+        raise ValueError(f"{path}: depths are in lengths of bone {config.bone}, not of the anchor bone")
     if choose_backend(backend, device) == "onnxruntime":
-        graph = OnnxGraph(cached_heatmap_graph(path), device, threads)
-        return OnnxHeatmap(HeatmapConfig.from_dict(load_weights(path, HAND_HEATMAP).config), graph)
+        return OnnxHeatmap(config, OnnxGraph(cached_heatmap_graph(path), device, threads))
     return TorchHeatmap(load_network(path, HAND_HEATMAP, device=resolve_device(device)).network)
 
 

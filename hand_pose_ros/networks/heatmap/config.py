@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from hand_pose_ros import hand
 from hand_pose_ros.networks.image.resnet import DEPTHS
 from hand_pose_ros.networks.network_config import NetworkConfig
 
@@ -32,6 +33,8 @@ class HeatmapConfig(NetworkConfig):
     width: channels of every convolution of the encoder-decoder, or of the light decoder.
     levels: how often the encoder halves the resolution. stages: number of encoder-decoders in a row.
     resnet_depth: of the holistic network.
+    bone: index in ``hand.BONES`` of the bone whose length is the unit of depths (eq. 2). The estimator takes
+        networks of the anchor bone only.
     """
 
     variant: str = LATENT
@@ -41,6 +44,7 @@ class HeatmapConfig(NetworkConfig):
     levels: int = 5
     stages: int = 1
     resnet_depth: int = 50
+    bone: int = hand.ANCHOR_BONE
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
@@ -57,6 +61,8 @@ class HeatmapConfig(NetworkConfig):
             )
         if self.resnet_depth not in DEPTHS:
             raise ValueError(f"resnet_depth must be one of {DEPTHS}, got {self.resnet_depth}")
+        if not 0 <= self.bone < hand.NUM_BONES:
+            raise ValueError(f"bone must be an index from 0 to {hand.NUM_BONES - 1}, got {self.bone}")
         if not self.margin > 0:
             raise ValueError(f"margin must be positive, got {self.margin}")
 

@@ -77,8 +77,8 @@ class HeatmapNetwork(nn.Module):
             images: (n, 3, image_size, image_size) RGB in [0, 1], of right hands: crops of left hands mirrored.
 
         Returns:
-            Points from -1 to 1 across the crop, depths relative to the root joint in anchor lengths, positive =
-            away. The holistic variant's ``log_heat`` is empty, (n, 21, 0, 0).
+            Points from -1 to 1 across the crop, depths relative to the root joint in lengths of ``config.bone``,
+            positive = away. The holistic variant's ``log_heat`` is empty, (n, 21, 0, 0).
         """
         return self.stages(images)[-1].joints
 

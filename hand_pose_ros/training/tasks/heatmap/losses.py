@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hand_pose_ros import hand
+from hand_pose_ros.networks.heatmap.config import HeatmapConfig
 from hand_pose_ros.networks.heatmap.network import StageOutput
 from hand_pose_ros.networks.image.heatmap_head import HeatmapPoints, joint_maps
 from hand_pose_ros.training.tasks.encoder_losses import heat_loss, weighted_mean
+from hand_pose_ros.training.tasks.images.batches import ImageBatch
 
 REFERENCE_PX = 128
 """Errors and the direct maps' sigma are stated in pixels of crops of this size."""
@@ -45,13 +48,22 @@ class HeatmapLosses:
 class PoseTruth:
     """Labels of n crops.
 
-    points: (n, 21, 2) from -1 to 1 across the crop. depth: (n, 21) relative to the root, anchor lengths; NaN where
-    unknown, which is everywhere for hands labelled in 2D only. weight: (n,) of the hands.
+    points: (n, 21, 2) from -1 to 1 across the crop. depth: (n, 21) relative to the root, in lengths of the
+    network's bone; NaN where unknown, which is everywhere for hands labelled in 2D only. weight: (n,) of the
+    hands.
     """
 
     points: Tensor
     depth: Tensor
     weight: Tensor
+
+    @classmethod
+    def of_batch(cls, batch: ImageBatch, config: HeatmapConfig) -> PoseTruth:
+        """The labels of a batch in the units of a network of ``config``."""
+        depth = batch.depth
+        if config.bone != hand.ANCHOR_BONE:
+            depth = depth / batch.proportions[:, config.bone, None]
+        return cls(batch.points / config.margin, depth, batch.weight)
 
     @property
     def inside(self) -> Tensor:

@@ -164,7 +164,7 @@ class HeatmapTraining:
         return latent_terms(output, truth, self.options.losses)
 
     def _truth(self, batch: ImageBatch) -> PoseTruth:
-        return PoseTruth(batch.points / self.options.network.margin, batch.depth, batch.weight)
+        return PoseTruth.of_batch(batch, self.options.network)
 
     def validate(self, model: HeatmapNetwork) -> dict[str, float]:
         """Evaluate ``model``, see :class:`HeatmapValidation`."""

@@ -17,7 +17,7 @@ from hand_pose_ros.networks.heatmap.config import FAST, LATENT
 from hand_pose_ros.networks.heatmap.network import HeatmapNetwork, network_images
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.synthetic.detector.noise import DetectorNoise
-from hand_pose_ros.training.tasks.heatmap.losses import REFERENCE_PX
+from hand_pose_ros.training.tasks.heatmap.losses import REFERENCE_PX, PoseTruth
 from hand_pose_ros.training.tasks.images.batches import (
     ImageBatch,
     ImageDataOptions,
@@ -32,8 +32,8 @@ class HeatmapValidation:
     """The validation evaluates a network on the same images every time.
 
     ``*_epe_px``: mean distance of the points of joints inside the crop, pixels of a 128 px crop. ``*_depth``: mean
-    absolute error of the depths of known joints but the root, anchor lengths. ``beta_ratio``: largest beta of a
-    joint divided by the least, of latent read-outs.
+    absolute error of the depths of known joints but the root, in lengths of the network's bone. ``beta_ratio``:
+    largest beta of a joint divided by the least, of latent read-outs.
     """
 
     def __init__(self, options: ImageDataOptions, crops: ImageEncoderConfig, source: ImageSource) -> None:
@@ -58,14 +58,13 @@ class HeatmapValidation:
         return figures
 
     def _figures(self, model: HeatmapNetwork, name: str, device: torch.device) -> dict[str, float]:
-        batch, margin = to(self._batches[name], device), self._crops.margin
+        batch = to(self._batches[name], device)
         parts = [model(network_images(crops, device))[:2] for crops in batch.crops.split(_BATCH)]
         points, depth = (torch.cat(one) for one in zip(*parts, strict=True))
-        truth = batch.points / margin
-        inside = (truth.abs() < 1).all(-1)
-        epe = (points - truth).norm(dim=-1)[inside].mean() * (REFERENCE_PX / 2)
+        truth = PoseTruth.of_batch(batch, model.config)
+        epe = (points - truth.points).norm(dim=-1)[truth.inside].mean() * (REFERENCE_PX / 2)
         joints = torch.arange(hand.NUM_JOINTS, device=device) != hand.WRIST
-        return {"epe_px": float(epe), "depth": _mean_known((depth - batch.depth).abs()[:, joints])}
+        return {"epe_px": float(epe), "depth": _mean_known((depth - truth.depth).abs()[:, joints])}
 
 
 def _mean_known(values: Tensor) -> float:
