@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as Plot
 from hand_pose_ros.evaluation.images.degradation import Series, over_found, rise
 from hand_pose_ros.evaluation.images.degrade import BLUR_EXTENTS, HIDDEN_SHARES, STRENGTHS
 from hand_pose_ros.evaluation.images.methods import BOTH, IMAGE, KEYPOINTS
-from hand_pose_ros.evaluation.images.scores import Figure, JointErrors, figure, hand_means, mean
+from hand_pose_ros.evaluation.images.scores import Figure, JointErrors, figure, hand_means, mean, median
 from hand_pose_ros.evaluation.report import COLOURS, cell, markdown_table, save_figure
 from hand_pose_ros.hand_images.real.sources import SOURCES
 from hand_pose_ros.hand_images.shards import HandImages
@@ -61,7 +61,7 @@ def real_table(title: str, errors: Mapping[str, JointErrors]) -> str:
         hands = hand_means(one.projected_px)
         known = hands[np.isfinite(hands)]
         most = float(np.percentile(known, 90)) if len(known) else float("nan")
-        values = (mean(hands), _median(hands), most, mean(hand_means(one.points_px)))
+        values = (mean(hands), median(hands), most, mean(hand_means(one.points_px)))
         cells.append([str(len(known)), *(cell(value, 1) for value in values)])
     return f"**{title}**\n\n{markdown_table(columns, list(errors), cells)}"
 
@@ -74,7 +74,7 @@ def source_table(errors: JointErrors, images: HandImages, method: str) -> str:
         source = SOURCES[number - 1] if 0 < number <= len(SOURCES) else None
         hands = hand_means(errors.projected_px[rows])
         names.append(source.content if source else f"source {number}")
-        cells.append([str(int(rows.sum())), cell(mean(hands), 1), cell(_median(hands), 1)])
+        cells.append([str(int(rows.sum())), cell(mean(hands), 1), cell(median(hands), 1)])
     return markdown_table([f"{method}, by source", "hands", "mean, px of 128", "median"], names, cells)
 
 
@@ -129,11 +129,6 @@ def plot_degradation(series: Mapping[str, Series], path: Path) -> None:
     rows[0, 0].legend(fontsize=7)
     rows[0, 2].legend(fontsize=8)
     save_figure(plot, path)
-
-
-def _median(values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else float("nan")
 
 
 def _split(value: Figure) -> str:

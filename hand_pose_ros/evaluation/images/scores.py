@@ -79,6 +79,12 @@ def mean(values: np.ndarray) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
+def median(values: np.ndarray) -> float:
+    """Return the median of the known values; NaN if none is known."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else float("nan")
+
+
 def photo_figures(prediction: Prediction, observations: Sequence[Observation]) -> dict[str, float]:
     """Return the figures of :func:`~hand_pose_ros.evaluation.scores.score` and 'EPE px of 128'.
 
