@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ SIZE_PX, MARGIN, COUNT = 64, 1.5, 24
 OTHER_BONE = hand.BONES.index((5, 6))
 
 
-class Perfect:
+class _Perfect:
     """Returns the truth, hand after hand, with its points shifted by ``shift`` pixels of a 128 px crop."""
 
     def __init__(self, images, bone=hand.ANCHOR_BONE, shift=0.0):
@@ -38,6 +39,11 @@ class Perfect:
         return SimpleNamespace(points=self.points[rows], depth=self.depth[rows])
 
 
+def perfect(images, **options) -> Any:
+    """Such a network; it has of one only what is measured."""
+    return _Perfect(images, **options)
+
+
 @pytest.fixture(scope="module")
 def images():
     return drawn_hands(COUNT)
@@ -45,7 +51,7 @@ def images():
 
 @pytest.mark.parametrize("bone", [hand.ANCHOR_BONE, OTHER_BONE])
 def test_a_perfect_network_has_no_error(images, bone):
-    errors = heatmap_errors(Perfect(images, bone), images)
+    errors = heatmap_errors(perfect(images, bone=bone), images)
     by_bone = errors.closed_form
     assert by_bone.mean() > 0.5
     figures = pose_figures(errors)
@@ -56,8 +62,8 @@ def test_a_perfect_network_has_no_error(images, bone):
     assert np.nanmax(errors.aligned_mm[by_bone]) < 0.1
 
 
-def test_shifted_points_have_their_shift(images, monkeypatch):
-    errors = heatmap_errors(Perfect(images, shift=3.0), images)
+def test_shifted_points_have_their_shift(images):
+    errors = heatmap_errors(perfect(images, shift=3.0), images)
     extent = jittered_views(images, Seed.IMAGE_VIEWS).half_extent / images.half_extent
     expected = (
         3 * np.sqrt(2) * np.asarray(extent)
@@ -66,7 +72,7 @@ def test_shifted_points_have_their_shift(images, monkeypatch):
 
 
 def test_hands_without_a_solution_count_as_wrong(images):
-    network = Perfect(images)
+    network = perfect(images)
     network.depth[:] = torch.nan
     figures = pose_figures(heatmap_errors(network, images))
     assert figures["solved %"] == 0
