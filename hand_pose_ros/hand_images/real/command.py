@@ -11,22 +11,35 @@ import sys
 import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from hand_pose_ros.common.parts import Part, add_part_argument
 from hand_pose_ros.common.seeds import Seed
+from hand_pose_ros.detection.mediapipe.landmarks import LandmarkNetwork
+from hand_pose_ros.detection.mediapipe.network_files import read_networks
 from hand_pose_ros.hand_images.real.labels import RealHandLabels, read_crops, read_labels
 from hand_pose_ros.hand_images.real.lift import SAMPLES, STEPS, LiftedHands, lift_hands
+from hand_pose_ros.hand_images.real.several_passes import FindsLandmarks, with_several_passes
 from hand_pose_ros.hand_images.real.sources import HELD_BACK, SOURCES, TRAIN, numbers_of_part, source_numbers
 from hand_pose_ros.hand_images.real.views import FOCAL_LENGTH, RealHandViews, real_hand_views, view_image
 from hand_pose_ros.hand_images.shards import HandImages, empty_hand_images, save_shard
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
+from hand_pose_ros.networks.imported.backends import open_tflite
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network, shipped_weights
 
 PARTS: Final = (TRAIN, HELD_BACK)
+
+
+class Relabeller(NamedTuple):
+    """Labels photos anew: a network, and its passes over each hand."""
+
+    network: FindsLandmarks
+    passes: int
+
+
 _SHARD = 1024  # hands in one
 _TYPICAL_SIGMA = 0.25  # anchor lengths: a hand of this uncertainty has half the weight
 _TYPICAL_MISFIT = 0.15  # half extents: at this misfit a third of the weight is left
@@ -86,12 +99,14 @@ def write_shards(
     seed: int = Seed.ARBITRARY,
     exclude: Collection[str] = (),
     job: Part | None = None,
+    relabel: Relabeller | None = None,
 ) -> dict[str, int]:
     """Convert a whole folder: ``output/train`` and ``output/held_back``, shards of 1024 hands in random order.
 
     Args:
         exclude: repositories to leave out. The two with the videos for evaluation are always left out.
         job: the part of the shards that is written; the others are another process's.
+        relabel: labels the photos anew; None keeps the stored landmarks.
 
     Returns:
         Number of hands of each part that were written.
@@ -110,12 +125,15 @@ def write_shards(
         shards += [(part, number, chosen[start : start + _SHARD]) for number, start in enumerate(starts)]
     for part, number, of_shard in (job or Part()).of(shards):
         some = labels.rows(of_shard)
+        if relabel is not None:
+            some = with_several_passes(some, real, relabel.network, relabel.passes, [seed, number])
         settings = {
             "made_by": "hand_pose real-images",
             "samples": samples,
             "steps": STEPS,
             "focal_length": FOCAL_LENGTH,
             "sources": [item.repository for item in SOURCES],
+            "passes": relabel.passes if relabel else 1,
             "names": some.names.tolist(),
         }
         shard = Path(output) / part / f"real_{number:03d}"
@@ -166,6 +184,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=SAMPLES, help="samples of each hand's pose")
     parser.add_argument("--seed", type=int, default=Seed.ARBITRARY.value)
     parser.add_argument("--exclude", action="append", default=[], help="source to leave out: owner/name")
+    parser.add_argument(
+        "--passes",
+        type=int,
+        default=1,
+        help="label each hand anew by this many passes of MediaPipe's landmark network; 1: as stored",
+    )
     add_part_argument(parser, "shards")
     options = parser.parse_args(arguments)
     start = time.monotonic()
@@ -179,9 +203,17 @@ def main(arguments: list[str] | None = None) -> int:
             options.seed,
             options.exclude,
             options.part,
+            _relabeller(options.passes),
         )
-    except (ValueError, FileExistsError) as error:
+    except (ValueError, FileExistsError, ImportError) as error:
         parser.exit(2, f"hand_pose real-images: {error}\n")
     made = ", ".join(f"{count} in {part}" for part, count in counts.items())
     sys.stdout.write(f"{made}, in {time.monotonic() - start:.0f} s\n")
     return 0
+
+
+def _relabeller(passes: int) -> Relabeller | None:
+    """Open the landmark network if there is more than one pass."""
+    if passes == 1:
+        return None
+    return Relabeller(LandmarkNetwork(open_tflite(read_networks().landmarks, threads=1)), passes)
