@@ -52,14 +52,14 @@ def view_keypoints(rays: Tensor) -> KeypointView:
     check_shape("rays", rays, (hand.NUM_JOINTS, 3))
     rays = _unit(rays)
     known = rays.isfinite().all(-1)
-    rotation = _rotation_to_z(torch.where(known[..., None], rays, torch.zeros_like(rays)).sum(-2))
+    rotation = rotation_to_z(torch.where(known[..., None], rays, torch.zeros_like(rays)).sum(-2))
     for _ in range(_CENTRING_STEPS):
         points = _in_view(rays, rotation)
         roll = _palm_up(points)
         rotation = roll @ rotation
         low, high = _box(points @ roll[..., :2, :2].transpose(-1, -2))
         middle = torch.cat(((low + high) / 2, torch.ones_like(low[..., :1])), dim=-1)
-        rotation = _rotation_to_z(middle) @ rotation
+        rotation = rotation_to_z(middle) @ rotation
     rotation = _palm_up(_in_view(rays, rotation)) @ rotation
     points = _in_view(rays, rotation)
     half_extent = points.abs().nan_to_num(0.0).amax((-2, -1)).clamp(min=_MIN_EXTENT)
@@ -78,7 +78,7 @@ def view_box(rays: Tensor) -> KeypointView:
         A view with the ``half_extent`` of the box's larger side, and NaN for the points.
     """
     rays = _unit(rays)
-    rotation = _rotation_to_z(rays.sum(-2))
+    rotation = rotation_to_z(rays.sum(-2))
     half_extent = _in_view(rays, rotation).abs().amax((-2, -1)).clamp(min=_MIN_EXTENT)
     points = half_extent.new_full((*half_extent.shape, hand.NUM_JOINTS, 2), torch.nan)
     return KeypointView(rotation, half_extent, points)
@@ -122,7 +122,7 @@ def _palm_up(points: Tensor) -> Tensor:
     return torch.stack(elements, dim=-1).unflatten(-1, (3, 3))
 
 
-def _rotation_to_z(direction: Tensor) -> Tensor:
+def rotation_to_z(direction: Tensor) -> Tensor:
     """The rotation (..., 3, 3) of least angle that turns ``direction`` (..., 3) onto the z axis."""
     x, y, z = _unit(direction).unbind(-1)
     # A direction that points straight back has no least rotation; no lens images a hand there.

@@ -10,6 +10,7 @@ import torch
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView, view_box, view_keypoints, view_rays
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.camera.pixel_view import MAX_HALF_EXTENT, mirrored_rays
 from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.detection.relative_depth import relative_depth
 from hand_pose_ros.networks.condition import KeypointCondition
@@ -17,7 +18,6 @@ from hand_pose_ros.pose import Detection
 
 MIN_KEYPOINTS = 6
 _MIN_EXTENT_PX = 4.0
-MAX_HALF_EXTENT = 3.0  # of the view's tangent: no hand fills 143 degrees
 
 
 def why_not(detection: Detection, camera: CameraModel) -> str:
@@ -34,12 +34,6 @@ def why_not(detection: Detection, camera: CameraModel) -> str:
     if extent > 4 * size or np.abs(detection.landmarks_px[known]).max() > 10 * size:
         return "the landmarks lie far outside the image"
     return ""
-
-
-def mirrored_rays(camera: CameraModel, pixels: torch.Tensor, side: str) -> torch.Tensor:
-    """Return rays (n, 3) of pixels (n, 2), float64; x is mirrored for a left hand."""
-    rays = camera.rays(pixels)
-    return rays * rays.new_tensor((-1.0, 1.0, 1.0)) if side == "left" else rays
 
 
 def check_view(half_extent: torch.Tensor) -> None:

@@ -13,13 +13,13 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView, view_keypoints
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.estimator.heatmap.backends import Read2d5
-from hand_pose_ros.estimator.keypoint_input import mirrored_rays
+from hand_pose_ros.camera.pixel_view import mirrored_rays
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.networks.heatmap.config import HeatmapConfig
 from hand_pose_ros.networks.heatmap.network import HeatmapNetwork
 from hand_pose_ros.networks.registry import HAND_HEATMAP
+from hand_pose_ros.networks.runtime.heatmap import Read2d5
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.pose import Detection, Frame
 from helpers.diffusion import PALM_UP
@@ -33,7 +33,7 @@ _STEP = 40  # grey values from one hand to the next
 
 @dataclass
 class PerfectNetwork:
-    """A :class:`~hand_pose_ros.estimator.heatmap.backends.RunnableHeatmap`.
+    """A :class:`~hand_pose_ros.networks.runtime.heatmap.RunnableHeatmap`.
 
     joints_m: (k, 21, 3) of hands of ``sides`` before ``camera``. It takes the hand whose number the middle of the
     crop shows, and looks at it as ``views`` say, in this order, or else in the canonical view.
@@ -60,7 +60,8 @@ class PerfectNetwork:
         points, depth = (torch.stack(values) for values in zip(*found, strict=True))
         points = points + self.noise[0] * self._normal(points)
         depth = depth + self.noise[1] * self._normal(depth)
-        return Read2d5(points, depth, torch.full_like(depth, self.log_sigma))
+        unknown = torch.full((len(depth), 2), torch.nan)
+        return Read2d5(points, depth, torch.full_like(depth, self.log_sigma), unknown)
 
     def _read_one(self, number: int) -> tuple[Tensor, Tensor]:
         assert number >= 0, "the crop shows no hand"

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from hand_pose_ros.common.device import BACKENDS, DEVICES, choose_backend, resolve_device
 from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
-from hand_pose_ros.estimator.onnx_cache import cached_export
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
@@ -20,6 +19,7 @@ from hand_pose_ros.networks.diffusion.unet1d_rows import RowUNet1d
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.image.image_encoder import ImageFeatures
 from hand_pose_ros.networks.registry import DENOISERS, load_network
+from hand_pose_ros.networks.runtime.onnx_cache import cached_export
 
 
 def load_denoiser(

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 
 from hand_pose_ros.camera.hand_crop import hand_crops
-from hand_pose_ros.camera.keypoint_view import view_keypoints, view_rays
+from hand_pose_ros.camera.pixel_view import pixels_of_view, view_of_pixels
 from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.finders import FoundHand, LandmarkFinder, Palm
-from hand_pose_ros.estimator.keypoint_input import MAX_HALF_EXTENT, mirrored_rays
 from hand_pose_ros.networks.diffusion.sampling import HandImageDenoiser
 from hand_pose_ros.pose import Detection, Frame, SeenHand
 
@@ -38,18 +37,16 @@ class ImageFollower:
     @torch.inference_mode()
     def near(self, frame: Frame, expected_px: np.ndarray, side: str) -> FoundHand | None:
         """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; the given side is assumed."""
-        expected = torch.from_numpy(np.asarray(expected_px, dtype=np.float64))
-        view = view_keypoints(mirrored_rays(frame.camera, expected, side)[None])
-        if not bool(view.points.isfinite().any()) or not float(view.half_extent) <= MAX_HALF_EXTENT:
+        view = view_of_pixels(frame.camera, expected_px, side)
+        if view is None:
             return None
         crops = self._network.crops
         crop = hand_crops(frame.image_bgr, frame.camera, view, [side], crops.size_px, crops.margin)
         seen, features = self._network.encode_crops(crop, view.half_extent.float())
         points = seen.points.double().cpu()
         presence = 1 / (1 + math.exp(-float(seen.presence[0])))
-        flip = torch.tensor((-1.0 if side == "left" else 1.0, 1.0, 1.0), dtype=torch.float64)
-        found = frame.camera.project(view_rays(view, points)[0] * flip).numpy()
-        if not np.isfinite(found).all():
+        found = pixels_of_view(frame.camera, view, points, side)
+        if found is None:
             return None
         detection = Detection(
             side=side,

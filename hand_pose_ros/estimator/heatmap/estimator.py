@@ -25,13 +25,13 @@ from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.finders import LandmarkFinder
 from hand_pose_ros.estimator.estimate import EstimatedHands, SolvedWrists
-from hand_pose_ros.estimator.heatmap.backends import RunnableHeatmap, load_heatmap_network
 from hand_pose_ros.estimator.heatmap.hand_fit import fit_hands, joined_fits, one_fit
 from hand_pose_ros.estimator.heatmap.reading import HandReader, ViewedPoses
 from hand_pose_ros.estimator.heatmap.spread import spread_hands
 from hand_pose_ros.kinematics.inverse import HandFit
 from hand_pose_ros.networks.diffusion.sampling import antithetic_noise
 from hand_pose_ros.networks.hand_head import HandParameters
+from hand_pose_ros.networks.runtime.heatmap import RunnableHeatmap, load_heatmap_network
 from hand_pose_ros.pose import Detection, Frame
 
 CLOSED_FORM: Final = "root depths in closed form"
@@ -75,7 +75,7 @@ class HeatmapEstimatorConfig(Options):
         """The estimator with its weights.
 
         Raises:
-            ValueError: as :func:`~hand_pose_ros.estimator.heatmap.backends.load_heatmap_network`.
+            ValueError: as :func:`~hand_pose_ros.networks.runtime.heatmap.load_heatmap_network`.
         """
         network = load_heatmap_network(self.weights, self.backend, device)
         return HeatmapEstimator(network, self, hand_size_m)

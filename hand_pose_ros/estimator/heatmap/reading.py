@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.camera.hand_crop import hand_crops
 from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.common.named_tensors import to
-from hand_pose_ros.estimator.heatmap.backends import RunnableHeatmap
 from hand_pose_ros.estimator.keypoint_input import keypoint_input, view_in_box, why_not
 from hand_pose_ros.estimator.placement import NOISE_RATIO
-from hand_pose_ros.networks.heatmap.network import network_images
+from hand_pose_ros.networks.runtime.heatmap import RunnableHeatmap
+from hand_pose_ros.networks.runtime.heatmap_crops import read_views
 from hand_pose_ros.pose import Detection, Frame
 
 _SIGMA_PER_ERROR: Final = math.sqrt(math.pi / 2)
@@ -72,10 +71,8 @@ class HandReader:
 
     def read(self, frame: Frame, sides: Sequence[str], view: KeypointView) -> ViewedPoses:
         """Read hands of ``sides`` in the crops of their views (n, ...)."""
-        config = self._network.config
-        size_px, margin = config.image_size, config.margin
-        crops = hand_crops(frame.image_bgr, frame.camera, view, sides, size_px, margin)
-        found = to(self._network.read(network_images(crops)), torch.float64)
+        margin = self._network.config.margin
+        found = read_views(self._network, frame.image_bgr, frame.camera, view, sides)
         span = margin * view.half_extent.double()
         depths = found.depth - found.depth[:, hand.WRIST, None]
         error = _SIGMA_PER_ERROR * found.log_sigma.exp()

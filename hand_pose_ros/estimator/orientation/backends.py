@@ -10,9 +10,9 @@ from torch import Tensor
 
 from hand_pose_ros.common.device import BACKENDS, choose_backend, resolve_device
 from hand_pose_ros.common.onnx_session import OnnxGraph
-from hand_pose_ros.estimator.onnx_cache import cached_orientation_graph
 from hand_pose_ros.networks.orientation.network import OrientationNetwork, depths_from_raw
 from hand_pose_ros.networks.registry import HAND_ORIENTATION, load_network
+from hand_pose_ros.networks.runtime.onnx_cache import cached_orientation_graph
 
 
 class RunnableOrientation(Protocol):

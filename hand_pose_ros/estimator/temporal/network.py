@@ -11,9 +11,9 @@ from torch import Tensor
 from hand_pose_ros.common.device import BACKENDS, choose_backend, resolve_device
 from hand_pose_ros.common.named_tensors import each
 from hand_pose_ros.common.onnx_session import OnnxGraph
-from hand_pose_ros.estimator.onnx_cache import cached_temporal_graph
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.registry import TEMPORAL, load_network
+from hand_pose_ros.networks.runtime.onnx_cache import cached_temporal_graph
 from hand_pose_ros.networks.temporal.onnx import GRAPH_INPUTS, hand_parameters
 from hand_pose_ros.networks.temporal.window import HandWindow
 

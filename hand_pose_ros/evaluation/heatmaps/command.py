@@ -14,7 +14,7 @@ import numpy as np
 
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.photo_folder import read_samples
-from hand_pose_ros.estimator.heatmap.backends import TorchHeatmap
+from hand_pose_ros.networks.runtime.heatmap import TorchHeatmap
 from hand_pose_ros.estimator.heatmap.estimator import HeatmapEstimator, HeatmapEstimatorConfig
 from hand_pose_ros.evaluation import report
 from hand_pose_ros.evaluation.accuracy.comparison import compare, photo_set

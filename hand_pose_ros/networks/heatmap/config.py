@@ -35,6 +35,7 @@ class HeatmapConfig(NetworkConfig):
     resnet_depth: of the holistic network.
     bone: index in ``hand.BONES`` of the bone whose length is the unit of depths (eq. 2). The estimator takes
         networks of the anchor bone only.
+    presence: the fast variant also states whether the crop shows a hand, and whether a right one.
     """
 
     variant: str = LATENT
@@ -45,6 +46,7 @@ class HeatmapConfig(NetworkConfig):
     stages: int = 1
     resnet_depth: int = 50
     bone: int = hand.ANCHOR_BONE
+    presence: bool = False
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
@@ -63,6 +65,8 @@ class HeatmapConfig(NetworkConfig):
             raise ValueError(f"resnet_depth must be one of {DEPTHS}, got {self.resnet_depth}")
         if not 0 <= self.bone < hand.NUM_BONES:
             raise ValueError(f"bone must be an index from 0 to {hand.NUM_BONES - 1}, got {self.bone}")
+        if self.presence and self.variant != FAST:
+            raise ValueError(f"presence is for the variant {FAST}, not {self.variant}")
         if not self.margin > 0:
             raise ValueError(f"margin must be positive, got {self.margin}")
 

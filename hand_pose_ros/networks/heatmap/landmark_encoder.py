@@ -15,7 +15,7 @@ from torch.nn.functional import pad, relu6
 from hand_pose_ros.networks.imported.network import ImportedNetwork
 
 
-class _Layout(NamedTuple):
+class BlockLayout(NamedTuple):
     """An inverted residual block: outputs, expanded channels, side of the kernel, stride."""
 
     outputs: int
@@ -27,44 +27,52 @@ class _Layout(NamedTuple):
 _STEM: Final = 24
 _FIRST: Final = 16
 _BLOCKS: Final = (
-    _Layout(24, 64, 3, 2),
-    _Layout(24, 144, 3, 1),
-    _Layout(40, 144, 5, 2),
-    _Layout(40, 240, 5, 1),
-    _Layout(80, 240, 3, 2),
-    _Layout(80, 480, 3, 1),
-    _Layout(80, 480, 3, 1),
-    _Layout(112, 480, 5, 1),
-    _Layout(112, 672, 5, 1),
-    _Layout(112, 672, 5, 1),
-    _Layout(192, 672, 5, 2),
-    _Layout(192, 1152, 5, 1),
-    _Layout(192, 1152, 5, 1),
+    BlockLayout(24, 64, 3, 2),
+    BlockLayout(24, 144, 3, 1),
+    BlockLayout(40, 144, 5, 2),
+    BlockLayout(40, 240, 5, 1),
+    BlockLayout(80, 240, 3, 2),
+    BlockLayout(80, 480, 3, 1),
+    BlockLayout(80, 480, 3, 1),
+    BlockLayout(112, 480, 5, 1),
+    BlockLayout(112, 672, 5, 1),
+    BlockLayout(112, 672, 5, 1),
+    BlockLayout(192, 672, 5, 2),
+    BlockLayout(192, 1152, 5, 1),
+    BlockLayout(192, 1152, 5, 1),
 )
 ENCODER_CHANNELS: Final = (16, 24, 40, 112, 192)
 """Channels of the feature maps of strides 2, 4, 8, 16 and 32."""
+LANDMARK_FILE: Final = "hand_landmark_full.tflite"
+"""Stored network whose weights the encoder may take."""
 _LAST_OPERATION: Final = 50  # of the landmark network's operations; from here on it needs only our last map
 
 
 class LandmarkEncoder(nn.Module):
-    """The blocks of ``hand_landmark_full.tflite`` that are convolutions of decreasing resolution."""
+    """The blocks of ``hand_landmark_full.tflite`` that are convolutions of decreasing resolution.
 
-    def __init__(self) -> None:
+    channels: of the coarsest map.
+    """
+
+    def __init__(self, blocks: int = len(_BLOCKS)) -> None:
+        """``blocks``: how many of them, from the first; 13 is all."""
         super().__init__()
         self.stem = _Same(3, _STEM, 3, 2)
         self.depthwise = _Same(_STEM, _STEM, 3, 1, groups=_STEM)
         self.project = nn.Conv2d(_STEM, _FIRST, 1)
-        inputs, blocks = _FIRST, []
-        for layout in _BLOCKS:
-            blocks.append(_Block(inputs, layout))
-            inputs = layout.outputs
-        self.blocks = nn.ModuleList(blocks)
+        layouts = _BLOCKS[:blocks]
+        inputs = (_FIRST, *(layout.outputs for layout in layouts))
+        self.blocks = nn.ModuleList(map(InvertedResidual, inputs, layouts))
+        self.channels = inputs[-1]
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Map images (n, 3, s, s) RGB in [0, 1] to maps (n, ENCODER_CHANNELS[i], s / 2^(i+1), s / 2^(i+1))."""
+        """Map images (n, 3, s, s) RGB in [0, 1] to maps (n, ENCODER_CHANNELS[i], s / 2^(i+1), s / 2^(i+1)).
+
+        With fewer blocks there are fewer maps, and the last one has ``channels``.
+        """
         x = self.project(relu6(self.depthwise(relu6(self.stem(images)))))
         maps = []
-        for block, layout in zip(self.blocks, _BLOCKS, strict=True):
+        for block, layout in zip(self.blocks, _BLOCKS, strict=False):
             if layout.stride == 2:
                 maps.append(x)
             x = block(x)
@@ -84,8 +92,10 @@ class _Same(nn.Module):
         return self.layer(pad(x, self.pads))
 
 
-class _Block(nn.Module):
-    def __init__(self, inputs: int, layout: _Layout) -> None:
+class InvertedResidual(nn.Module):
+    """The block: it widens the channels, filters each by itself, and narrows them again."""
+
+    def __init__(self, inputs: int, layout: BlockLayout) -> None:
         super().__init__()
         self.expand = nn.Conv2d(inputs, layout.wide, 1)
         self.depthwise = _Same(layout.wide, layout.wide, layout.kernel, layout.stride, groups=layout.wide)
@@ -93,6 +103,7 @@ class _Block(nn.Module):
         self.is_residual = inputs == layout.outputs and layout.stride == 1
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (n, inputs, h, w) to (n, outputs, h / stride, w / stride)."""
         hidden = self.project(relu6(self.depthwise(relu6(self.expand(x)))))
         return x + hidden if self.is_residual else hidden
 
@@ -106,8 +117,8 @@ def start_from_landmarks(encoder: LandmarkEncoder, imported: ImportedNetwork) ->
     Raises:
         ValueError: it is another network.
     """
-    theirs = _convolutions(imported.operations[:_LAST_OPERATION])
     ours = _convolutions(encoder)
+    theirs = _convolutions(imported.operations[:_LAST_OPERATION])[: len(ours)]
     shapes = [[tuple(one.weight.shape) for one in layers] for layers in (theirs, ours)]
     if shapes[0] != shapes[1]:
         raise ValueError("the fast network starts from hand_landmark_full.tflite only")

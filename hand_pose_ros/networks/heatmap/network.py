@@ -17,6 +17,7 @@ from hand_pose_ros.common.shapes import check_shape
 from hand_pose_ros.networks.heatmap.config import DIRECT, FAST, HOLISTIC, HeatmapConfig
 from hand_pose_ros.networks.heatmap.holistic import HolisticRegressor
 from hand_pose_ros.networks.heatmap.landmark_encoder import ENCODER_CHANNELS, LandmarkEncoder
+from hand_pose_ros.networks.heatmap.presence import PresenceHead
 from hand_pose_ros.networks.heatmap.readouts import direct_points
 from hand_pose_ros.networks.heatmap.stages import StackedMaps
 from hand_pose_ros.networks.image.heatmap_head import (
@@ -34,11 +35,13 @@ class StageOutput(NamedTuple):
     """Output of one stage.
 
     joints: what is read from it, depths relative to the root. maps: (n, 63, h, w) before the read-out, heat of 21
-    joints, then depth, then log sigma; None if the variant has no maps to supervise.
+    joints, then depth, then log sigma; None if the variant has no maps to supervise. hand: (n, 2) logits of a
+    hand and of a right one; None without ``presence``.
     """
 
     joints: HeatmapPoints
     maps: Tensor | None
+    hand: Tensor | None = None
 
 
 class HeatmapNetwork(nn.Module):
@@ -54,6 +57,8 @@ class HeatmapNetwork(nn.Module):
         elif config.variant == FAST:
             self.encoder = LandmarkEncoder()
             self.decoder = HeatmapHead(ENCODER_CHANNELS, config.width)
+            if config.presence:
+                self.presence = PresenceHead(ENCODER_CHANNELS[-1])
         else:
             self.body = StackedMaps(config)
             if config.variant != DIRECT:
@@ -87,7 +92,9 @@ class HeatmapNetwork(nn.Module):
         size, variant = self.config.image_size, self.config.variant
         check_shape("images", images, (3, size, size))
         if variant == FAST:
-            return [StageOutput(_relative(self.decoder(self.encoder(images))), None)]
+            maps = self.encoder(images)
+            is_hand = self.presence(maps[-1]) if self.config.presence else None
+            return [StageOutput(_relative(self.decoder(maps)), None, is_hand)]
         images = _normalised(images)
         if variant == HOLISTIC:
             return [StageOutput(_relative(self.holistic(images)), None)]
@@ -96,6 +103,14 @@ class HeatmapNetwork(nn.Module):
             return [StageOutput(_relative(direct_points(one)), one) for one in maps]
         read = (latent_points(one, log_beta) for one, log_beta in zip(maps, self.log_beta, strict=True))
         return [StageOutput(_relative(joints), one) for joints, one in zip(read, maps, strict=True)]
+
+    def hand_logits(self, images: Tensor) -> Tensor:
+        """Return the logits (n, 2) of a hand and of a right one, without the maps.
+
+        Raises:
+            AttributeError: the network states neither.
+        """
+        return self.presence(self.encoder(images)[-1])
 
 
 def network_images(crops: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:

@@ -17,6 +17,8 @@ GRAPH_VERSION: Final = 1
 GRAPH_INPUTS: Final = ("images",)
 GRAPH_OUTPUTS: Final = HeatmapPoints._fields
 """Outputs of the graph; that of the holistic variant lacks the last one, ``log_heat``."""
+HAND_OUTPUT: Final = "hand"
+"""One more output, logits, of a network with ``presence``."""
 _EXAMPLES: Final = 2  # not 1, which the tracer might treat as a constant
 
 
@@ -26,7 +28,9 @@ class _Outputs(nn.Module):
         self.model, self.count = model, count
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.model(images))[: self.count]
+        output = self.model.stages(images)[-1]
+        joints = tuple(output.joints)[: self.count]
+        return joints if output.hand is None else (*joints, output.hand)
 
 
 def export_heatmap(model: HeatmapNetwork, path: str | Path) -> None:
@@ -34,5 +38,6 @@ def export_heatmap(model: HeatmapNetwork, path: str | Path) -> None:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     config = model.config
     outputs = GRAPH_OUTPUTS if config.map_size else GRAPH_OUTPUTS[:-1]
+    names = (*outputs, HAND_OUTPUT) if config.presence else outputs
     inputs = {"images": torch.zeros(_EXAMPLES, 3, config.image_size, config.image_size)}
-    export_graph(_Outputs(model.eval().cpu(), len(outputs)), inputs, outputs, Path(path))
+    export_graph(_Outputs(model.eval().cpu(), len(outputs)), inputs, names, Path(path))

@@ -41,18 +41,34 @@ class HeatmapPoints(NamedTuple):
     log_heat: Tensor
 
 
-class HeatmapHead(nn.Module):
-    """The head upsamples the coarse feature maps to the finest resolution and computes the maps of 21 joints.
+class TopDown(nn.Module):
+    """The decoder joins feature maps of several resolutions at the finest one.
 
     Each level halves the stride: a 1x1 convolution of the finer map is added, then a depthwise 3x3 and a 1x1
     convolution mix neighbours and channels.
     """
 
-    def __init__(self, inputs: Sequence[int], channels: int = 96) -> None:
+    def __init__(self, inputs: Sequence[int], channels: int) -> None:
         """``inputs``: channels of the feature maps, the finest first; each is half as large as the previous."""
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(count, channels, 1, bias=False) for count in inputs)
-        self.mix = nn.ModuleList(_mix(channels) for _ in inputs[1:])
+        self.mix = nn.ModuleList(mix_block(channels) for _ in inputs[1:])
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Join feature maps (n, inputs[i], h / 2^i, w / 2^i) in one (n, channels, h, w)."""
+        x = self.lateral[-1](maps[-1])
+        for level in range(len(maps) - 2, -1, -1):
+            x = interpolate(x, scale_factor=2.0, mode="nearest") + self.lateral[level](maps[level])
+            x = self.mix[level](x)
+        return x
+
+
+class HeatmapHead(TopDown):
+    """The head joins the feature maps at the finest resolution and computes the maps of 21 joints."""
+
+    def __init__(self, inputs: Sequence[int], channels: int = 96) -> None:
+        """``inputs``: channels of the feature maps, the finest first; each is half as large as the previous."""
+        super().__init__(inputs, channels)
         self.maps = nn.Conv2d(channels, JOINT_MAPS, 1)
         nn.init.normal_(self.maps.weight, std=0.01)
         assert self.maps.bias is not None
@@ -62,11 +78,7 @@ class HeatmapHead(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> HeatmapPoints:
         """Compute the outputs from feature maps (n, inputs[i], h / 2^i, w / 2^i)."""
-        x = self.lateral[-1](maps[-1])
-        for level in range(len(maps) - 2, -1, -1):
-            x = interpolate(x, scale_factor=2.0, mode="nearest") + self.lateral[level](maps[level])
-            x = self.mix[level](x)
-        return latent_points(self.maps(x), self.log_beta)
+        return latent_points(self.maps(super().forward(maps)), self.log_beta)
 
 
 def joint_maps(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -97,11 +109,12 @@ def pixel_grid(height: int, width: int, like: Tensor) -> Tensor:
     return torch.stack((x.repeat(height), y.repeat_interleave(width)), dim=-1)
 
 
-def _mix(channels: int) -> nn.Sequential:
+def mix_block(channels: int, kernel: int = 3) -> nn.Sequential:
+    """Make the layers that mix neighbours, by a depthwise convolution, and channels."""
     return nn.Sequential(
         nn.BatchNorm2d(channels),
         nn.ReLU(inplace=True),
-        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+        nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False),
         nn.Conv2d(channels, channels, 1, bias=False),
         nn.BatchNorm2d(channels),
         nn.ReLU(inplace=True),

@@ -16,9 +16,9 @@ from hand_pose_ros.common.device import BACKENDS
 from hand_pose_ros.estimator.diffusion.backends import CompiledDenoiser, load_denoiser
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
-from hand_pose_ros.estimator.onnx_cache import cached_export
 from hand_pose_ros.networks.diffusion.baseline import HandRegressor
 from hand_pose_ros.networks.diffusion.onnx import export_onnx
+from hand_pose_ros.networks.runtime.onnx_cache import cached_export
 from hand_pose_ros.networks.weights import save_weights
 
 

@@ -22,6 +22,7 @@ from helpers.heatmap import (
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import view_box, view_keypoints
+from hand_pose_ros.camera.pixel_view import mirrored_rays
 from hand_pose_ros.camera.scale import scale_from_mean_lengths
 from hand_pose_ros.estimator.hand_size import POPULATION_SPREAD
 from hand_pose_ros.estimator.heatmap.estimator import (
@@ -31,7 +32,6 @@ from hand_pose_ros.estimator.heatmap.estimator import (
     HeatmapEstimator,
     HeatmapEstimatorConfig,
 )
-from hand_pose_ros.estimator.keypoint_input import mirrored_rays
 from hand_pose_ros.estimator.placement import place
 from hand_pose_ros.estimator.temporal.smoother import TemporalConfig
 from hand_pose_ros.kinematics.forward import forward_kinematics

@@ -11,11 +11,11 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.common.device import BACKENDS, choose_backend, resolve_device
 from hand_pose_ros.common.onnx_session import OnnxGraph
-from hand_pose_ros.estimator.onnx_cache import cached_heatmap_graph
 from hand_pose_ros.networks.heatmap.config import HeatmapConfig
 from hand_pose_ros.networks.heatmap.network import HeatmapNetwork
-from hand_pose_ros.networks.heatmap.onnx import GRAPH_INPUTS
+from hand_pose_ros.networks.heatmap.onnx import GRAPH_INPUTS, HAND_OUTPUT
 from hand_pose_ros.networks.registry import HAND_HEATMAP, load_network
+from hand_pose_ros.networks.runtime.onnx_cache import cached_heatmap_graph
 from hand_pose_ros.networks.weights import load_weights
 
 NO_WEIGHTS: Final = (
@@ -25,16 +25,17 @@ NO_WEIGHTS: Final = (
 
 
 class Read2d5(NamedTuple):
-    """2.5D poses of n crops, on the CPU; the fields of the network's output but the maps.
+    """2.5D poses of n crops, on the CPU.
 
     points: (n, 21, 2) from -1 to 1 across the crop. depth: (n, 21) relative to the wrist, anchor lengths,
     positive = away. log_sigma: (n, 21) logarithm of the expected mean absolute error of x and y, unit of the
-    points.
+    points. hand: (n, 2) probability of a hand and likelihood of a right one; NaN if the network states neither.
     """
 
     points: Tensor
     depth: Tensor
     log_sigma: Tensor
+    hand: Tensor
 
 
 class RunnableHeatmap(Protocol):
@@ -87,8 +88,8 @@ class TorchHeatmap:
     @torch.inference_mode()
     def read(self, images: Tensor) -> Read2d5:
         """See :class:`RunnableHeatmap`."""
-        found = self._network(images.to(self._device))
-        return Read2d5(*(value.float().cpu() for value in found[: len(Read2d5._fields)]))
+        output = self._network.stages(images.to(self._device))[-1]
+        return _read(output.joints.points, output.joints.depth, output.joints.log_sigma, output.hand)
 
 
 class OnnxHeatmap:
@@ -101,5 +102,10 @@ class OnnxHeatmap:
     @torch.inference_mode()
     def read(self, images: Tensor) -> Read2d5:
         """See :class:`RunnableHeatmap`."""
-        found = self._graph.run({GRAPH_INPUTS[0]: images})
-        return Read2d5(*(value.float().cpu() for value in found[: len(Read2d5._fields)]))
+        found = dict(zip(self._graph.outputs, self._graph.run({GRAPH_INPUTS[0]: images}), strict=True))
+        return _read(found["points"], found["depth"], found["log_sigma"], found.get(HAND_OUTPUT))
+
+
+def _read(points: Tensor, depth: Tensor, log_sigma: Tensor, logits: Tensor | None) -> Read2d5:
+    known = points.new_full((len(points), 2), torch.nan) if logits is None else logits.sigmoid()
+    return Read2d5(*(value.float().cpu() for value in (points, depth, log_sigma, known)))

@@ -7,15 +7,16 @@ import pytest
 import torch
 from helpers.heatmap import CAMERA, detection_of, frame_of, known_hands
 
-from hand_pose_ros.estimator.heatmap.backends import NO_WEIGHTS, load_heatmap_network
 from hand_pose_ros.estimator.heatmap.estimator import HeatmapEstimatorConfig
 from hand_pose_ros.networks.heatmap.config import HeatmapConfig
 from hand_pose_ros.networks.heatmap.network import HeatmapNetwork, network_images
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, HAND_HEATMAP, shipped_weights
+from hand_pose_ros.networks.runtime.heatmap import NO_WEIGHTS, load_heatmap_network
 from hand_pose_ros.networks.weights import save_weights
 
 VARIANTS = {
     "fast": HeatmapConfig(variant="fast", image_size=64, width=16),
+    "presence": HeatmapConfig(variant="fast", image_size=64, width=16, presence=True),
     "latent": HeatmapConfig(variant="latent", image_size=32, width=8, levels=3, margin=1.7),
     "holistic": HeatmapConfig(variant="holistic", image_size=32, resnet_depth=18),
 }
@@ -35,7 +36,9 @@ def weights(tmp_path, monkeypatch):
     return make
 
 
-@pytest.mark.parametrize("variant", ["fast", "latent", pytest.param("holistic", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "variant", ["fast", "presence", "latent", pytest.param("holistic", marks=pytest.mark.slow)]
+)
 def test_both_backends_read_the_same(weights, variant):
     config = VARIANTS[variant]
     path = weights(config)
@@ -46,9 +49,10 @@ def test_both_backends_read_the_same(weights, variant):
     found = [network.read(network_images(crops)) for network in networks]
     for network in networks:
         assert network.config == config
-    for one, other in zip(*found, strict=True):
-        assert one.shape[:2] == (3, 21)
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    for name, one, other in zip(found[0]._fields, *found, strict=True):
+        assert one.shape[:2] == ((3, 2) if name == "hand" else (3, 21))
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4, equal_nan=True)
+    assert bool(found[0].hand.isfinite().all()) == config.presence
 
 
 def test_images_are_rgb_from_0_to_1():

@@ -10,10 +10,12 @@ import torch
 from hand_pose_ros.files.regular_file import checksum
 from hand_pose_ros.files.user_cache import made_once
 from hand_pose_ros.networks.diffusion.onnx import FORMAT_VERSION, export_onnx
+from hand_pose_ros.networks.hand_detector import onnx as detector_onnx
 from hand_pose_ros.networks.heatmap import onnx as heatmap_onnx
 from hand_pose_ros.networks.orientation import onnx as orientation_onnx
 from hand_pose_ros.networks.registry import (
     DENOISERS,
+    HAND_DETECTOR,
     HAND_HEATMAP,
     HAND_ORIENTATION,
     TEMPORAL,
@@ -68,6 +70,18 @@ def cached_heatmap_graph(weights: str | Path) -> Path:
     """
     graph = heatmap_onnx
     return _cached_graph(weights, HAND_HEATMAP, graph.GRAPH_VERSION, graph.export_heatmap, graph.GRAPH_FILE)
+
+
+def cached_detector_graph(weights: str | Path) -> Path:
+    """The ONNX graph of a hand detector's weight file; otherwise like :func:`cached_export`.
+
+    Raises:
+        ValueError: the file is missing, damaged, or holds no hand detector.
+    """
+    graph = detector_onnx
+    return _cached_graph(
+        weights, HAND_DETECTOR, graph.GRAPH_VERSION, graph.export_hand_detector, graph.GRAPH_FILE
+    )
 
 
 def _cached_graph(

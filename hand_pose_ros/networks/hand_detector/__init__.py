@@ -1,0 +1,1 @@
+"""The hand detector: a small anchor-free network that finds the hands in a whole image."""
