@@ -37,6 +37,7 @@ GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "data": {
         "render": ("hand_images.rendered.command", "render training images of hands"),
+        "scenes": ("hand_images.scenes.command", "render hands for the images of the hand detector"),
         "real-images": ("hand_images.real.command", "make training images of labelled photos"),
         "two-views": ("hand_images.two_views.command", "label the hand in two synchronised videos"),
         "detect-images": ("hand_images.detect_command", "add a detector's keypoints to training images"),

@@ -7,11 +7,13 @@ coordinates follow detection networks: the upper left *corner* of the first pixe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
 
-_FILL = 114  # the grey that YOLO networks are trained with
+FILL: Final = 114
+"""Grey of the bars, that YOLO networks are trained with."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Letterbox:
         scaled = cv2.resize(
             image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         )
-        result = np.full((self.input_size[1], self.input_size[0], 3), _FILL, dtype=image.dtype)
+        result = np.full((self.input_size[1], self.input_size[0], 3), FILL, dtype=image.dtype)
         result[top : top + height, left : left + width] = scaled
         return result
 

@@ -90,8 +90,8 @@ def _render_batch(
 
     wanted = generator.random(count) < settings.second_hand
     others, sides = _second_hands(posed, np.flatnonzero(wanted), sampler, settings, generator, draws)
-    first = _Looks(posed.frames, ["right"] * count, posed.thickness, wardrobe, settings, generator)
-    second = _Looks(others.frames, sides, others.thickness, wardrobe, settings, generator)
+    first = Looks(posed.frames, ["right"] * count, posed.thickness, wardrobe, settings, generator)
+    second = Looks(others.frames, sides, others.thickness, wardrobe, settings, generator)
     of_second = np.cumsum(wanted) - 1
     for number in range(count):
         alone = first.parts(number, HAND_LABEL)
@@ -153,7 +153,7 @@ def _second_hands(
     return other._replace(frames=HandFrames(frames.joints + shift[:, None], frames.rotations)), sides
 
 
-class _Looks:
+class Looks:
     """Meshes of posed hands, each with a random surface; skins and sleeves are chosen when a mesh is requested."""
 
     def __init__(

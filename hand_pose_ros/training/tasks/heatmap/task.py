@@ -15,13 +15,13 @@ from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.mediapipe.network_files import read_stored
 from hand_pose_ros.networks.heatmap.config import DIRECT, FAST, HOLISTIC, HeatmapConfig
-from hand_pose_ros.networks.heatmap.landmark_encoder import start_from_landmarks
+from hand_pose_ros.networks.heatmap.landmark_encoder import LANDMARK_FILE, start_from_landmarks
 from hand_pose_ros.networks.heatmap.network import HeatmapNetwork, StageOutput, network_images
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.networks.image.resnet import to_channels_last
 from hand_pose_ros.networks.imported.network import import_network
 from hand_pose_ros.networks.registry import HAND_HEATMAP
-from hand_pose_ros.networks.weights import load_weights, restore
+from hand_pose_ros.networks.weights import LoadedWeights, load_weights, restore
 from hand_pose_ros.synthetic.detector.noise import DetectorNoise
 from hand_pose_ros.training.precision import full_precision
 from hand_pose_ros.training.tasks.heatmap.losses import (
@@ -33,11 +33,17 @@ from hand_pose_ros.training.tasks.heatmap.losses import (
     spread_term,
 )
 from hand_pose_ros.training.tasks.heatmap.mixed_source import MixedSource
+from hand_pose_ros.training.tasks.heatmap.presence import (
+    ABSENT,
+    PresenceValidation,
+    mirrored_at_random,
+    presence_terms,
+)
 from hand_pose_ros.training.tasks.heatmap.validation import HeatmapValidation
 from hand_pose_ros.training.tasks.images.batches import ImageBatch, ImageBatches, ImageDataOptions
 
-LANDMARK_FILE: Final = "hand_landmark_full.tflite"
 _ENCODER: Final = "encoder."
+_PRESENCE: Final = "presence."
 _STATISTICS_HANDS: Final = 256
 _LEAST_DEVIATION: Final = 0.05
 
@@ -46,11 +52,14 @@ _LEAST_DEVIATION: Final = 0.05
 class HeatmapOptions:
     """Options of the task ``hand_heatmap``.
 
-    data: images and their augmentation; its ``pairs`` and ``negatives`` are not used.
+    data: images and their augmentation; its ``pairs`` are not used, and ``negatives`` only for the presence.
     network: the variant and its size.
     share_2d: probability that an image is one labelled in 2D only, if there are both kinds.
     photos_in_2d: depths of photos, which come from a teacher, are not used in training.
-    warm_start: weight file of the same kind and configuration to start from; empty for random weights.
+    warm_start: weight file of the same kind and configuration to start from; empty for random weights. It may
+        lack the head of the presence.
+    only_presence: train that head alone, see :mod:`hand_pose_ros.training.tasks.heatmap.presence`; all other
+        weights stay as they are in ``warm_start``.
     landmark_start: the fast variant's encoder starts from MediaPipe's landmark network, which must be stored.
     encoder_rate: factor on the learning rate of the fast variant's encoder; 0 freezes it.
     losses: weights of the terms.
@@ -61,6 +70,7 @@ class HeatmapOptions:
     share_2d: float = 0.5
     photos_in_2d: bool = False
     warm_start: str = ""
+    only_presence: bool = False
     landmark_start: bool = True
     encoder_rate: float = 0.1
     losses: HeatmapLosses = field(default_factory=HeatmapLosses)
@@ -70,6 +80,8 @@ class HeatmapOptions:
             raise ValueError(f"share_2d must lie between 0 and 1, got {self.share_2d}")
         if self.encoder_rate < 0:
             raise ValueError(f"encoder_rate must be 0 or more, got {self.encoder_rate}")
+        if self.only_presence and not (self.network.presence and self.warm_start and self.data.negatives):
+            raise ValueError("only_presence needs network.presence, warm_start, and negatives in the data")
 
 
 class HeatmapTraining:
@@ -82,14 +94,17 @@ class HeatmapTraining:
             ValueError: the images or the weights to start from are missing or do not fit.
             DetectorUnavailableError: the landmark network is asked for but not stored.
         """
-        data = replace(options.data, pairs=False, negatives=0)
+        data = replace(options.data, pairs=False)
+        if not options.only_presence:
+            data = replace(data, negatives=0)
         self.options = options = replace(options, data=data)
         self.model = HeatmapNetwork(options.network)
         to_channels_last(self.model)
         crops = ImageEncoderConfig(size_px=options.network.image_size, margin=options.network.margin)
         source = MixedSource(data, options.share_2d, options.photos_in_2d)
-        self._batches = ImageBatches(data, crops, source, DetectorNoise())
-        self._validation = HeatmapValidation(data, crops, source)
+        self._batches = ImageBatches(data, crops, source, DetectorNoise(), ABSENT)
+        validation = PresenceValidation if options.only_presence else HeatmapValidation
+        self._validation = validation(data, crops, source)
         self._start()
 
     @classmethod
@@ -101,13 +116,16 @@ class HeatmapTraining:
         """Fill the network with what it starts from."""
         options, variant = self.options, self.options.network.variant
         if options.warm_start:
-            restore(self.model, load_weights(options.warm_start, HAND_HEATMAP))
+            _restore(self.model, load_weights(options.warm_start, HAND_HEATMAP))
         elif variant == HOLISTIC:
             self._set_pose_statistics()
         elif variant == FAST and options.landmark_start:
             start_from_landmarks(self.model.encoder, import_network(read_stored(LANDMARK_FILE)))
         if variant == FAST and not options.encoder_rate:
             self.model.encoder.requires_grad_(False)
+        if options.only_presence:
+            self.model.requires_grad_(False)
+            self.model.presence.requires_grad_(True)
 
     def _set_pose_statistics(self) -> None:
         """Set the mean and the standard deviation of the holistic network's poses, those of augmented crops."""
@@ -126,7 +144,8 @@ class HeatmapTraining:
     def learning_rates(self) -> Mapping[str, float]:
         """Factors on the learning rate: the landmark network's own blocks change slowly."""
         rate = self.options.encoder_rate
-        return {_ENCODER: rate} if self.options.network.variant == FAST and rate else {}
+        trained = self.options.network.variant == FAST and rate and not self.options.only_presence
+        return {_ENCODER: rate} if trained else {}
 
     def metadata(self) -> dict:
         """Return the network's configuration."""
@@ -143,6 +162,10 @@ class HeatmapTraining:
             batch = to(self._batches.next(generator), device)
             truth = self._truth(batch)
             images = network_images(batch.crops, device)
+            if self.options.only_presence:
+                images, right = mirrored_at_random(images, batch.count, generator)
+                logits = self.model.hand_logits(images)
+                return presence_terms(logits, batch.count, right, batch.weight)
         outputs = self.model.stages(images)
         with full_precision():
             weights = self.options.losses
@@ -167,5 +190,12 @@ class HeatmapTraining:
         return PoseTruth.of_batch(batch, self.options.network)
 
     def validate(self, model: HeatmapNetwork) -> dict[str, float]:
-        """Evaluate ``model``, see :class:`HeatmapValidation`."""
+        """Evaluate ``model``, see :class:`HeatmapValidation`, or :class:`PresenceValidation`."""
         return self._validation(model)
+
+
+def _restore(model: HeatmapNetwork, loaded: LoadedWeights) -> None:
+    """Copy weights into ``model``; those of the presence may be missing."""
+    own = dict(model.state_dict())
+    missing = {name: own[name] for name in own if name.startswith(_PRESENCE) and name not in loaded.tensors}
+    restore(model, replace(loaded, tensors={**loaded.tensors, **missing}))

@@ -7,6 +7,7 @@ processes the previous one.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -27,7 +28,7 @@ from hand_pose_ros.hand_images.shards import HandImages, ShardedHandImages
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.synthetic.detector.noise import DetectorNoise
-from hand_pose_ros.training.tasks.images.negatives import off_the_hand
+from hand_pose_ros.training.tasks.images.negatives import KINDS, off_the_hand
 from hand_pose_ros.training.tasks.images.sampling import EpochOrder, folder_of_rows, mixed_by_group
 
 _SEEDS = 2**62
@@ -197,8 +198,10 @@ class ImageBatches:
         encoder: ImageEncoderConfig,
         source: ImageSource,
         noise: DetectorNoise,
+        negative_kinds: Mapping[str, float] = KINDS,
     ) -> None:
-        """``encoder``: defines the crops."""
+        """``encoder``: defines the crops. ``negative_kinds``: of the negatives, with their frequencies."""
+        self._negative_kinds = negative_kinds
         self._options, self._encoder, self._source, self._noise = options, encoder, source, noise
         self._pool = ThreadPoolExecutor(1, "image-batches")
         self._ahead: OrderedDict[int, Future[ImageBatch]] = OrderedDict()
@@ -235,7 +238,7 @@ class ImageBatches:
         if options.negatives:
             chosen = hands.rows(generator.integers(hands.count, size=options.negatives))
             size = self._encoder.size_px, self._encoder.margin
-            negatives = off_the_hand(chosen, options.augmentation, generator, *size)
+            negatives = off_the_hand(chosen, options.augmentation, generator, *size, self._negative_kinds)
         return observed_batch(hands, options, self._encoder, self._noise, generator, negatives)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -31,12 +32,15 @@ def off_the_hand(
     generator: np.random.Generator,
     size_px: int,
     margin: float,
+    shares: Mapping[str, float] = KINDS,
 ) -> np.ndarray:
-    """Make one negative crop (n, size_px, size_px, 3) from each of n stored hands; see ``KINDS``.
+    """Make one negative crop (n, size_px, size_px, 3) from each of n stored hands.
+
+    ``shares``: the kinds, see ``KINDS``, and their frequencies.
 
     Only ``config.photometric`` is used: occluders and small changes of the view do not matter for negatives.
     """
-    kinds = generator.choice(list(KINDS), hands.count, p=list(KINDS.values()))
+    kinds = generator.choice(list(shares), hands.count, p=list(shares.values()))
     crops = np.empty((hands.count, size_px, size_px, 3), np.uint8)
     for row, kind in enumerate(kinds):
         hand = hands.rows(slice(row, row + 1))

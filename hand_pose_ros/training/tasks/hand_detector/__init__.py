@@ -1,0 +1,1 @@
+"""The task trains the hand detector on composed scenes."""
