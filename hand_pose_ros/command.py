@@ -25,6 +25,10 @@ GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "evaluate": {
         "evaluate": ("evaluation.accuracy.command", "errors on labelled photos and generated hands"),
         "benchmark": ("evaluation.benchmark.command", "errors on a public data set beside published ones"),
+        "evaluate-detectors": (
+            "evaluation.detection.command",
+            "hands found and missed, beside MediaPipe's palm detector",
+        ),
         "evaluate-images": ("evaluation.images.command", "what image features add to keypoints"),
         "evaluate-heatmaps": ("evaluation.heatmaps.command", "errors of 2.5D heatmap networks"),
         "ablation": ("evaluation.images.ablation", "compare training runs that differ in one option"),

@@ -11,6 +11,7 @@ from hand_pose_ros.cpu_fallback import CpuFallback
 from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
 from hand_pose_ros.detection.onnx.detector import OnnxDetector, OnnxDetectorConfig
+from hand_pose_ros.detection.own.detector import OwnDetector, OwnDetectorConfig
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.estimate import PoseEstimator
 from hand_pose_ros.estimator.hand_size import BONE_SPREAD, HandSize
@@ -24,7 +25,7 @@ from hand_pose_ros.tracking.identities import IdentityConfig
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
 from hand_pose_ros.tracking.tracker import HandTracker, TrackerConfig
 
-DETECTORS: Final = {"mediapipe": MediaPipeConfig, "onnx": OnnxDetectorConfig}
+DETECTORS: Final = {"mediapipe": MediaPipeConfig, "own": OwnDetectorConfig, "onnx": OnnxDetectorConfig}
 ESTIMATORS: Final = {
     "diffusion": DiffusionEstimatorConfig,
     "heatmap": HeatmapEstimatorConfig,
@@ -41,8 +42,11 @@ class PipelineConfig(Options):
     hand_size_m, hand_length_m: None if unknown; one of them is enough.
     """
 
-    detector: MediaPipeConfig | OnnxDetectorConfig = one_of(
-        DETECTORS, "mediapipe", "Hand detector: MediaPipe's networks, or a network of your own (`onnx`)."
+    detector: MediaPipeConfig | OwnDetectorConfig | OnnxDetectorConfig = one_of(
+        DETECTORS,
+        "mediapipe",
+        "Hand detector: MediaPipe's networks, this package's own (`own`), which need no file of MediaPipe, or a "
+        "network of yours (`onnx`).",
     )
     tracker: TrackerConfig = section(TrackerConfig, "tracker")
     mirrored: bool = option(
@@ -96,9 +100,9 @@ class PipelineConfig(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tracker.method == "landmarks" and not isinstance(self.detector, MediaPipeConfig):
+        if self.tracker.method == "landmarks" and isinstance(self.detector, OnnxDetectorConfig):
             raise ValueError(
-                "tracker.method 'landmarks' runs MediaPipe's networks: it needs the detector 'mediapipe'"
+                "tracker.method 'landmarks' runs a landmark network: it needs the detector 'mediapipe' or 'own'"
             )
 
         if self.hand_size_m is not None and self.hand_length_m is not None:
@@ -116,7 +120,7 @@ class PipelineConfig(Options):
     @property
     def follows_landmarks(self) -> bool:
         """Whether each hand is tracked in a crop of its own by the landmark network."""
-        return self.tracker.method != "detector" and isinstance(self.detector, MediaPipeConfig)
+        return self.tracker.method != "detector" and not isinstance(self.detector, OnnxDetectorConfig)
 
 
 def create_pipeline(config: PipelineConfig) -> FramePipeline:
@@ -162,12 +166,13 @@ def _create_tracker(config: PipelineConfig, estimator: PoseEstimator) -> HandTra
     detector = replace(
         config.detector,
         max_hands=tracker.max_hands,
-        min_detection_confidence=tracker.min_detection_confidence,
         min_tracking_confidence=tracker.min_tracking_confidence,
         device=config.device,
     )
+    if isinstance(detector, MediaPipeConfig):
+        detector = replace(detector, min_detection_confidence=tracker.min_detection_confidence)
     if not config.follows_landmarks:
-        return MediaPipeDetector(detector)
+        return MediaPipeDetector(detector) if isinstance(detector, MediaPipeConfig) else OwnDetector(detector)
     palms, landmarks = detector.create_finders()
     return LandmarkTracker(
         palms,

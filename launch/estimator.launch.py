@@ -39,6 +39,7 @@ PARAMETERS = {
     "device": ("device", str),
     "hand_size_m": ("hand_size_m", number),
     "hand_length_m": ("hand_length_m", number),
+    "detector": ("detector", str),
     "estimator": ("estimator", str),
     "heatmap_weights": ("heatmap.weights", str),
     "condition": ("diffusion.condition", str),
@@ -96,6 +97,12 @@ ARGUMENTS = (
         default_value="",
         description="Length of the user's hand, crease of the wrist -> tip of the middle finger, in metres; "
         "in place of hand_size_m.",
+    ),
+    DeclareLaunchArgument(
+        "detector",
+        default_value="",
+        choices=["", "mediapipe", "own", "onnx"],
+        description="What finds the hands; empty for the parameter file's.",
     ),
     DeclareLaunchArgument(
         "estimator",

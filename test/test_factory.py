@@ -31,9 +31,11 @@ ONE_HAND = TrackerConfig(max_hands=1)
         ({"tracker.method": "detector"}, False),
         ({"detector": "onnx"}, False),
         ({"tracker.method": "landmarks"}, True),
+        ({"detector": "own"}, True),
+        ({"detector": "own", "tracker.method": "detector"}, False),
     ],
 )
-def test_mediapipe_is_followed_by_landmarks_unless_told_otherwise(options, follows):
+def test_detectors_with_a_landmark_finder_follow_hands_unless_told_otherwise(options, follows):
     assert PipelineConfig.from_flat(options).follows_landmarks == follows
 
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
+from hand_pose_ros import hand
 from hand_pose_ros.pose import Detection, Frame
+
+PALM_KEYPOINTS: Final = tuple(
+    hand.JOINT_INDEX[name]
+    for name in ("wrist", "index_mcp", "middle_mcp", "ring_mcp", "little_mcp", "thumb_cmc", "thumb_mcp")
+)
+"""Joints of a palm's keypoints."""
 
 
 class Palm(NamedTuple):
-    """A palm in the image: box (4,) x0, y0, x1, y1 and keypoints (7, 2), wrist first, pixels; score in [0, 1]."""
+    """A palm in the image.
+
+    box_px: (4,) x0, y0, x1, y1 around the palm. keypoints_px: (7, 2) the joints ``PALM_KEYPOINTS``, pixels.
+    score: in [0, 1]. joints_px: (21, 2) rough places of all joints; None if the finder gives only the palm.
+    right: likelihood of a right hand, in [0, 1]; 0.5 if unknown.
+    """
 
     box_px: np.ndarray
     keypoints_px: np.ndarray
     score: float
+    joints_px: np.ndarray | None = None
+    right: float = 0.5
 
 
 class FoundHand(NamedTuple):

@@ -20,7 +20,7 @@ class TrackerConfig(Options):
         "auto",
         "`landmarks` looks for each hand where it is expected, with the landmark network, and searches the "
         "image only for new hands; `detector` searches every image; "
-        "`auto` is `landmarks` for the detector mediapipe, else `detector`.",
+        "`auto` is `landmarks` for the detectors mediapipe and own, else `detector`.",
         choices=("auto", "landmarks", "detector"),
     )
     max_hands: int = option(

@@ -38,7 +38,7 @@ class PerfectNetwork:
     joints_m: (k, 21, 3) of hands of ``sides`` before ``camera``. It takes the hand whose number the middle of the
     crop shows, and looks at it as ``views`` say, in this order, or else in the canonical view.
     noise: standard deviation of points in half extents of the crop and of depths in anchor lengths; it also states
-    the former. images: of all calls.
+    the former. hand: what it states of every crop. images: of all calls.
     """
 
     camera: CameraModel
@@ -48,6 +48,7 @@ class PerfectNetwork:
     views: list[KeypointView] = field(default_factory=list)
     noise: tuple[float, float] = (0.0, 0.0)
     log_sigma: float = -6.0
+    hand: tuple[float, float] = (float("nan"), float("nan"))
     images: list[Tensor] = field(default_factory=list)
     generator: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
 
@@ -60,8 +61,8 @@ class PerfectNetwork:
         points, depth = (torch.stack(values) for values in zip(*found, strict=True))
         points = points + self.noise[0] * self._normal(points)
         depth = depth + self.noise[1] * self._normal(depth)
-        unknown = torch.full((len(depth), 2), torch.nan)
-        return Read2d5(points, depth, torch.full_like(depth, self.log_sigma), unknown)
+        stated = torch.tensor(self.hand).expand(len(depth), 2)
+        return Read2d5(points, depth, torch.full_like(depth, self.log_sigma), stated)
 
     def _read_one(self, number: int) -> tuple[Tensor, Tensor]:
         assert number >= 0, "the crop shows no hand"

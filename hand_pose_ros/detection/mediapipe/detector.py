@@ -14,7 +14,7 @@ from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.detector import check_image
 from hand_pose_ros.detection.mediapipe.finders import MediaPipeLandmarks, create_finders
 from hand_pose_ros.detection.mediapipe.palms import PalmDetector
-from hand_pose_ros.detection.suppression import suppress_duplicates
+from hand_pose_ros.detection.searching import hands_of_palms
 from hand_pose_ros.networks.imported.backends import IMPORTED_BACKENDS
 from hand_pose_ros.pose import Detection
 
@@ -101,18 +101,30 @@ class MediaPipeDetector:
             ValueError: not an image. RuntimeError: the detector is closed.
         """
         image = check_image(image_bgr)
+        palms, landmarks = self._opened()
+        small = _shrunk(image, self._config.max_image_side_px)
+        config = self._config
+        found = hands_of_palms(
+            palms.find(small),
+            lambda palm: landmarks.of_palm(small, palm),
+            config.min_tracking_confidence,
+            config.max_hands,
+        )
+        return [self._in_full_image(one, small.shape, image.shape) for one in found]
+
+    @property
+    def palms(self) -> PalmDetector:
+        """The finder of palms.
+
+        Raises:
+            RuntimeError: the detector is closed.
+        """
+        return self._opened()[0]
+
+    def _opened(self) -> tuple[PalmDetector, MediaPipeLandmarks]:
         if self._finders is None:
             raise RuntimeError("the detector is closed")
-        palms, landmarks = self._finders
-        small = _shrunk(image, self._config.max_image_side_px)
-        found: list[Detection] = []
-        for palm in palms.find(small):
-            one = landmarks.of_palm(small, palm)
-            if one is not None and one.detection.score >= self._config.min_tracking_confidence:
-                found = suppress_duplicates([*found, one.detection], self._config.max_hands)
-            if len(found) == self._config.max_hands:
-                break
-        return [self._in_full_image(one, small.shape, image.shape) for one in found]
+        return self._finders
 
     def reset(self) -> None:
         """Do nothing: images are independent."""

@@ -68,6 +68,7 @@ def _parse(args: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--fov", type=float, default=0.0, help="horizontal field of view in degrees, in its place"
     )
+    parser.add_argument("--detector", default="", help="what finds the hands: mediapipe or own")
     parser.add_argument("--estimator", default="", help="what estimates the pose: diffusion, heatmap or ik")
     parser.add_argument("--heatmap-weights", default="", help="weight file of the estimator heatmap")
     parser.add_argument(
@@ -139,6 +140,7 @@ def _estimator_parameters(options: argparse.Namespace) -> dict[str, Any]:
     if weights and not Path(weights).is_file():
         raise ValueError(f"there is no weight file {weights}")
     given = {
+        "detector": options.detector,
         "estimator": options.estimator,
         "heatmap.weights": str(Path(weights).resolve()) if weights else "",
         "diffusion.condition": options.condition,

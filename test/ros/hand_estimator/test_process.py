@@ -148,7 +148,7 @@ def test_a_model_that_cannot_be_loaded_leaves_it_unconfigured(start_node, listen
     [
         ({"tracker.max_hands": 0}, "tracker.max_hands"),
         ({"hand_size_m": 0.001}, "hand_size_m must be at least 0.03"),
-        ({"detector": "guess"}, "detector must be one of mediapipe, onnx"),
+        ({"detector": "guess"}, "detector must be one of mediapipe, own, onnx"),
         ({"image_transport": "theora"}, "image_transport must be one of raw, compressed"),
         ({"tracker.min_detection_confidence": 1.5}, "tracker.min_detection_confidence"),
     ],

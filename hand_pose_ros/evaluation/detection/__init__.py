@@ -1,0 +1,1 @@
+"""Evaluation of detectors: hands found and false alarms, near and far, and on images without hands."""
