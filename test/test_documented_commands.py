@@ -85,6 +85,7 @@ PARSED: Final[dict[str, str]] = {
     "render": "takes longer than all others; test/hand_images/rendered runs it",
     "models": "downloads a wheel; test/detection/mediapipe/test_models_command.py runs it",
     "detect-images": "needs a hand that the detector finds; test/hand_images/test_detect_command.py runs it",
+    "evaluate-detectors": "needs both detectors' networks; test/evaluation/detection runs it",
     "evaluate-images": "needs hands that the detector finds; test/evaluation/images/test_images.py runs it",
     "evaluate-heatmaps": "needs trained networks; test/evaluation/heatmaps/test_command.py runs it",
     "ablation": "needs five trained networks; test/evaluation/images/test_ablation.py runs it",
