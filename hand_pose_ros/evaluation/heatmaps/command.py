@@ -14,7 +14,6 @@ import numpy as np
 
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.photo_folder import read_samples
-from hand_pose_ros.networks.runtime.heatmap import TorchHeatmap
 from hand_pose_ros.estimator.heatmap.estimator import HeatmapEstimator, HeatmapEstimatorConfig
 from hand_pose_ros.evaluation import report
 from hand_pose_ros.evaluation.accuracy.comparison import compare, photo_set
@@ -26,6 +25,7 @@ from hand_pose_ros.evaluation.images.sheet import spread_choice
 from hand_pose_ros.evaluation.methods import Method, detector_3d, detector_with_pnp, estimator_method
 from hand_pose_ros.hand_images.detections import open_mediapipe
 from hand_pose_ros.hand_images.shards import HandImages
+from hand_pose_ros.networks.runtime.heatmap import TorchHeatmap
 
 COMMAND: Final = "hand_pose evaluate-heatmaps"
 _PICTURE_ROWS: Final = 6
