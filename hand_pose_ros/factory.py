@@ -58,7 +58,7 @@ class PipelineConfig(Options):
         ESTIMATORS,
         "diffusion",
         "Pose estimator: `diffusion` samples poses from a network and states its uncertainty; `heatmap` reads "
-        "image points and depths from the image by a network of your own (`heatmap.weights`), and states its "
+        "image points and depths from the image by a 2.5D network (`heatmap.weights`), and states its "
         "uncertainty; `ik` fits the skeleton to the detector's 3D landmarks, without an uncertainty.",
     )
     temporal: TemporalConfig = section(TemporalConfig, "temporal")

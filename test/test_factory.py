@@ -75,7 +75,6 @@ def test_impossible_configurations_are_refused(options, message):
             "there is no weight file /nowhere/temporal",
         ),
         ({"temporal.window": 64}, "window must lie in"),
-        ({"estimator": "heatmap"}, r"hand_pose train --config config/training/heatmap/fast\.yaml"),
         ({"estimator": "heatmap", "heatmap.weights": "/nowhere/heatmap"}, "/nowhere/heatmap"),
         (
             {"diffusion.condition": "image", "diffusion.model_file": str(shipped_weights(HAND_DIFFUSION))},

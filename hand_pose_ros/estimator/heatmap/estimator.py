@@ -51,8 +51,7 @@ class HeatmapEstimatorConfig(Options):
 
     weights: str = option(
         "",
-        "Weights (.safetensors) of a 2.5D heatmap network. None are shipped: `hand_pose train` makes them, by "
-        "config/training/heatmap/fast.yaml.",
+        "Weights (.safetensors) of a 2.5D heatmap network; empty for the shipped ones.",
     )
     backend: str = option(
         "auto",

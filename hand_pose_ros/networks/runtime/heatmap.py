@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -14,14 +14,9 @@ from hand_pose_ros.common.onnx_session import OnnxGraph
 from hand_pose_ros.networks.heatmap.config import HeatmapConfig
 from hand_pose_ros.networks.heatmap.network import HeatmapNetwork
 from hand_pose_ros.networks.heatmap.onnx import GRAPH_INPUTS, HAND_OUTPUT
-from hand_pose_ros.networks.registry import HAND_HEATMAP, load_network
+from hand_pose_ros.networks.registry import HAND_HEATMAP, load_network, shipped_weights
 from hand_pose_ros.networks.runtime.onnx_cache import cached_heatmap_graph
 from hand_pose_ros.networks.weights import load_weights
-
-NO_WEIGHTS: Final = (
-    "the heatmap estimator needs weights, and none are shipped: train them by `hand_pose train --config "
-    "config/training/heatmap/fast.yaml`, and name the file by heatmap.weights"
-)
 
 
 class Read2d5(NamedTuple):
@@ -57,16 +52,15 @@ def load_heatmap_network(
     """Load the network in a weight file.
 
     Args:
-        path: the weight file; empty raises, and the message says how to make one.
+        path: the weight file; empty for the shipped one.
         backend: see :func:`~hand_pose_ros.estimator.diffusion.backends.load_denoiser`; 'compiled' is 'torch' here.
         threads: of onnxruntime on the CPU; 0 for one per core.
 
     Raises:
-        ValueError: no path, no such backend or device, or the file is missing, damaged or of another network, or
+        ValueError: no such backend or device, or the file is missing, damaged or of another network, or
             its depths are not in anchor lengths.
     """
-    if not str(path):
-        raise ValueError(NO_WEIGHTS)
+    path = path or shipped_weights(HAND_HEATMAP)
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
     config = HeatmapConfig.from_dict(load_weights(path, HAND_HEATMAP).config)

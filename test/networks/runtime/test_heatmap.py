@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,8 @@ from helpers.heatmap import CAMERA, detection_of, frame_of, known_hands
 from hand_pose_ros.estimator.heatmap.estimator import HeatmapEstimatorConfig
 from hand_pose_ros.networks.heatmap.config import HeatmapConfig
 from hand_pose_ros.networks.heatmap.network import HeatmapNetwork, network_images
-from hand_pose_ros.networks.registry import HAND_DIFFUSION, HAND_HEATMAP, shipped_weights
-from hand_pose_ros.networks.runtime.heatmap import NO_WEIGHTS, load_heatmap_network
+from hand_pose_ros.networks.registry import HAND_DIFFUSION, HAND_HEATMAP, load_network, shipped_weights
+from hand_pose_ros.networks.runtime.heatmap import load_heatmap_network
 from hand_pose_ros.networks.weights import save_weights
 
 VARIANTS = {
@@ -74,13 +76,21 @@ def test_the_estimator_of_random_weights_gives_a_hand_or_a_reason(weights, backe
     assert sum(estimate.counts.values()) == 1
 
 
-def test_without_weights_one_sentence_says_how_to_make_them():
-    with pytest.raises(ValueError, match=r"heatmap\.weights") as error:
-        HeatmapEstimatorConfig().create(None, "cpu")
-    assert str(error.value) == NO_WEIGHTS
-    assert "hand_pose train --config config/training/heatmap/fast.yaml" in NO_WEIGHTS
-    assert "\n" not in NO_WEIGHTS
-    assert ". " not in NO_WEIGHTS
+def test_without_a_file_the_shipped_network_is_loaded():
+    shipped = load_network(shipped_weights(HAND_HEATMAP), HAND_HEATMAP).network
+    crops = torch.rand(1, 3, shipped.config.image_size, shipped.config.image_size)
+    for backend in ("torch", "onnxruntime"):
+        network = load_heatmap_network("", backend, "cpu")
+        torch.testing.assert_close(network.read(crops).points, shipped(crops).points, atol=1e-4, rtol=0)
+
+
+def test_a_network_of_another_bone_is_refused(tmp_path):
+    network = HeatmapNetwork(replace(VARIANTS["latent"], bone=9))
+    path = tmp_path / "other.safetensors"
+    save_weights(path, network, HAND_HEATMAP, network.config.to_dict())
+    for backend in ("torch", "onnxruntime"):
+        with pytest.raises(ValueError, match="lengths of bone 9"):
+            load_heatmap_network(path, backend, "cpu")
 
 
 def test_a_file_that_is_none_is_named(tmp_path):

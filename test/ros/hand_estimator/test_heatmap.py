@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from helpers.hand_estimator_harness import ERROR, NAMESPACE, OK, Estimator
+from helpers.hand_estimator_harness import NAMESPACE, OK, Estimator
 from helpers.heatmap import neutral_weights
 from helpers.ros_harness import Listener, wait_for
-from lifecycle_msgs.msg import Transition
 from sensor_msgs.msg import JointState, PointCloud2
 from sensor_msgs_py.point_cloud2 import read_points
 
@@ -53,16 +52,3 @@ def test_the_node_publishes_the_hands_of_a_weight_file(start_node, listener: Lis
     assert counts()[1:] == [0, 0]
     player.interrupt()
     assert process.interrupt() == 0
-
-
-def test_without_weights_the_node_says_how_to_make_them(start_node, listener: Listener):
-    process = start_node(
-        NODE_MODULE,
-        namespace=NAMESPACE,
-        parameters={"estimator": "heatmap", "diagnostics_period_s": 0.2},
-    )
-    estimator = Estimator(process, listener)
-    assert not estimator.change_state(Transition.TRANSITION_CONFIGURE)
-    assert "hand_pose train --config config/training/heatmap/fast.yaml" in process.log
-    estimator.wait_for_status("estimator", ERROR, "heatmap.weights")
-    assert process.running
