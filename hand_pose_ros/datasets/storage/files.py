@@ -18,7 +18,7 @@ _MOST_TEXT_BYTES: Final = 1 << 30
 _PYTHON_TUPLE: Final = "tag:yaml.org,2002:python/tuple"
 
 
-AGAIN: Final = "it may be incomplete, or of another version of the set: download or extract it again"
+AGAIN: Final = "the set may be incomplete, or of another version: download or extract it again"
 """What to do about a file without which a set cannot be read."""
 OR_SKIP: Final = f"{AGAIN}, or leave out the hands of such files by `--malformed skipped`"
 """What to do about a file of some hands."""

@@ -74,7 +74,9 @@ def show(hands: LabelledSet[Any], output: Path | None, count: int) -> str:
         shown = [drawn[number] for number in spread(len(drawn), count)]
         if not shown:
             raise ValueError(f"{hands.folder}: no image of a hand can be drawn\n" + "\n".join(lines))
-        captions = [f"{one.side} {one.sequence} {one.frame}".replace("  ", " ") for one in shown]
+        captions = [
+            f"{one.side} {one.sequence.rpartition('/')[2]} {one.frame}".replace("  ", " ") for one in shown
+        ]
         sheet = labelled_sheet(shown, [one.points_px for one in shown], captions)
         with atomic_path(output) as unfinished:
             unfinished.write_bytes(cv2.imencode(output.suffix, sheet)[1].tobytes())

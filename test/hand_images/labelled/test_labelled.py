@@ -231,7 +231,7 @@ def test_show_tells_of_images_that_are_not_there(tmp_path, capsys):
     assert f"WITHOUT AN IMAGE: 1 hands, the first: {path}" in capsys.readouterr().out
     sheet = ["--output", str(tmp_path / "sheet.png")]
     assert main([*call, *sheet]) == 2
-    assert f"{path}: missing; it may be incomplete" in capsys.readouterr().err
+    assert f"{path}: missing; the set may be incomplete" in capsys.readouterr().err
     assert main([*call, *sheet, "--malformed", "skipped"]) == 0
     assert cv2.imread(str(tmp_path / "sheet.png")) is not None
     for image in (tmp_path / "stb").rglob("*.png"):
