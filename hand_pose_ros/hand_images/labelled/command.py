@@ -149,11 +149,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
-    one = verbs.add_parser("show", help="count and check the labels, and draw some")
+    texts: dict[str, Any] = {"epilog": set_help(), "formatter_class": argparse.RawDescriptionHelpFormatter}
+    one = verbs.add_parser("show", help="count and check the labels, and draw some", **texts)
     add_set_arguments(one)
     one.add_argument("--output", type=_sheet_path, help=f"image file of the sheet: {', '.join(_SHEETS)}")
     one.add_argument("--count", type=int, default=20, help="hands on the sheet")
-    one = verbs.add_parser("convert", help="write hand images for training")
+    one = verbs.add_parser("convert", help="write hand images for training", **texts)
     add_set_arguments(one)
     one.add_argument("--to", choices=("shards",), default="shards", help="format")
     in_2d = one.add_mutually_exclusive_group()

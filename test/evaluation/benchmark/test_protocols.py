@@ -255,6 +255,24 @@ def test_rhd_agrees_with_the_rules_of_zimmermann_and_spurr(joints, noisy):
     assert figures["AUC 20-50 mm"] == pytest.approx(area(curve[8:], thresholds[8:]), abs=1e-6)
 
 
+def test_stb_agrees_with_the_rules_of_zimmermann_and_spurr(joints, noisy):
+    """The set's root is the palm's centre, which an estimate has half way to the ring finger's knuckle."""
+    _, predicted = noisy
+    truth = labels_of("stb", joints)
+    rules = PublishedRules()
+    for points, estimate in zip(truth.joints_m, predicted.copy(), strict=True):
+        estimate[0] = 0.5 * (estimate[0] + estimate[13])
+        network = (estimate - estimate[0]) / np.linalg.norm(estimate[9] - estimate[10])
+        length = np.linalg.norm(points[9] - points[10])
+        rules.feed(points - points[0], np.ones(21, bool), network * length)
+    mean, median, curve, thresholds = rules.measures(0.0, 0.050, 20)
+    figures = scored("stb", "paper", truth, predicted)
+    assert figures["EPE mean mm"] == pytest.approx(1e3 * mean, abs=1e-6)
+    assert figures["EPE median mm"] == pytest.approx(1e3 * median, abs=1e-6)
+    assert figures["AUC 0-50 mm"] == pytest.approx(area(curve, thresholds), abs=1e-6)
+    assert figures["AUC 20-50 mm"] == pytest.approx(area(curve[8:], thresholds[8:]), abs=1e-6)
+
+
 def test_interhand_agrees_with_the_official_rules(joints, noisy):
     generator, predicted = noisy
     truth = labels_of("interhand26m", joints)

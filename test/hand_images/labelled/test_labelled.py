@@ -262,3 +262,13 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main([*call, str(tmp_path / "file" / "sheet.jpg")]) == 2
     assert "hand_pose dataset: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [(), ("show",), ("convert",)])
+def test_the_help_of_every_verb_lists_the_options_of_the_sets(capsys, verb):
+    with pytest.raises(SystemExit):
+        main([*verb, "--help"])
+    text = capsys.readouterr().out
+    for name, reader in SETS.items():
+        assert f"{name}: {reader.title}" in text
+    assert "  annotator (default all; human_annot, machine_annot, all)" in text
