@@ -54,7 +54,7 @@ class SetSource:
             raise ValueError(f"weight must be positive, got {self.weight:g}")
         for name in ("path", "shards"):
             if not getattr(self, name):
-                raise ValueError(f"{name} must name a folder")
+                raise ValueError(f"{name} must name a folder: `--set <section>.sets.<number>.{name}=FOLDER`")
 
 
 def shards_of_set(source: SetSource) -> str:
