@@ -71,7 +71,7 @@ def plot_curves(scores: Mapping[str, Score], path: Path) -> None:
             if name in one.curves:
                 label = f"{method} ({one.figures[name]:.3f})"
                 axes.plot(*one.curves[name], label=label, color=colour)
-        axes.set(title=name, xlabel=f"threshold ({name.split()[-1]})", ylim=(0, 1))
+        axes.set(title=name, xlabel=f"threshold ({name.split()[-1]})", ylim=(0, 1.02))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, loc="lower right")
     save_figure(figure, path)
