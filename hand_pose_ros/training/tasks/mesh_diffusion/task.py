@@ -102,8 +102,8 @@ class MeshTraining:
             for name, parameter in self.model.named_parameters():
                 parameter.requires_grad_(name.startswith("conditions."))
         self._crops: MeshCrops | None = None
-        self._fresh: FreshCrops | None = None
         self._validation: MeshCrops | None = None
+        self._fresh: FreshCrops | None = None
 
     @classmethod
     def from_options(cls, options: Mapping) -> MeshTraining:
@@ -116,20 +116,27 @@ class MeshTraining:
 
     def make_data(self) -> None:
         """Make the crops of the bank, and the shards of data sets, that are not stored yet."""
-        self._open()
+        if self.options.bank:
+            self._training_crops()
+        else:
+            self._fresh_crops()
 
     def prepare(self, generator: torch.Generator) -> None:
         """Start to cut the crops of this generator's batch, where they are not stored."""
-        self._open()
-        if self._fresh is not None:
-            self._fresh.prepare(self.options.batch_size, generator)
+        if not self.options.bank:
+            self._fresh_crops().prepare(self.options.batch_size, generator)
 
     def losses(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Return the weighted loss terms of a batch."""
-        self._open()
+        crops = self._training_crops() if self.options.bank else None
         if self.options.frozen_base:
             self.model.encoder.eval()  # its running statistics stay, too
-        batch = self._batch(generator)
+        chosen = np.empty(0, int)
+        if crops is None:
+            batch = self._fresh_crops().draw(self.options.batch_size, generator)
+        else:
+            chosen = torch.randint(crops.count, (self.options.batch_size,), generator=generator).numpy()
+            batch = named_tensors.rows(crops, chosen)
         model, device = self.model, self.model.scale.device
         with full_precision():
             targets = mesh_targets(batch)
@@ -190,30 +197,25 @@ class MeshTraining:
         )
         return {_key(name): value for name, value in mesh_scores(*meshes).items()}
 
-    def _open(self) -> None:
-        """Open the crops once, and standardise by their meshes unless the network has started from weights."""
-        if self._crops is not None or self._fresh is not None:
-            return
-        options = self.options
-        if options.bank:
+    def _fresh_crops(self) -> FreshCrops:
+        """Open the hands once, and standardise by their meshes unless the network has started from weights."""
+        if self._fresh is None:
+            options = self.options
+            self._fresh = FreshCrops(options.rendered, options.network)
+            if not options.warm_start:
+                poses = self._fresh.poses(_MOST_STATISTICS, np.random.default_rng(Seed.STATISTICS))
+                self.model.set_statistics(mesh_targets(poses).vertices)
+        return self._fresh
+
+    def _training_crops(self) -> MeshCrops:
+        """Read the bank once, and standardise by its meshes unless the network has started from weights."""
+        if self._crops is None:
+            options = self.options
             folder = Path(options.bank) / "rendered"
             self._crops = read_mesh_bank(folder, options.rendered, options.network, Seed.TRAINING)
-            some = evenly(self._crops, _MOST_STATISTICS)
-        else:
-            self._fresh = FreshCrops(options.rendered, options.network)
-            some = self._fresh.poses(_MOST_STATISTICS, np.random.default_rng(Seed.STATISTICS))
-        if not options.warm_start:
-            self.model.set_statistics(mesh_targets(some).vertices)
-
-    def _batch(self, generator: torch.Generator) -> MeshCrops:
-        """Return the crops of a step."""
-        count = self.options.batch_size
-        if self._fresh is not None:
-            return self._fresh.draw(count, generator)
-        assert self._crops is not None, "the crops must be open"
-        return named_tensors.rows(
-            self._crops, torch.randint(self._crops.count, (count,), generator=generator).numpy()
-        )
+            if not options.warm_start:
+                self.model.set_statistics(mesh_targets(evenly(self._crops, _MOST_STATISTICS)).vertices)
+        return self._crops
 
     def _condition(self, name: str, crops: MeshCrops, generator: torch.Generator) -> Tensor:
         """Make the image of an extra condition, with noise like a sensor's."""

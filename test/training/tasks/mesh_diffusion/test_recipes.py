@@ -62,12 +62,13 @@ def test_every_step_cuts_new_crops_with_labels_of_the_hands(tmp_path):
     _, options = small("ho3d", tmp_path)
     task = create_task(MESH_DIFFUSION, options, 1)
     task.make_data()
-    first, again, other = (task._batch(torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    fresh = task._fresh
+    first, again, other = (fresh.draw(4, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     for one, two in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, two)
     assert not np.array_equal(first.inputs, other.inputs)
     task.prepare(torch.Generator().manual_seed(2))
-    for one, two in zip(other, task._batch(torch.Generator().manual_seed(2)), strict=True):
+    for one, two in zip(other, fresh.draw(4, torch.Generator().manual_seed(2)), strict=True):
         np.testing.assert_array_equal(one, two)
     # The posed template projects onto the labels of the crops.
     targets = mesh_targets(first)
