@@ -113,7 +113,8 @@ class Options:
         """
         known = [leaf.name for leaf in leaves(cls)]
         if unknown := [name for name in values if name not in known]:
-            raise ValueError(f"unknown option: {shortened(', '.join(unknown))}; known are {', '.join(known)}")
+            known_text = f"known are {', '.join(known)}" if known else "there are none"
+            raise ValueError(f"unknown option: {shortened(', '.join(unknown))}; {known_text}")
         return _built(cls, values, "")
 
     def flat(self) -> dict[str, Any]:

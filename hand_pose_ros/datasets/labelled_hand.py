@@ -11,7 +11,7 @@ import numpy as np
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.datasets.joint_orders import wrist_from_palm_centre
-from hand_pose_ros.datasets.storage.files import read_image
+from hand_pose_ros.datasets.storage.files import OR_SKIP, MalformedFileError, read_image
 from hand_pose_ros.pose import Detection
 
 
@@ -66,7 +66,10 @@ class LabelledHand:
             MalformedFileError: the file is missing, not an image, or not of the camera's size.
         """
         size = None if self.camera is None else (self.camera.width, self.camera.height)
-        return read_image(self.path, size)
+        try:
+            return read_image(self.path, size)
+        except MalformedFileError as error:
+            raise error.advised(OR_SKIP) from error
 
     @property
     def known(self) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
@@ -16,7 +17,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.options import Options
 from hand_pose_ros.datasets.labelled_hand import LabelledHand
-from hand_pose_ros.datasets.storage.files import MalformedFileError, require
+from hand_pose_ros.datasets.storage.files import AGAIN, OR_SKIP, MalformedFileError, require
 from hand_pose_ros.datasets.storage.index import Column, open_index
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
@@ -26,6 +27,7 @@ Refuse = Callable[[MalformedFileError], None]
 MALFORMED: Final = ("fatal", "skipped")
 """What becomes of malformed or missing files."""
 
+_MOST_SEARCHED: Final = 1000  # entries of a folder that is not the set's
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +42,8 @@ class LabelledSet(ABC, Generic[AnyOptions]):
     """Name in commands and configurations."""
     title: ClassVar[str]
     """Name in tables."""
+    layout: ClassVar[str]
+    """What the folder holds where the layout of the set begins, for messages."""
     options_type: ClassVar[type[Options]]
     columns: ClassVar[Mapping[str, Column]]
 
@@ -61,11 +65,11 @@ class LabelledSet(ABC, Generic[AnyOptions]):
         """
         if malformed not in MALFORMED:
             raise ValueError(f"malformed must be one of {', '.join(MALFORMED)}, got {malformed!r}")
-        self.folder = require(Path(folder))
+        self.folder = Path(folder)
         self.options: AnyOptions = options if options is not None else self.options_type()  # type: ignore[assignment]
         self.tolerant = malformed == "skipped"
         """Whether malformed and missing files are skipped."""
-        self._sources = [require(path) for path in self.sources()]
+        self._sources = self._require_sources()
         self._index = open_index(
             self.folder,
             self.name,
@@ -114,7 +118,11 @@ class LabelledSet(ABC, Generic[AnyOptions]):
             IndexError: there is no such hand.
             MalformedFileError: a file of its labels is missing or malformed.
         """
-        return self.hand(self._index.row(number if number >= 0 else number + len(self)))
+        row = self._index.row(number if number >= 0 else number + len(self))
+        try:
+            return self.hand(row)
+        except MalformedFileError as error:
+            raise error.advised(OR_SKIP) from error
 
     def __iter__(self) -> Iterator[LabelledHand]:
         """Yield all hands; where malformed files are skipped, without those whose labels cannot be read."""
@@ -134,10 +142,40 @@ class LabelledSet(ABC, Generic[AnyOptions]):
     def _reported_rows(self, skipped: list[str]) -> Iterable[Mapping[str, Any]]:
         def refuse(error: MalformedFileError) -> None:
             if not self.tolerant:
-                raise error
+                raise error.advised(OR_SKIP)
             skipped.append(str(error))
 
-        return tqdm(self.rows(refuse), desc=f"indexing {self.title}", unit="hand", disable=None)
+        def rows() -> Iterator[Mapping[str, Any]]:
+            try:
+                yield from self.rows(refuse)
+            except MalformedFileError as error:
+                raise error.advised(AGAIN) from error
+
+        return tqdm(rows(), desc=f"indexing {self.title}", unit="hand", disable=None)
+
+    def _require_sources(self) -> list[Path]:
+        """Return the files that say what the set contains.
+
+        Raises:
+            MalformedFileError: one is missing; says where it is, if in the folder above or below.
+        """
+        expected = f"the folder of {self.title} must hold {self.layout}; see docs/use/datasets/{self.name}.md"
+        if not self.folder.is_dir():
+            reason = "not a folder" if self.folder.exists() else "missing"
+            raise MalformedFileError(self.folder, reason, expected)
+        try:
+            return [require(path) for path in self.sources()]
+        except MalformedFileError as error:
+            found = self._elsewhere(error.path)
+            raise error.advised(f"{found} has it: give that folder" if found else expected) from error
+
+    def _elsewhere(self, missing: Path) -> Path | None:
+        """Return the folder above or below that has the missing file, if there is one."""
+        if missing == self.folder or not missing.is_relative_to(self.folder):
+            return None
+        below = (path for path in islice(self.folder.iterdir(), _MOST_SEARCHED) if path.is_dir())
+        inner = missing.relative_to(self.folder)
+        return next((one for one in (self.folder.absolute().parent, *below) if (one / inner).exists()), None)
 
 
 def pinhole(path: Path, matrix: Any, size: tuple[int, int]) -> CameraModel:

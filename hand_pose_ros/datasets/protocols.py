@@ -198,8 +198,9 @@ PROTOCOLS: Final[dict[str, dict[str, Protocol]]] = {
         "paper": Protocol(
             "Joints and vertices in the camera frame, and after the similarity transform that fits best, which"
             " may mirror; vertices by a transform of their own. F-scores compare nearest vertices, whatever "
-            "the mesh. (lmb-freiburg/freihand eval.py)",
-            (_GENERAL[0], _GENERAL[2], *_mesh_views()),
+            "the mesh. (lmb-freiburg/freihand eval.py) Joints also relative to the wrist, which counts with zero: "
+            "DiffHand's MPJPE.",
+            (*_GENERAL, *_mesh_views()),
             f_scores=(0.005, 0.015),
             server="freihand",
         ),

@@ -8,6 +8,7 @@ import tokenize
 import warnings
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,11 +40,13 @@ def read_array(path: str | Path, most_bytes: int = MOST_BYTES) -> NDArray[Any]:
         raise ValueError(f"{path} is not a NumPy file of numbers: {shortened(str(error))}") from error
 
 
-def read_arrays(path: str | Path, most_bytes: int = MOST_BYTES) -> dict[str, NDArray[Any]]:
+def read_arrays(
+    path: str | Path, most_bytes: int = MOST_BYTES, names: Collection[str] | None = None
+) -> dict[str, NDArray[Any]]:
     """The arrays of an ``.npz`` file by name.
 
     Args:
-        most_bytes: of the file, and of all arrays together.
+        most_bytes: of the file, and of all arrays together. names: the only arrays that are read; None for all.
 
     Raises:
         OSError: the file is missing or cannot be read.
@@ -58,9 +61,26 @@ def read_arrays(path: str | Path, most_bytes: int = MOST_BYTES) -> dict[str, NDA
                 member.filename.removesuffix(".npy"): _array(archive.read(member))
                 for member in archive.infolist()
                 if member.filename.endswith(".npy")
+                and (names is None or member.filename.removesuffix(".npy") in names)
             }
     except _ERRORS as error:
         raise ValueError(f"{path} is not an npz file of numbers: {shortened(str(error))}") from error
+
+
+def array_names(path: str | Path, most_bytes: int = MOST_BYTES) -> list[str]:
+    """The names of the arrays of an ``.npz`` file.
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+        ValueError: as for :func:`read_array`.
+    """
+    content = read_file(path, most_bytes)
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = archive.namelist()
+    except _ERRORS as error:
+        raise ValueError(f"{path} is not an npz file of numbers: {shortened(str(error))}") from error
+    return [name.removesuffix(".npy") for name in names if name.endswith(".npy")]
 
 
 def _array(content: bytes) -> NDArray[Any]:

@@ -28,7 +28,8 @@ STORED_SIZE_PX: Final = 160
 STORED_MARGIN: Final = 2.0
 FORMAT_VERSION: Final = 1
 
-_JSON = "shard.json"
+SHARD_RECORD: Final = "shard.json"
+"""File of a shard that is written last."""
 _SIZE = STORED_SIZE_PX
 
 
@@ -161,7 +162,7 @@ def save_shard(folder: str | Path, images: HandImages, seed: int, settings: dict
             if name not in _OPTIONAL or np.isfinite(field).any():
                 np.save(unfinished / f"{name}.npy", field)
         info = {"format": FORMAT_VERSION, "count": images.count, "seed": seed, "settings": settings}
-        (unfinished / _JSON).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
+        (unfinished / SHARD_RECORD).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
     finally:
@@ -170,7 +171,7 @@ def save_shard(folder: str | Path, images: HandImages, seed: int, settings: dict
 
 def is_shard(folder: str | Path) -> bool:
     """Return whether the folder is a complete shard."""
-    return (Path(folder) / _JSON).is_file()
+    return (Path(folder) / SHARD_RECORD).is_file()
 
 
 def shard_info(folder: str | Path) -> dict[str, Any]:
@@ -180,8 +181,8 @@ def shard_info(folder: str | Path) -> dict[str, Any]:
         ValueError: the shard is not complete, or has another version.
     """
     if not is_shard(folder):
-        raise ValueError(f"{folder} is not a complete shard of hand images: it has no {_JSON}")
-    info = read_json(Path(folder) / _JSON)
+        raise ValueError(f"{folder} is not a complete shard of hand images: it has no {SHARD_RECORD}")
+    info = read_json(Path(folder) / SHARD_RECORD)
     if not isinstance(info, dict) or info.get("format") != FORMAT_VERSION:
         found = shown(info.get("format")) if isinstance(info, dict) else "without a version"
         raise ValueError(f"{folder} has format {found}, this program reads {FORMAT_VERSION}")

@@ -4,6 +4,8 @@ Markdown files get their tables between ``<!-- parameters of hand_estimator -->`
 ``<!-- end of parameters -->``; ``estimator.yaml`` and ``teleop.yaml`` become the parameter files of these nodes.
 
     hand_pose parameters docs/use/node.md docs/use/teleoperation.md config/estimator.yaml config/teleop.yaml
+
+Pages on data sets get the tables of :mod:`hand_pose_ros.evaluation.benchmark.pages` between marks of theirs.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Final
 
 from hand_pose_ros.common.option_documents import table, yaml_text
 from hand_pose_ros.common.options import Options
+from hand_pose_ros.evaluation.benchmark.pages import with_set_tables
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.robot_simulator.parameters import RobotSimulatorParameters
 from hand_pose_ros.ros.teleop.parameters import TeleopParameters
@@ -58,7 +61,7 @@ def with_tables(text: str) -> str:
     """The text with up-to-date tables between its marks.
 
     Raises:
-        ValueError: a mark names no node of this package.
+        ValueError: a mark names no node, or no data set, of this package.
     """
 
     def filled(match: re.Match[str]) -> str:
@@ -67,7 +70,7 @@ def with_tables(text: str) -> str:
             raise ValueError(f"there is no node {node!r}; there are {', '.join(NODES)}")
         return f"{begin}{table(NODES[node])}{end}"
 
-    return _MARKS.sub(filled, text)
+    return with_set_tables(_MARKS.sub(filled, text))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

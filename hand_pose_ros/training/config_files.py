@@ -29,6 +29,8 @@ def read_yaml(path: str | Path) -> dict:
 def with_overrides(values: Mapping, overrides: Sequence[str]) -> dict:
     """Copy ``values`` with each 'section.key=value' of ``overrides`` applied; values are read as YAML.
 
+    An entry of a list is named by its number, from 0: 'sets.0.path=value'.
+
     Raises:
         ValueError: an override has no '=', or its key leads through something that is not a section.
     """
@@ -38,18 +40,36 @@ def with_overrides(values: Mapping, overrides: Sequence[str]) -> dict:
         keys = path.strip().split(".")
         if not equals or not all(keys):
             raise ValueError(f"an override must look like section.key=value, got {shown(override)}")
-        section = values
+        section: Any = values
         for key in keys[:-1]:
-            if section.get(key) is None:
-                section[key] = {}
-            section = section[key]
-            if not isinstance(section, dict):
-                raise ValueError(f"{path.strip()} cannot be set: {key} is not a section")
+            section = _inner(section, key, path.strip())
+        last = _place(section, keys[-1], path.strip())
         try:
-            section[keys[-1]] = safe_yaml.parse_yaml(text)
+            section[last] = safe_yaml.parse_yaml(text)
         except ValueError as error:
             raise ValueError(f"{path.strip()} cannot be set to {shown(text)}: {error}") from error
     return values
+
+
+def _inner(section: Any, key: str, path: str) -> Any:
+    """Return the section or list under a key; a section that is missing is made."""
+    place = _place(section, key, path)
+    if isinstance(section, dict) and section.get(key) is None:
+        section[key] = {}
+    if not isinstance(section[place], dict | list):
+        raise ValueError(f"{path} cannot be set: {key} is not a section")
+    return section[place]
+
+
+def _place(section: Any, key: str, path: str) -> Any:
+    """Return the key of a section, or the number of an entry of a list, that ``key`` stands for."""
+    if isinstance(section, dict):
+        return key
+    if not (key.isdecimal() and len(key) < 10 and int(key) < len(section)):
+        raise ValueError(
+            f"{path} cannot be set: {shown(key)} is not one of the {len(section)} entries, from 0"
+        )
+    return int(key)
 
 
 def differences(one: Mapping, other: Mapping, where: str = "") -> dict[str, tuple[Any, Any]]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hand_pose_ros.files.safe_arrays import read_array, read_arrays
+from hand_pose_ros.files.safe_arrays import array_names, read_array, read_arrays
 
 ARRAYS = {
     "numbers": np.arange(24.0).reshape(2, 3, 4),
@@ -33,6 +33,15 @@ def test_what_was_written_is_read(tmp_path, save):
         assert read[name].flags.writeable
         np.save(tmp_path / "one.npy", array)
         np.testing.assert_array_equal(read_array(tmp_path / "one.npy"), array)
+
+
+def test_some_arrays_are_read_by_name(tmp_path):
+    np.savez_compressed(tmp_path / "file.npz", **ARRAYS)
+    assert array_names(tmp_path / "file.npz") == list(ARRAYS)
+    assert read_arrays(tmp_path / "file.npz", names=("flags", "absent")).keys() == {"flags"}
+    (tmp_path / "file.npz").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"file\.npz is not an npz file of numbers"):
+        array_names(tmp_path / "file.npz")
 
 
 def header(text: str, version: int = 1) -> bytes:
@@ -90,8 +99,9 @@ def test_changed_bytes_raise_one_exception_only(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("fuzz") / "file.npz"
     path.write_bytes(content)
     message = ""
-    try:
-        read_arrays(path)
-    except ValueError as error:
-        message = str(error)
-    assert len(message) < 1000
+    for read in (read_arrays, array_names):
+        try:
+            read(path)
+        except ValueError as error:
+            message = str(error)
+        assert len(message) < 1000

@@ -43,19 +43,38 @@ def small_config() -> TrainingConfig:
 
 def task_configs(folder: Path) -> dict[str, TrainingConfig]:
     """Three steps of two micro-batches of the package's own tasks, with hand images from ``folder``."""
-    network = small_networks().to_dict()
-    of_task = {
+    network, images = small_networks().to_dict(), [str(folder / "images")]
+    mesh = {"points": 64, "width": 32, "heads": 2, "levels": 2, "steps": 20}
+    resnet = {"kind": "resnet", "size_px": 64}
+    of_run = {
         "hand_diffusion": {"batch_size": 4, "validation_hands": 4, "network": network["diffusion"]},
         "image_hand_diffusion": {
-            "data": {"rendered": [str(folder / "images")], "batch_size": 4, "held_back": 4, "negatives": 2},
+            "data": {"rendered": images, "batch_size": 4, "held_back": 4, "negatives": 2},
             "keypoint_hands": 4,
             "image_losses": {"contrastive": 0.1},
             "network": network,
         },
+        "hand_heatmap": {
+            "data": {"rendered": images, "batch_size": 4, "held_back": 4},
+            "network": {"image_size": 32, "width": 16, "levels": 3},
+        },
+        "mesh_diffusion": {
+            "bank": str(folder / "bank"),
+            "rendered": {"folders": images},
+            "validation": {"folders": images, "exact": True},
+            "batch_size": 4,
+            "network": mesh,
+        },
+        "mesh_diffusion on new crops": {
+            "bank": "",
+            "rendered": {"folders": images},
+            "batch_size": 4,
+            "network": mesh | {"encoder": resnet},
+        },
     }
     return {
-        name: training_config(task=name, options=options, steps=3, micro_batches=2)
-        for name, options in of_task.items()
+        run: training_config(task=run.split()[0], options=options, steps=3, micro_batches=2)
+        for run, options in of_run.items()
     }
 
 

@@ -106,6 +106,19 @@ def test_overrides_leave_the_original_alone():
     assert values == {"a": {"b": 1}}
 
 
+def test_entries_of_lists_are_named_by_their_number():
+    values = {"sets": [{"path": ""}, {"path": "x"}], "rates": [1, 2]}
+    changed = with_overrides(values, ["sets.0.path=/data", "sets.1.options.split=train", "rates.1=3"])
+    assert changed["sets"] == [{"path": "/data"}, {"path": "x", "options": {"split": "train"}}]
+    assert changed["rates"] == [1, 3]
+    assert values["sets"][0] == {"path": ""}
+    for override in ("sets.2.path=x", "sets.-1.path=x", "rates.2=1", "sets.first.path=x"):
+        with pytest.raises(ValueError, match="is not one of the 2 entries, from 0"):
+            with_overrides(values, [override])
+    with pytest.raises(ValueError, match="0 is not a section"):
+        with_overrides(values, ["rates.0.more=1"])
+
+
 def test_only_how_a_run_is_run_may_change_when_it_is_resumed():
     earlier = training_config(options={"width": 32})
     check_same_training(

@@ -17,6 +17,7 @@ from hand_pose_ros.training.checkpoint import load_checkpoint
 from hand_pose_ros.training.ranks import Ranks
 
 CPU = torch.device("cpu")
+TASK_RUNS = tuple(rank_runs.task_configs(Path()))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def curves(path: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["whole", "hand_diffusion", "image_hand_diffusion"])
+@pytest.mark.parametrize("name", ["whole", *TASK_RUNS])
 def test_two_processes_train_as_one_does(runs, name):
     two, one = state(runs, name), state(runs / "alone", name)
     assert two.keys() == one.keys()
@@ -65,7 +66,7 @@ def test_two_processes_train_as_one_does(runs, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["whole", "parts", "hand_diffusion", "image_hand_diffusion"])
+@pytest.mark.parametrize("name", ["whole", "parts", *TASK_RUNS])
 def test_all_processes_hold_the_same_state(runs, name):
     first, second = (state(runs, name, rank) for rank in (0, 1))
     assert first.keys() == second.keys()

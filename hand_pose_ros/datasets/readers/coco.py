@@ -52,6 +52,7 @@ class CocoSet(LabelledSet[CocoOptions]):
 
     name: ClassVar[str] = "coco"
     title: ClassVar[str] = "COCO-WholeBody"
+    layout: ClassVar[str] = "the file of the option annotations and the folder of the option images"
     options_type = CocoOptions
     columns: ClassVar[Mapping[str, Column]] = {
         "file": Column("S128"),

@@ -19,7 +19,14 @@ from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.datasets.joint_orders import from_order
 from hand_pose_ros.datasets.labelled_hand import LabelledHand
 from hand_pose_ros.datasets.labelled_set import LabelledSet, Refuse, pinhole
-from hand_pose_ros.datasets.storage.files import MalformedFileError, floats, read_npz, read_yaml, require
+from hand_pose_ros.datasets.storage.files import (
+    MalformedFileError,
+    floats,
+    npz_names,
+    read_npz,
+    read_yaml,
+    require,
+)
 from hand_pose_ros.datasets.storage.index import Column
 
 SIZE: Final = (640, 480)
@@ -30,6 +37,7 @@ SERIALS: Final = (
 SEQUENCES: Final = 100
 """Sequences of each subject; the published splits count them."""
 _HAND_LABEL: Final = 255  # of the segmentation
+_JOINTS: Final = ("joint_3d", "joint_2d")
 _ALL: Final = range(SEQUENCES)
 _TEST_OBJECTS: Final = {"val": (3, 19), "test": (7, 11, 15)}
 _BOX_GROWTH: Final = 0.25  # on each side: the box of HandOccNet is 1.5 times that of the joints
@@ -70,6 +78,7 @@ class DexYcbSet(LabelledSet[DexYcbOptions]):
 
     name: ClassVar[str] = "dexycb"
     title: ClassVar[str] = "DexYCB"
+    layout: ClassVar[str] = "the folders of the subjects, such as 20200709-subject-01/, and calibration/"
     options_type = DexYcbOptions
     columns: ClassVar[Mapping[str, Column]] = {
         "sequence": Column("S64"),
@@ -104,7 +113,10 @@ class DexYcbSet(LabelledSet[DexYcbOptions]):
                 continue
             if self.options.side not in ("both", side):
                 continue
-            for serial in self._serials(folder):
+            serials = self._serials(folder)
+            if not serials:
+                refuse(MalformedFileError(folder, "holds no folder of a camera with color_*.jpg"))
+            for serial in serials:
                 for frame in range(count):
                     try:
                         yield from self._of_frame(folder, serial, frame, side)
@@ -131,9 +143,10 @@ class DexYcbSet(LabelledSet[DexYcbOptions]):
 
     def _of_frame(self, folder: Path, serial: str, frame: int, side: str) -> Iterator[dict[str, Any]]:
         path = folder / serial / f"labels_{frame:06d}.npz"
-        labels = read_npz(path)
-        if not {"joint_3d", "joint_2d"} <= set(labels):
-            raise MalformedFileError(path, f"holds {sorted(labels)}, not joint_3d and joint_2d")
+        names = npz_names(path)
+        if not set(_JOINTS) <= set(names):
+            raise MalformedFileError(path, f"holds {sorted(names)}, not joint_3d and joint_2d")
+        labels = read_npz(path, _JOINTS)  # without the segmentation, which takes five times as long
         joints = floats(path, labels["joint_3d"], 1, hand.NUM_JOINTS, 3, what="joint_3d")[0]
         if (joints == -1).all():
             return
@@ -147,7 +160,7 @@ class DexYcbSet(LabelledSet[DexYcbOptions]):
             "side": side,
             "joints": from_order(joints, "dexycb"),
             "points": from_order(points, "dexycb"),
-            "has_mask": "seg" in labels,
+            "has_mask": "seg" in names,
         }
 
     def _sequences(self) -> list[Path]:
@@ -157,7 +170,10 @@ class DexYcbSet(LabelledSet[DexYcbOptions]):
             MalformedFileError: a subject of the split is missing or has not all of its sequences.
         """
         if self.options.setup == "all":
-            return sorted(path.parent for path in self.folder.glob("*/*/meta.yml"))
+            found = sorted(path.parent for path in self.folder.glob("*/*/meta.yml"))
+            if not found:
+                raise MalformedFileError(self.folder, "holds no <subject>/<sequence>/meta.yml")
+            return found
         split = split_of(self.options.setup, self.options.split)
         subjects = sorted(path for path in self.folder.glob("20*") if path.is_dir())
         found = []

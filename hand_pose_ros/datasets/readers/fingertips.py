@@ -113,6 +113,7 @@ class DexterObjectSet(FingertipSet):
 
     name: ClassVar[str] = "dexter_object"
     title: ClassVar[str] = "Dexter+Object"
+    layout: ClassVar[str] = "data/ with a folder for each sequence, such as Grasp1/"
     camera = CameraModel.pinhole(587.45209, 600.67456, 325.0, 249.0, 640, 480)
     colour_from_depth = np.array(
         (
@@ -140,6 +141,7 @@ class EgoDexterSet(FingertipSet):
 
     name: ClassVar[str] = "ego_dexter"
     title: ClassVar[str] = "EgoDexter"
+    layout: ClassVar[str] = "data/ with a folder for each sequence, such as Desk/"
     camera = CameraModel.pinhole(617.173, 617.173, 315.453, 242.259, 640, 480)
     colour_from_depth = np.array(
         (

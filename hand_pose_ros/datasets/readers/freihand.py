@@ -49,6 +49,10 @@ class FreiHandSet(LabelledSet[FreiHandOptions]):
 
     name: ClassVar[str] = "freihand"
     title: ClassVar[str] = "FreiHAND"
+    layout: ClassVar[str] = (
+        "{training,evaluation}_{K,xyz,verts}.json, training/ and evaluation/; those of the evaluation part were "
+        "published later"
+    )
     options_type = FreiHandOptions
     columns: ClassVar[Mapping[str, Column]] = {
         "number": Column("<i4"),

@@ -43,6 +43,9 @@ class HandLabelsSet(LabelledSet[HandLabelsOptions]):
 
     name: ClassVar[str] = "hand_labels"
     title: ClassVar[str] = "MPII + NZSL"
+    layout: ClassVar[str] = (
+        "manual_train/ and manual_test/; or, for the part mvbs, hands_v143_14817.json and imgs/"
+    )
     options_type = HandLabelsOptions
     columns: ClassVar[Mapping[str, Column]] = {
         "file": Column("S96"),

@@ -42,6 +42,7 @@ class Ho3dSet(LabelledSet[Ho3dOptions]):
 
     name: ClassVar[str] = "ho3d"
     title: ClassVar[str] = "HO-3D"
+    layout: ClassVar[str] = "train.txt, evaluation.txt, train/ and evaluation/"
     options_type = Ho3dOptions
     columns: ClassVar[Mapping[str, Column]] = {"sequence": Column("S32"), "frame": Column("S16")}
     _truth: ClassVar[Mapping[str, Column]] = {

@@ -120,6 +120,9 @@ class InterHandSet(LabelledSet[InterHandOptions]):
 
     name: ClassVar[str] = "interhand26m"
     title: ClassVar[str] = "InterHand2.6M"
+    layout: ClassVar[str] = (
+        "annotations/ with human_annot/, machine_annot/ and all/ (or train/, val/ and test/), and images/"
+    )
     options_type = InterHandOptions
     columns: ClassVar[Mapping[str, Column]] = {
         "file": Column("S112"),

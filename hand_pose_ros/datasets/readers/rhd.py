@@ -49,6 +49,9 @@ class RhdSet(LabelledSet[RhdOptions]):
 
     name: ClassVar[str] = "rhd"
     title: ClassVar[str] = "RHD"
+    layout: ClassVar[str] = (
+        "training/ and evaluation/, each with anno_*.pickle, color/ and mask/ (RHD_published_v2)"
+    )
     options_type = RhdOptions
     columns: ClassVar[Mapping[str, Column]] = {
         "number": Column("<i4"),

@@ -29,6 +29,7 @@ class SamplesSet(LabelledSet[SamplesOptions]):
 
     name: ClassVar[str] = "samples"
     title: ClassVar[str] = "samples.json"
+    layout: ClassVar[str] = "samples.json and the images that it names"
     options_type = SamplesOptions
     columns: ClassVar[Mapping[str, Column]] = {
         "file": Column("S128"),

@@ -46,6 +46,9 @@ class StbSet(LabelledSet[StbOptions]):
 
     name: ClassVar[str] = "stb"
     title: ClassVar[str] = "STB"
+    layout: ClassVar[str] = (
+        "labels/ with B1Counting_BB.mat and the others, and B1Counting/ ... with images, or images/ with these"
+    )
     options_type = StbOptions
     columns: ClassVar[Mapping[str, Column]] = {
         "sequence": Column("S16"),

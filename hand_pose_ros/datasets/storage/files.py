@@ -18,15 +18,29 @@ _MOST_TEXT_BYTES: Final = 1 << 30
 _PYTHON_TUPLE: Final = "tag:yaml.org,2002:python/tuple"
 
 
+AGAIN: Final = "the set may be incomplete, or of another version: download or extract it again"
+"""What to do about a file without which a set cannot be read."""
+OR_SKIP: Final = f"{AGAIN}, or leave out the hands of such files by `--malformed skipped`"
+"""What to do about a file of some hands."""
+
+
 class MalformedFileError(ValueError):
     """A file of a data set is missing or has another form than its authors publish.
 
-    path: of that file.
+    path: of that file. reason: what is wrong with it. remedy: what to do about it, '' if not known.
     """
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = path
+    def __init__(self, path: Path, reason: str, remedy: str = "") -> None:
+        super().__init__(f"{path}: {reason}" + (f"; {remedy}" if remedy else ""))
+        self.path, self.reason, self.remedy = path, reason, remedy
+
+    def __reduce__(self) -> tuple[type[MalformedFileError], tuple[Path, str, str]]:
+        """Return what makes the error again in another process."""
+        return type(self), (self.path, self.reason, self.remedy)
+
+    def advised(self, remedy: str) -> MalformedFileError:
+        """Return the error with a remedy, if it has none yet."""
+        return self if self.remedy else MalformedFileError(self.path, self.reason, remedy)
 
 
 def require(path: Path) -> Path:
@@ -97,14 +111,26 @@ def read_yaml(path: Path) -> Any:
         return safe_yaml.read_yaml(require(path), plain_tags=(_PYTHON_TUPLE,))
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of an npz file; arrays of Python objects are refused.
+def npz_names(path: Path) -> list[str]:
+    """Return the names of the arrays of an npz file.
 
     Raises:
         MalformedFileError: it is missing or not such a file.
     """
     with _named(path):
-        return safe_arrays.read_arrays(require(path))
+        return safe_arrays.array_names(require(path))
+
+
+def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """Read the arrays of an npz file; arrays of Python objects are refused.
+
+    ``names``: of the arrays to read; those of them that the file has are returned. None for all.
+
+    Raises:
+        MalformedFileError: it is missing or not such a file.
+    """
+    with _named(path):
+        return safe_arrays.read_arrays(require(path), names=names)
 
 
 def read_pickle(path: Path) -> Any:

@@ -139,7 +139,10 @@ def _build(
         skipped: list[str] = []
         count = _write(unfinished, columns, rows(skipped))
         if not count:
-            raise ValueError(f"{beside} holds no hand that can be read{_first(skipped)}")
+            raise ValueError(
+                f"{beside} holds no hand that can be read{_first(skipped)}; is the download complete, and do the "
+                "options name a part that is there?"
+            )
         facts = {
             "count": count,
             "columns": columns,
@@ -217,7 +220,9 @@ def _writable(folders: Iterable[Path]) -> Path:
                 return folder
         except OSError as found:
             error = found
-    raise ValueError(f"no folder for the index can be written to: {error}")
+    raise ValueError(
+        f"no folder for the index can be written to: {error}; name one that can be in XDG_CACHE_HOME"
+    )
 
 
 def _first(skipped: Sequence[str]) -> str:

@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         sys.stdout.write(benchmark(options) + "\n")
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, OSError) as error:
         sys.stderr.write(f"hand_pose benchmark: {error}\n")
         return 2
     return 0
@@ -221,7 +221,7 @@ class _Chosen:
 
 def _settings(hands: LabelledSet[Any], options: argparse.Namespace, meshes: bool) -> dict[str, Any]:
     """Return everything that decides which hands are estimated and how, for the parts of a benchmark."""
-    named = ("estimator", "weights", "hand_size_m", "look", "every", "limit", "malformed")
+    named = ("estimator", "weights", "heatmap_weights", "hand_size_m", "look", "every", "limit", "malformed")
     settings = {name: getattr(options, name) for name in named}
     of_set = {"set": hands.name, "hands": len(hands), "options": hands.options.flat()}
     return {**of_set, **settings, "meshes": meshes}

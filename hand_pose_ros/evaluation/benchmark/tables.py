@@ -34,10 +34,10 @@ def benchmark_table(
         name for name in protocol.figures if any(_known(figures, name) for _, figures in rows + theirs)
     ]
     cells = [
-        [*(_cell(figures, name) for name in columns), cell(100 * found[method], 1)]
+        [*(figure_cell(figures, name) for name in columns), cell(100 * found[method], 1)]
         for method, figures in rows
     ]
-    cells += [[*(_cell(figures, name) for name in columns), "-"] for _, figures in theirs]
+    cells += [[*(figure_cell(figures, name) for name in columns), "-"] for _, figures in theirs]
     return markdown_table(["method", *columns, FOUND], [name for name, _ in rows + theirs], cells)
 
 
@@ -71,7 +71,7 @@ def plot_curves(scores: Mapping[str, Score], path: Path) -> None:
             if name in one.curves:
                 label = f"{method} ({one.figures[name]:.3f})"
                 axes.plot(*one.curves[name], label=label, color=colour)
-        axes.set(title=name, xlabel=f"threshold ({name.split()[-1]})", ylim=(0, 1))
+        axes.set(title=name, xlabel=f"threshold ({name.split()[-1]})", ylim=(0, 1.02))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, loc="lower right")
     save_figure(figure, path)
@@ -81,6 +81,7 @@ def _known(figures: Mapping[str, float], name: str) -> bool:
     return name in figures and not np.isnan(figures[name])
 
 
-def _cell(figures: Mapping[str, float], name: str) -> str:
+def figure_cell(figures: Mapping[str, float], name: str) -> str:
+    """Format a figure by name: shares with three digits, others with two; '-' where it is not known."""
     shares = "AUC" in name or "F@" in name or "heads" in name
     return cell(figures.get(name, float("nan")), 3 if shares else 2)

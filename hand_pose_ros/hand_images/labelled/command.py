@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,26 +11,22 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import yaml
-from tqdm import tqdm
 
 from hand_pose_ros.common.option_documents import help_text
 from hand_pose_ros.common.options import leaves
-from hand_pose_ros.common.parts import Part, add_part_argument
+from hand_pose_ros.common.parts import add_part_argument
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.labelled_set import MALFORMED, LabelledSet
 from hand_pose_ros.datasets.registry import SETS, open_set
 from hand_pose_ros.datasets.storage.files import MalformedFileError
 from hand_pose_ros.files.atomic_file import atomic_path
 from hand_pose_ros.hand_images.labelled.checks import check_labels
-from hand_pose_ros.hand_images.labelled.convert import convert
+from hand_pose_ros.hand_images.labelled.convert import IN_2D, IN_3D, IN_ANY
 from hand_pose_ros.hand_images.labelled.sheet import labelled_sheet
-from hand_pose_ros.hand_images.shards import save_shard
+from hand_pose_ros.hand_images.labelled.write import write_shards
 
-SHARD: Final = 1024
-"""Hands in a shard, before some are left out."""
-FIRST_SOURCE: Final = 1000
-"""Number, in the field ``source``, of the first set of ``SETS``; the others follow."""
 _MOST_CHECKED: Final = 1000
+_SHEETS: Final = (".jpg", ".png")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,75 +34,53 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         hands = open_set(options.set, options.path, parse_options(options.option), options.malformed)
-        text = (
-            show(hands, options.output, options.count) if options.verb == "show" else _convert(hands, options)
-        )
-    except (ValueError, FileExistsError) as error:
+        if options.verb == "show":
+            text = show(hands, options.output, options.count)
+            made = len(hands)
+        else:
+            made, text = _convert(hands, options)
+    except (ValueError, OSError) as error:
         sys.stderr.write(f"hand_pose dataset: {error}\n")
         return 2
     sys.stdout.write(text + "\n")
-    return 0
+    return 0 if made or not options.part.whole else 1
 
 
 def show(hands: LabelledSet[Any], output: Path | None, count: int) -> str:
     """Check up to a thousand hands, evenly from the set, and draw ``count`` of them; returns the findings.
 
     Raises:
-        MalformedFileError: a file is missing or malformed.
+        MalformedFileError: a file is missing or malformed, and that is fatal.
+        ValueError: the name of the output is not that of an image. OSError: it cannot be written.
     """
-    checked = [hands[number] for number in spread(len(hands), _MOST_CHECKED)]
+    checked, unreadable = [], 0
+    for number in spread(len(hands), _MOST_CHECKED):
+        try:
+            checked.append(hands[number])
+        except MalformedFileError:
+            if not hands.tolerant:
+                raise
+            unreadable += 1
+    lines = [f"{hands.title}: {len(hands)} hands, of which were checked:", check_labels(checked).text()]
+    missing = [one.path for one in checked if not one.path.is_file()]
+    if missing:
+        lines.append(f"WITHOUT AN IMAGE: {len(missing)} hands, the first: {missing[0]}")
+    if unreadable or hands.skipped:
+        lines.append(
+            f"left out of the index: {len(hands.skipped)}; not readable of those checked: {unreadable}"
+        )
     if output is not None:
-        shown = [checked[number] for number in spread(len(checked), count)]
-        captions = [f"{one.side} {one.sequence} {one.frame}".replace("  ", " ") for one in shown]
+        drawn = [one for one in checked if one.path.is_file()] if hands.tolerant else checked
+        shown = [drawn[number] for number in spread(len(drawn), count)]
+        if not shown:
+            raise ValueError(f"{hands.folder}: no image of a hand can be drawn\n" + "\n".join(lines))
+        captions = [
+            f"{one.side} {one.sequence.rpartition('/')[2]} {one.frame}".replace("  ", " ") for one in shown
+        ]
         sheet = labelled_sheet(shown, [one.points_px for one in shown], captions)
         with atomic_path(output) as unfinished:
-            unfinished.write_bytes(cv2.imencode(output.suffix or ".jpg", sheet)[1].tobytes())
-    left_out = f"\nleft out of the index: {len(hands.skipped)}" if hands.skipped else ""
-    return (
-        f"{hands.title}: {len(hands)} hands, of which were checked:\n{check_labels(checked).text()}{left_out}"
-    )
-
-
-def write_shards(
-    hands: LabelledSet[Any],
-    output: Path,
-    seed: int = Seed.ARBITRARY,
-    in_2d: bool = False,
-    part: Part | None = None,
-) -> tuple[int, Counter[str]]:
-    """Convert a set to shards in random order, or a part of these shards; returns the number of hands, and how
-    often which reason left one out.
-
-    Raises:
-        MalformedFileError: a file is missing or malformed, and that is fatal.
-        FileExistsError: a shard exists already.
-    """
-    order = np.random.default_rng(seed).permutation(len(hands))
-    made, reasons = 0, Counter[str]()
-    source = FIRST_SOURCE + list(SETS).index(hands.name)
-    numbers = (part or Part()).of(range(-(-len(order) // SHARD)))
-    for number in tqdm(numbers, unit="shard", disable=None):
-        start, chosen = number * SHARD, []
-        for row in np.sort(order[start : start + SHARD]).tolist():
-            try:
-                one = hands[row]
-                one.image()
-                chosen.append(one)
-            except MalformedFileError as error:
-                if not hands.tolerant:
-                    raise
-                reasons[f"malformed: {error.path.name}"] += 1
-        converted = convert(chosen, source, in_2d)
-        reasons.update(converted.reasons)
-        made += converted.images.count
-        if converted.images.count:
-            settings = {
-                "made_by": "hand_pose dataset convert",
-                "set": hands.name,
-                "options": hands.options.flat(),
-            }
-            save_shard(output / f"{hands.name}_{number:04d}", converted.images, seed, settings)
-    return made, reasons
+            unfinished.write_bytes(cv2.imencode(output.suffix, sheet)[1].tobytes())
+    return "\n".join(lines)
 
 
 def spread(total: int, count: int) -> list[int]:
@@ -152,11 +125,20 @@ def set_help() -> str:
     return "options of the sets (--option name=value):\n\n" + "\n".join(lines)
 
 
-def _convert(hands: LabelledSet[Any], options: argparse.Namespace) -> str:
-    made, reasons = write_shards(hands, options.output, options.seed, options.in_2d, options.part)
+def _convert(hands: LabelledSet[Any], options: argparse.Namespace) -> tuple[int, str]:
+    """Convert; returns the number of hands, and the report."""
+    made, reasons = write_shards(hands, options.output, options.seed, options.labels, options.part)
     lines = [f"{made} of {len(hands)} hands in {options.output}"]
     lines += [f"left out: {count} since {reason}" for reason, count in reasons.most_common()]
-    return "\n".join(lines)
+    return made, "\n".join(lines)
+
+
+def _sheet_path(text: str) -> Path:
+    """Return the path of an image file, for the parser of arguments."""
+    path = Path(text)
+    if path.suffix.lower() not in _SHEETS:
+        raise argparse.ArgumentTypeError(f"{text!r} must end in one of {', '.join(_SHEETS)}")
+    return path
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -167,14 +149,30 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
-    one = verbs.add_parser("show", help="count and check the labels, and draw some")
+    texts: dict[str, Any] = {"epilog": set_help(), "formatter_class": argparse.RawDescriptionHelpFormatter}
+    one = verbs.add_parser("show", help="count and check the labels, and draw some", **texts)
     add_set_arguments(one)
-    one.add_argument("--output", type=Path, help="image file of the sheet")
+    one.add_argument("--output", type=_sheet_path, help=f"image file of the sheet: {', '.join(_SHEETS)}")
     one.add_argument("--count", type=int, default=20, help="hands on the sheet")
-    one = verbs.add_parser("convert", help="write hand images for training")
+    one = verbs.add_parser("convert", help="write hand images for training", **texts)
     add_set_arguments(one)
     one.add_argument("--to", choices=("shards",), default="shards", help="format")
-    one.add_argument("--in-2d", action="store_true", help="also hands that are labelled in 2D only")
+    in_2d = one.add_mutually_exclusive_group()
+    in_2d.add_argument(
+        "--in-2d",
+        dest="labels",
+        action="store_const",
+        const=IN_ANY,
+        default=IN_3D,
+        help="also hands that are labelled in 2D only",
+    )
+    in_2d.add_argument(
+        "--only-2d",
+        dest="labels",
+        action="store_const",
+        const=IN_2D,
+        help="all hands, by their 2D labels only",
+    )
     one.add_argument("--output", type=Path, required=True, help="folder of the shards")
     one.add_argument("--seed", type=int, default=Seed.ARBITRARY.value, help="of the order of the hands")
     add_part_argument(one, "shards")

@@ -29,6 +29,9 @@ from hand_pose_ros.kinematics.inverse import HandFit, fit_hand
 from hand_pose_ros.pose import Detection
 from hand_pose_ros.synthetic.joint_visibility import joints_visible
 
+IN_3D, IN_ANY, IN_2D = "3d", "any", "2d"
+LABELS: Final = (IN_3D, IN_ANY, IN_2D)
+"""Which labels are used: 3D, and hands without them are left out; 3D, or 2D where there is none; or 2D only."""
 MIN_KNOWN: Final = 15
 """Labelled joints that a hand needs."""
 NOISE_M: Final = 2e-3
@@ -42,11 +45,11 @@ class Converted(NamedTuple):
     reasons: list[str]
 
 
-def convertible(one: LabelledHand, in_2d: bool = False) -> str:
-    """Return why a hand cannot be converted; '' if it can. ``in_2d``: labels in 2D are enough."""
-    if one.camera is not None and _is_labelled(one.joints_with_wrist_m):
+def convertible(one: LabelledHand, labels: str = IN_3D) -> str:
+    """Return why a hand cannot be converted; '' if it can. ``labels``: one of ``LABELS``."""
+    if labels != IN_2D and one.camera is not None and _is_labelled(one.joints_with_wrist_m):
         return ""
-    if in_2d:
+    if labels != IN_3D:
         return (
             ""
             if _is_labelled(one.points_px)
@@ -57,19 +60,21 @@ def convertible(one: LabelledHand, in_2d: bool = False) -> str:
     return f"fewer than {MIN_KNOWN} joints, or not the wrist, are labelled in 3D"
 
 
-def convert(hands: Sequence[LabelledHand], source: int, in_2d: bool = False) -> Converted:
+def convert(hands: Sequence[LabelledHand], source: int, labels: str = IN_3D) -> Converted:
     """Convert hands; those that cannot be are left out.
 
     Args:
-        source: number in the field ``source`` of all rows. in_2d: convert hands that are labelled in 2D only, too.
+        source: number in the field ``source`` of all rows. labels: one of ``LABELS``.
 
     Raises:
-        MalformedFileError: an image is missing or malformed.
+        MalformedFileError: an image is missing or malformed. ValueError: unknown ``labels``.
     """
-    reasons = [reason for one in hands if (reason := convertible(one, in_2d))]
-    chosen = [one for one in hands if not convertible(one, in_2d)]
+    if labels not in LABELS:
+        raise ValueError(f"labels must be one of {', '.join(LABELS)}, got {labels!r}")
+    reasons = [reason for one in hands if (reason := convertible(one, labels))]
+    chosen = [one for one in hands if not convertible(one, labels)]
     images = empty_hand_images(len(chosen))
-    deep = [row for row, one in enumerate(chosen) if not convertible(one)]
+    deep = [row for row, one in enumerate(chosen) if labels != IN_2D and not convertible(one)]
     why = dict.fromkeys(range(len(chosen)), "")
     if deep:
         why |= dict(zip(deep, _fill_in_3d(images, deep, [chosen[row] for row in deep]), strict=True))

@@ -1,4 +1,4 @@
-"""Draws sheets of labelled hands: labels in white, estimates in the fingers' colours."""
+"""Draws sheets of labelled hands: estimates in the fingers' colours beside labels in white, or labels alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ def labelled_sheet(
     columns: int = 5,
     tile_px: int = 240,
 ) -> np.ndarray:
-    """Draw hands with labelled mesh and joints, and estimated points (21, 2); returns (h, w, 3) uint8 BGR."""
+    """Draw hands with labelled mesh and joints, and estimated points (21, 2); returns (h, w, 3) uint8 BGR.
+
+    Labels are white. Where the points are the labels themselves, these have the fingers' colours, which show the
+    order of the joints.
+    """
     tiles = []
     for one, points, caption in zip(hands, estimates_px, captions, strict=True):
         tile = _tile(one, points, tile_px)
@@ -74,7 +78,7 @@ def _tile(one: LabelledHand, points: np.ndarray, size: int) -> np.ndarray:
         vertices = scale * (project(one.camera, one.vertices_m) - corner)
         for x, y in vertices[np.isfinite(vertices).all(1)].round().astype(int).tolist():
             cv2.circle(tile, (x, y), 0, _VERTEX_BGR)
-    draw_skeleton(tile, scale * (one.points_px - corner), _LABEL_BGR)
     if points is not one.points_px:
-        draw_skeleton(tile, scale * (points - corner))
+        draw_skeleton(tile, scale * (one.points_px - corner), _LABEL_BGR)
+    draw_skeleton(tile, scale * (points - corner))
     return tile

@@ -194,7 +194,11 @@ def test_submissions_need_a_server_and_all_hands(tmp_path, capsys):
 
 def test_errors_are_one_line(tmp_path, capsys):
     assert main(["rhd", str(tmp_path / "nowhere"), "--estimator", "labels"]) == 2
-    assert capsys.readouterr().err == f"hand_pose benchmark: {tmp_path / 'nowhere'}: missing\n"
+    error = capsys.readouterr().err
+    assert error.startswith(
+        f"hand_pose benchmark: {tmp_path / 'nowhere'}: missing; the folder of RHD must hold training/ and"
+    )
+    assert error.count("\n") == 1
     assert main(["rhd", str(tmp_path), "--protocol", "none"]) == 2
     assert "rhd has no protocol 'none', only paper, root" in capsys.readouterr().err
 

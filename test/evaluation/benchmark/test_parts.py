@@ -56,6 +56,20 @@ def test_merged_parts_give_the_same_files(tmp_path, capsys, name, count):
 
 
 @pytest.mark.usefixtures("without_networks")
+@pytest.mark.parametrize("option", ["--weights", "--heatmap-weights", "--hand-size-m", "--look"])
+def test_parts_of_other_estimates_are_not_merged(tmp_path, capsys, option):
+    WRITERS["stb"](tmp_path / "set")
+    values = {"--hand-size-m": ("0.08", "0.09"), "--look": ("labels", "detector")}.get(option, ("a", "b"))
+    call = ["stb", str(tmp_path / "set"), "--estimator", "ik", "--output", str(tmp_path / "parts")]
+    for part in ("1/2", "2/2"):
+        assert main([*call, option, values[0], "--part", part]) == 0
+    capsys.readouterr()
+    assert main([*call, option, values[1], "--merge"]) == 2
+    assert f"{option[2:].replace('-', '_')} was " in capsys.readouterr().err
+    assert main([*call, option, values[0], "--merge"]) == 0
+
+
+@pytest.mark.usefixtures("without_networks")
 def test_a_merge_may_have_another_protocol_and_a_submission(tmp_path, capsys):
     zipped = str(tmp_path / "freihand.zip")
     for name, more in (("rhd", ["--protocol", "root"]), ("freihand", ["--submission", zipped])):

@@ -11,10 +11,11 @@ from helpers.miniature_sets import OPTIONS, WRITERS, write_interhand26m, write_s
 
 from hand_pose_ros import hand
 from hand_pose_ros.datasets.registry import SETS, open_set
-from hand_pose_ros.hand_images.labelled import command
+from hand_pose_ros.hand_images.labelled import write
 from hand_pose_ros.hand_images.labelled.checks import bones_within, check_labels, side_by_bend
-from hand_pose_ros.hand_images.labelled.command import FIRST_SOURCE, main, parse_options, spread
+from hand_pose_ros.hand_images.labelled.command import main, parse_options, spread
 from hand_pose_ros.hand_images.labelled.convert import convert, convertible
+from hand_pose_ros.hand_images.labelled.write import FIRST_SOURCE
 from hand_pose_ros.hand_images.shards import ShardedHandImages, check_hand_images, shard_info, view_to_pixels
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.training.tasks.images import batches
@@ -113,7 +114,7 @@ def test_the_image_shows_the_joints_where_the_points_say(tmp_path, side):
 def test_hands_without_3d_are_left_out_and_counted(tmp_path, capsys):
     WRITERS["coco"](tmp_path / "coco")
     assert all(convertible(one) == "the set has no intrinsics" for one in open_set("coco", tmp_path / "coco"))
-    assert main(["convert", "coco", str(tmp_path / "coco"), "--output", str(tmp_path / "shards")]) == 0
+    assert main(["convert", "coco", str(tmp_path / "coco"), "--output", str(tmp_path / "shards")]) == 1
     text = capsys.readouterr().out
     assert text.startswith("0 of 2 hands")
     assert "left out: 2 since the set has no intrinsics" in text
@@ -126,7 +127,7 @@ def test_hands_without_3d_are_left_out_and_counted(tmp_path, capsys):
 def test_hands_in_2d_have_points_and_an_image(tmp_path, name):
     WRITERS[name](tmp_path)
     hands = list(open_set(name, tmp_path))
-    images, reasons = convert(hands, 7, in_2d=True)
+    images, reasons = convert(hands, 7, "any")
     check_hand_images(images)
     assert not reasons
     assert images.count == len(hands)
@@ -138,6 +139,20 @@ def test_hands_in_2d_have_points_and_an_image(tmp_path, name):
         for field in (images.joints, images.depth, images.wrist, images.angles, images.rotation):
             assert np.isnan(field[row]).all()
     assert convert(hands, 7).images.count == 0
+    with pytest.raises(ValueError, match="labels must be one of 3d, any, 2d"):
+        convert(hands, 7, "4d")
+
+
+def test_labels_in_3d_can_be_left_unused(tmp_path, capsys):
+    write_samples(tmp_path / "set")
+    call = ["convert", "samples", str(tmp_path / "set"), "--only-2d", "--output", str(tmp_path / "shards")]
+    assert main(call) == 0
+    table = ShardedHandImages([tmp_path / "shards"])
+    hands = table.rows(np.arange(len(table)))
+    assert hands.count == 2
+    assert np.isfinite(hands.points).all()
+    assert np.isnan(hands.depth).all()
+    assert shard_info(table.folders[0])["settings"]["labels"] == "2d"
 
 
 def test_joints_without_a_label_are_filled_in(tmp_path):
@@ -170,7 +185,7 @@ def test_shards_are_what_training_reads(tmp_path, capsys):
 
 
 def test_parts_make_the_shards_of_the_whole(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(command, "SHARD", 2)
+    monkeypatch.setattr(write, "SHARD", 2)
     WRITERS["stb"](tmp_path / "stb")
     call = ["convert", "stb", str(tmp_path / "stb"), "--output"]
     assert main([*call, str(tmp_path / "whole")]) == 0
@@ -205,3 +220,55 @@ def test_options_are_values():
 def test_a_choice_is_spread_evenly():
     assert spread(3, 10) == [0, 1, 2]
     assert spread(100, 4) == [0, 33, 66, 99]
+
+
+def test_show_tells_of_images_that_are_not_there(tmp_path, capsys):
+    WRITERS["stb"](tmp_path / "stb")
+    path = open_set("stb", tmp_path / "stb")[0].path
+    path.unlink()
+    call = ["show", "stb", str(tmp_path / "stb")]
+    assert main(call) == 0
+    assert f"WITHOUT AN IMAGE: 1 hands, the first: {path}" in capsys.readouterr().out
+    sheet = ["--output", str(tmp_path / "sheet.png")]
+    assert main([*call, *sheet]) == 2
+    assert f"{path}: missing; the set may be incomplete" in capsys.readouterr().err
+    assert main([*call, *sheet, "--malformed", "skipped"]) == 0
+    assert cv2.imread(str(tmp_path / "sheet.png")) is not None
+    for image in (tmp_path / "stb").rglob("*.png"):
+        image.unlink()
+    assert main([*call, *sheet, "--malformed", "skipped"]) == 2
+    assert "no image of a hand can be drawn" in capsys.readouterr().err
+    convert_all = ["convert", "stb", str(tmp_path / "stb"), "--malformed", "skipped", "--output"]
+    assert main([*convert_all, str(tmp_path / "shards")]) == 1
+    assert capsys.readouterr().out.startswith("0 of 4 hands")
+
+
+def test_show_leaves_out_labels_that_cannot_be_read(tmp_path, capsys):
+    WRITERS["ho3d"](tmp_path / "ho3d")
+    (tmp_path / "ho3d" / "train" / "ABF10" / "meta" / "0000.pkl").write_bytes(b"cut")
+    call = ["show", "ho3d", str(tmp_path / "ho3d"), "--option", "split=train"]
+    assert main(call) == 2
+    assert "0000.pkl: not a pickle" in capsys.readouterr().err
+    assert main([*call, "--malformed", "skipped"]) == 0
+    assert "not readable of those checked: 1" in capsys.readouterr().out
+
+
+def test_outputs_that_cannot_be_written_are_named(tmp_path, capsys):
+    WRITERS["samples"](tmp_path / "set")
+    call = ["show", "samples", str(tmp_path / "set"), "--output"]
+    with pytest.raises(SystemExit):
+        main([*call, str(tmp_path / "sheet.abc")])
+    assert "sheet.abc' must end in one of .jpg, .png" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert main([*call, str(tmp_path / "file" / "sheet.jpg")]) == 2
+    assert "hand_pose dataset: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [(), ("show",), ("convert",)])
+def test_the_help_of_every_verb_lists_the_options_of_the_sets(capsys, verb):
+    with pytest.raises(SystemExit):
+        main([*verb, "--help"])
+    text = capsys.readouterr().out
+    for name, reader in SETS.items():
+        assert f"{name}: {reader.title}" in text
+    assert "  annotator (default all; human_annot, machine_annot, all)" in text

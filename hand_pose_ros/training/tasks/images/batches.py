@@ -23,6 +23,7 @@ from hand_pose_ros.files.bounded_text import shown
 from hand_pose_ros.hand_images.augmentation.augment import AugmentationConfig, augment
 from hand_pose_ros.hand_images.augmentation.view_jitter import change_labels
 from hand_pose_ros.hand_images.keypoints import crop_views, noisy_keypoints
+from hand_pose_ros.hand_images.labelled.set_source import SetSource, folders_with_sets
 from hand_pose_ros.hand_images.real.sources import sampling_weights
 from hand_pose_ros.hand_images.shards import HandImages, ShardedHandImages
 from hand_pose_ros.networks.condition import KeypointCondition
@@ -43,6 +44,7 @@ class ImageDataOptions:
     rendered, real: folders of shards; either list may be empty. share_real: share of a batch, if both are given.
     real_weights: how often each folder of ``real`` is drawn, relative to the others, for sets that are mixed; if
         empty, all real images are drawn by ``sampling_weights``.
+    sets: public data sets by name, which follow the folders of ``real`` as real images, with weights of their own.
     sampling: 'weighted' draws images at random, again and again, by these weights; 'epochs' takes each image once
         before any comes again, over all processes, and knows no weights.
     batch_size: images per step. pairs: every image comes twice, in two augmentations, for contrastive losses.
@@ -57,6 +59,7 @@ class ImageDataOptions:
     real: tuple[str, ...] = ()
     share_real: float = 0.35
     real_weights: tuple[float, ...] = ()
+    sets: tuple[SetSource, ...] = ()
     sampling: str = SAMPLINGS[0]
     batch_size: int = 96
     pairs: bool = False
@@ -68,21 +71,29 @@ class ImageDataOptions:
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
 
     def __post_init__(self) -> None:
-        if not (self.rendered or self.real):
-            raise ValueError("rendered or real must name at least one folder of images")
+        if not (self.rendered or self.real or self.sets):
+            raise ValueError("rendered, real or sets must name at least one folder of images")
         if not 0 <= self.share_real <= 1 or not 0 <= self.detector_views <= 1:
             raise ValueError("share_real and detector_views must lie in [0, 1]")
         if self.real_weights and (len(self.real_weights) != len(self.real) or min(self.real_weights) <= 0):
             raise ValueError("real_weights must be a positive number for each folder of real, or empty")
-        if self.sampling not in SAMPLINGS or (self.sampling == "epochs" and self.real_weights):
+        weighted = [bool(self.real_weights)] * len(self.real) + [one.weight is not None for one in self.sets]
+        if any(weighted) and not all(weighted):
+            raise ValueError("sets and real must all have a weight, or none: give weight and real_weights")
+        if self.sampling not in SAMPLINGS or (self.sampling == "epochs" and any(weighted)):
             raise ValueError(
-                f"sampling must be one of {', '.join(SAMPLINGS)}, and 'weighted' for real_weights, got "
+                f"sampling must be one of {', '.join(SAMPLINGS)}, and 'weighted' where images have weights, got "
                 f"{shown(self.sampling)}"
             )
         if self.batch_size < 2 or self.negatives < 0 or self.held_back < 1:
             raise ValueError("batch_size must be 2 or more, negatives 0 or more, held_back 1 or more")
         if self.pairs and self.batch_size % 2:
             raise ValueError("batch_size must be even for pairs")
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """How often each folder of real images is drawn; empty if none has a weight."""
+        return (*self.real_weights, *(one.weight for one in self.sets if one.weight is not None))
 
 
 class ImageBatch(NamedTuple):
@@ -126,16 +137,19 @@ class ImageSource:
     """
 
     def __init__(self, options: ImageDataOptions, seed: int = Seed.ARBITRARY) -> None:
-        """Open the shards. ``seed``: of the order of the images, if they are read by epochs.
+        """Open the shards; those of public sets are made first, where they are missing.
+
+        Args:
+            seed: of the order of the images, if they are read by epochs.
 
         Raises:
-            ValueError: a folder holds no shard, or too few images.
+            ValueError: a folder holds no shard, or too few images; or a set is missing or malformed.
         """
         self.sets: dict[str, tuple[ShardedHandImages, np.ndarray, np.ndarray]] = {}
         self.held_back: dict[str, HandImages] = {}
         self._orders: dict[str, EpochOrder] = {}
-        for name in ("rendered", "real"):
-            folders = getattr(options, name)
+        of_names = {"rendered": options.rendered, "real": folders_with_sets(options.real, options.sets)}
+        for name, folders in of_names.items():
             if not folders:
                 continue
             table = ShardedHandImages(folders)
@@ -154,9 +168,9 @@ class ImageSource:
                 self.held_back[name] = table.rows(last)
             source = np.concatenate([shard.source for shard in table.shards])[rows]
             probability = sampling_weights(source)
-            if name == "real" and options.real_weights:
+            if name == "real" and options.weights:
                 folder = folder_of_rows(folders)[rows]
-                probability = mixed_by_group(probability, folder, options.real_weights)
+                probability = mixed_by_group(probability, folder, options.weights)
             self.sets[name] = (table, rows, probability)
             if options.sampling == "epochs":
                 self._orders[name] = EpochOrder(len(rows), seed, len(self.sets))

@@ -75,8 +75,10 @@ def mesh_targets(crops: MeshCrops) -> MeshTargets:
     return MeshTargets(skin(frames), frames.joints, wrist, extent, weight)
 
 
-def read_mesh_bank(folder: Path, options: BankOptions, network: MeshDiffusionConfig, seed: int) -> MeshCrops:
-    """Return the crops of a bank; those that are not stored yet are made and stored.
+def read_mesh_bank(
+    folder: Path | None, options: BankOptions, network: MeshDiffusionConfig, seed: int
+) -> MeshCrops:
+    """Return the crops of a bank; those that are not stored yet are made and stored, if there is a folder.
 
     Raises:
         ValueError: a folder holds no shard, no hand has known angles, or the bank was made for another encoder or
@@ -94,7 +96,7 @@ def read_mesh_bank(folder: Path, options: BankOptions, network: MeshDiffusionCon
         parts.append(part)
     crops = named_tensors.cat(parts)
     if not crops.count:
-        raise ValueError(f"no hand with known angles in {', '.join(options.folders)}")
+        raise ValueError(f"no hand with known angles in {', '.join(map(str, options.table().folders))}")
     return crops
 
 

@@ -29,6 +29,7 @@ from hand_pose_ros.networks.registry import MESH_DIFFUSION
 from hand_pose_ros.networks.weights import load_weights, restore
 from hand_pose_ros.training.precision import full_precision
 from hand_pose_ros.training.tasks.mesh_diffusion.crop_bank import MeshCrops, mesh_targets, read_mesh_bank
+from hand_pose_ros.training.tasks.mesh_diffusion.fresh_crops import FreshCrops
 from hand_pose_ros.training.tasks.mesh_diffusion.losses import MeshLosses, mesh_terms
 from hand_pose_ros.training.tasks.orientation.feature_bank import BankOptions
 
@@ -40,8 +41,9 @@ _MOST_STATISTICS: Final = 2000
 class MeshOptions:
     """Options of the task ``mesh_diffusion``.
 
-    bank: folder in which the encoder's inputs are stored; those that exist are read.
-    rendered: renders to train on. validation: renders to validate on; none without folders.
+    bank: folder in which the encoder's inputs are stored; those that exist are read. Empty stores none: every step
+        cuts new crops, of which ``copies`` says nothing then.
+    rendered: hand images to train on. validation: those to validate on; none without folders.
     warm_start: weight file to start from; empty for random weights. It may be of a network without the extra
         conditions of this one, which are then added (DiffHand, 3.3).
     frozen_base: only the extra conditions are trained.
@@ -71,8 +73,8 @@ class MeshOptions:
     network: MeshDiffusionConfig = field(default_factory=MeshDiffusionConfig)
 
     def __post_init__(self) -> None:
-        if not self.rendered.folders:
-            raise ValueError("rendered must name folders of shards")
+        if not self.rendered.given:
+            raise ValueError("rendered must name folders of shards, or sets")
         if min(self.batch_size, self.steps, self.samples, self.views) < 1 or self.steps > self.network.steps:
             raise ValueError(
                 "batch_size, steps, samples and views must be positive, and steps within those of the network"
@@ -101,6 +103,7 @@ class MeshTraining:
                 parameter.requires_grad_(name.startswith("conditions."))
         self._crops: MeshCrops | None = None
         self._validation: MeshCrops | None = None
+        self._fresh: FreshCrops | None = None
 
     @classmethod
     def from_options(cls, options: Mapping) -> MeshTraining:
@@ -112,16 +115,28 @@ class MeshTraining:
         return self.model.config.to_dict()
 
     def make_data(self) -> None:
-        """Make the crops of the bank that are not stored yet."""
-        self._training_crops()
+        """Make the crops of the bank, and the shards of data sets, that are not stored yet."""
+        if self.options.bank:
+            self._training_crops()
+        else:
+            self._fresh_crops()
+
+    def prepare(self, generator: torch.Generator) -> None:
+        """Start to cut the crops of this generator's batch, where they are not stored."""
+        if not self.options.bank:
+            self._fresh_crops().prepare(self.options.batch_size, generator)
 
     def losses(self, generator: torch.Generator) -> dict[str, Tensor]:
-        """Return the weighted loss terms of a batch from the bank."""
-        crops = self._training_crops()
+        """Return the weighted loss terms of a batch."""
+        crops = self._training_crops() if self.options.bank else None
         if self.options.frozen_base:
             self.model.encoder.eval()  # its running statistics stay, too
-        chosen = torch.randint(crops.count, (self.options.batch_size,), generator=generator).numpy()
-        batch = named_tensors.rows(crops, chosen)
+        chosen = np.empty(0, int)
+        if crops is None:
+            batch = self._fresh_crops().draw(self.options.batch_size, generator)
+        else:
+            chosen = torch.randint(crops.count, (self.options.batch_size,), generator=generator).numpy()
+            batch = named_tensors.rows(crops, chosen)
         model, device = self.model, self.model.scale.device
         with full_precision():
             targets = mesh_targets(batch)
@@ -154,10 +169,10 @@ class MeshTraining:
     def validate(self, model: MeshDiffusion) -> dict[str, float]:
         """Return the scores of held-out renders, for hands of mean size; empty without any."""
         options = self.options
-        if options.validation is None or not options.validation.folders:
+        if options.validation is None or not options.validation.given:
             return {}
         if self._validation is None:
-            folder = Path(options.bank) / "validation"
+            folder = Path(options.bank) / "validation" if options.bank else None
             copies = replace(options.validation, copies=options.views)
             self._validation = read_mesh_bank(folder, copies, model.config, Seed.IMAGE_VALIDATION)
         crops = self._validation
@@ -181,6 +196,16 @@ class MeshTraining:
             hand.MEAN_ANCHOR_LENGTH_M * one.numpy() for one in (averaged, torch.cat(truth)[: len(averaged)])
         )
         return {_key(name): value for name, value in mesh_scores(*meshes).items()}
+
+    def _fresh_crops(self) -> FreshCrops:
+        """Open the hands once, and standardise by their meshes unless the network has started from weights."""
+        if self._fresh is None:
+            options = self.options
+            self._fresh = FreshCrops(options.rendered, options.network)
+            if not options.warm_start:
+                poses = self._fresh.poses(_MOST_STATISTICS, np.random.default_rng(Seed.STATISTICS))
+                self.model.set_statistics(mesh_targets(poses).vertices)
+        return self._fresh
 
     def _training_crops(self) -> MeshCrops:
         """Read the bank once, and standardise by its meshes unless the network has started from weights."""

@@ -20,6 +20,7 @@ from hand_pose_ros.common import named_tensors
 from hand_pose_ros.detection.mediapipe.network_files import read_stored
 from hand_pose_ros.files.atomic_file import atomic_path
 from hand_pose_ros.files.safe_arrays import read_arrays
+from hand_pose_ros.hand_images.labelled.set_source import SetSource, folders_with_sets
 from hand_pose_ros.hand_images.shards import HandImages, ShardedHandImages
 from hand_pose_ros.networks.imported.backends import ImageNetwork, open_tflite
 from hand_pose_ros.networks.orientation.features import SHAPE, channels_first, with_features
@@ -57,12 +58,14 @@ class CropFeatures(NamedTuple):
 class BankOptions:
     """Content of a bank.
 
-    folders: of shards of hand images. copies: augmented crops of each image. left_share: share of the crops
-    that show the mirrored hand, a left one. exact: crops without augmentation, to validate on. most: images,
-    evenly from all; null for all. crop: the augmentation.
+    folders: of shards of hand images. sets: public data sets by name, in addition.
+    copies: augmented crops of each image. left_share: share of the crops that show the mirrored hand, a left one.
+    exact: crops without augmentation, to validate on. most: images, evenly from all; null for all.
+    crop: the augmentation.
     """
 
-    folders: tuple[str, ...]
+    folders: tuple[str, ...] = ()
+    sets: tuple[SetSource, ...] = ()
     copies: int = 1
     left_share: float = 0.5
     exact: bool = False
@@ -72,6 +75,21 @@ class BankOptions:
     def __post_init__(self) -> None:
         if self.copies < 1 or not 0 <= self.left_share <= 1 or (self.most is not None and self.most < 1):
             raise ValueError("copies and most must be positive, and left_share a share")
+        if any(one.weight is not None for one in self.sets):
+            raise ValueError("sets must have no weight here: every image is taken")
+
+    @property
+    def given(self) -> bool:
+        """Whether it names any images."""
+        return bool(self.folders or self.sets)
+
+    def table(self) -> ShardedHandImages:
+        """Open all images; shards of the sets are made first, where they are missing.
+
+        Raises:
+            ValueError: a folder holds no shard; or a set is missing or malformed.
+        """
+        return ShardedHandImages(folders_with_sets(self.folders, self.sets))
 
 
 def read_bank(folder: Path, options: BankOptions, seed: int) -> CropFeatures:
@@ -89,7 +107,7 @@ def read_bank(folder: Path, options: BankOptions, seed: int) -> CropFeatures:
 
 
 def stored_parts(
-    folder: Path,
+    folder: Path | None,
     options: BankOptions,
     seed: int,
     kind: Callable[..., Part],
@@ -98,19 +116,24 @@ def stored_parts(
     """Yield the files of a bank with their content, a named tuple of arrays; those that are missing are made.
 
     Args:
+        folder: None makes all of them, and stores none.
         kind: type of the named tuple. make: makes the content of one file from some of the hands.
 
     Raises:
         ValueError: a folder holds no shard; and what ``make`` raises.
     """
-    table = ShardedHandImages(options.folders)
+    table = options.table()
     count = len(table) if options.most is None else min(options.most, len(table))
     rows = np.arange(count) * len(table) // count
     for copy in range(options.copies):
         for start in range(0, len(rows), _CHUNK):
-            path = folder / f"{copy:02d}-{start:06d}.npz"
+            name = f"{copy:02d}-{start:06d}.npz"
+            generator = np.random.default_rng((seed, copy, start))
+            if folder is None:
+                yield Path(name), make(table.rows(rows[start : start + _CHUNK]), generator)
+                continue
+            path = folder / name
             if not path.is_file():
-                generator = np.random.default_rng((seed, copy, start))
                 store(path, make(table.rows(rows[start : start + _CHUNK]), generator))
                 _log.info("%s", path)
             yield path, kind(**read_arrays(path))

@@ -200,7 +200,7 @@ class OrientationTraining:
 
 def _given(options: BankOptions | None) -> TypeGuard[BankOptions]:
     """Return whether a bank is asked for."""
-    return options is not None and bool(options.folders)
+    return options is not None and options.given
 
 
 def rows_of(crops: CropFeatures, index: np.ndarray | slice) -> CropFeatures:

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 from helpers.image_networks import drawn_hands
-from helpers.miniature_sets import WRITERS
+from helpers.recipes import recipe_on_miniatures
 
 from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.detection.mediapipe.network_files import read_stored
-from hand_pose_ros.hand_images.labelled.command import main as dataset
 from hand_pose_ros.hand_images.shards import save_shard
 from hand_pose_ros.networks.heatmap.landmark_encoder import LandmarkEncoder, start_from_landmarks
 from hand_pose_ros.networks.heatmap.network import network_images
@@ -18,7 +17,6 @@ from hand_pose_ros.networks.imported.network import import_network
 from hand_pose_ros.networks.registry import HAND_HEATMAP, load_network
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.training.config import TrainingConfig
-from hand_pose_ros.training.config_files import read_yaml
 from hand_pose_ros.training.task import create_task
 from hand_pose_ros.training.trainer import WEIGHTS, Trainer
 
@@ -156,19 +154,11 @@ def test_the_holistic_network_starts_at_the_mean_pose(folder):
     assert float(head.deviation[0, 2]) == pytest.approx(0.05)  # the root's depth is always 0
 
 
-SETS = ("rhd", "hand_labels")
-
-
 @pytest.mark.parametrize("name", ["latent", "two_stages", "direct", "holistic", "shp_rhp", "all_sets"])
-def test_the_recipe_of_the_paper_trains_on_its_set(name, repository, tmp_path):
-    shards = []
-    for one in {"shp_rhp": ("stb", "rhd"), "all_sets": ("hand_labels", "stb", "rhd")}.get(name, SETS):
-        WRITERS[one](tmp_path / one)
-        shards.append(str(tmp_path / "shards" / one))
-        assert dataset(["convert", one, str(tmp_path / one), "--in-2d", "--output", shards[-1]]) == 0
-    recipe = read_yaml(repository / "config" / "training" / "papers" / f"heatmap_25d_{name}.yaml")
+def test_the_recipe_of_the_paper_trains_on_its_set(name, tmp_path):
+    recipe, data = recipe_on_miniatures(f"heatmap_25d_{name}", tmp_path)
     values = recipe["options"]
-    values["data"] |= {"real": shards, "batch_size": 4, "held_back": 1}
+    data |= {"batch_size": 4, "held_back": 1}
     values["network"] |= {"width": 8, "resnet_depth": 18, "image_size": 64}
     config = read_dataclass(
         TrainingConfig, recipe | {"options": values, "steps": 2, "threads": 1, "precision": "fp32"}
