@@ -6,6 +6,8 @@ of a frame's messages.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
@@ -18,7 +20,9 @@ def quaternions(rotations: np.ndarray) -> np.ndarray:
     return quaternion_from_rotation(torch.from_numpy(np.asarray(rotations, np.float64))).numpy()
 
 
-def fill(position: Point | Vector3, orientation: Quaternion, xyz: list[float], xyzw: list[float]) -> None:
+def fill(
+    position: Point | Vector3, orientation: Quaternion, xyz: Sequence[float], xyzw: Sequence[float]
+) -> None:
     """Write a position and an orientation into messages."""
     position.x, position.y, position.z = xyz
     orientation.x, orientation.y, orientation.z, orientation.w = xyzw

@@ -20,7 +20,7 @@ def hand_transforms(published: PublishedHand, header: Header, joints: bool = Tru
     pose = published.pose
     wrist = published.frame_name("wrist")
     transforms = [
-        _transform(
+        transform(
             header, header.frame_id, wrist, pose.joints_m[0].tolist(), published.quaternions[0].tolist()
         )
     ]
@@ -33,7 +33,7 @@ def hand_transforms(published: PublishedHand, header: Header, joints: bool = Tru
     orientations = quaternions(to_parent @ pose.rotations[1:]).tolist()
     names = [published.frame_name(name) for name in hand.JOINT_NAMES]
     for (parent, child), xyz, xyzw in zip(hand.BONES, positions, orientations, strict=True):
-        transforms.append(_transform(header, names[parent], names[child], xyz, xyzw))
+        transforms.append(transform(header, names[parent], names[child], xyz, xyzw))
     return transforms
 
 
@@ -45,14 +45,15 @@ def link_transforms(links: Sequence[str], poses: np.ndarray, header: Header) -> 
     """
     orientations = quaternions(poses[:, :3, :3]).tolist()
     return [
-        _transform(header, header.frame_id, link, xyz, xyzw)
+        transform(header, header.frame_id, link, xyz, xyzw)
         for link, xyz, xyzw in zip(links, poses[:, :3, 3].tolist(), orientations, strict=True)
     ]
 
 
-def _transform(
-    header: Header, parent: str, child: str, xyz: list[float], xyzw: list[float]
+def transform(
+    header: Header, parent: str, child: str, xyz: Sequence[float], xyzw: Sequence[float]
 ) -> TransformStamped:
+    """The frame ``child`` at ``xyz`` metres in ``parent``, at the time of ``header``."""
     result = TransformStamped()
     result.header.stamp, result.header.frame_id = header.stamp, parent
     result.child_frame_id = child
