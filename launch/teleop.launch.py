@@ -13,6 +13,7 @@ from launch_ros.substitutions import FindPackageShare
 from hand_pose_ros.ros.shared.launching import (
     SHOWN_PALM,
     argument_check,
+    ctrl_c_reaches_the_launch,
     ends_the_launch,
     parameters,
     start_prefix,
@@ -171,6 +172,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             *ARGUMENTS,
+            ctrl_c_reaches_the_launch(),
             argument_check(__file__, [*ARGUMENTS, estimator]),
             estimator,  # first, for it sets the Fast DDS profile
             OpaqueFunction(function=_nodes),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
+import signal
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -205,7 +207,7 @@ def test_unknown_arguments_are_named(repository, name, monkeypatch):
         logged.clear()
         monkeypatch.setattr("sys.argv", ["ros2", "launch", "hand_pose_ros", program])
         context = LaunchContext(argv=["max_hand:=1", "image:=/camera", "max_hands:=2"])
-        check = next(e for e in description(repository, name).entities if isinstance(e, OpaqueFunction))
+        _, check, *_ = (e for e in description(repository, name).entities if isinstance(e, OpaqueFunction))
         check.execute(context)
         return list(logged)
 
@@ -230,11 +232,30 @@ def test_ctrl_c_waits_for_the_interpreter(repository):
     entities, context = launched(repository, "estimator.launch.py")
     estimator = node(entities, "hand_estimator", context)
     prefix = perform_substitutions(context, estimator.process_description.prefix)
-    assert prefix == "setpriv --pdeathsig TERM env --block-signal=INT"
+    assert prefix == "env --block-signal=INT setpriv --pdeathsig TERM"
     assert perform_substitutions(context, estimator.process_description.name) == "hand_estimator"
     entities, context = launched(repository, "estimator.launch.py", **{"launch-prefix": "gdb --args"})
     estimator = node(entities, "hand_estimator", context)
     assert perform_substitutions(context, estimator.process_description.prefix) == "gdb --args"
+
+
+@pytest.mark.parametrize("name", ["estimator.launch.py", "demo.launch.py", "teleop.launch.py"])
+def test_ctrl_c_does_not_interrupt_the_start_of_a_process(repository, name):
+    """The loop of launch sees SIGINT by a file descriptor; KeyboardInterrupt in a start would lose the process."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        launched(repository, name)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # launch does not run
+        context = LaunchContext()
+        context._set_asyncio_loop(asyncio.new_event_loop())
+        next(e for e in description(repository, name).entities if isinstance(e, OpaqueFunction)).execute(
+            context
+        )
+        signal.raise_signal(signal.SIGINT)  # raises nothing
+    finally:
+        context.asyncio_loop.close()
+        signal.signal(signal.SIGINT, before)
 
 
 def displays(layout: Path) -> list[dict[str, Any]]:
