@@ -20,7 +20,7 @@ from visualization_msgs.msg import MarkerArray
 from benchmarks.live_graph import NAMESPACE, LiveGraph, live_graph
 
 _PHASES, _PHASE_S, _SETTLING_S = 6, 10.0, 3.0
-_WATCH = "watch"
+WATCH = "watch"
 _ROW = "{:<28} {:>12} {:>16} {:>16}".format
 
 
@@ -57,7 +57,7 @@ def main() -> None:
             watched = number % 2 == 1
             watcher = None
             if watched:
-                watcher = subprocess.Popen([sys.executable, "-m", "benchmarks.display_load", _WATCH])
+                watcher = subprocess.Popen([sys.executable, "-m", "benchmarks.display_load", WATCH])
             rate, new = phase(graph)
             rates[watched].append(rate)
             latencies[watched] += new
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == [_WATCH]:
+    if sys.argv[1:] == [WATCH]:
         watch()
     else:
         main()
