@@ -22,6 +22,7 @@ from lifecycle_msgs.srv import ChangeState
 from std_srvs.srv import Trigger
 
 from benchmarks.live_graph import NAMESPACE, Listener, NodeProcess, Recorder, live_graph, use_own_graph
+from benchmarks.timing import processor_seconds
 
 _TELEOP = f"/{NAMESPACE}/hand_teleop"
 _MEASURED_S = 12.0
@@ -61,9 +62,10 @@ def measured(listener: Listener, rate_hz: float) -> dict[str, float]:
         return figures_of(diagnostics)
 
 
-def start_robot(stack: ExitStack, parameters: dict[str, float]) -> None:
-    """Start hand_teleop and the simulated robot; they end with the stack."""
+def start_robot(stack: ExitStack, parameters: dict[str, float]) -> NodeProcess:
+    """Start the simulated robot and hand_teleop, which is returned; they end with the stack."""
     logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    processes = []
     for module, own in (("robot_simulator.process", {}), ("teleop.process", parameters)):
         process = NodeProcess(
             f"hand_pose_ros.ros.{module}",
@@ -72,6 +74,8 @@ def start_robot(stack: ExitStack, parameters: dict[str, float]) -> None:
             parameters=own,
         )
         stack.callback(process.end)
+        processes.append(process)
+    return processes[-1]
 
 
 def activate(listener: Listener) -> None:
@@ -87,13 +91,16 @@ def chain(source: str) -> None:
         graph = stack.enter_context(live_graph(source, loop=True))
         listener = stack.enter_context(Listener())
         diagnostics = listener.subscribe(DiagnosticArray, "/diagnostics")
-        start_robot(stack, _PATIENT)
+        teleop_process = start_robot(stack, _PATIENT)
         activate(listener)
         graph.hands.wait_for(1)
+        before, used_s = len(graph.hands), processor_seconds(teleop_process.pid)
         end_s = time.monotonic() + _CHAIN_S
         while time.monotonic() < end_s:
             listener.call(Trigger, f"{_TELEOP}/engage", Trigger.Request())
             time.sleep(0.5)
+        images = len(graph.hands) - before
+        used_ms = 1e3 * (processor_seconds(teleop_process.pid) - used_s) / images
         estimator, teleop = graph.latency_values(), figures_of(diagnostics)
     rows = {
         "estimator: stamp to publication": [
@@ -106,7 +113,12 @@ def chain(source: str) -> None:
     print(row("milliseconds", *_RANKS))
     for name, values in rows.items():
         print(row(name, *(f"{value:.1f}" for value in values)))
-    print(f"{len(graph.hands) / _CHAIN_S:.1f} images a second")
+    published, commanded = list(rows.values())[:2]
+    print(row("added, of the ranks", *(f"{b - a:.1f}" for a, b in zip(published, commanded, strict=True))))
+    print(
+        f"{images / _CHAIN_S:.1f} images a second; hand_teleop and its messages take {used_ms:.1f} ms of "
+        "processor time an image"
+    )
 
 
 def main() -> None:

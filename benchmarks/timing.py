@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 ROW = "{:<48} {:>12} {:>12} {:>8}"
@@ -19,6 +21,12 @@ def median_seconds(function: Callable[[], object], repeats: int = 20, warm_up: i
         function()
         times.append(time.perf_counter() - start)
     return median(times)
+
+
+def processor_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def print_header() -> None:

@@ -11,6 +11,7 @@ from launch_ros.substitutions import FindPackageShare
 
 from hand_pose_ros.ros.shared.launching import (
     argument_check,
+    ctrl_c_reaches_the_launch,
     ends_the_launch,
     number,
     parameters,
@@ -66,6 +67,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             *ARGUMENTS,
+            ctrl_c_reaches_the_launch(),
             argument_check(__file__, [*ARGUMENTS, estimator]),
             estimator,  # before the player, for it sets the Fast DDS profile
             OpaqueFunction(function=_player),

@@ -17,6 +17,7 @@ from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
 from hand_pose_ros.ros.shared.launching import (
     SHOWN_PALM,
     argument_check,
+    ctrl_c_reaches_the_launch,
     ends_the_launch,
     number,
     parameters,
@@ -204,6 +205,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             *ARGUMENTS,
+            ctrl_c_reaches_the_launch(),
             argument_check(__file__, ARGUMENTS),
             *_fastdds_profile(),
             OpaqueFunction(function=_nodes),

@@ -6,18 +6,17 @@ ros2 launch hand_pose_ros teleop.launch.py image:=/camera/image_raw simulated_ro
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import Command, LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
+from launch_ros.substitutions import FindPackageShare
 
 from hand_pose_ros.ros.shared.launching import (
     SHOWN_PALM,
     argument_check,
+    ctrl_c_reaches_the_launch,
     ends_the_launch,
     parameters,
     start_prefix,
-    static_frame,
     true_or_false,
     view_frame,
 )
@@ -123,7 +122,7 @@ ARGUMENTS = (
         description="Parameter file of the hand_teleop; params_file is that of the hand_estimator.",
     ),
     DeclareLaunchArgument(
-        "estimator",
+        "start_estimator",
         default_value="true",
         choices=["true", "false"],
         description="Start the hand_estimator, with the arguments of estimator.launch.py.",
@@ -132,7 +131,7 @@ ARGUMENTS = (
         "simulated_robot",
         default_value="false",
         choices=["true", "false"],
-        description="Start a simulated robot hand and its robot_state_publisher.",
+        description="Start a simulated robot hand, which publishes its model and frames.",
     ),
     DeclareLaunchArgument(
         "namespace", default_value="hand_pose", description="Namespace of nodes and topics."
@@ -168,11 +167,12 @@ def generate_launch_description() -> LaunchDescription:
             **{name: LaunchConfiguration(name) for name in SHARED_ARGUMENTS},
             "rviz_layout": PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "teleop.rviz"]),
         }.items(),
-        condition=IfCondition(LaunchConfiguration("estimator")),
+        condition=IfCondition(LaunchConfiguration("start_estimator")),
     )
     return LaunchDescription(
         [
             *ARGUMENTS,
+            ctrl_c_reaches_the_launch(),
             argument_check(__file__, [*ARGUMENTS, estimator]),
             estimator,  # first, for it sets the Fast DDS profile
             OpaqueFunction(function=_nodes),
@@ -186,7 +186,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if given["simulated_robot"] == "true":
         given.setdefault("joint_states_topic", f"{ROBOT}/joint_states")
         given.setdefault("robot_frame_prefix", f"{ROBOT}/")
-        entities += _simulated_robot(given)
+        entities.append(_simulated_robot(given))
     teleop = Node(
         package=PACKAGE,
         executable="hand_teleop",
@@ -204,43 +204,39 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     return [*entities, teleop]
 
 
-def _simulated_robot(given: dict[str, str]) -> list[LaunchDescriptionEntity]:
-    """The robot_simulator, and the frames of its model under ``robot/``."""
+def _simulated_robot(given: dict[str, str]) -> Node:
+    """The robot_simulator, with the model of its robot under ``robot/``.
+
+    It publishes the frames itself: a robot_state_publisher that gets Ctrl-C in its first moments ends with an
+    error, or not at all.
+    """
     namespace = given.get("namespace", "").strip("/")
-    human_side = given.get("side", "right")
-    side = given.get("robot_side", "same").replace("same", human_side)
-    if "robot_description_file" in given:
-        urdf = Command(["xacro ", given["robot_description_file"]])
-    else:
-        urdf = Command([ExecutableInPackage("hand_pose", PACKAGE), " demo-hand --side ", side])
-    entities: list[LaunchDescriptionEntity] = [
-        Node(
-            package=PACKAGE,
-            executable="robot_simulator",
-            name="robot_simulator",
-            namespace=namespace,
-            parameters=[{"side": side} | parameters(given, SIMULATOR_PARAMETERS)],
-            exec_name="robot_simulator",
-            prefix=start_prefix(given),
-            on_exit=ends_the_launch("robot_simulator"),
-            output="screen",
-            emulate_tty=True,
-        ),
-        Node(
-            package="robot_state_publisher",
-            executable="robot_state_publisher",
-            name="robot_state_publisher",
-            namespace=f"{namespace}/{ROBOT}",
-            parameters=[
-                {"robot_description": ParameterValue(urdf, value_type=str), "frame_prefix": f"{ROBOT}/"}
-                | parameters(given, CLOCK)
-            ],
-            output="log",
-        ),
-    ]
+    side = given.get("robot_side", "same").replace("same", given.get("side", "right"))
+    placed: dict[str, object] = {}
     view = view_frame(given)
     if view and given.get("robot", DEMO_HAND) == DEMO_HAND and "robot_description_file" not in given:
-        # Its base frame is that of a human wrist. Where another robot's hand is, its driver or its user knows.
-        base = f"{ROBOT}/{side}_demo_base"
-        entities.append(static_frame(f"{namespace}/{ROBOT}", "model_root", view, base, MODEL_M, SHOWN_PALM))
-    return entities
+        # Its root frame is that of a human wrist. Where another robot's hand is, its driver or its user knows.
+        placed = {
+            "root_parent_frame": view,
+            "root_position_m": list(MODEL_M),
+            "root_orientation": list(SHOWN_PALM),
+        }
+    model: dict[str, object] = {
+        "side": side,
+        "publish_description": True,
+        "publish_frames": True,
+        "frame_prefix": f"{ROBOT}/",
+    }
+    return Node(
+        package=PACKAGE,
+        executable="robot_simulator",
+        name="robot_simulator",
+        namespace=namespace,
+        parameters=[model | placed | parameters(given, SIMULATOR_PARAMETERS)],
+        remappings=[("robot_description", f"{ROBOT}/robot_description")],
+        exec_name="robot_simulator",
+        prefix=start_prefix(given),
+        on_exit=ends_the_launch("robot_simulator"),
+        output="screen",
+        emulate_tty=True,
+    )

@@ -16,10 +16,11 @@ from torch.linalg import vector_norm
 from hand_pose_ros import hand
 from hand_pose_ros.common.shapes import check_shape
 
-_CENTRING_STEPS: Final = 3
-_MIN_EXTENT: Final = 1e-4
-_TINY: Final = 1e-12
-_MIN_DEPTH: Final = 1e-2  # of a ray of unit length: nearly 90 degrees off the middle
+CENTRING_STEPS: Final = 3
+MIN_EXTENT: Final = 1e-4
+TINY: Final = 1e-12
+MIN_DEPTH: Final = 1e-2  # of a ray of unit length: nearly 90 degrees off the middle
+LEAST_TURN: Final = 1e-6  # of 1 + z: a direction that points straight back has no least rotation
 
 
 class KeypointView(NamedTuple):
@@ -53,7 +54,7 @@ def view_keypoints(rays: Tensor) -> KeypointView:
     rays = _unit(rays)
     known = rays.isfinite().all(-1)
     rotation = rotation_to_z(torch.where(known[..., None], rays, torch.zeros_like(rays)).sum(-2))
-    for _ in range(_CENTRING_STEPS):
+    for _ in range(CENTRING_STEPS):
         points = _in_view(rays, rotation)
         roll = _palm_up(points)
         rotation = roll @ rotation
@@ -62,7 +63,7 @@ def view_keypoints(rays: Tensor) -> KeypointView:
         rotation = rotation_to_z(middle) @ rotation
     rotation = _palm_up(_in_view(rays, rotation)) @ rotation
     points = _in_view(rays, rotation)
-    half_extent = points.abs().nan_to_num(0.0).amax((-2, -1)).clamp(min=_MIN_EXTENT)
+    half_extent = points.abs().nan_to_num(0.0).amax((-2, -1)).clamp(min=MIN_EXTENT)
     enough = (points.isfinite().all(-1).sum(-1) >= 2)[..., None, None]
     points = torch.where(enough, points / half_extent[..., None, None], torch.full_like(points, torch.nan))
     return KeypointView(rotation, half_extent, points)
@@ -79,7 +80,7 @@ def view_box(rays: Tensor) -> KeypointView:
     """
     rays = _unit(rays)
     rotation = rotation_to_z(rays.sum(-2))
-    half_extent = _in_view(rays, rotation).abs().amax((-2, -1)).clamp(min=_MIN_EXTENT)
+    half_extent = _in_view(rays, rotation).abs().amax((-2, -1)).clamp(min=MIN_EXTENT)
     points = half_extent.new_full((*half_extent.shape, hand.NUM_JOINTS, 2), torch.nan)
     return KeypointView(rotation, half_extent, points)
 
@@ -91,14 +92,14 @@ def view_rays(view: KeypointView, points: Tensor) -> Tensor:
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    return vectors / vector_norm(vectors, dim=-1, keepdim=True).clamp(min=_TINY)
+    return vectors / vector_norm(vectors, dim=-1, keepdim=True).clamp(min=TINY)
 
 
 def _in_view(rays: Tensor, rotation: Tensor) -> Tensor:
     """Normalised coordinates (..., 21, 2); NaN for points beside or behind the view."""
     turned = rays @ rotation.transpose(-1, -2)
     depth = turned[..., 2:]
-    return turned[..., :2] / torch.where(depth > _MIN_DEPTH, depth, torch.full_like(depth, torch.nan))
+    return turned[..., :2] / torch.where(depth > MIN_DEPTH, depth, torch.full_like(depth, torch.nan))
 
 
 def _box(points: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,7 +114,7 @@ def _palm_up(points: Tensor) -> Tensor:
     up = points[..., hand.KNUCKLES, :].nanmean(-2) - points[..., hand.WRIST, :]
     up = torch.where(up.isfinite().all(-1, keepdim=True), up, torch.zeros_like(up))
     length = vector_norm(up, dim=-1)
-    degenerate = length < _MIN_EXTENT
+    degenerate = length < MIN_EXTENT
     scale = torch.where(degenerate, torch.ones_like(length), length)
     sine = torch.where(degenerate, torch.zeros_like(length), -up[..., 0] / scale)
     cosine = torch.where(degenerate, torch.ones_like(length), -up[..., 1] / scale)
@@ -125,7 +126,6 @@ def _palm_up(points: Tensor) -> Tensor:
 def rotation_to_z(direction: Tensor) -> Tensor:
     """The rotation (..., 3, 3) of least angle that turns ``direction`` (..., 3) onto the z axis."""
     x, y, z = _unit(direction).unbind(-1)
-    # A direction that points straight back has no least rotation; no lens images a hand there.
-    k = 1 / (1 + z).clamp(min=1e-6)
+    k = 1 / (1 + z).clamp(min=LEAST_TURN)  # no lens images a hand there
     elements = (1 - x * x * k, -x * y * k, -x, -x * y * k, 1 - y * y * k, -y, x, y, z)
     return torch.stack(elements, dim=-1).unflatten(-1, (3, 3))

@@ -9,15 +9,16 @@ import torch
 
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView, view_box, view_keypoints, view_rays
+from hand_pose_ros.camera.keypoint_view_of_one import view_keypoints_of_one
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.camera.pixel_view import MAX_HALF_EXTENT, mirrored_rays
-from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.detection.relative_depth import relative_depth
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.pose import Detection
 
 MIN_KEYPOINTS = 6
 _MIN_EXTENT_PX = 4.0
+_TOO_WIDE = "the hand does not fit into one view of the camera"
 
 
 def why_not(detection: Detection, camera: CameraModel) -> str:
@@ -39,7 +40,7 @@ def why_not(detection: Detection, camera: CameraModel) -> str:
 def check_view(half_extent: torch.Tensor) -> None:
     """Raise ValueError if the half extent of a hand is too large or NaN."""
     if not bool((half_extent <= MAX_HALF_EXTENT).all()):
-        raise ValueError("the hand does not fit into one view of the camera")
+        raise ValueError(_TOO_WIDE)
 
 
 def keypoint_input(camera: CameraModel, detection: Detection) -> tuple[KeypointView, KeypointCondition]:
@@ -50,16 +51,21 @@ def keypoint_input(camera: CameraModel, detection: Detection) -> tuple[KeypointV
     """
     pixels = torch.from_numpy(np.asarray(detection.landmarks_px, dtype=np.float64))
     rays = mirrored_rays(camera, pixels, detection.side)
-    view = view_keypoints(rays[None])
-    if not int(view.points.isfinite().all(-1).sum()) >= MIN_KEYPOINTS:
+    one = view_keypoints_of_one(rays.numpy())
+    if np.isfinite(one.points).all(-1).sum() < MIN_KEYPOINTS:
         raise ValueError("the landmarks do not fit into one view of the camera")
-    check_view(view.half_extent)
+    if not one.half_extent <= MAX_HALF_EXTENT:
+        raise ValueError(_TOO_WIDE)
     depth = torch.full_like(rays[:, 0], torch.nan)
     if detection.landmarks_m is not None:
         depth = relative_depth(torch.from_numpy(np.asarray(detection.landmarks_m, dtype=np.float64)))
     x, y = pixels.unbind(-1)
     inside = (x >= -0.5) & (x <= camera.width - 0.5) & (y >= -0.5) & (y <= camera.height - 0.5)
-    view = to(view, torch.float32)
+    view = KeypointView(
+        torch.from_numpy(one.rotation).float()[None],
+        torch.tensor([one.half_extent]),
+        torch.from_numpy(one.points).float()[None],
+    )
     confidence = torch.full_like(view.points[..., 0], torch.nan)
     if detection.landmark_scores is not None:
         confidence[0] = torch.from_numpy(np.asarray(detection.landmark_scores, dtype=np.float32))

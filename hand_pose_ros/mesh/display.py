@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-import scipy.sparse
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.shapes import Array
 from hand_pose_ros.mesh.skinning import hand_mesh
 from hand_pose_ros.mesh.template import load_template
 from hand_pose_ros.pose import HandPose
+
+if TYPE_CHECKING:
+    import scipy.sparse
 
 # Directions to the lamps in the camera's optical frame (x right, y down, z forward), and their strength: a key
 # light from the upper left behind the camera, a weak one from the right, one from behind the hand, and the sky.
@@ -91,6 +93,8 @@ def _simplified(side: str) -> _Simplified:
 
 def _incidence(faces: Array, num_vertices: int) -> scipy.sparse.csr_matrix:
     """Matrix (V, F) of ones where a vertex belongs to a triangle."""
+    import scipy.sparse  # late: a node that nobody looks at does without
+
     columns = np.repeat(np.arange(len(faces)), 3)
     ones = np.ones(3 * len(faces), np.float32)
     return scipy.sparse.csr_matrix((ones, (faces.ravel(), columns)), shape=(num_vertices, len(faces)))

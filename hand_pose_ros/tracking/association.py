@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
+from math import perm
 from typing import Final
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from hand_pose_ros import hand
 from hand_pose_ros.tracking.observation import Observation
@@ -15,6 +16,9 @@ _LEAST_JOINTS: Final = 5  # known in both, to compare joints; with fewer, boxes 
 _OTHER_SIDE: Final = 0.4  # cost of a certain contradiction of sides, in hand sizes
 _HIDDEN: Final = 0.08  # cost, in hand sizes, of a hand that was covered a moment ago
 _NEVER: Final = 1e6
+_MOST_TRIED: Final = (
+    120  # assignments, up to which trying them all takes less time than the import of SciPy's
+)
 
 
 def point_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -47,8 +51,27 @@ def assign(costs: np.ndarray, allowed: np.ndarray) -> list[tuple[int, int]]:
     """Pairs (row, column) of the cheapest assignment of costs (T, D) that uses allowed pairs only."""
     if not costs.size:
         return []
-    rows, columns = linear_sum_assignment(np.where(allowed, costs, _NEVER))
-    return [(r, c) for r, c in zip(rows.tolist(), columns.tolist(), strict=True) if allowed[r, c]]
+    return [
+        (row, column) for row, column in _cheapest(np.where(allowed, costs, _NEVER)) if allowed[row, column]
+    ]
+
+
+def _cheapest(costs: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs (row, column), by rows, of the cheapest complete assignment of costs (T, D)."""
+    few, many = sorted(costs.shape)
+    if perm(many, few) > _MOST_TRIED:
+        # Late: the import takes a quarter of a second, and a node for one person never needs it.
+        from scipy.optimize import linear_sum_assignment
+
+        rows, columns = linear_sum_assignment(costs)
+        return list(zip(rows.tolist(), columns.tolist(), strict=True))
+    by_few = (costs if len(costs) == few else costs.T).tolist()
+    best = min(
+        permutations(range(many), few),
+        key=lambda chosen: sum(row[column] for row, column in zip(by_few, chosen, strict=True)),
+    )
+    pairs = enumerate(best)
+    return list(pairs) if len(costs) == few else sorted((row, column) for column, row in pairs)
 
 
 def match(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
+import signal
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -86,7 +89,8 @@ def parameters(started: Node) -> list[Any]:
         assert is_file
         is_dictionary = Path(path).name.startswith("launch_params")
         if is_dictionary:
-            (of_node,) = yaml.safe_load(Path(path).read_text()).values()
+            text = Path(path).read_text().replace("!!python/tuple", "")  # which rcl does not mind
+            (of_node,) = yaml.safe_load(text).values()
         result.append(of_node["ros__parameters"] if is_dictionary else path)
     return result
 
@@ -98,6 +102,23 @@ def test_every_argument_is_described(repository, name):
     for argument in arguments:
         assert "." in argument.description, argument.name
         assert argument.default_value is not None, f"{argument.name} must not be required"
+
+
+@pytest.mark.parametrize("name", ["demo.launch.py", "teleop.launch.py"])
+def test_the_estimator_s_launch_file_takes_what_an_including_one_sets(repository, name):
+    entities, context = launched(repository, name, max_hands="1")
+    (include,) = (entity for entity in entities if isinstance(entity, IncludeLaunchDescription))
+    started = [entity for one in include.execute(context) for entity in taken(one, context)]
+    assert parameters(node(started, "hand_estimator", context))[1]["tracker.max_hands"] == 1
+
+
+def taken(entity: Any, context: LaunchContext) -> list[Any]:
+    """The nodes of an included file; each of its arguments is checked."""
+    if isinstance(entity, Node | SetEnvironmentVariable):
+        return [entity]
+    is_file = isinstance(entity, LaunchDescription)
+    parts = entity.entities if is_file else entity.execute(context) or []
+    return [found for one in parts for found in taken(one, context)]
 
 
 def test_only_what_the_user_set_is_forwarded(repository):
@@ -186,7 +207,7 @@ def test_unknown_arguments_are_named(repository, name, monkeypatch):
         logged.clear()
         monkeypatch.setattr("sys.argv", ["ros2", "launch", "hand_pose_ros", program])
         context = LaunchContext(argv=["max_hand:=1", "image:=/camera", "max_hands:=2"])
-        check = next(e for e in description(repository, name).entities if isinstance(e, OpaqueFunction))
+        _, check, *_ = (e for e in description(repository, name).entities if isinstance(e, OpaqueFunction))
         check.execute(context)
         return list(logged)
 
@@ -211,11 +232,30 @@ def test_ctrl_c_waits_for_the_interpreter(repository):
     entities, context = launched(repository, "estimator.launch.py")
     estimator = node(entities, "hand_estimator", context)
     prefix = perform_substitutions(context, estimator.process_description.prefix)
-    assert prefix == "setpriv --pdeathsig TERM env --block-signal=INT"
+    assert prefix == "env --block-signal=INT setpriv --pdeathsig TERM"
     assert perform_substitutions(context, estimator.process_description.name) == "hand_estimator"
     entities, context = launched(repository, "estimator.launch.py", **{"launch-prefix": "gdb --args"})
     estimator = node(entities, "hand_estimator", context)
     assert perform_substitutions(context, estimator.process_description.prefix) == "gdb --args"
+
+
+@pytest.mark.parametrize("name", ["estimator.launch.py", "demo.launch.py", "teleop.launch.py"])
+def test_ctrl_c_does_not_interrupt_the_start_of_a_process(repository, name):
+    """The loop of launch sees SIGINT by a file descriptor; KeyboardInterrupt in a start would lose the process."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        launched(repository, name)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # launch does not run
+        context = LaunchContext()
+        context._set_asyncio_loop(asyncio.new_event_loop())
+        next(e for e in description(repository, name).entities if isinstance(e, OpaqueFunction)).execute(
+            context
+        )
+        signal.raise_signal(signal.SIGINT)  # raises nothing
+    finally:
+        context.asyncio_loop.close()
+        signal.signal(signal.SIGINT, before)
 
 
 def displays(layout: Path) -> list[dict[str, Any]]:
@@ -325,7 +365,7 @@ def test_teleop_starts_a_teleop_that_stays_with_its_parameter_file(repository):
     assert [e.node_executable for e in entities if isinstance(e, Node)] == ["hand_teleop"]
     (include,) = (entity for entity in entities if isinstance(entity, IncludeLaunchDescription))
     assert include.condition.evaluate(context)
-    _, context = launched(repository, "teleop.launch.py", estimator="false")
+    _, context = launched(repository, "teleop.launch.py", start_estimator="false")
     assert not include.condition.evaluate(context)
 
 
@@ -363,19 +403,32 @@ def test_teleop_with_a_simulated_robot_shares_its_topics(repository):
     entities, context = launched(
         repository, "teleop.launch.py", simulated_robot="true", side="left", namespace="lab"
     )
+    # Nodes of other packages would end with errors when Ctrl-C comes while they start.
+    assert {e.node_package for e in entities if isinstance(e, Node)} == {"hand_pose_ros"}
     simulator = node(entities, "robot_simulator", context)
     assert simulator.expanded_node_namespace == "/lab"
-    assert parameters(simulator) == [{"joint_states_topic": "robot/joint_states", "side": "left"}]
+    assert simulator.expanded_remapping_rules == [("robot_description", "robot/robot_description")]
+    model = {
+        "joint_states_topic": "robot/joint_states",
+        "side": "left",
+        "publish_description": True,
+        "publish_frames": True,
+        "frame_prefix": "robot/",
+    }
+    (given,) = parameters(simulator)
+    position, orientation = given.pop("root_position_m"), given.pop("root_orientation")
+    assert given == model | {"root_parent_frame": "lab_view"}
+    assert len(position) == 3
+    assert np.linalg.norm(orientation) == pytest.approx(1)
     assert parameters(node(entities, "hand_teleop", context))[1] == {
         "hand.side": "left",
         "joint_states_topic": "robot/joint_states",
         "robot_frame_prefix": "robot/",
         "autostart": True,
     }
-    assert any(isinstance(e, Node) and e.node_executable == "robot_state_publisher" for e in entities)
-    assert static_frames(entities, context) == {"robot/left_demo_base": "lab_view"}
     entities, context = launched(repository, "teleop.launch.py", simulated_robot="true", robot="leap")
-    assert static_frames(entities, context) == {}
+    (given,) = parameters(node(entities, "robot_simulator", context))
+    assert given == model | {"side": "right", "robot": "leap"}
 
 
 def test_teleop_shows_a_layout_of_its_own(repository):

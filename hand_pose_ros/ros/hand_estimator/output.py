@@ -17,14 +17,14 @@ from hand_pose_ros.pipeline import FrameResult
 from hand_pose_ros.ros.hand_estimator.display import HandDisplay, ShownFrame
 from hand_pose_ros.ros.hand_estimator.parameters import HandEstimatorParameters
 from hand_pose_ros.ros.messages.cloud import hands_cloud
-from hand_pose_ros.ros.messages.joints import joint_poses, joint_state, wrist_pose
+from hand_pose_ros.ros.messages.joints import joint_state, serialised_joint_poses, wrist_pose
 from hand_pose_ros.ros.messages.selection import HandSelector, PublishedHand
-from hand_pose_ros.ros.messages.transforms import hand_transforms
+from hand_pose_ros.ros.messages.transforms import serialised_hand_transforms
 
 # Reliable, so that subscribers of either reliability connect; shallow, because only the newest is of use.
 _QOS: Final = QoSProfile(depth=5)
 _SIDE_TOPICS: Final = {
-    "joints": (PoseArray, joint_poses),
+    "joints": (PoseArray, serialised_joint_poses),
     "joint_states": (JointState, joint_state),
     "wrist": (PoseWithCovarianceStamped, wrist_pose),
 }
@@ -90,7 +90,5 @@ class HandPublishers:
         # A transform needs a parent: images without a frame give none.
         if which == "none" or not published or not header.frame_id:
             return
-        joints = which == "all"
-        self._transforms.sendTransform(
-            [transform for item in published for transform in hand_transforms(item, header, joints)]
-        )
+        # The broadcaster would take messages only, whose making takes most of a frame's publication.
+        self._transforms.pub_tf.publish(serialised_hand_transforms(published, header, which == "all"))

@@ -20,7 +20,7 @@ _HEADER: Final = b"\x00\x01\x00\x00"  # plain CDR, little endian; alignment coun
 _KIND = struct.Struct("<iii")
 _POSE_AND_SCALE = struct.Struct("<10d")
 _COLOUR_AND_LIFETIME = struct.Struct("<4fiIB")
-_STAMP = struct.Struct("<iI")
+STAMP = struct.Struct("<iI")
 _COUNT = struct.Struct("<I")
 _NEVER_LOCKED: Final = 0  # frame_locked
 
@@ -103,7 +103,7 @@ def marker_array(
 def _start(header: Header, padding: int) -> bytes:
     """The first fields of a marker."""
     writer = CdrWriter(padding)
-    writer.pack(_STAMP, header.stamp.sec, header.stamp.nanosec)
+    writer.pack(STAMP, header.stamp.sec, header.stamp.nanosec)
     writer.text(header.frame_id)
     return writer.finish()[len(_HEADER) :]
 
@@ -112,7 +112,7 @@ def _no_texture(padding: int) -> bytes:
     """The fields between the colours and the text."""
     writer = CdrWriter(padding)
     writer.text("")  # texture_resource
-    writer.pack(_STAMP, 0, 0)
+    writer.pack(STAMP, 0, 0)
     writer.text("")  # texture.header.frame_id
     writer.text("")  # texture.format
     writer.count(0)  # texture.data

@@ -11,6 +11,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
 from hand_pose_ros import hand
+from hand_pose_ros.ros.messages.cdr import STAMP, CdrWriter
 from hand_pose_ros.ros.messages.geometry import poses
 from hand_pose_ros.ros.messages.selection import PublishedHand
 
@@ -22,6 +23,18 @@ all zeros mean that the covariance is unknown. RViz refuses NaN."""
 def joint_poses(published: PublishedHand, header: Header) -> PoseArray:
     """The 21 joints in ``hand.JOINT_NAMES`` order: position, and orientation of the bone that ends there."""
     return PoseArray(header=header, poses=poses(published.pose.joints_m, published.quaternions))
+
+
+def serialised_joint_poses(published: PublishedHand, header: Header, padding: int = 0) -> bytes:
+    """The serialised message of :func:`joint_poses`, in a fraction of the time; ``padding`` fills gaps."""
+    writer = CdrWriter(padding)
+    writer.pack(STAMP, header.stamp.sec, header.stamp.nanosec)
+    writer.text(header.frame_id)
+    writer.count(hand.NUM_JOINTS)
+    writer.array(
+        np.concatenate((published.pose.joints_m, published.quaternions), axis=1, dtype=np.float64), 8
+    )
+    return writer.finish()
 
 
 def joint_state(published: PublishedHand, header: Header) -> JointState:

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -173,6 +172,8 @@ def _label(pose: HandPose) -> str:
 
 
 def _ellipsoids(pose: HandPose, hand_id: int) -> list[ShownMarker]:
+    from scipy.spatial.transform import Rotation  # late: a node that nobody looks at does without
+
     known = np.flatnonzero(np.isfinite(pose.covariance_m2).all(axis=(1, 2)))
     if not known.size:
         return []

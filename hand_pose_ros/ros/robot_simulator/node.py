@@ -20,7 +20,7 @@ from hand_pose_ros.retargeting.profile_files import read_profile
 from hand_pose_ros.retargeting.teleoperation.limiter import CommandLimiter
 from hand_pose_ros.retargeting.teleoperation.robot import TeleopRobot, teleop_robot, urdf_text
 from hand_pose_ros.ros.messages.robot_command import COMMAND_KINDS, joint_state
-from hand_pose_ros.ros.messages.transforms import link_transforms
+from hand_pose_ros.ros.messages.transforms import link_transforms, transform
 from hand_pose_ros.ros.robot_simulator.parameters import RobotSimulatorParameters
 from hand_pose_ros.ros.shared.faults import FaultLog
 from hand_pose_ros.ros.shared.parameters import declare
@@ -58,9 +58,7 @@ class RobotSimulator(Node):
         self._kind = COMMAND_KINDS[output.kind]
         self._states = self.create_publisher(JointState, output.state_topic or "joint_states", _QOS)
         self.create_subscription(self._kind.message, output.topic, self._on_command, _QOS)
-        self._frames = (
-            _LinkFrames(self, self._robot, settings.frame_prefix) if settings.publish_frames else None
-        )
+        self._frames = _LinkFrames(self, self._robot, settings) if settings.publish_frames else None
         if settings.publish_description:
             self.create_publisher(String, "robot_description", LATCHED).publish(String(data=urdf))
         self.create_timer(1 / settings.rate_hz, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -88,8 +86,10 @@ class RobotSimulator(Node):
 class _LinkFrames:
     """Publishes the links of the robot on /tf, at most at the rate of a display."""
 
-    def __init__(self, node: Node, robot: TeleopRobot, prefix: str) -> None:
+    def __init__(self, node: Node, robot: TeleopRobot, settings: RobotSimulatorParameters) -> None:
         self._hand = robot.retargeter.robot
+        self._settings = settings
+        prefix = settings.frame_prefix
         links = [link for link in self._hand.link_names if link != self._hand.root_link]
         self._indices = self._hand.link_indices(links)
         self._names = [prefix + link for link in links]
@@ -103,5 +103,9 @@ class _LinkFrames:
             return
         self._last_s = now_s
         poses = self._hand.link_poses(positions_rad, self._indices)
-        header = Header(stamp=stamp, frame_id=self._root)
-        self._publisher.publish(TFMessage(transforms=link_transforms(self._names, poses, header)))
+        transforms = link_transforms(self._names, poses, Header(stamp=stamp, frame_id=self._root))
+        if parent := self._settings.root_parent_frame:
+            header = Header(stamp=stamp, frame_id=parent)
+            position, orientation = self._settings.root_position_m, self._settings.root_orientation
+            transforms.append(transform(header, parent, self._root, position, orientation))
+        self._publisher.publish(TFMessage(transforms=transforms))

@@ -54,9 +54,20 @@ class RobotSimulatorParameters(Options):
     )
     publish_frames: bool = option(
         False,
-        "Publish the frames of the links on /tf, where no robot_state_publisher does.",
+        "Publish the frames of the links on /tf, as a robot_state_publisher would.",
         read_only=True,
     )
     frame_prefix: str = option(
         "", "Prefix of the frames, as robot_state_publisher's frame_prefix.", read_only=True
+    )
+    root_parent_frame: str = option(
+        "",
+        "Frame in which the root link stands, published with the others; empty if another node publishes it.",
+        read_only=True,
+    )
+    root_position_m: tuple[float, float, float] = option(
+        (0.0, 0.0, 0.0), "Where it stands there, in metres.", read_only=True
+    )
+    root_orientation: tuple[float, float, float, float] = option(
+        (0.0, 0.0, 0.0, 1.0), "Its orientation there, a quaternion xyzw.", read_only=True
     )

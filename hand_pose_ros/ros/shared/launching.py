@@ -7,8 +7,10 @@ Only launch files import it, for ``launch`` comes with ROS 2 and not from PyPI.
 from __future__ import annotations
 
 import math
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -23,7 +25,8 @@ from launch_ros.actions import Node
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 # GNU's env can block signals since coreutils 8.31, setpriv (util-linux 2.33) has the node end with its launch.
-_PREFIXES: Final = ("setpriv --pdeathsig TERM env --block-signal=INT", "env --block-signal=INT")
+# It comes first, for a SIGINT before it ends the process with an error.
+_PREFIXES: Final = ("env --block-signal=INT setpriv --pdeathsig TERM", "env --block-signal=INT")
 _OF_LAUNCH: Final = (
     "launch-prefix",
     "launch-prefix-filter",
@@ -57,6 +60,26 @@ def _prefix_of_this_machine() -> str:
             continue
         return prefix
     return ""
+
+
+def ctrl_c_reaches_the_launch() -> OpaqueFunction:
+    """An action, to come before the nodes, after which launch ends with Ctrl-C also while it starts processes.
+
+    ``launch`` handles signals in its loop, by a file descriptor. Python's own handler besides raises
+    KeyboardInterrupt, wherever the main thread is; in the start of a process that one is lost, and launch waits
+    for it for ever.
+    """
+
+    def quieten(context: LaunchContext) -> None:
+        of_python = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if (
+            of_python
+            and context.asyncio_loop is not None
+            and threading.current_thread() is threading.main_thread()
+        ):
+            signal.signal(signal.SIGINT, lambda _number, _frame: None)
+
+    return OpaqueFunction(function=quieten)
 
 
 def ends_the_launch(

@@ -25,6 +25,9 @@ def test_it_follows_within_its_limits_and_survives_what_it_cannot_use(start_node
             "publish_description": True,
             "publish_frames": True,
             "frame_prefix": "robot/",
+            "root_parent_frame": "table",
+            "root_position_m": [0.1, 0.2, 0.3],
+            "root_orientation": [0.0, 0.0, 1.0, 0.0],
             "start_rad": 0.1,
             "velocity_rad_s": 2.0,
             "rate_hz": RATE_HZ,
@@ -74,7 +77,11 @@ def assert_frames(message: TFMessage, positions_rad: np.ndarray) -> None:
     """Every link of the demonstration hand is where its kinematics have it."""
     robot = demo_robot().retargeter.robot
     frames = {transform.child_frame_id: transform for transform in message.transforms}
-    assert set(frames) | {"robot/right_demo_base"} == {f"robot/{link}" for link in robot.link_names}
+    assert set(frames) == {f"robot/{link}" for link in robot.link_names}
+    root = frames["robot/right_demo_base"]
+    assert root.header.frame_id == "table"
+    placed = root.transform.translation, root.transform.rotation
+    assert [(v.x, v.y, v.z) for v in placed] == [(0.1, 0.2, 0.3), (0.0, 0.0, 1.0)]
     links = robot.link_indices(robot.link_names)
     for link, position in zip(robot.link_names, robot.link_positions(positions_rad, links), strict=True):
         if link == robot.root_link:
