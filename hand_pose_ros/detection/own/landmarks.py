@@ -22,7 +22,8 @@ NO_PRESENCE: Final = (
     "the landmark finder needs a 2.5D network that states whether a crop shows a hand: train the weights with "
     "config/training/heatmap/presence.yaml"
 )
-_OTHER_SIDE: Final = 0.35  # likelihood of the assumed side below which a new hand is read as the other one
+_SUREST: Final = (0.2, 0.8)  # bounds of the hand detector's likelihood of a right hand, beside the head's
+_LEAST_LIKELIHOOD: Final = 1e-3
 _TYPICAL_ERROR: Final = 0.1  # of a joint's place in half extents of the crop; it halves the joint's score
 
 
@@ -46,7 +47,7 @@ class HeatmapLandmarks:
     def in_palm(self, frame: Frame, palm: Palm) -> FoundHand | None:
         """Find the hand of a palm, whose rough joints must be known; None if no hand is possible there.
 
-        It is read where the detector places it, and then around the points found there.
+        It is read where the detector places it, and then around the points found there, on the likelier side.
 
         Raises:
             ValueError: the palm has no joints.
@@ -59,9 +60,9 @@ class HeatmapLandmarks:
         first = self._found(frame, palm.joints_px, side)
         if first is None:
             return None
-        right = first.right if side == "right" else 1 - first.right
-        if right < _OTHER_SIDE:
-            side = "left" if side == "right" else "right"
+        # Both look at the same hand, but the head sees it larger: the detector's doubts leave the choice to it.
+        odds = _odds(first.right) * _odds(min(max(palm.right, _SUREST[0]), _SUREST[1]))
+        side = "right" if odds >= 1 else "left"
         assert first.detection.landmarks_px is not None  # of every hand found
         return self._found(frame, first.detection.landmarks_px, side)
 
@@ -90,6 +91,10 @@ class HeatmapLandmarks:
             landmark_scores=1 / (1 + (found.log_sigma[0].exp() / _TYPICAL_ERROR).numpy()),
         )
         return FoundHand(detection, as_assumed if side == "right" else 1 - as_assumed)
+
+
+def _odds(likelihood: float) -> float:
+    return max(likelihood, _LEAST_LIKELIHOOD) / max(1 - likelihood, _LEAST_LIKELIHOOD)
 
 
 def _landmarks_m(view: KeypointView, points: Tensor, found: Read2d5, side: str) -> np.ndarray | None:

@@ -13,6 +13,7 @@ from hand_pose_ros.networks.hand_detector.config import STRIDE
 SAME_HAND: Final = 0.25
 """Mean distance of the joints of two candidates that are one hand, as a share of the larger one's extent."""
 _LOG_SIZE: Final = (-3.0, 6.0)  # bounds, so that no size overflows
+_MOST_STRETCH: Final = 4.0  # of uncertain joints
 _LARGEST_LOGIT: Final = 60.0
 _NEIGHBOURS: Final = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
 
@@ -46,12 +47,23 @@ def decode(maps: Sequence[np.ndarray], min_score: float) -> HandCandidates:
     rows, columns = rows[order], columns[order]
     size = np.exp(np.clip(log_size[0, rows, columns].astype(np.float64), *_LOG_SIZE))
     offsets = points[:, rows, columns].astype(np.float64).T.reshape(-1, hand.NUM_JOINTS, 2)
+    offsets = _of_extent_one(offsets)
     middle = np.stack((columns, rows), axis=-1) + 0.5
     joints = (middle[:, None] + offsets * size[:, None, None]) * STRIDE
     chosen = score[rows, columns]
     right = sides[1, rows, columns] / sides[:, rows, columns].sum(0)
     finite = np.isfinite(joints).all((1, 2))
     return HandCandidates(chosen[finite], right[finite], joints[finite])
+
+
+def _of_extent_one(offsets: np.ndarray) -> np.ndarray:
+    """Stretch joints (n, 21, 2), in sizes of the hand, about the middle of their box until its larger side is 1.
+
+    It is 1 by definition. Uncertain joints are drawn to their mean, and would make the hand look smaller.
+    """
+    low, high = offsets.min(1, keepdims=True), offsets.max(1, keepdims=True)
+    middle, extent = (low + high) / 2, (high - low).max(-1, keepdims=True)
+    return middle + (offsets - middle) / np.maximum(extent, 1 / _MOST_STRETCH)
 
 
 def distinct(found: HandCandidates) -> HandCandidates:

@@ -34,6 +34,7 @@ class OneHand:
 @pytest.mark.parametrize("size", [(640, 480), (192, 192), (100, 300), (1920, 1080)])
 def test_places_are_those_of_the_image(size):
     offsets = np.random.default_rng(1).uniform(-0.5, 0.5, (21, 2))
+    offsets /= np.ptp(offsets, axis=0).max()
     network = OneHand(11, 14, offsets)
     image = np.zeros((size[1], size[0], 3), np.uint8)
     (palm,) = HandPalms(network, 0.3).find(image)

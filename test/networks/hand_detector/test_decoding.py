@@ -25,8 +25,10 @@ def put(maps, row, column, *, left=-8.0, right=-8.0, size=3.0, points=None):
     return maps
 
 
-def spread(scale=1.0):
-    return scale * np.random.default_rng(2).uniform(-0.5, 0.5, 2 * hand.NUM_JOINTS)
+def spread():
+    """Offsets (42,) of joints whose box has a larger side of 1."""
+    points = np.random.default_rng(2).uniform(-0.5, 0.5, (hand.NUM_JOINTS, 2))
+    return (points / np.ptp(points, axis=0).max()).ravel()
 
 
 def test_places_and_sizes_are_exact():
@@ -38,6 +40,17 @@ def test_places_and_sizes_are_exact():
     assert found.right[0] == pytest.approx(right / (left + right), abs=1e-6)
     expected = (np.array((7.5, 3.5)) + 5.0 * spread().reshape(-1, 2)) * STRIDE
     np.testing.assert_allclose(found.points[0], expected, rtol=1e-6)
+
+
+def test_uncertain_joints_do_not_make_the_hand_smaller():
+    maps = put(empty_maps(), 3, 7, right=2.0, size=5.0, points=0.4 * spread() + 0.1)
+    (points,) = decode(maps, 0.3).points
+    assert np.ptp(points, axis=0).max() == pytest.approx(5.0 * STRIDE)
+    (exact,) = decode(put(empty_maps(), 3, 7, right=2.0, size=5.0), 0.3).points
+    np.testing.assert_allclose(np.ptp(points, axis=0), np.ptp(exact, axis=0))
+    # Joints in one place stay there.
+    maps = put(empty_maps(), 3, 7, right=2.0, size=5.0, points=np.full(42, 0.1))
+    np.testing.assert_allclose(decode(maps, 0.3).points[0], np.array((8.0, 4.0)) * STRIDE + np.zeros((21, 2)))
 
 
 def test_only_peaks_of_enough_score_count_the_best_first():
