@@ -48,14 +48,17 @@ def unseen_photos(folders: Sequence[Path], share: float, every: int) -> Iterator
         scale = share * width / float((high - low).max())
         middle = (low + high) / 2
         matrix = np.array(
-            ((scale, 0, width / 2 - scale * middle[0]), (0, scale, height / 2 - scale * middle[1]))
+            ((scale, 0, width / 2 - scale * middle[0]), (0, scale, height / 2 - scale * middle[1])),
+            np.float64,
         )
         side = round(scale * CROP_PX)
         photo, flags = photos.image[row], cv2.INTER_LINEAR
         if scale < 1:  # averaged first, so that nothing aliases
             photo = cv2.resize(photo, (side, side), interpolation=cv2.INTER_AREA)
             ratio = CROP_PX / side
-            matrix = matrix @ np.array(((ratio, 0, (ratio - 1) / 2), (0, ratio, (ratio - 1) / 2), (0, 0, 1)))
+            matrix = matrix @ np.array(
+                ((ratio, 0, (ratio - 1) / 2), (0, ratio, (ratio - 1) / 2), (0, 0, 1)), np.float64
+            )
         image = cv2.warpAffine(
             photo, matrix, _CANVAS_PX, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=(_GREY,) * 3
         )

@@ -19,7 +19,10 @@ _SAME_HAND: Final = 0.5  # distance, as a share of the hand's extent
 class SearchingDetector(HandDetector, Protocol):
     """A detector whose palm finder is scored by itself, too."""
 
-    palms: PalmFinder
+    @property
+    def palms(self) -> PalmFinder:
+        """Searches the whole image."""
+        ...
 
 
 @dataclass
