@@ -26,8 +26,8 @@ from hand_pose_ros.hand_images.shards import (
     empty_hand_images,
 )
 from hand_pose_ros.kinematics.inverse import HandFit, fit_hand
+from hand_pose_ros.mesh.joint_visibility import joints_visible
 from hand_pose_ros.pose import Detection
-from hand_pose_ros.synthetic.joint_visibility import joints_visible
 
 MIN_KNOWN: Final = 15
 """Labelled joints that a hand needs."""
