@@ -99,6 +99,7 @@ PARSED: Final[dict[str, str]] = {
     "train diffusion_fk_stb": "the same",
     "train latent": "needs images in 2D and 3D; test/training/tasks/heatmap trains it",
     "train hand_orientation": "runs the landmark network on hands; test/training/tasks/orientation trains",
+    "train landmark_error": "runs the landmark network on hands; test/training/tasks/test_landmark_error trains",
     "train fast": "needs the landmark network; test/training/tasks/heatmap trains every variant",
     "train mesh_diffusion": "runs the landmark network on hands; test/training/tasks/mesh_diffusion trains",
     "train baseline": LIKE_IMAGE_HANDS,

@@ -26,6 +26,7 @@ IMAGE_HAND_REGRESSOR: Final = "image_hand_regressor"
 TEMPORAL: Final = "temporal"
 HAND_ORIENTATION: Final = "hand_orientation"
 HAND_HEATMAP: Final = "hand_heatmap"
+LANDMARK_ERROR: Final = "landmark_error"
 MESH_DIFFUSION: Final = "mesh_diffusion"
 DENOISERS: Final = (HAND_DIFFUSION, IMAGE_HAND_DIFFUSION)
 """Kinds whose network is a :class:`~hand_pose_ros.networks.diffusion.sampling.HandDenoiser`."""
@@ -38,6 +39,7 @@ NETWORKS: Final[dict[str, str]] = {
     TEMPORAL: "hand_pose_ros.networks.temporal.transformer:TemporalTransformer",
     HAND_ORIENTATION: "hand_pose_ros.networks.orientation.network:OrientationNetwork",
     HAND_HEATMAP: "hand_pose_ros.networks.heatmap.network:HeatmapNetwork",
+    LANDMARK_ERROR: "hand_pose_ros.networks.landmark_error:LandmarkErrorNetwork",
     MESH_DIFFUSION: "hand_pose_ros.networks.mesh_diffusion.network:MeshDiffusion",
 }
 """Kind -> 'module:class' of the network; imported when such a file is loaded."""
@@ -48,6 +50,7 @@ _SHIPPED: Final = {
     IMAGE_HAND_DIFFUSION: "models/hand_image_diffusion.safetensors",
     TEMPORAL: "models/temporal.safetensors",
     HAND_ORIENTATION: "models/hand_orientation.safetensors",
+    LANDMARK_ERROR: "models/landmark_error.safetensors",
 }
 
 
