@@ -43,7 +43,7 @@ _LEAST_SCORE: Final = 0.5
 def told(estimator: DiffusionEstimator, frame: Frame, detection: Detection) -> np.ndarray | None:
     """Return the visibility (21,) of a hand; None if it cannot be estimated."""
     found = estimator.estimate(frame, [detection])
-    (pose,) = with_visibility(frame.camera, place(found), found.landmark_error)
+    (pose,) = with_visibility(frame.camera, place(found))
     return pose.visibility
 
 

@@ -10,13 +10,11 @@ from typing import Final, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from hand_pose_ros import hand
 from hand_pose_ros.camera.lens_check import covers
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.detection.detector import HandDetector
-from hand_pose_ros.estimator.estimate import EstimatedHands, PoseEstimator
+from hand_pose_ros.estimator.estimate import PoseEstimator
 from hand_pose_ros.estimator.hand_size import HandSize
 from hand_pose_ros.estimator.placement import place
 from hand_pose_ros.estimator.size.population import POPULATIONS
@@ -135,7 +133,7 @@ class HandPipeline:
         placed = time.perf_counter()
         for smoother in self._pose_smoothers:
             hands = smoother.smooth(hands, time_s)
-        hands = with_visibility(frame.camera, hands, _of_detections(estimate))
+        hands = with_visibility(frame.camera, hands)
         placed_hands = iter(hands)
         hands = [
             next(placed_hands) if known else HandPose.invalid(one, NOT_COVERED)
@@ -177,15 +175,6 @@ class HandPipeline:
     def close(self) -> None:
         """Free the detector's resources."""
         self._tracker.close()
-
-
-def _of_detections(estimate: EstimatedHands) -> Tensor | None:
-    """Return the expected errors of the landmarks of all detections (m, 21); NaN where unknown."""
-    if estimate.landmark_error is None:
-        return None
-    errors = torch.full((len(estimate.detections), hand.NUM_JOINTS), torch.nan)
-    errors[list(estimate.rows)] = estimate.landmark_error.cpu()
-    return errors
 
 
 def covered(camera: CameraModel, detection: Detection) -> bool:

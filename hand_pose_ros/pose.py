@@ -19,8 +19,8 @@ from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.shapes import Array
 
 VISIBILITY: Final = ("visible", "self_occluded", "occluded", "outside")
-"""Visibility of a joint. ``self_occluded``: behind another part of the same hand. ``occluded``: the image shows
-something else there, or too little. ``outside``: of the image."""
+"""Visibility of a joint. ``self_occluded``: behind another part of the same hand. ``occluded``: behind something
+else, which nothing tells yet. ``outside``: of the image."""
 
 
 @dataclass(frozen=True, eq=False)

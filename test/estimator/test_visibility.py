@@ -1,4 +1,4 @@
-"""Joints are outside, behind the hand itself, hidden where the landmark is poor, or visible."""
+"""Joints are outside the image, behind the hand itself, or visible."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from helpers.diffusion import CAMERA, detection, hands_m
 from helpers.hand_poses import invalid_pose, random_pose
 
 from hand_pose_ros import hand
-from hand_pose_ros.estimator.visibility import OCCLUDED_ERROR, with_visibility
+from hand_pose_ros.estimator.visibility import with_visibility
 from hand_pose_ros.mesh.joint_visibility import joints_visible
 from hand_pose_ros.pose import VISIBILITY, HandPose
 
-_VISIBLE, _SELF, _OCCLUDED, _OUTSIDE = range(len(VISIBILITY))
+_VISIBLE, _SELF, _, _OUTSIDE = range(len(VISIBILITY))
 
 
 def hand_at(shift_m=(0.0, 0.0, 0.0)) -> HandPose:
@@ -42,25 +42,13 @@ def test_joints_beyond_the_border_are_outside():
     points = CAMERA.project(torch.from_numpy(pose.joints_m)).numpy()
     beyond = points[:, 0] > CAMERA.width - 0.5
     assert 0 < beyond.sum() < 21
-    (told,) = with_visibility(CAMERA, [pose], torch.full((1, 21), 9.0))
+    (told,) = with_visibility(CAMERA, [pose])
     np.testing.assert_array_equal(told.visibility == _OUTSIDE, beyond)
-
-
-def test_a_poor_landmark_is_occluded_unless_the_hand_itself_hides_it():
-    pose = hand_at()
-    (plain,) = with_visibility(CAMERA, [pose])
-    error = torch.full((1, 21), 0.5 * OCCLUDED_ERROR)
-    error[0, 3] = 2 * OCCLUDED_ERROR
-    error[0, 4] = torch.nan
-    (told,) = with_visibility(CAMERA, [pose], error)
-    expected = plain.visibility.copy()
-    expected[3] = _OCCLUDED if expected[3] == _VISIBLE else expected[3]
-    np.testing.assert_array_equal(told.visibility, expected)
 
 
 def test_hands_that_are_not_valid_stay_the_same():
     poses = [invalid_pose(), hand_at()]
-    told = with_visibility(CAMERA, poses, torch.full((2, 21), torch.nan))
+    told = with_visibility(CAMERA, poses)
     assert told[0] is poses[0]
     assert told[1].visibility is not None
     assert with_visibility(CAMERA, [poses[0]]) == [poses[0]]
