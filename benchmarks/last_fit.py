@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -164,8 +163,8 @@ def video_table(paths: Sequence[Path], fov_deg: float) -> str:
     """Measure on videos and return the table."""
     lines = [
         "| video | frames, fast | hand | misfit % | in fast frames % | jitter, mm per frame squared "
-        "| of MediaPipe's | fit, ms |",
-        "|---|---|---|---|---|---|---|---|",
+        "| of MediaPipe's |",
+        "|---|---|---|---|---|---|---|",
     ]
     for path in paths:
         rows = _tracked(path, fov_deg)
@@ -175,13 +174,12 @@ def video_table(paths: Sequence[Path], fov_deg: float) -> str:
             ("temporal, wrist filter", ("temporal", "root")),
             ("temporal, last fit, wrist filter", ("temporal", "fit", "root")),
         ):
-            joints, seconds = _published(rows, stages)
+            joints = _published(rows, stages)
             misfit, fast = _misfit(rows, joints)
             jitter = _jitter(joints)
             lines.append(
                 f"| {path.stem} | {len(rows)}, {fast.sum()} | {name} | {100 * np.nanmean(misfit):.2f} "
-                f"| {100 * np.nanmean(misfit[fast]):.2f} | {jitter:.2f} | {jitter / _jitter(detector):.2f} "
-                f"| {1e3 * float(np.median(seconds)):.2f} |"
+                f"| {100 * np.nanmean(misfit[fast]):.2f} | {jitter:.2f} | {jitter / _jitter(detector):.2f} |"
             )
     return "**Videos**\n\n" + "\n".join(lines)
 
@@ -205,20 +203,17 @@ def _tracked(path: Path, fov_deg: float) -> list[_Row]:
     return rows
 
 
-def _published(rows: Sequence[_Row], stages: Sequence[str]) -> tuple[np.ndarray, list[float]]:
-    """Return joints (F, 21, 3) after some stages, metres, and the times of the last fit."""
+def _published(rows: Sequence[_Row], stages: Sequence[str]) -> np.ndarray:
+    """Return joints (F, 21, 3) after some stages, metres."""
     temporal, fit, root = TemporalConfig().create("cpu"), LastFit(), RootFilter()
-    joints, seconds = [], [0.0]
+    joints = []
     for _, _, found, time_s in rows:
         one = temporal.smooth(found, time_s) if "temporal" in stages else found
-        if "fit" in stages:
-            start = time.perf_counter()
-            one = fit.smooth(one, time_s)
-            seconds.append(time.perf_counter() - start)
+        one = fit.smooth(one, time_s) if "fit" in stages else one
         hands = place(one)
         hands = root.smooth(hands, time_s) if "root" in stages else hands
         joints.append(hands[0].joints_m)
-    return np.stack(joints), seconds
+    return np.stack(joints)
 
 
 def _misfit(rows: Sequence[_Row], joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
