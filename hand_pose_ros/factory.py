@@ -17,6 +17,7 @@ from hand_pose_ros.estimator.estimate import PoseEstimator
 from hand_pose_ros.estimator.hand_size import BONE_SPREAD, HandSize
 from hand_pose_ros.estimator.heatmap.estimator import HeatmapEstimatorConfig
 from hand_pose_ros.estimator.ik import IkEstimatorConfig
+from hand_pose_ros.estimator.last_fit.smoother import LastFit, LastFitConfig
 from hand_pose_ros.estimator.root_filter import RootFilter
 from hand_pose_ros.estimator.size.population import POPULATIONS
 from hand_pose_ros.estimator.temporal.smoother import TemporalConfig
@@ -62,6 +63,7 @@ class PipelineConfig(Options):
         "uncertainty; `ik` fits the skeleton to the detector's 3D landmarks, without an uncertainty.",
     )
     temporal: TemporalConfig = section(TemporalConfig, "temporal")
+    last_fit: LastFitConfig = section(LastFitConfig, "last_fit")
     root_filter: bool = option(
         True, "Smooth the wrist's position by a Kalman filter with the covariance that the estimator states."
     )
@@ -144,7 +146,10 @@ def _create_pipeline(config: PipelineConfig) -> HandPipeline:
     return HandPipeline(
         _create_tracker(config, estimator),
         estimator,
-        smoothers=(temporal.create(config.device),) if temporal.enabled else (),
+        smoothers=(
+            *((temporal.create(config.device),) if temporal.enabled else ()),
+            *((LastFit(config.last_fit),) if config.last_fit.enabled else ()),
+        ),
         pose_smoothers=(RootFilter(),) if config.root_filter else (),
         mirrored=config.mirrored,
         hand_size=size,

@@ -20,6 +20,7 @@ from hand_pose_ros.estimator.placement import place
 from hand_pose_ros.estimator.size.population import POPULATIONS
 from hand_pose_ros.estimator.size.track_sizes import TrackSizes
 from hand_pose_ros.estimator.smoothing import EstimateSmoother, PoseSmoother
+from hand_pose_ros.estimator.visibility import with_visibility
 from hand_pose_ros.pose import Detection, Frame, HandPose
 from hand_pose_ros.tracking.frame_clock import FrameClock
 from hand_pose_ros.tracking.tracker import HandTracker, TrackingDetector
@@ -132,6 +133,7 @@ class HandPipeline:
         placed = time.perf_counter()
         for smoother in self._pose_smoothers:
             hands = smoother.smooth(hands, time_s)
+        hands = with_visibility(frame.camera, hands)
         placed_hands = iter(hands)
         hands = [
             next(placed_hands) if known else HandPose.invalid(one, NOT_COVERED)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from torch import Tensor
@@ -17,6 +17,10 @@ from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.camera.mirroring import mirrored_camera, mirrored_image
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.shapes import Array
+
+VISIBILITY: Final = ("visible", "self_occluded", "occluded", "outside")
+"""Visibility of a joint. ``self_occluded``: behind another part of the same hand. ``occluded``: behind something
+else, which nothing tells yet. ``outside``: of the image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,6 +178,7 @@ class HandPose:
     mesh: the surface, from an estimator that gives one; if None, the joints' template is shown.
     size_sigma_m: standard deviation of the hand's size, as a part of ``anchor_length_m``; the covariances contain
         its effect along the ray. NaN where not known.
+    visibility: (21,) uint8, the index in ``VISIBILITY`` of each joint; None if it is not known.
     """
 
     side: str
@@ -190,11 +195,16 @@ class HandPose:
     track_id: int | None = None
     mesh: HandMesh | None = None
     size_sigma_m: float = math.nan
+    visibility: Array | None = None
 
     def __post_init__(self) -> None:
         hand.check_side(self.side)
         for name, shape in _POSE_SHAPES.items():
             _check_array(name, getattr(self, name), shape)
+        if self.visibility is not None:
+            _check_array("visibility", self.visibility, (hand.NUM_JOINTS,))
+            if self.visibility.dtype != np.uint8 or self.visibility.max() >= len(VISIBILITY):
+                raise ValueError(f"visibility must be uint8 below {len(VISIBILITY)}, got {self.visibility}")
         if self.valid and not np.isfinite(self.joints_m).all():
             raise ValueError("a valid HandPose must have finite joints_m")
         if not self.valid and not self.reason:

@@ -110,6 +110,7 @@ PARSED: Final[dict[str, str]] = {
     "scenes": "takes longer than all others; test/hand_images/scenes renders layers",
     "train hand_detector": "needs the landmark network; test/training/tasks/hand_detector trains",
     "train hand_orientation": "runs the landmark network on hands; test/training/tasks/orientation trains",
+    "train landmark_error": "runs the landmark network on hands; test/training/tasks/test_landmark_error trains",
     "train fast": "needs the landmark network; test/training/tasks/heatmap trains every variant",
     "train presence": "needs trained weights; test/training/tasks/heatmap/test_presence.py trains the head",
     "train mesh_diffusion": "runs the landmark network on hands; test/training/tasks/mesh_diffusion trains",

@@ -12,6 +12,7 @@ from hand_pose_ros import factory
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeDetector
 from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.estimator.ik import IkEstimator
+from hand_pose_ros.estimator.last_fit.smoother import LastFitConfig
 from hand_pose_ros.estimator.size.calibration import ScaleCalibration
 from hand_pose_ros.estimator.temporal.smoother import TemporalConfig
 from hand_pose_ros.factory import PipelineConfig, create_pipeline
@@ -119,7 +120,12 @@ def test_the_shipped_weights_that_see_pictures_follow_the_clip_s_hand(condition,
 
 
 def test_the_default_pipeline_follows_the_clip_s_hand_steadily():
-    plain = PipelineConfig(tracker=ONE_HAND, temporal=TemporalConfig(enabled=False), root_filter=False)
+    plain = PipelineConfig(
+        tracker=ONE_HAND,
+        temporal=TemporalConfig(enabled=False),
+        last_fit=LastFitConfig(enabled=False),
+        root_filter=False,
+    )
     steady = PipelineConfig(tracker=ONE_HAND)
     frames = [frame for frame, _ in zip(render_clip(), range(25), strict=False)]
     trembling = {}

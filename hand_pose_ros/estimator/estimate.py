@@ -52,6 +52,8 @@ class EstimatedHands:
         the estimator assumed.
     wrist: from an estimator that solves the wrists; None if the image points place the hands.
     counts: counters of the estimator since its start, by name, for diagnostics.
+    landmark_error: (n, 21) expected distance of each image point from its true place, in half extents of the view;
+        NaN where unknown, None if it is known of no hand.
     """
 
     detections: list[Detection]
@@ -66,6 +68,7 @@ class EstimatedHands:
     wrist: SolvedWrists | None = None
     sizes: tuple[HandSize | None, ...] | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
+    landmark_error: Tensor | None = None
 
     def __post_init__(self) -> None:
         if sorted((*self.rows, *self.reasons)) != list(range(len(self.detections))):

@@ -24,6 +24,11 @@ detector. Measured on generated hands (docs/results/accuracy.md)."""
 MISFIT_SPREAD: Final = 0.5
 """Standard deviation of the relative depth, as a multiple of the one that the misfit of the image points gives if
 it is independent noise. Errors shared by neighbouring points count more, independent noise counts less."""
+ERROR_ACROSS: Final = 0.6
+"""Standard deviation of a joint across its ray, as a multiple of the expected error of its landmark at its
+distance. Measured, as the next one, on renders that the network which tells that error was not trained on."""
+ERROR_ALONG: Final = 1.2
+"""The same along the ray: where an image point is wrong, the depth is more so."""
 _MOST_MISFIT: Final = 0.5  # of the depth
 NOISE_RATIO: Final = 2.0
 """Joints' noise in anchor lengths, divided by that of the image points in half extents, of typical detections."""
@@ -89,7 +94,7 @@ def place(estimate: EstimatedHands) -> list[HandPose]:
     Covariances are those of the samples, scaled by the factor on their spread, plus ``COMMON_SPREAD``, plus, along
     the ray through each joint, the uncertainty of the distance from the misfit of the image points, plus, along
     the same rays, that of the size: a hand larger than assumed is proportionally farther away. Where the size is
-    not known, it is the spread of adults' sizes.
+    not known, it is the spread of adults' sizes. Where the error of the landmarks is expected, it is added too.
     """
     poses = {row: HandPose.invalid(estimate.detections[row], why) for row, why in estimate.reasons.items()}
     if estimate.rows:
@@ -224,9 +229,23 @@ def _covariances(
     along = (misfit.clamp(max=_MOST_MISFIT).square() + size_spread.square())[:, None, None, None]
     common = torch.eye(3).to(joints) * (COMMON_SPREAD * placed.scale)[:, None, None, None] ** 2
     added = common + along * joints[..., :, None] * joints[..., None, :]
+    added = added + _of_landmarks(estimate, joints)
     covariance, wrist[:, :3, :3] = covariance + added, wrist[:, :3, :3] + added[:, hand.WRIST]
     too_few = (solved.sum(1) < 2)[:, None, None]
     return covariance.masked_fill(too_few[..., None], torch.nan), wrist.masked_fill(too_few, torch.nan)
+
+
+def _of_landmarks(estimate: EstimatedHands, joints: Tensor) -> Tensor:
+    """Covariances (n, 21, 3, 3) of joints (n, 21, 3) from their landmarks' expected errors; 0 where unknown."""
+    if estimate.landmark_error is None:
+        return joints.new_zeros(*joints.shape, 3)
+    view, _ = estimate.known
+    error = estimate.landmark_error.to(joints).nan_to_num() * view.half_extent.to(joints)[:, None]
+    distance = joints.norm(dim=-1)
+    variance = (error * distance).square()[..., None, None]
+    ray = joints / distance[..., None]
+    along = ray[..., :, None] * ray[..., None, :]
+    return variance * (ERROR_ACROSS**2 * (torch.eye(3).to(joints) - along) + ERROR_ALONG**2 * along)
 
 
 def _unknown(turn: Tensor) -> tuple[Tensor, Tensor]:

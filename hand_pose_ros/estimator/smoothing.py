@@ -1,10 +1,11 @@
-"""Interfaces of the smoothers, which reduce jitter of estimates and of poses over time."""
+"""Interfaces of the smoothers, which change estimates and poses by what earlier frames or landmarks tell."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from hand_pose_ros.estimator.estimate import EstimatedHands
+from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.pose import HandPose
 
 
@@ -36,3 +37,16 @@ class PoseSmoother(Protocol):
     def reset(self) -> None:
         """Forget earlier frames."""
         ...
+
+
+def moved_samples(samples: HandParameters, before: HandParameters, after: HandParameters) -> HandParameters:
+    """Return samples (n, S, ...) that deviate from the hands ``after`` (n, ...) as they did from ``before``.
+
+    Joints and rotations move; angles and proportions stay, so that a sample is no longer anatomically exact.
+    """
+    turn = (after.rotation @ before.rotation.mT)[:, None]
+    return samples._replace(
+        rotation=turn @ samples.rotation,
+        joints=samples.joints + (after.joints - before.joints)[:, None],
+        rotations=turn[:, :, None] @ samples.rotations,
+    )

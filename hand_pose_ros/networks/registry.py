@@ -27,6 +27,7 @@ TEMPORAL: Final = "temporal"
 HAND_ORIENTATION: Final = "hand_orientation"
 HAND_HEATMAP: Final = "hand_heatmap"
 HAND_DETECTOR: Final = "hand_detector"
+LANDMARK_ERROR: Final = "landmark_error"
 MESH_DIFFUSION: Final = "mesh_diffusion"
 DENOISERS: Final = (HAND_DIFFUSION, IMAGE_HAND_DIFFUSION)
 """Kinds whose network is a :class:`~hand_pose_ros.networks.diffusion.sampling.HandDenoiser`."""
@@ -40,6 +41,7 @@ NETWORKS: Final[dict[str, str]] = {
     HAND_ORIENTATION: "hand_pose_ros.networks.orientation.network:OrientationNetwork",
     HAND_HEATMAP: "hand_pose_ros.networks.heatmap.network:HeatmapNetwork",
     HAND_DETECTOR: "hand_pose_ros.networks.hand_detector.network:HandDetector",
+    LANDMARK_ERROR: "hand_pose_ros.networks.landmark_error:LandmarkErrorNetwork",
     MESH_DIFFUSION: "hand_pose_ros.networks.mesh_diffusion.network:MeshDiffusion",
 }
 """Kind -> 'module:class' of the network; imported when such a file is loaded."""
@@ -52,6 +54,7 @@ _SHIPPED: Final = {
     HAND_ORIENTATION: "models/hand_orientation.safetensors",
     HAND_DETECTOR: "models/hand_detector.safetensors",
     HAND_HEATMAP: "models/hand_heatmap.safetensors",
+    LANDMARK_ERROR: "models/landmark_error.safetensors",
 }
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView, view_keypoints, view_rays
 from hand_pose_ros.kinematics.forward import forward_kinematics
+from hand_pose_ros.mesh.joint_visibility import joints_visible
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.synthetic.detector.noise import KeypointNoise
-from hand_pose_ros.synthetic.joint_visibility import joints_visible
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 from hand_pose_ros.synthetic.views import HandView, random_views
 

@@ -59,6 +59,7 @@ TASKS: dict[str, str] = {
     "hand_orientation": "hand_pose_ros.training.tasks.orientation.task:OrientationTraining.from_options",
     "hand_heatmap": "hand_pose_ros.training.tasks.heatmap.task:HeatmapTraining.from_options",
     "hand_detector": "hand_pose_ros.training.tasks.hand_detector.task:DetectorTraining.from_options",
+    "landmark_error": "hand_pose_ros.training.tasks.landmark_error:LandmarkErrorTraining.from_options",
     "mesh_diffusion": "hand_pose_ros.training.tasks.mesh_diffusion.task:MeshTraining.from_options",
     "temporal": "hand_pose_ros.training.tasks.temporal:TemporalSmoothing.from_options",
 }

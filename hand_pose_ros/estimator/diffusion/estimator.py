@@ -22,6 +22,7 @@ from hand_pose_ros.estimator.diffusion.cuda_graph import GraphSampler
 from hand_pose_ros.estimator.diffusion.fusion import FUSIONS, fuse_samples, reprojection_weights
 from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
 from hand_pose_ros.estimator.estimate import EstimatedHands
+from hand_pose_ros.estimator.landmark_errors import LandmarkErrors, load_landmark_errors
 from hand_pose_ros.estimator.orientation.depths import ImageDepths, load_image_depths
 from hand_pose_ros.estimator.placement import place_hands
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
@@ -95,6 +96,14 @@ class DiffusionEstimatorConfig(Options):
     orientation_file: str = option(
         "", "Weights of the network that tells the depths (.safetensors); empty for the shipped weights."
     )
+    landmark_errors: bool = option(
+        True,
+        "Add the expected errors of the landmarks to the covariances, told by features inside MediaPipe's full "
+        "landmark network. Without effect with other detectors.",
+    )
+    landmark_error_file: str = option(
+        "", "Weights of the network that tells these errors (.safetensors); empty for the shipped weights."
+    )
     cuda_graph_hands: int = option(
         0,
         "Run all sampling steps as one CUDA graph, captured for up to this many hands; more hands are sampled "
@@ -126,7 +135,8 @@ class DiffusionEstimatorConfig(Options):
         depths = None
         if self.image_depths and not uses_image:
             depths = load_image_depths(self.orientation_file, self.backend, device)
-        return DiffusionEstimator(denoiser, spread_scale, config, self._sampler(denoiser), depths)
+        errors = load_landmark_errors(self.landmark_error_file) if self.landmark_errors else None
+        return DiffusionEstimator(denoiser, spread_scale, config, self._sampler(denoiser), depths, errors)
 
     def _sampler(self, denoiser: HandDenoiser) -> Sampler:
         """The sampler; a graph holds only what PyTorch itself launches on CUDA."""
@@ -148,12 +158,14 @@ class DiffusionEstimator:
         config: DiffusionEstimatorConfig | None = None,
         sampler: Sampler = sample_joints,
         depths: ImageDepths | None = None,
+        landmark_errors: LandmarkErrors | None = None,
     ) -> None:
         """Make an estimator of its parts.
 
         Args:
             spread_scale: factor on the samples' spread, from the weights.
             sampler: draws the samples. depths: tells the joints' depths; None for the detector's own.
+            landmark_errors: tells the expected errors of the landmarks; None if nothing tells them.
 
         Raises:
             ValueError: more steps than the diffusion has, or a condition that the network does not take.
@@ -164,6 +176,7 @@ class DiffusionEstimator:
         self._spread_scale = spread_scale
         self._sampler = sampler
         self._depths = depths
+        self._landmark_errors = landmark_errors
         total = denoiser.schedule.steps
         if self._config.steps is not None and self._config.steps > total:
             raise ValueError(
@@ -194,10 +207,11 @@ class DiffusionEstimator:
         conditions = self._conditions.conditions(
             frame, [detections[row] for row in views], list(views.values())
         )
+        seen = [detections[row] for row in views]
         if self._depths is not None:
-            seen = [detections[row] for row in views]
             conditions = conditions._replace(keypoints=self._depths.in_place(conditions.keypoints, seen))
         hands, samples, weights = self._sampled(conditions)
+        errors = None if self._landmark_errors is None else self._landmark_errors.expected(seen)
         return EstimatedHands(
             detections,
             tuple(views),
@@ -208,6 +222,7 @@ class DiffusionEstimator:
             weights,
             self._spread_scale,
             self._config.hand_size_m,
+            landmark_error=errors,
         )
 
     def reset(self) -> None:

@@ -16,6 +16,7 @@ from hand_pose_ros.common.device import BACKENDS
 from hand_pose_ros.common.named_tensors import rows, to
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.estimator.estimate import EstimatedHands
+from hand_pose_ros.estimator.smoothing import moved_samples
 from hand_pose_ros.estimator.temporal.network import TemporalNetwork, load_temporal_network
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.registry import TEMPORAL, shipped_weights
@@ -169,13 +170,7 @@ class TemporalSmoother:
         weights = estimate.weights.to(samples.joints.device)
         joints = (weights[..., None, None] * samples.joints).sum(1)
         smoothed = self.newest(tracked, joints, samples_sigma(samples.joints, weights), hands)
-        turn = (smoothed.rotation @ hands.rotation.mT)[:, None]
-        moved = samples._replace(
-            rotation=turn @ samples.rotation,
-            joints=samples.joints + (smoothed.joints - hands.joints)[:, None],
-            rotations=turn[:, :, None] @ samples.rotations,
-        )
-        return replace(estimate, hands=smoothed, samples=moved)
+        return replace(estimate, hands=smoothed, samples=moved_samples(samples, hands, smoothed))
 
     @torch.inference_mode()
     def newest(

@@ -26,8 +26,8 @@ from hand_pose_ros.hand_images.shards import (
     empty_hand_images,
 )
 from hand_pose_ros.kinematics.inverse import HandFit, fit_hand
+from hand_pose_ros.mesh.joint_visibility import joints_visible
 from hand_pose_ros.pose import Detection
-from hand_pose_ros.synthetic.joint_visibility import joints_visible
 
 IN_3D, IN_ANY, IN_2D = "3d", "any", "2d"
 LABELS: Final = (IN_3D, IN_ANY, IN_2D)

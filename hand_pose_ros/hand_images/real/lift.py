@@ -12,11 +12,11 @@ from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.estimator.diffusion.batch import lift
 from hand_pose_ros.estimator.diffusion.fusion import fuse_samples
 from hand_pose_ros.estimator.placement import COMMON_SPREAD, place_hands
+from hand_pose_ros.mesh.joint_visibility import joints_visible
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.temporal.window import samples_sigma
-from hand_pose_ros.synthetic.joint_visibility import joints_visible
 
 SAMPLES: Final = 16
 STEPS: Final = 4

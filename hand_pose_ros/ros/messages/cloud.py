@@ -15,6 +15,7 @@ from hand_pose_ros.pose import HandPose
 
 NO_TRACK: Final = -1
 """The value of ``track_id`` for a hand that is not tracked."""
+UNKNOWN_VISIBILITY: Final = 255
 
 
 def _fields() -> list[PointField]:
@@ -23,6 +24,7 @@ def _fields() -> list[PointField]:
         ("track_id", PointField.INT32, 4),
         ("side", PointField.UINT8, 1),
         ("joint", PointField.UINT8, 1),
+        ("visibility", PointField.UINT8, 1),
     ]
     fields, offset = [], 0
     for name, datatype, size in layout:
@@ -40,7 +42,8 @@ def hands_cloud(poses: Sequence[HandPose], header: Header) -> PointCloud2:
 
     Fields: x, y, z in metres and the frame of ``header``; sigma, standard deviation of the joint in metres, NaN
     if unknown; score of the hand in [0, 1]; track_id, or -1 without tracking; side, the index in ``hand.SIDES``
-    (0 left, 1 right); joint, the index in ``hand.JOINT_NAMES``.
+    (0 left, 1 right); joint, the index in ``hand.JOINT_NAMES``; visibility, the index in
+    ``VISIBILITY``, or 255 if unknown.
     """
     valid = [pose for pose in poses if pose.valid]
     points = np.empty((len(valid), hand.NUM_JOINTS), POINT_DTYPE)
@@ -51,4 +54,5 @@ def hands_cloud(poses: Sequence[HandPose], header: Header) -> PointCloud2:
         row["track_id"] = NO_TRACK if pose.track_id is None else pose.track_id
         row["side"] = hand.SIDES.index(pose.side)
         row["joint"] = np.arange(hand.NUM_JOINTS)
+        row["visibility"] = UNKNOWN_VISIBILITY if pose.visibility is None else pose.visibility
     return create_cloud(header, FIELDS, points.reshape(-1))

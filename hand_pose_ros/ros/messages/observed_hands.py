@@ -16,7 +16,10 @@ from hand_pose_ros.retargeting.teleoperation.observed_hand import HandsInView, O
 from hand_pose_ros.ros.messages.cloud import FIELDS, NO_TRACK
 from hand_pose_ros.rotations import rotation_from_quaternion
 
-_LAYOUT: Final = {field.name: (field.datatype, field.count) for field in FIELDS}
+_OPTIONAL: Final = ("visibility",)  # not in older recordings, and not used here
+_LAYOUT: Final = {
+    field.name: (field.datatype, field.count) for field in FIELDS if field.name not in _OPTIONAL
+}
 
 
 class WristMeasurement(NamedTuple):

@@ -14,8 +14,8 @@ from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.initial_guess import rigid_fit
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
+from hand_pose_ros.mesh.joint_visibility import joints_visible
 from hand_pose_ros.synthetic.detector.study import Study, answer
-from hand_pose_ros.synthetic.joint_visibility import joints_visible
 
 _PALM = [hand.WRIST, *hand.KNUCKLES]
 

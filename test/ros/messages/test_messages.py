@@ -54,7 +54,17 @@ def test_cloud_reads_back_as_the_hands():
 def test_no_hands_are_a_cloud_without_points():
     cloud = hands_cloud([invalid_pose()], HEADER)
     assert (cloud.header, cloud.width, cloud.height, len(cloud.data)) == (HEADER, 0, 1, 0)
-    assert [f.name for f in cloud.fields] == ["x", "y", "z", "sigma", "score", "track_id", "side", "joint"]
+    assert [f.name for f in cloud.fields] == [
+        "x",
+        "y",
+        "z",
+        "sigma",
+        "score",
+        "track_id",
+        "side",
+        "joint",
+        "visibility",
+    ]
     assert len(read_points(cloud)) == 0
 
 

@@ -9,10 +9,10 @@ from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.gestures import gesture_angles
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
 from hand_pose_ros.kinematics.limits import proportion_bounds
+from hand_pose_ros.mesh.joint_visibility import joints_visible
 from hand_pose_ros.rendering.renderer import HandInView, render
 from hand_pose_ros.rendering.views import upright_rotation
 from hand_pose_ros.rotations import rotation_from_quaternion
-from hand_pose_ros.synthetic.joint_visibility import joints_visible
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 
 ANCHOR = torch.full((1,), hand.MEAN_ANCHOR_LENGTH_M)
