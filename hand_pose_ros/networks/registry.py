@@ -52,6 +52,7 @@ _SHIPPED: Final = {
     HAND_ORIENTATION: "models/hand_orientation.safetensors",
     HAND_DETECTOR: "models/hand_detector.safetensors",
     HAND_HEATMAP: "models/hand_heatmap.safetensors",
+    MESH_DIFFUSION: "models/hand_mesh_diffusion.safetensors",
 }
 
 
