@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -37,11 +38,13 @@ from hand_pose_ros.evaluation.meshes.renders import (
     read_renders,
     scores_of,
 )
+from hand_pose_ros.evaluation.meshes.runs import runs_table
 from hand_pose_ros.evaluation.methods import Method, detector_3d, estimator_method
 from hand_pose_ros.evaluation.reliability import ShapeErrors
 from hand_pose_ros.hand_images.detections import open_mediapipe
 from hand_pose_ros.mesh.skinning import regress_joints
 from hand_pose_ros.mesh.template import load_template
+from hand_pose_ros.networks.mesh_diffusion.config import MeshEncoderConfig
 from hand_pose_ros.networks.registry import MESH_DIFFUSION, load_network, shipped_weights
 from hand_pose_ros.networks.weights import load_weights, save_weights
 
@@ -54,8 +57,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        weights = options.weights or shipped_weights(MESH_DIFFUSION)
-        text = _calibrate(options, weights) if options.calibrate else _evaluate(options, weights)
+        weights = Path() if options.runs else options.weights or shipped_weights(MESH_DIFFUSION)
+        if options.runs:
+            text = runs_table(options.runs, cache(partial(_read, options)), options.steps[0], options.samples)
+        else:
+            text = _calibrate(options, weights) if options.calibrate else _evaluate(options, weights)
         sys.stdout.write(text + "\n")
         if options.docs is not None:
             report.replace_between_markers(options.docs, text, COMMAND)
@@ -74,6 +80,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rendered", type=Path, nargs="*", default=[], help="folders of unseen renders")
     parser.add_argument(
         "--photos", type=Path, nargs="*", default=[], help="labelled photos with a samples.json"
+    )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="training runs NAME-seedN to compare on the renders, instead",
     )
     parser.add_argument("--every", type=int, default=1, help="take every n-th render and photo")
     parser.add_argument("--samples", type=int, default=config.samples, help="hypotheses of each hand")
@@ -154,8 +167,12 @@ def hypotheses_errors(hands: RenderedHands, network: RunnableMesh, steps: int, s
 
 
 def _renders(options: argparse.Namespace, network: RunnableMesh) -> RenderedHands:
+    return _read(options, network.config.encoder)
+
+
+def _read(options: argparse.Namespace, encoder: MeshEncoderConfig) -> RenderedHands:
     _, finder = create_finders(device="cpu", threads=1)
-    return read_renders(read_hands(options.rendered, options.every), finder, network.config.encoder)
+    return read_renders(read_hands(options.rendered, options.every), finder, encoder)
 
 
 def _table(title: str, rows: dict[str, dict[str, float]]) -> str:

@@ -17,6 +17,7 @@ from hand_pose_ros.evaluation.meshes.renders import (
     read_renders,
     scores_of,
 )
+from hand_pose_ros.evaluation.meshes.runs import FIGURES
 from hand_pose_ros.hand_images.shards import save_shard
 from hand_pose_ros.mesh.skinning import pose_mesh
 from hand_pose_ros.networks.registry import MESH_DIFFUSION, load_network
@@ -96,3 +97,23 @@ def test_the_command_writes_tables_and_calibrated_weights(tmp_path, capsys):
     assert scale not in (0.0, 1.0)
     assert command.main(["--weights", str(tmp_path / "none"), "--rendered", "x"]) == 2
     assert "there is no weight file" in capsys.readouterr().err
+
+
+def test_runs_are_compared_by_groups_of_seeds(tmp_path, capsys):
+    save_shard(tmp_path / "rendered" / "one", drawn_hands(4), 0, {})
+    runs = []
+    for name, diffusion in (("drawn", True), ("direct", False)):
+        for seed in (1, 2):
+            runs.append(tmp_path / f"{name}-seed{seed}")
+            network = small_mesh_network(seed, diffusion=diffusion)
+            save_weights(runs[-1] / "weights.safetensors", network, MESH_DIFFUSION, network.config.to_dict())
+    given = ["--rendered", str(tmp_path / "rendered"), "--samples", "1", "--steps", "1", "--runs"]
+    assert command.main([*given, *map(str, runs)]) == 0
+    table = capsys.readouterr().out
+    assert "| drawn |" in table
+    assert "| direct |" in table
+    assert table.count(" to ") == 2 * len(FIGURES)
+    assert command.main([*given, *map(str, runs[:3])]) == 2
+    assert "equally many seeds" in capsys.readouterr().err
+    assert command.main([*given, str(tmp_path / "none")]) == 2
+    assert "does not hold a finished run" in capsys.readouterr().err
