@@ -10,7 +10,6 @@ from torch import Tensor
 
 from hand_pose_ros.common.device import BACKENDS, choose_backend, resolve_device
 from hand_pose_ros.common.onnx_session import OnnxGraph
-from hand_pose_ros.networks.runtime.onnx_cache import cached_mesh_graphs
 from hand_pose_ros.networks.denoising.schedule import NoiseSchedule
 from hand_pose_ros.networks.mesh_diffusion.config import MeshDiffusionConfig
 from hand_pose_ros.networks.mesh_diffusion.network import Encoded, MeshDiffusion
@@ -22,6 +21,7 @@ from hand_pose_ros.networks.mesh_diffusion.onnx import (
 )
 from hand_pose_ros.networks.mesh_diffusion.sampling import sample_meshes
 from hand_pose_ros.networks.registry import MESH_DIFFUSION, load_network
+from hand_pose_ros.networks.runtime.onnx_cache import cached_mesh_graphs
 
 
 class RunnableMesh(Protocol):
@@ -46,14 +46,14 @@ class RunnableMesh(Protocol):
 
 
 def load_mesh_network(
-    path: str | Path, backend: str = "auto", device: str = "auto", threads: int = 2
+    path: str | Path, backend: str = "auto", device: str = "auto", threads: int = 1
 ) -> RunnableMesh:
     """Load the network in a weight file.
 
     Args:
         backend: see :func:`~hand_pose_ros.estimator.diffusion.backends.load_denoiser`; 'compiled' is 'torch' here.
             A network without diffusion runs in PyTorch.
-        threads: of onnxruntime on the CPU; 0 for one per core.
+        threads: of onnxruntime on the CPU; 0 for one per core. The network is too small to gain from more.
 
     Raises:
         ValueError: no such backend or device, or the file is missing, damaged, of another network, or for a mesh
@@ -88,7 +88,7 @@ class OnnxMesh:
 
     parametrisation: ClassVar[str] = MeshDiffusion.parametrisation
 
-    def __init__(self, network: MeshDiffusion, folder: Path, device: str = "cpu", threads: int = 2) -> None:
+    def __init__(self, network: MeshDiffusion, folder: Path, device: str = "cpu", threads: int = 1) -> None:
         """``folder``: with the graphs of ``network``.
 
         Raises:

@@ -60,7 +60,7 @@ class MeshDiffusionEstimatorConfig(Options):
         minimum=1,
         maximum=1024,
     )
-    steps: int = option(4, "DDIM sampling steps.", minimum=1, maximum=1000)
+    steps: int = option(2, "DDIM sampling steps.", minimum=1, maximum=1000)
     choice: str = option(
         MEAN,
         "The mesh of several: their `mean`, or the one whose joints lie best on the landmarks (`likelihood`).",
