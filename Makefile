@@ -1,6 +1,6 @@
 # Everything by one command, on a machine without ROS 2: each target first makes the environment it needs.
 # With ROS 2 installed use colcon instead (README). Variables: PYTHON, VENV, VERSIONS, PYTEST_ARGS, JOBS, BENCHMARKS,
-# and of the demo: INPUT, TOPIC, OUT, CALIBRATION, FOV, DETECTOR, ESTIMATOR, HEATMAP_WEIGHTS, CONDITION, ROBOT, ROBOT_URDF, SIDE, DOMAIN.
+# and of the demo: INPUT, TOPIC, OUT, CALIBRATION, FOV, DETECTOR, ESTIMATOR, HEATMAP_WEIGHTS, MESH_WEIGHTS, CONDITION, ROBOT, ROBOT_URDF, SIDE, DOMAIN.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-newest test-fast lint format docs benchmarks docs-figures clean distclean
 
@@ -11,7 +11,7 @@ OUT ?= out
 JOBS ?= 2
 BENCHMARKS ?= forward_kinematics inverse_kinematics root_depth skinning rendering training_images diffusion_estimator graph_latency
 # Recipes take variables from the environment, in quotes, and their values are not expanded: no value is ever run.
-VARIABLES := INPUT TOPIC OUT CALIBRATION FOV DETECTOR ESTIMATOR HEATMAP_WEIGHTS CONDITION ROBOT ROBOT_URDF SIDE DOMAIN PYTEST_ARGS JOBS BENCHMARKS VENV PYTHON VERSIONS
+VARIABLES := INPUT TOPIC OUT CALIBRATION FOV DETECTOR ESTIMATOR HEATMAP_WEIGHTS MESH_WEIGHTS CONDITION ROBOT ROBOT_URDF SIDE DOMAIN PYTEST_ARGS JOBS BENCHMARKS VENV PYTHON VERSIONS
 $(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
 # The set of versions, where the Python takes both: oldest (numpy 1, the default) or newest (numpy 2, OpenCV 5).
 ifeq ($(VENV),)
@@ -32,6 +32,7 @@ demo: setup ## play a rendered hand, or INPUT=video, webcam number, folder or ba
 	@$(RUN) python -m hand_pose_ros demo --input "$$INPUT" --output "$$OUT" --calibration "$$CALIBRATION" --topic "$$TOPIC" \
 	    $${FOV:+--fov "$$FOV"} $${CONDITION:+--condition "$$CONDITION"} \
 	    $${DETECTOR:+--detector "$$DETECTOR"} $${ESTIMATOR:+--estimator "$$ESTIMATOR"} $${HEATMAP_WEIGHTS:+--heatmap-weights "$$HEATMAP_WEIGHTS"} \
+	    $${MESH_WEIGHTS:+--mesh-weights "$$MESH_WEIGHTS"} \
 	    $${ROBOT:+--robot "$$ROBOT"} $${ROBOT_URDF:+--robot-urdf "$$ROBOT_URDF"} $${SIDE:+--side "$$SIDE"} $${DOMAIN:+--domain-id "$$DOMAIN"}
 
 test: setup ## run all tests

@@ -31,6 +31,7 @@ GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         ),
         "evaluate-images": ("evaluation.images.command", "what image features add to keypoints"),
         "evaluate-heatmaps": ("evaluation.heatmaps.command", "errors of 2.5D heatmap networks"),
+        "evaluate-mesh": ("evaluation.meshes.command", "errors of meshes on renders, and of their joints"),
         "ablation": ("evaluation.images.ablation", "compare training runs that differ in one option"),
         "smoothness": ("evaluation.smoothness.command", "error, jitter and lag of hands in video"),
         "sampling-study": ("evaluation.accuracy.sampling_study", "error by number of samples and steps"),

@@ -18,6 +18,7 @@ from hand_pose_ros.estimator.hand_size import BONE_SPREAD, HandSize
 from hand_pose_ros.estimator.heatmap.estimator import HeatmapEstimatorConfig
 from hand_pose_ros.estimator.ik import IkEstimatorConfig
 from hand_pose_ros.estimator.last_fit.smoother import LastFit, LastFitConfig
+from hand_pose_ros.estimator.mesh_diffusion.estimator import MeshDiffusionEstimatorConfig
 from hand_pose_ros.estimator.root_filter import RootFilter
 from hand_pose_ros.estimator.size.population import POPULATIONS
 from hand_pose_ros.estimator.temporal.smoother import TemporalConfig
@@ -31,6 +32,7 @@ ESTIMATORS: Final = {
     "diffusion": DiffusionEstimatorConfig,
     "heatmap": HeatmapEstimatorConfig,
     "ik": IkEstimatorConfig,
+    "mesh_diffusion": MeshDiffusionEstimatorConfig,
 }
 """Name -> options, whose ``create(hand_size_m, device)`` makes the estimator; a new one needs only a line here."""
 _SMALLEST_HAND_M: Final = 0.03
@@ -55,12 +57,15 @@ class PipelineConfig(Options):
         "The images are mirrored, as selfie cameras show them: left and right hands change places.",
         essential=True,
     )
-    estimator: DiffusionEstimatorConfig | HeatmapEstimatorConfig | IkEstimatorConfig = one_of(
+    estimator: (
+        DiffusionEstimatorConfig | HeatmapEstimatorConfig | IkEstimatorConfig | MeshDiffusionEstimatorConfig
+    ) = one_of(
         ESTIMATORS,
         "diffusion",
         "Pose estimator: `diffusion` samples poses from a network and states its uncertainty; `heatmap` reads "
         "image points and depths from the image by a 2.5D network (`heatmap.weights`), and states its "
-        "uncertainty; `ik` fits the skeleton to the detector's 3D landmarks, without an uncertainty.",
+        "uncertainty; `ik` fits the skeleton to the detector's 3D landmarks, without an uncertainty; "
+        "`mesh_diffusion` draws the hand's mesh from the image, and states its uncertainty.",
     )
     temporal: TemporalConfig = section(TemporalConfig, "temporal")
     last_fit: LastFitConfig = section(LastFitConfig, "last_fit")

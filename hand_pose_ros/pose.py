@@ -91,10 +91,12 @@ class CropFeatures:
     """What the landmark network has inside of a hand's crop; whoever continues from it need not run it again.
 
     network: checksum of the network's file. features: (channels, height, width) float32.
+    corners_px: (4, 2) the crop's corners in the image: upper left, upper right, lower right, lower left.
     """
 
     network: str
     features: Array
+    corners_px: Array
 
 
 @dataclass(frozen=True)
@@ -144,11 +146,13 @@ class HandMesh:
 
     vertices_m: (V, 3). faces: (F, 3) integers, counter-clockwise seen from outside, on a left hand too.
     template: name of the mesh that was posed; meshes of one template have the same vertices in the same order.
+    sigma_m: (V,) standard deviation of each vertex for the hand's shape and pose, not its place; None if unknown.
     """
 
     vertices_m: Array
     faces: Array
     template: str
+    sigma_m: Array | None = None
 
     def __post_init__(self) -> None:
         for name, kind in (("vertices_m", np.floating), ("faces", np.integer)):
@@ -162,6 +166,8 @@ class HandMesh:
             raise ValueError(f"faces must be indices of the {len(self.vertices_m)} vertices")
         if not self.template:
             raise ValueError("a mesh must name its template")
+        if self.sigma_m is not None:
+            _check_array("sigma_m", self.sigma_m, (len(self.vertices_m),))
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ PARAMETERS = {
     "detector": ("detector", str),
     "estimator": ("estimator", str),
     "heatmap_weights": ("heatmap.weights", str),
+    "mesh_weights": ("mesh_diffusion.weights", str),
     "condition": ("diffusion.condition", str),
     "samples": ("diffusion.samples", whole_number),
     "max_hands": ("tracker.max_hands", whole_number),
@@ -108,13 +109,18 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "estimator",
         default_value="",
-        choices=["", "diffusion", "heatmap", "ik"],
+        choices=["", "diffusion", "heatmap", "ik", "mesh_diffusion"],
         description="What estimates the pose; empty for the parameter file's.",
     ),
     DeclareLaunchArgument(
         "heatmap_weights",
         default_value="",
         description="Weight file of the estimator heatmap; empty for the parameter file's.",
+    ),
+    DeclareLaunchArgument(
+        "mesh_weights",
+        default_value="",
+        description="Weight file of the estimator mesh_diffusion; empty for the parameter file's.",
     ),
     DeclareLaunchArgument(
         "condition",

@@ -79,6 +79,7 @@ TINY: Final[dict[str, Tiny]] = {
 }
 """Verb, with a word more where it does various things -> what makes it small. These are run."""
 LIKE_IMAGE_HANDS: Final = "runs the task of image_hands, with other options"
+LIKE_MESHES: Final = "runs the task of mesh_diffusion, with other options"
 PARSED: Final[dict[str, str]] = {
     "robot-check": "needs a profile and a URDF; test/retargeting/view/test_check.py runs it",
     "demo": "plays a clip through live nodes; test/ros/demo runs it",
@@ -89,6 +90,7 @@ PARSED: Final[dict[str, str]] = {
     "evaluate-images": "needs hands that the detector finds; test/evaluation/images/test_images.py runs it",
     "evaluate-heatmaps": "needs trained networks; test/evaluation/heatmaps/test_command.py runs it",
     "ablation": "needs five trained networks; test/evaluation/images/test_ablation.py runs it",
+    "evaluate-mesh": "needs renders and the landmark network; test/evaluation/meshes runs it",
     "template": "takes longer than all others; test/mesh builds the template",
     "prior-fit": "needs data sets that are not part of the repository",
     "noise-fit": "needs 3,000 answers of the detector",
@@ -114,6 +116,10 @@ PARSED: Final[dict[str, str]] = {
     "train fast": "needs the landmark network; test/training/tasks/heatmap trains every variant",
     "train presence": "needs trained weights; test/training/tasks/heatmap/test_presence.py trains the head",
     "train mesh_diffusion": "runs the landmark network on hands; test/training/tasks/mesh_diffusion trains",
+    "train mesh_cross_diffusion": LIKE_MESHES,
+    "train mesh_cross_direct": LIKE_MESHES,
+    "train mesh_plain_diffusion": LIKE_MESHES,
+    "train mesh_plain_direct": LIKE_MESHES,
     "train baseline": LIKE_IMAGE_HANDS,
     "train diffusion": LIKE_IMAGE_HANDS,
     "train contrastive": LIKE_IMAGE_HANDS,

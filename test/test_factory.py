@@ -59,7 +59,7 @@ def test_a_length_and_a_bone_both_give_the_size():
         ({"tracker.method": "eyes"}, "tracker.method must be one of"),
         ({"diffusion.condition": "sound"}, "diffusion.condition must be one of"),
         ({"diffusion.backend": "tpu"}, "diffusion.backend must be one of"),
-        ({"estimator": "guess"}, "estimator must be one of diffusion, heatmap, ik"),
+        ({"estimator": "guess"}, "estimator must be one of diffusion, heatmap, ik, mesh_diffusion"),
         ({"diffusion.sample": 8}, "unknown option: diffusion.sample"),
     ],
 )
@@ -77,6 +77,7 @@ def test_impossible_configurations_are_refused(options, message):
         ),
         ({"temporal.window": 64}, "window must lie in"),
         ({"estimator": "heatmap", "heatmap.weights": "/nowhere/heatmap"}, "/nowhere/heatmap"),
+        ({"estimator": "mesh_diffusion", "mesh_diffusion.weights": "/nowhere/mesh"}, "/nowhere/mesh"),
         (
             {"diffusion.condition": "image", "diffusion.model_file": str(shipped_weights(HAND_DIFFUSION))},
             "image encoder",

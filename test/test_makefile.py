@@ -46,7 +46,8 @@ def checkout(tmp_path, repository) -> Path:
 
 def make(checkout: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
     names = (
-        "INPUT", "TOPIC", "OUT", "CALIBRATION", "FOV", "DETECTOR", "ESTIMATOR", "HEATMAP_WEIGHTS", "CONDITION",
+        "INPUT", "TOPIC", "OUT", "CALIBRATION", "FOV", "DETECTOR", "ESTIMATOR", "HEATMAP_WEIGHTS", "MESH_WEIGHTS",
+        "CONDITION",
         "ROBOT", "ROBOT_URDF", "SIDE", "DOMAIN",
         "PYTEST_ARGS", "JOBS", "BENCHMARKS", "VENV", "VERSIONS", "PYTHON",
         "PYTEST_ADDOPTS", "MAKEFLAGS", "MAKELEVEL",
@@ -71,6 +72,7 @@ def test_values_of_the_demo_arrive_as_they_are(checkout, value, from_environment
     flags = {
         "INPUT": "--input", "OUT": "--output", "CALIBRATION": "--calibration", "TOPIC": "--topic", "FOV": "--fov",
         "DETECTOR": "--detector", "ESTIMATOR": "--estimator", "HEATMAP_WEIGHTS": "--heatmap-weights",
+        "MESH_WEIGHTS": "--mesh-weights",
         "CONDITION": "--condition",
         "ROBOT": "--robot", "ROBOT_URDF": "--robot-urdf", "SIDE": "--side",
         "DOMAIN": "--domain-id",

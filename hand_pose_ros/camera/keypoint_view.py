@@ -85,6 +85,24 @@ def view_box(rays: Tensor) -> KeypointView:
     return KeypointView(rotation, half_extent, points)
 
 
+def view_square(rays: Tensor) -> KeypointView:
+    """Look at the middle of a square that may be turned, with its upper side up.
+
+    Args:
+        rays: (..., 4, 3) of any length, from the camera through the upper left, upper right, lower right and lower
+            left corner; for a mirrored hand, the mirrored rays in the same order.
+
+    Returns:
+        A view whose ``half_extent`` is half the square's side, and NaN for the points.
+    """
+    view = view_box(rays)
+    corners = _in_view(_unit(rays), view.rotation)
+    across = corners[..., 1, :] + corners[..., 2, :] - corners[..., 0, :] - corners[..., 3, :]
+    up = corners[..., 0, :] + corners[..., 1, :] - corners[..., 2, :] - corners[..., 3, :]
+    half_extent = (vector_norm(across, dim=-1) + vector_norm(up, dim=-1)) / 8
+    return view._replace(rotation=_turned_up(up) @ view.rotation, half_extent=half_extent)
+
+
 def view_rays(view: KeypointView, points: Tensor) -> Tensor:
     """Rays (..., n, 3) in the camera's frame through ``points`` (..., n, 2) of the view, in its unit."""
     normalised = points * view.half_extent[..., None, None]
@@ -112,7 +130,11 @@ def _box(points: Tensor) -> tuple[Tensor, Tensor]:
 def _palm_up(points: Tensor) -> Tensor:
     """Rotation (..., 3, 3) about z that turns wrist -> mean of the MCPs onto the image's up, which is -y."""
     up = points[..., hand.KNUCKLES, :].nanmean(-2) - points[..., hand.WRIST, :]
-    up = torch.where(up.isfinite().all(-1, keepdim=True), up, torch.zeros_like(up))
+    return _turned_up(torch.where(up.isfinite().all(-1, keepdim=True), up, torch.zeros_like(up)))
+
+
+def _turned_up(up: Tensor) -> Tensor:
+    """Rotation (..., 3, 3) about z that turns a direction (..., 2) onto the image's up; none without a length."""
     length = vector_norm(up, dim=-1)
     degenerate = length < MIN_EXTENT
     scale = torch.where(degenerate, torch.ones_like(length), length)

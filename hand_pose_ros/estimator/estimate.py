@@ -35,6 +35,19 @@ class SolvedWrists(NamedTuple):
         return cls(position, nothing, nothing)
 
 
+class HandSurfaces(NamedTuple):
+    """What an estimator's own meshes of n hands add to the template that is posed by the hands.
+
+    So the meshes follow the hands where these are smoothed, scaled and placed.
+
+    offset: (n, V, 3) of the vertices, in the wrist's frame, anchor lengths. sigma: (n, V) their standard
+    deviation, anchor lengths; NaN where unknown.
+    """
+
+    offset: Tensor
+    sigma: Tensor
+
+
 @dataclass(frozen=True, eq=False)
 class EstimatedHands:
     """n hands of a frame, each a right one (mirrored, if its detection is left) of anchor length 1 in its view.
@@ -54,6 +67,7 @@ class EstimatedHands:
     counts: counters of the estimator since its start, by name, for diagnostics.
     landmark_error: (n, 21) expected distance of each image point from its true place, in half extents of the view;
         NaN where unknown, None if it is known of no hand.
+    surfaces: of the n hands, from an estimator that gives meshes.
     """
 
     detections: list[Detection]
@@ -69,6 +83,7 @@ class EstimatedHands:
     sizes: tuple[HandSize | None, ...] | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     landmark_error: Tensor | None = None
+    surfaces: HandSurfaces | None = None
 
     def __post_init__(self) -> None:
         if sorted((*self.rows, *self.reasons)) != list(range(len(self.detections))):

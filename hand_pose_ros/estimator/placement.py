@@ -14,9 +14,12 @@ from hand_pose_ros.camera.solved_root import Reason, RootSolution
 from hand_pose_ros.common.named_tensors import rows, to
 from hand_pose_ros.estimator.estimate import EstimatedHands, SolvedWrists
 from hand_pose_ros.estimator.hand_size import POPULATION_SPREAD
+from hand_pose_ros.kinematics.forward import HandFrames
 from hand_pose_ros.kinematics.mirror import mirror_across_camera_x
+from hand_pose_ros.mesh.skinning import mesh_faces, skin
+from hand_pose_ros.mesh.template import load_template
 from hand_pose_ros.networks.hand_head import HandParameters
-from hand_pose_ros.pose import HandPose
+from hand_pose_ros.pose import HandMesh, HandPose
 
 COMMON_SPREAD: Final = 0.035
 """Standard deviation, in anchor lengths, of errors common to all samples, such as undetected errors of the
@@ -112,6 +115,7 @@ def _placed(estimate: EstimatedHands) -> list[HandPose]:
     covariance, wrist_covariance = _covariances(estimate, turn, hands, placed, placed_samples)
     _, spread = hand_sizes(estimate)
     joints, rotations = placed.joints @ turn.mT, turn[:, None] @ hands.rotations.double()
+    meshes = None if estimate.surfaces is None else placed_meshes(estimate, placed, turn)
     left = torch.tensor([one.side == "left" for one in estimate.estimated])
     if bool(left.any()):
         mirrored = mirror_across_camera_x(joints[left], rotations[left])
@@ -140,9 +144,38 @@ def _placed(estimate: EstimatedHands) -> list[HandPose]:
                 wrist_covariance=wrist_covariance[index].numpy(),
                 track_id=detection.track_id,
                 size_sigma_m=float(spread[index] * placed.scale[index]),
+                mesh=None if meshes is None else meshes[index],
             )
         )
     return poses
+
+
+def placed_meshes(estimate: EstimatedHands, placed: PlacedHands, turn: Tensor) -> list[HandMesh | None]:
+    """Return the n hands' own meshes in the camera's frame; None for a hand whose wrist is not known.
+
+    Args:
+        turn: (n, 3, 3) from the views to the camera.
+    """
+    assert estimate.hands is not None
+    assert estimate.surfaces is not None
+    hands, surfaces = to(estimate.hands, torch.device("cpu")), to(estimate.surfaces, torch.device("cpu"))
+    template = load_template()
+    posed = skin(HandFrames(hands.joints.float(), hands.rotations.float()), template=template)
+    relative = posed + surfaces.offset.float() @ hands.rotation.float().mT
+    vertices = placed.scale[:, None, None] * relative.double() + placed.root.position[:, None]
+    vertices = vertices @ turn.mT
+    meshes: list[HandMesh | None] = []
+    for index, one in enumerate(estimate.estimated):
+        if not bool(vertices[index].isfinite().all()):
+            meshes.append(None)
+            continue
+        of_side = vertices[index]
+        if one.side == "left":
+            of_side = of_side * of_side.new_tensor((-1.0, 1.0, 1.0))
+        sigma = placed.scale[index] * surfaces.sigma[index].double() * estimate.spread_scale
+        faces = mesh_faces(one.side, template).numpy()
+        meshes.append(HandMesh(of_side.numpy(), faces, template.name, sigma.numpy()))
+    return meshes
 
 
 def hand_sizes(estimate: EstimatedHands) -> tuple[Tensor, Tensor]:

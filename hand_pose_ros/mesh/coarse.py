@@ -59,12 +59,17 @@ class CoarseTemplate:
             ValueError: another number of kept vertices.
         """
         check_shape("kept vertices", kept, (self.points, 3))
-        return fill(kept, self.support.to(kept.device), self.weights.to(kept))
+        return fill(kept, self.matrix().to(kept))
+
+    def matrix(self) -> Tensor:
+        """Return the weights as a matrix (V, n): as fast as the sparse sum, and its gradient much faster."""
+        return torch.zeros(len(self.support), self.points).scatter_add_(1, self.support, self.weights)
 
 
-def fill(kept: Tensor, support: Tensor, weights: Tensor) -> Tensor:
-    """Return vertices (..., V, 3) as the combinations of kept ones (..., n, 3) of a :class:`CoarseTemplate`."""
-    return (kept[..., support, :] * weights[..., None]).sum(-2)
+def fill(kept: Tensor, matrix: Tensor) -> Tensor:
+    """Return all vertices (..., V, 3) of kept ones (..., n, 3) by a :class:`CoarseTemplate`'s matrix (V, n)."""
+    columns = kept.movedim(-2, 0)
+    return (matrix @ columns.flatten(1)).unflatten(1, columns.shape[1:]).movedim(0, -2)
 
 
 def coarse_template(points: int, template: HandTemplate | None = None) -> CoarseTemplate:

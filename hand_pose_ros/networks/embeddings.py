@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import torch
 from torch import Tensor, nn
+
+_FREQUENCY: Final = 2.0  # radians per unit of the places
 
 
 def sinusoidal_embedding(values: Tensor, width: int, longest_period: float = 10_000.0) -> Tensor:
@@ -18,6 +21,18 @@ def sinusoidal_embedding(values: Tensor, width: int, longest_period: float = 10_
         raise ValueError(f"the width of a sinusoidal embedding must be even, got {width}")
     exponents = torch.arange(width // 2, device=values.device, dtype=torch.float32) / max(width // 2 - 1, 1)
     phases = values[..., None].float() * torch.exp(-math.log(longest_period) * exponents)
+    return torch.cat((phases.sin(), phases.cos()), dim=-1)
+
+
+def place_embedding(places: Tensor, width: int) -> Tensor:
+    """Return sines and cosines (n, width) of places (n, 3) along random directions: near places are alike.
+
+    Raises:
+        ValueError: width is odd.
+    """
+    if width % 2:
+        raise ValueError(f"the width of an embedding of places must be even, got {width}")
+    phases = places @ (_FREQUENCY * torch.randn(places.shape[-1], width // 2))
     return torch.cat((phases.sin(), phases.cos()), dim=-1)
 
 

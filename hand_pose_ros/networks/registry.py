@@ -55,6 +55,7 @@ _SHIPPED: Final = {
     HAND_DETECTOR: "models/hand_detector.safetensors",
     HAND_HEATMAP: "models/hand_heatmap.safetensors",
     LANDMARK_ERROR: "models/landmark_error.safetensors",
+    MESH_DIFFUSION: "models/hand_mesh_diffusion.safetensors",
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from helpers.diffusion import hands_m
 
-from hand_pose_ros.camera.keypoint_view import view_keypoints, view_rays
+from hand_pose_ros.camera.keypoint_view import view_keypoints, view_rays, view_square
 from hand_pose_ros.rotations import rotation_from_vector
 
 MCPS = (5, 9, 13, 17)
@@ -95,6 +95,22 @@ def test_rays_to_all_sides_give_nan_for_what_is_behind():
     assert view.rotation.isfinite().all()
     assert view.points.isnan().any()
     assert view.points.abs().nan_to_num().max() <= 1
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.7, -2.0])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_square_s_view_has_its_upper_side_up(turn, mirrored):
+    corners = torch.tensor(((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)), dtype=torch.float64)
+    rays = torch.cat((0.1 * corners, torch.ones(4, 1, dtype=torch.float64)), dim=-1)
+    rolled = rotation_from_vector(vector(0.0, 0.0, turn))
+    away = rotation_from_vector(vector(0.2, -0.3, 0.0))
+    seen = rays @ (away @ rolled).mT
+    flip = vector(-1.0 if mirrored else 1.0, 1.0, 1.0)
+    view = view_square(seen * flip)
+    assert float(view.half_extent) == pytest.approx(0.1)
+    torch.testing.assert_close((seen * flip) @ view.rotation.mT, rays * flip, rtol=0, atol=1e-9)
+    assert torch.linalg.det(view.rotation) == pytest.approx(1.0)
+    assert view.points.isnan().all()
 
 
 def test_a_wrong_shape_is_refused():

@@ -76,6 +76,10 @@ class RotatedSquare:
         """Pixels (..., 2) of the image at points (..., 2) that are shares of the square, from its corner."""
         return self.centre_px + self.side_px * (shares - 0.5) @ _rotation(self.angle_rad).T
 
+    def corners_px(self) -> np.ndarray:
+        """Pixels (4, 2) of the corners: upper left, upper right, lower right, lower left."""
+        return self.to_image(np.array(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))))
+
     def directions_to_image(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors (..., 3) with axes along the square's sides, turned to the image's x and y; z stays."""
         return np.concatenate((vectors[..., :2] @ _rotation(self.angle_rad).T, vectors[..., 2:]), axis=-1)

@@ -48,7 +48,7 @@ class MediaPipeLandmarks:
             box_px=box_around(answer.landmarks_px, self._box_margin),
             landmarks_px=answer.landmarks_px,
             landmarks_m=answer.world_m,
-            crop=None if features is None else CropFeatures(NETWORK, features),
+            crop=None if features is None else CropFeatures(NETWORK, features, square.corners_px()),
         )
         return FoundHand(detection, answer.right)
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.camera.closed_form_first import root_closed_form_first
 from hand_pose_ros.camera.root_depth import joints_from_depths
+from hand_pose_ros.estimator.deviating_hands import deviating_hands
 from hand_pose_ros.estimator.heatmap.reading import ViewedPoses
 from hand_pose_ros.networks.hand_head import HandParameters
-from hand_pose_ros.rotations import orthogonalise
 
 
 class SpreadHands(NamedTuple):
@@ -47,28 +47,10 @@ def spread_hands(
     relative, exact = _from_wrist(found), _from_wrist(joints)[:, None]
     unsolved = ~root.valid[..., None, None]
     deviation = (relative - exact).masked_fill(unsolved, 0.0)
-    turn = _palm_turn(exact + deviation, exact)
-    samples = HandParameters(
-        _repeated(hands.angles, len(noise)),
-        _repeated(hands.proportions, len(noise)),
-        turn @ hands.rotation[:, None],
-        hands.joints[:, None] + deviation,
-        turn[..., None, :, :] @ hands.rotations[:, None],
-    )
+    samples = deviating_hands(hands, exact, deviation)
     weights = deviation.new_full(deviation.shape[:2], 1 / len(noise))
     return SpreadHands(samples, weights, wrist[:, None] + moved)
 
 
 def _from_wrist(joints: Tensor) -> Tensor:
     return joints - joints[..., hand.WRIST, None, :]
-
-
-def _palm_turn(joints: Tensor, reference: Tensor) -> Tensor:
-    """The rotations (..., 3, 3) that best turn the palm of ``reference`` (..., 21, 3) onto that of ``joints``."""
-    palm = list(hand.PALM_JOINTS)
-    turned, unturned = joints[..., palm, :], reference[..., palm, :]
-    return orthogonalise(turned.mT @ unturned.expand_as(turned))
-
-
-def _repeated(values: Tensor, count: int) -> Tensor:
-    return values[:, None].expand(-1, count, -1)

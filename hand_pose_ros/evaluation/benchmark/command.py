@@ -124,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--weights", default="", help="weights of the diffusion estimator")
     parser.add_argument("--heatmap-weights", default="", help="weights of the heatmap estimator")
+    parser.add_argument("--mesh-weights", default="", help="weights of the mesh diffusion estimator")
     parser.add_argument(
         "--hand-size-m", type=float, help="bone wrist -> index MCP; the mean of adults if not given"
     )
@@ -183,7 +184,11 @@ def _method(name: str, options: argparse.Namespace, meshes: bool) -> Method:
         return estimation.perfect
     if name == DETECTOR:
         return estimation.detector_method
-    given = {"diffusion": ("model_file", options.weights), "heatmap": ("weights", options.heatmap_weights)}
+    given = {
+        "diffusion": ("model_file", options.weights),
+        "heatmap": ("weights", options.heatmap_weights),
+        "mesh_diffusion": ("weights", options.mesh_weights),
+    }
     option, value = given.get(name, ("", ""))
     values = {option: value} if value else {}
     estimator = ESTIMATORS[name].from_flat(values).create(options.hand_size_m, options.device)

@@ -10,8 +10,9 @@ from hand_pose_ros.mesh.farthest_points import level_sizes
 from hand_pose_ros.networks.image.resnet import DEPTHS, STRIDES
 from hand_pose_ros.networks.network_config import NetworkConfig
 
-ENCODERS: Final = ("landmark_features", "resnet")
-"""What the image encoder reads: features of MediaPipe's landmark network, or crops."""
+LANDMARK_FEATURES, LANDMARK_BLOCKS, RESNET = "landmark_features", "landmark_blocks", "resnet"
+ENCODERS: Final = (LANDMARK_FEATURES, LANDMARK_BLOCKS, RESNET)
+"""Image encoders: a layer, or the last blocks, on features of MediaPipe's landmark network; a ResNet on crops."""
 CROSS_MODALITY, SELF_ATTENTION = "cross_modality", "self_attention"
 DECODERS: Final = (CROSS_MODALITY, SELF_ATTENTION)
 CONDITION_CHANNELS: Final = {"depth": 2, "silhouette": 1, "keypoints": hand.NUM_JOINTS}
@@ -28,7 +29,7 @@ class MeshEncoderConfig(NetworkConfig):
     kind: one of ``ENCODERS``. depth, size_px: of the ResNet and its crops, for 'resnet'.
     """
 
-    kind: str = "landmark_features"
+    kind: str = LANDMARK_FEATURES
     depth: int = 18
     size_px: int = 224
 
@@ -39,6 +40,11 @@ class MeshEncoderConfig(NetworkConfig):
             raise ValueError(f"depth must be one of {DEPTHS}, got {self.depth}")
         if not STRIDES[-1] <= self.size_px <= 1024 or self.size_px % STRIDES[-1]:
             raise ValueError(f"size_px must be a multiple of {STRIDES[-1]}, at most 1024, got {self.size_px}")
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether it reads features of the landmark network, not crops."""
+        return self.kind != RESNET
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class MeshDiffusionConfig(NetworkConfig):
     decoder: 'cross_modality' or 'self_attention' (ablation).
     diffusion: false regresses the mesh directly (ablation).
     steps: T of the diffusion with a cosine schedule.
+    spread_scale: factor on the spread of hypotheses that makes stated deviations true.
     conditions: extra conditions, of ``CONDITION_CHANNELS``. condition_size_px: side of their images.
     """
 
@@ -67,6 +74,7 @@ class MeshDiffusionConfig(NetworkConfig):
     conditions: tuple[str, ...] = ()
     condition_size_px: int = 56
     encoder: MeshEncoderConfig = field(default_factory=MeshEncoderConfig)
+    spread_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if not 20 <= self.points <= _MOST_POINTS:
@@ -90,6 +98,8 @@ class MeshDiffusionConfig(NetworkConfig):
             )
         if not 8 <= self.condition_size_px <= 1024:
             raise ValueError(f"condition_size_px must lie in [8, 1024], got {self.condition_size_px}")
+        if not 0 < self.spread_scale < 1e3:
+            raise ValueError(f"spread_scale must lie in (0, 1000), got {self.spread_scale}")
         _ = self.level_sizes
 
     @property

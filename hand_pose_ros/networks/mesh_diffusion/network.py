@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from hand_pose_ros.common.shapes import check_shape
 from hand_pose_ros.mesh.coarse import coarse_template, fill
-from hand_pose_ros.mesh.template import HandTemplate
+from hand_pose_ros.mesh.template import HandTemplate, load_template
 from hand_pose_ros.networks.denoising.schedule import NoiseSchedule, cosine_schedule
-from hand_pose_ros.networks.embeddings import sinusoidal_embedding
+from hand_pose_ros.networks.embeddings import place_embedding, sinusoidal_embedding
 from hand_pose_ros.networks.mesh_diffusion.conditions import ConditionBlock, check_condition
 from hand_pose_ros.networks.mesh_diffusion.config import (
     CONDITION_CHANNELS,
@@ -24,7 +24,7 @@ from hand_pose_ros.networks.mesh_diffusion.config import (
     MeshDiffusionConfig,
 )
 from hand_pose_ros.networks.mesh_diffusion.decoder import CrossModalityDecoder, SelfAttentionDecoder
-from hand_pose_ros.networks.mesh_diffusion.encoders import make_encoder
+from hand_pose_ros.networks.mesh_diffusion.encoders import EncodedImage, make_encoder
 
 
 class Encoded(NamedTuple):
@@ -45,12 +45,11 @@ class MeshDiffusion(nn.Module):
     """
 
     config_class: ClassVar = MeshDiffusionConfig
-    parametrisation: ClassVar = "x0"
+    parametrisation: ClassVar[str] = "x0"
     mean: Tensor
     scale: Tensor
     kept: Tensor
-    support: Tensor
-    weights: Tensor
+    filling: Tensor
 
     def __init__(
         self, config: MeshDiffusionConfig | None = None, template: HandTemplate | None = None
@@ -64,8 +63,7 @@ class MeshDiffusion(nn.Module):
         self.config = config = config or MeshDiffusionConfig()
         coarse = coarse_template(config.points, template)
         self.register_buffer("kept", coarse.indices, persistent=False)
-        self.register_buffer("support", coarse.support, persistent=False)
-        self.register_buffer("weights", coarse.weights, persistent=False)
+        self.register_buffer("filling", coarse.matrix(), persistent=False)
         self.register_buffer("mean", torch.zeros(config.points, 3))
         self.register_buffer("scale", torch.ones(()))
         self.schedule: NoiseSchedule = cosine_schedule(config.steps)
@@ -80,12 +78,15 @@ class MeshDiffusion(nn.Module):
                 for name in config.conditions
             }
         )
-        self.vertices = nn.Parameter(0.02 * torch.randn(config.points, width))
+        rest = (template or load_template()).vertices.detach().cpu().float()[coarse.indices]
+        rest = (rest - rest.mean(0)) / rest.std()
+        # Neighbours on the surface start with similar embeddings, so that the first meshes are smooth already.
+        self.vertices = nn.Parameter(place_embedding(rest, width))
         if config.diffusion:
             self.place = nn.Linear(3, width)
             self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         if config.decoder == CROSS_MODALITY:
-            self.decoder = CrossModalityDecoder(config.level_sizes, width, config.heads, config.blocks)
+            self.decoder = CrossModalityDecoder(config.level_sizes, width, config.heads, config.blocks, rest)
         else:
             self.decoder = SelfAttentionDecoder(width, config.heads, config.blocks)
         self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 3))
@@ -108,7 +109,7 @@ class MeshDiffusion(nn.Module):
         Raises:
             ValueError: another number of vertices: a mesh of another topology.
         """
-        check_shape("vertices", vertices, (len(self.support), 3))
+        check_shape("vertices", vertices, (len(self.filling), 3))
         return vertices[..., self.kept.to(vertices.device), :]
 
     def standardise(self, points: Tensor) -> Tensor:
@@ -119,7 +120,7 @@ class MeshDiffusion(nn.Module):
     def mesh(self, standardised: Tensor) -> Tensor:
         """Return the whole mesh (..., V, 3), anchor lengths, of standardised points (..., points, 3)."""
         check_shape("points", standardised, (self.config.points, 3))
-        return fill(standardised * self.scale + self.mean, self.support, self.weights)
+        return fill(standardised * self.scale + self.mean, self.filling)
 
     def encode(self, inputs: Tensor, sign: Tensor, conditions: Mapping[str, Tensor] | None = None) -> Encoded:
         """Encode n crops, once per hand.
@@ -137,12 +138,16 @@ class MeshDiffusion(nn.Module):
             raise ValueError("the batch has no crop: n must be at least 1")
         if tuple(sign.shape) != (len(inputs),):
             raise ValueError(f"sign must have shape ({len(inputs)},), got {tuple(sign.shape)}")
-        feature_map, embedding = self.encoder(inputs, sign)
-        for name, image in (conditions or {}).items():
+        return self.with_conditions(self.encoder(inputs, sign), conditions)
+
+    def with_conditions(self, image: EncodedImage, conditions: Mapping[str, Tensor] | None = None) -> Encoded:
+        """Add extra conditions to n encoded images; the rest of :meth:`encode`."""
+        feature_map, embedding = image
+        for name, given in (conditions or {}).items():
             if name not in self.conditions:
                 raise ValueError(f"the network has no condition {name!r}, it has {list(self.conditions)}")
-            check_condition(name, image, len(inputs), self.config.condition_size_px)
-            added = self.conditions[name](image)
+            check_condition(name, given, len(embedding), self.config.condition_size_px)
+            added = self.conditions[name](given)
             feature_map, embedding = feature_map + added, embedding + added.mean((-2, -1))
         cells = feature_map.flatten(2).transpose(1, 2) + self.cells
         return Encoded(self.map_norm(cells), embedding)

@@ -13,6 +13,7 @@ from hand_pose_ros.networks.mesh_diffusion.network import Encoded, MeshDiffusion
 from hand_pose_ros.networks.onnx_graph import export_graph
 from hand_pose_ros.networks.orientation.features import SHAPE
 
+GRAPH_VERSION: Final = 1
 ENCODER_FILE: Final = "encoder.onnx"
 DENOISER_FILE: Final = "denoiser.onnx"
 ENCODER_INPUTS: Final = ("inputs", "sign")
@@ -55,7 +56,7 @@ def export_mesh_diffusion(network: MeshDiffusion, folder: str | Path) -> None:
     size = config.encoder.size_px
     inputs = (
         torch.zeros(count, *SHAPE)
-        if config.encoder.kind == "landmark_features"
+        if config.encoder.reads_features
         else torch.zeros(count, size, size, 3, dtype=torch.uint8)
     )
     sign = torch.ones(count)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Protocol
+
 import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.shapes import check_shape
 from hand_pose_ros.networks.denoising.samplers import sample, sampling_steps
-from hand_pose_ros.networks.mesh_diffusion.network import Encoded, MeshDiffusion
+from hand_pose_ros.networks.denoising.schedule import NoiseSchedule
+from hand_pose_ros.networks.mesh_diffusion.config import MeshDiffusionConfig
+from hand_pose_ros.networks.mesh_diffusion.network import Encoded
 
 DEFAULT_STEPS = 10
 """DDIM steps, as in the paper."""
@@ -25,9 +29,29 @@ def mesh_noise(samples: int, points: int, generator: torch.Generator) -> Tensor:
     return torch.randn(samples, points, 3, generator=generator, device=generator.device)
 
 
+class MeshDenoiser(Protocol):
+    """The part of ``MeshDiffusion`` that :func:`sample_meshes` needs."""
+
+    config: MeshDiffusionConfig
+    schedule: NoiseSchedule
+    parametrisation: ClassVar[str]
+
+    def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
+        """See the network."""
+        ...
+
+    def regress(self, encoded: Encoded) -> Tensor:
+        """See the network."""
+        ...
+
+    def mesh(self, standardised: Tensor) -> Tensor:
+        """See the network."""
+        ...
+
+
 @torch.no_grad()
 def sample_meshes(
-    network: MeshDiffusion,
+    network: MeshDenoiser,
     encoded: Encoded,
     noise: Tensor,
     steps: int | None = DEFAULT_STEPS,

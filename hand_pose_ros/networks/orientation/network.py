@@ -21,7 +21,8 @@ from hand_pose_ros.networks.network_config import NetworkConfig
 from hand_pose_ros.networks.orientation.features import NEXT_OPERATION, SHAPE
 from hand_pose_ros.rotations import orthogonalise
 
-_WIDE: Final = 1152
+WIDE: Final = 1152
+"""Channels of the expansion."""
 _BLOCKS: Final = 1
 _ROTATION: Final = 9
 _DEPTHS: Final = hand.NUM_JOINTS - 1
@@ -61,7 +62,25 @@ class OrientationConfig(NetworkConfig):
             raise ValueError("width must lie in [1, 4096] and dropout in [0, 1)")
 
 
-class OrientationNetwork(nn.Module):
+class LandmarkBlocks(nn.Module):
+    """The landmark network's last layers before the mean over the image: inverted residual block, expansion."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        channels = SHAPE[0]
+        self.blocks = nn.ModuleList(_Block(channels, WIDE) for _ in range(_BLOCKS))
+        self.expand = nn.Conv2d(channels, WIDE, 1)
+        self.depthwise = nn.Conv2d(WIDE, WIDE, 3, padding=1, groups=WIDE)
+
+    def maps(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the maps (n, 192, 7, 7) of the block and (n, 1152, 7, 7) of the expansion."""
+        check_shape("features", features, SHAPE)
+        for block in self.blocks:
+            features = block(features)
+        return features, relu6(self.depthwise(relu6(self.expand(features))))
+
+
+class OrientationNetwork(LandmarkBlocks):
     """An inverted residual block, a last expansion, the mean over the image, and an MLP of two layers."""
 
     config_class: ClassVar = OrientationConfig
@@ -69,12 +88,8 @@ class OrientationNetwork(nn.Module):
     def __init__(self, config: OrientationConfig | None = None) -> None:
         super().__init__()
         self.config = config or OrientationConfig()
-        channels = SHAPE[0]
-        self.blocks = nn.ModuleList(_Block(channels, _WIDE) for _ in range(_BLOCKS))
-        self.expand = nn.Conv2d(channels, _WIDE, 1)
-        self.depthwise = nn.Conv2d(_WIDE, _WIDE, 3, padding=1, groups=_WIDE)
         self.dropout = nn.Dropout(self.config.dropout)
-        self.hidden = nn.Linear(_WIDE + 1, self.config.width)
+        self.hidden = nn.Linear(WIDE + 1, self.config.width)
         self.out = nn.Linear(self.config.width, _OUTPUTS)
         with torch.no_grad():
             self.out.weight.mul_(0.1)
@@ -83,10 +98,7 @@ class OrientationNetwork(nn.Module):
 
     def pooled(self, features: Tensor) -> Tensor:
         """Return the mean (n, 1152) over the image of the last map, for features (n, 192, 7, 7)."""
-        check_shape("features", features, SHAPE)
-        for block in self.blocks:
-            features = block(features)
-        return relu6(self.depthwise(relu6(self.expand(features)))).mean((2, 3))
+        return self.maps(features)[1].mean((2, 3))
 
     def head(self, pooled: Tensor, sign: Tensor) -> Tensor:
         """Return the outputs (n, 52), for :func:`orientation_from_raw`, of means (n, 1152) and sides (n,)."""
@@ -140,7 +152,7 @@ def depths_from_raw(raw: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat((wrist, depth), dim=-1), torch.cat((wrist, _LEAST_DEPTH + softplus(sigma)), dim=-1)
 
 
-def start_from_landmarks(network: OrientationNetwork, imported: ImportedNetwork) -> None:
+def start_from_landmarks(network: LandmarkBlocks, imported: ImportedNetwork) -> None:
     """Copy the landmark network's last blocks into ``network``.
 
     Args:

@@ -12,12 +12,14 @@ from hand_pose_ros.files.user_cache import made_once
 from hand_pose_ros.networks.diffusion.onnx import FORMAT_VERSION, export_onnx
 from hand_pose_ros.networks.hand_detector import onnx as detector_onnx
 from hand_pose_ros.networks.heatmap import onnx as heatmap_onnx
+from hand_pose_ros.networks.mesh_diffusion import onnx as mesh_onnx
 from hand_pose_ros.networks.orientation import onnx as orientation_onnx
 from hand_pose_ros.networks.registry import (
     DENOISERS,
     HAND_DETECTOR,
     HAND_HEATMAP,
     HAND_ORIENTATION,
+    MESH_DIFFUSION,
     TEMPORAL,
     load_network,
 )
@@ -81,6 +83,21 @@ def cached_detector_graph(weights: str | Path) -> Path:
     graph = detector_onnx
     return _cached_graph(
         weights, HAND_DETECTOR, graph.GRAPH_VERSION, graph.export_hand_detector, graph.GRAPH_FILE
+    )
+
+
+def cached_mesh_graphs(weights: str | Path) -> Path:
+    """The folder with the ONNX graphs of a mesh diffusion network; otherwise like :func:`cached_export`.
+
+    Raises:
+        ValueError: the file is missing, damaged, or holds no mesh diffusion network with diffusion.
+    """
+    graph = mesh_onnx
+    return _cached(
+        Path(weights),
+        graph.GRAPH_VERSION,
+        lambda: load_network(weights, MESH_DIFFUSION).network,
+        graph.export_mesh_diffusion,
     )
 
 

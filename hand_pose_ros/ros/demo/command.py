@@ -69,8 +69,11 @@ def _parse(args: Sequence[str] | None) -> argparse.Namespace:
         "--fov", type=float, default=0.0, help="horizontal field of view in degrees, in its place"
     )
     parser.add_argument("--detector", default="", help="what finds the hands: mediapipe or own")
-    parser.add_argument("--estimator", default="", help="what estimates the pose: diffusion, heatmap or ik")
+    parser.add_argument(
+        "--estimator", default="", help="what estimates the pose: diffusion, heatmap, ik or mesh_diffusion"
+    )
     parser.add_argument("--heatmap-weights", default="", help="weight file of the estimator heatmap")
+    parser.add_argument("--mesh-weights", default="", help="weight file of the estimator mesh_diffusion")
     parser.add_argument(
         "--condition",
         default="",
@@ -136,13 +139,14 @@ def _estimator_parameters(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ValueError: there is no such weight file.
     """
-    weights = options.heatmap_weights
-    if weights and not Path(weights).is_file():
-        raise ValueError(f"there is no weight file {weights}")
+    weights = {"heatmap": options.heatmap_weights, "mesh_diffusion": options.mesh_weights}
+    for path in filter(None, weights.values()):
+        if not Path(path).is_file():
+            raise ValueError(f"there is no weight file {path}")
     given = {
         "detector": options.detector,
         "estimator": options.estimator,
-        "heatmap.weights": str(Path(weights).resolve()) if weights else "",
+        **{f"{name}.weights": str(Path(path).resolve()) if path else "" for name, path in weights.items()},
         "diffusion.condition": options.condition,
     }
     return {name: value for name, value in given.items() if value}

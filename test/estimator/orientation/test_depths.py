@@ -33,7 +33,7 @@ class Telling:
 
 
 def with_crop(detection, value=0.0, network=NETWORK):
-    return replace(detection, crop=CropFeatures(network, np.full(SHAPE, value, np.float32)))
+    return replace(detection, crop=CropFeatures(network, np.full(SHAPE, value, np.float32), np.zeros((4, 2))))
 
 
 def mirrored(detection):

@@ -22,6 +22,7 @@ from hand_pose_ros.networks.mesh_diffusion.config import (
     MeshEncoderConfig,
 )
 from hand_pose_ros.networks.mesh_diffusion.decoder import VertexBlock
+from hand_pose_ros.networks.mesh_diffusion.encoders import ContinuedFeatures
 from hand_pose_ros.networks.mesh_diffusion.network import MeshDiffusion
 from hand_pose_ros.networks.mesh_diffusion.onnx import (
     DENOISER_FILE,
@@ -30,6 +31,7 @@ from hand_pose_ros.networks.mesh_diffusion.onnx import (
     ENCODER_INPUTS,
     export_mesh_diffusion,
 )
+from hand_pose_ros.networks.orientation.network import OrientationNetwork
 
 VERTICES = len(load_template().vertices)
 
@@ -63,8 +65,9 @@ def test_all_variants_of_table_4_give_meshes_and_gradients(decoder, diffusion):
         network.regress(encoded) if diffusion else network.denoise(*noisy(network, 3), encoded)
 
 
-def test_a_batch_is_its_hands_one_by_one():
-    network = small_mesh_network()
+@pytest.mark.parametrize("kind", ["landmark_features", "landmark_blocks"])
+def test_a_batch_is_its_hands_one_by_one(kind):
+    network = small_mesh_network(encoder=MeshEncoderConfig(kind))
     crops, sign = inputs(3)
     x, t = noisy(network, 3)
     together = network.denoise(x, t, network.encode(crops, sign))
@@ -74,8 +77,9 @@ def test_a_batch_is_its_hands_one_by_one():
         torch.testing.assert_close(together[part], alone, atol=1e-5, rtol=1e-4)
 
 
-def test_the_image_the_time_the_side_and_the_noise_all_count():
-    network = small_mesh_network()
+@pytest.mark.parametrize("kind", ["landmark_features", "landmark_blocks"])
+def test_the_image_the_time_the_side_and_the_noise_all_count(kind):
+    network = small_mesh_network(encoder=MeshEncoderConfig(kind))
     crops, sign = inputs(2)
     x, t = noisy(network, 2)
     base = network.denoise(x, t, network.encode(crops, sign))
@@ -103,6 +107,20 @@ def test_the_vertex_block_reads_only_the_first_vertices_at_the_coarsest_level():
     changed = x.clone()
     changed[:, 2] += torch.randn(16)  # among all samples: attention spreads it, beyond rounding
     assert (block(changed, embedding, cells) - base).abs().amax((0, 2)).min() > 1e-4
+
+
+def test_an_untrained_network_s_features_are_smooth_on_the_surface():
+    torch.manual_seed(0)
+    network = MeshDiffusion(MeshDiffusionConfig(points=128, width=32, rate=4.0))
+    places = load_template().vertices[network.kept]
+    distance = torch.cdist(places, places)
+    up = network.decoder.vertex_blocks[0].up[-1]
+    raised = up(torch.randn(1, up.first.in_features, 32))
+    for features in (network.vertices.detach(), raised[0].detach()):
+        apart = torch.cdist(features, features)
+        nearest = distance.fill_diagonal_(torch.inf).argmin(1)
+        assert apart[torch.arange(128), nearest].mean() < 0.6 * apart.mean()
+    torch.testing.assert_close(up.second.weight.sum(1), torch.ones(128))
 
 
 @pytest.mark.parametrize("name", CONDITION_CHANNELS)
@@ -209,8 +227,26 @@ def test_a_resnet_reads_crops():
         network.encode(crops[:, :32], torch.ones(2))
 
 
-def test_onnx_graphs_agree(tmp_path):
-    network = small_mesh_network()
+def test_blocks_are_those_of_the_orientation_network_and_maps_of_left_hands_are_mirrored():
+    torch.manual_seed(0)
+    other = OrientationNetwork().eval()
+    encoder = ContinuedFeatures(16).eval()
+    theirs = other.state_dict()
+    encoder.landmark.load_state_dict({name: theirs[name] for name in encoder.landmark.state_dict()})
+    crops, _ = inputs(2)
+    narrow, means = encoder.blocks(crops)
+    torch.testing.assert_close(means, other.pooled(crops))
+    right, left = encoder(crops, torch.ones(2)), encoder(crops, -torch.ones(2))
+    torch.testing.assert_close(left.feature_map, right.feature_map.flip(-1))
+    assert (left.embedding - right.embedding).abs().max() > 1e-3
+    stored = encoder.after_blocks(narrow, means, torch.ones(2))
+    assert torch.equal(stored.feature_map, right.feature_map)
+    assert torch.equal(stored.embedding, right.embedding)
+
+
+@pytest.mark.parametrize("kind", ["landmark_features", "landmark_blocks"])
+def test_onnx_graphs_agree(tmp_path, kind):
+    network = small_mesh_network(encoder=MeshEncoderConfig(kind))
     export_mesh_diffusion(network, tmp_path)
     crops, sign = inputs(5)
     encoded = network.encode(crops, sign)

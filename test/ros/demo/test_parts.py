@@ -314,6 +314,12 @@ def test_the_demo_takes_an_estimator_and_its_weights(tmp_path, monkeypatch):
         "estimator": "heatmap",
         "heatmap.weights": str(tmp_path / "heatmap.safetensors"),
     }
+    (tmp_path / "mesh.safetensors").touch()
+    given = command._parse(["--estimator", "mesh_diffusion", "--mesh-weights", "mesh.safetensors"])
+    assert command._estimator_parameters(given) == {
+        "estimator": "mesh_diffusion",
+        "mesh_diffusion.weights": str(tmp_path / "mesh.safetensors"),
+    }
     assert command._estimator_parameters(command._parse([])) == {}
     with pytest.raises(ValueError, match="there is no weight file nowhere"):
         command._estimator_parameters(command._parse(["--heatmap-weights", "nowhere"]))

@@ -84,7 +84,7 @@ def read_mesh_bank(
         ValueError: a folder holds no shard, no hand has known angles, or the bank was made for another encoder or
             other conditions. DetectorUnavailableError: the landmark network is needed and not stored.
     """
-    of_features = network.encoder.kind == "landmark_features"
+    of_features = network.encoder.reads_features
     opened = cache(open_features)
 
     def make(hands: HandImages, generator: np.random.Generator) -> MeshCrops:
@@ -159,7 +159,7 @@ def depth_images(crops: MeshCrops, size_px: int) -> np.ndarray:
 
 def _check_made_for(path: Path, crops: MeshCrops, network: MeshDiffusionConfig) -> None:
     size = network.encoder.size_px
-    shape = SHAPE if network.encoder.kind == "landmark_features" else (size, size, 3)
+    shape = SHAPE if network.encoder.reads_features else (size, size, 3)
     if crops.inputs.shape[1:] != shape:
         raise ValueError(
             f"{path} holds inputs {crops.inputs.shape[1:]}, the encoder reads {shape}; take another bank"

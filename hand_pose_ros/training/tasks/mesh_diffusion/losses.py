@@ -23,7 +23,8 @@ class MeshLosses:
     diffusion: mean squared error of the network's own vertices, standardised (eq. 6). vertices: mean squared error
         of the whole mesh, anchor lengths (eq. 9). joints: of the joints by the template's regressor (eq. 10).
         joints_2d: of their projections, half extents of the crop (eq. 11). normals: mean absolute cosine between
-        the edges and the true normals of their triangles (eq. 12).
+        the edges and the true normals of their triangles (eq. 12). triangles: number of them, drawn at random for
+        each step, that it is computed of; 0 for all.
     """
 
     diffusion: float = 1.0
@@ -31,10 +32,12 @@ class MeshLosses:
     joints: float = 1.0
     joints_2d: float = 1.0
     normals: float = 0.05
+    triangles: int = 0
 
     def __post_init__(self) -> None:
-        if min(vars(self).values()) < 0 or not any(vars(self).values()):
-            raise ValueError("the weights of the losses must not be negative, nor all 0")
+        weights = {name: value for name, value in vars(self).items() if name != "triangles"}
+        if min(weights.values()) < 0 or not any(weights.values()) or self.triangles < 0:
+            raise ValueError("the weights of the losses must not be negative, nor all 0; nor the triangles")
 
 
 class MeshTargets(NamedTuple):
@@ -57,21 +60,26 @@ def mesh_terms(
     targets: MeshTargets,
     losses: MeshLosses,
     template: HandTemplate | None = None,
+    generator: torch.Generator | None = None,
 ) -> dict[str, Tensor]:
     """Return the weighted terms of n predicted meshes.
 
     Args:
         mesh: (n, V, 3) as in the targets. points: the network's own vertices (n, points, 3), standardised,
             predicted and true.
+        generator: on the CPU, draws the triangles; PyTorch's own if None.
     """
     template = template or load_template(mesh.dtype, mesh.device)
     joints = regress_joints(mesh, template)
+    faces = template.faces
+    if losses.triangles:
+        faces = faces[torch.randint(len(faces), (losses.triangles,), generator=generator).to(faces.device)]
     terms = {
         "diffusion": (points[0] - points[1]).square().mean((-2, -1)),
         "vertices": (mesh - targets.vertices).square().sum(-1).mean(-1),
         "joints": (joints - targets.joints).square().sum(-1).mean(-1),
         "joints_2d": _reprojection(joints, targets),
-        "normals": normal_consistency(mesh, targets.vertices, template.faces),
+        "normals": normal_consistency(mesh, targets.vertices, faces),
     }
     weight = targets.weight / targets.weight.sum().clamp(min=_TINY)
     return {
@@ -87,7 +95,9 @@ def normal_consistency(mesh: Tensor, truth: Tensor, faces: Tensor) -> Tensor:
     Args:
         mesh, truth: (n, V, 3). faces: (F, 3).
     """
-    corners, true_corners = mesh[:, faces], truth[:, faces]
+    corners, true_corners = (
+        one.index_select(1, faces.flatten()).unflatten(1, faces.shape) for one in (mesh, truth)
+    )
     first, second, third = true_corners.unbind(-2)
     normals = _unit(torch.linalg.cross(second - first, third - first))
     edges = _unit(corners.roll(-1, dims=-2) - corners)

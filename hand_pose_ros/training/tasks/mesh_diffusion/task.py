@@ -15,23 +15,27 @@ from hand_pose_ros import hand
 from hand_pose_ros.common import named_tensors
 from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.common.seeds import Seed
+from hand_pose_ros.detection.mediapipe.network_files import read_stored
 from hand_pose_ros.evaluation.mesh_scores import mesh_scores
 from hand_pose_ros.mesh.topology import check_meshes
+from hand_pose_ros.networks.imported.network import import_network
 from hand_pose_ros.networks.mesh_diffusion.conditions import (
     depth_condition,
     keypoint_condition,
     silhouette_condition,
 )
-from hand_pose_ros.networks.mesh_diffusion.config import MeshDiffusionConfig
+from hand_pose_ros.networks.mesh_diffusion.config import LANDMARK_BLOCKS, MeshDiffusionConfig
+from hand_pose_ros.networks.mesh_diffusion.encoders import ContinuedFeatures
 from hand_pose_ros.networks.mesh_diffusion.network import Encoded, MeshDiffusion
 from hand_pose_ros.networks.mesh_diffusion.sampling import average_views, choose, mesh_noise, sample_meshes
-from hand_pose_ros.networks.registry import MESH_DIFFUSION
+from hand_pose_ros.networks.orientation.network import WIDE, LandmarkBlocks, start_from_landmarks
+from hand_pose_ros.networks.registry import HAND_ORIENTATION, MESH_DIFFUSION, load_network
 from hand_pose_ros.networks.weights import load_weights, restore
 from hand_pose_ros.training.precision import full_precision
 from hand_pose_ros.training.tasks.mesh_diffusion.crop_bank import MeshCrops, mesh_targets, read_mesh_bank
 from hand_pose_ros.training.tasks.mesh_diffusion.fresh_crops import FreshCrops
 from hand_pose_ros.training.tasks.mesh_diffusion.losses import MeshLosses, mesh_terms
-from hand_pose_ros.training.tasks.orientation.feature_bank import BankOptions
+from hand_pose_ros.training.tasks.orientation.feature_bank import LANDMARK_FILE, BankOptions
 
 _BATCH: Final = 64
 _MOST_STATISTICS: Final = 2000
@@ -46,6 +50,10 @@ class MeshOptions:
     rendered: hand images to train on. validation: those to validate on; none without folders.
     warm_start: weight file to start from; empty for random weights. It may be of a network without the extra
         conditions of this one, which are then added (DiffHand, 3.3).
+    blocks_start: weight file of an orientation network, with whose blocks an encoder 'landmark_blocks' starts;
+        empty for the landmark network's own.
+    frozen_blocks: these blocks are not trained. Their outputs are then computed once for each crop of the bank.
+    rates: factor on the learning rate of the parameters whose names start with the key.
     frozen_base: only the extra conditions are trained.
     batch_size: crops per step.
     condition_share: probability that a step gives an extra condition.
@@ -61,6 +69,9 @@ class MeshOptions:
     validation: BankOptions | None = None
     warm_start: str = ""
     frozen_base: bool = False
+    blocks_start: str = ""
+    frozen_blocks: bool = False
+    rates: Mapping[str, float] = field(default_factory=dict)
     batch_size: int = 64
     condition_share: float = 0.8
     depth_noise: float = 0.02
@@ -83,6 +94,8 @@ class MeshOptions:
             raise ValueError("condition_share and depth_holes must lie in [0, 1]")
         if min(self.depth_noise, self.keypoint_noise) < 0:
             raise ValueError("depth_noise and keypoint_noise must not be negative")
+        if (self.frozen_blocks or self.blocks_start) and self.network.encoder.kind != LANDMARK_BLOCKS:
+            raise ValueError(f"frozen_blocks and blocks_start need the encoder {LANDMARK_BLOCKS!r}")
         if self.frozen_base and not self.network.conditions:
             raise ValueError("frozen_base leaves nothing to train without extra conditions")
 
@@ -98,10 +111,15 @@ class MeshTraining:
             own = self.model.state_dict()
             added = {name: own[name] for name in own if name.startswith("conditions.")}
             restore(self.model, replace(loaded, tensors={**added, **loaded.tensors}))
+        elif isinstance(self.model.encoder, ContinuedFeatures):
+            _start_blocks(self.model.encoder.landmark, options.blocks_start)
+        if options.frozen_blocks and isinstance(self.model.encoder, ContinuedFeatures):
+            self.model.encoder.landmark.requires_grad_(False)
         if options.frozen_base:
             for name, parameter in self.model.named_parameters():
                 parameter.requires_grad_(name.startswith("conditions."))
         self._crops: MeshCrops | None = None
+        self._means: np.ndarray | None = None
         self._validation: MeshCrops | None = None
         self._fresh: FreshCrops | None = None
 
@@ -109,6 +127,11 @@ class MeshTraining:
     def from_options(cls, options: Mapping) -> MeshTraining:
         """Make the task from the ``options`` of a training file."""
         return cls(read_dataclass(MeshOptions, options, "options"))
+
+    @property
+    def learning_rates(self) -> Mapping[str, float]:
+        """Factors on the learning rate."""
+        return self.options.rates
 
     def metadata(self) -> dict:
         """Return the network's configuration."""
@@ -151,12 +174,13 @@ class MeshTraining:
             targets = named_tensors.to(targets, device)
             clean = model.standardise(model.points_of(targets.vertices))
             noisy = model.schedule.add_noise(clean, noise.to(device), t)
-        encoded = self._encode(model, batch, conditions)
+        means = None if self._means is None else self._means[chosen]
+        encoded = self._encode(model, batch, conditions, means)
         predicted = model.denoise(noisy, t, encoded) if model.config.diffusion else model.regress(encoded)
         with full_precision():
             predicted = predicted.float()
             mesh = model.mesh(predicted)
-            terms = mesh_terms(mesh, (predicted, clean), targets, self.options.losses)
+            terms = mesh_terms(mesh, (predicted, clean), targets, self.options.losses, generator=generator)
         if self.options.frozen_base and not conditions:
             # Without a condition nothing of this batch depends on what is trained.
             silent = sum(
@@ -215,7 +239,21 @@ class MeshTraining:
             self._crops = read_mesh_bank(folder, options.rendered, options.network, Seed.TRAINING)
             if not options.warm_start:
                 self.model.set_statistics(mesh_targets(evenly(self._crops, _MOST_STATISTICS)).vertices)
+            if options.frozen_blocks:
+                self._crops, self._means = self._after_blocks(self._crops)
         return self._crops
+
+    @torch.no_grad()
+    def _after_blocks(self, crops: MeshCrops) -> tuple[MeshCrops, np.ndarray]:
+        """Return the crops with the frozen blocks' maps for inputs, and the means (n, 1152) after them."""
+        encoder, device = self.model.encoder, self.model.scale.device
+        assert isinstance(encoder, ContinuedFeatures)
+        inputs, means = np.empty_like(crops.inputs), np.empty((crops.count, WIDE), np.float32)
+        for start in range(0, crops.count, _BATCH):
+            part = slice(start, start + _BATCH)
+            narrow, mean = encoder.blocks(torch.from_numpy(crops.inputs[part]).to(device).float())
+            inputs[part], means[part] = narrow.half().cpu().numpy(), mean.cpu().numpy()
+        return crops._replace(inputs=inputs), means
 
     def _condition(self, name: str, crops: MeshCrops, generator: torch.Generator) -> Tensor:
         """Make the image of an extra condition, with noise like a sensor's."""
@@ -232,12 +270,31 @@ class MeshTraining:
         return depth_condition(torch.where(holes, torch.full_like(depth, torch.nan), depth))
 
     @staticmethod
-    def _encode(model: MeshDiffusion, crops: MeshCrops, conditions: Mapping[str, Tensor]) -> Encoded:
+    def _encode(
+        model: MeshDiffusion,
+        crops: MeshCrops,
+        conditions: Mapping[str, Tensor],
+        means: np.ndarray | None = None,
+    ) -> Encoded:
+        """``means``: after the encoder's blocks, whose maps are then the crops' inputs."""
         device = model.scale.device
         inputs = torch.from_numpy(np.array(crops.inputs)).to(device)
         inputs = inputs.float() if inputs.is_floating_point() else inputs
         sign = torch.from_numpy(np.array(crops.sign, np.float32)).to(device)
+        if means is not None:
+            assert isinstance(model.encoder, ContinuedFeatures)
+            image = model.encoder.after_blocks(inputs, torch.from_numpy(means).to(device), sign)
+            return model.with_conditions(image, conditions)
         return model.encode(inputs, sign, conditions)
+
+
+def _start_blocks(blocks: LandmarkBlocks, path: str) -> None:
+    """Give the encoder's blocks the weights of an orientation network, or the landmark network's own."""
+    if not path:
+        start_from_landmarks(blocks, import_network(read_stored(LANDMARK_FILE)))
+        return
+    theirs = load_network(path, HAND_ORIENTATION).network.state_dict()
+    blocks.load_state_dict({name: theirs[name] for name in blocks.state_dict()})
 
 
 def evenly(crops: MeshCrops, most: int) -> MeshCrops:

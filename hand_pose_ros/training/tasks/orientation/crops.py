@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import cv2
 import numpy as np
 
 from hand_pose_ros.detection.mediapipe.crop import RotatedSquare
 from hand_pose_ros.hand_images.augmentation.augment import PhotometricConfig, change_image
+from hand_pose_ros.hand_images.augmentation.edge import continued
 from hand_pose_ros.hand_images.augmentation.occluders import OccluderConfig, add_occluders
 from hand_pose_ros.hand_images.augmentation.view_jitter import (
     ViewChange,
@@ -27,7 +27,6 @@ from hand_pose_ros.hand_images.shards import (
 )
 
 _MARGIN: Final = 1.0  # the new view's half extent is half the side of the square
-_BLACK_EDGE: Final = np.ones((3, 3), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -98,20 +97,3 @@ def cut_crops(
             image = change_image(image, config.photometric, generator)
         images[row] = image
     return changed._replace(image=images)
-
-
-def continued(image: np.ndarray) -> np.ndarray:
-    """Replace the black outside of the original image by the nearest pixel inside of it."""
-    black = cv2.inRange(image, (0, 0, 0), (0, 0, 0))  # pyright: ignore[reportCallIssue, reportArgumentType]
-    black = cv2.erode(black, _BLACK_EDGE)
-    if not black.any() or black.all():
-        return image
-    black = cv2.dilate(black, _BLACK_EDGE, iterations=2)
-    _, nearest = cv2.distanceTransformWithLabels(black, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    inside = np.flatnonzero(black.ravel() == 0)
-    if not len(inside):
-        return image
-    labels = np.asarray(nearest, np.int64).ravel()
-    of_label = np.zeros(labels.max() + 1, np.int64)
-    of_label[labels[inside]] = inside
-    return image.reshape(-1, 3)[of_label[labels]].reshape(image.shape)

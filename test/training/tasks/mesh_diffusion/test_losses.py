@@ -25,6 +25,23 @@ def targets_of(count=3):
     return MeshTargets(skin(frames), frames.joints, wrist, torch.full((count,), 0.2), weight)
 
 
+def test_triangles_of_a_step_are_drawn_by_the_generator():
+    targets = targets_of()
+    mesh = targets.vertices + 0.1 * torch.randn(
+        targets.vertices.shape, generator=torch.Generator().manual_seed(1)
+    )
+    points = torch.zeros(3, 5, 3), torch.zeros(3, 5, 3)
+
+    def normals(triangles, seed):
+        generator = torch.Generator().manual_seed(seed)
+        losses = MeshLosses(normals=1.0, triangles=triangles)
+        return float(mesh_terms(mesh, points, targets, losses, generator=generator)["normals"])
+
+    every = normals(0, 1)
+    assert normals(200, 1) == normals(200, 1) != normals(200, 2)
+    assert sum(normals(200, seed) for seed in range(30)) / 30 == pytest.approx(every, rel=0.02)
+
+
 def test_terms_are_the_equations():
     targets = targets_of()
     generator = torch.Generator().manual_seed(1)

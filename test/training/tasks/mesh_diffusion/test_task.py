@@ -11,7 +11,8 @@ from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.hand_images.shards import save_shard
 from hand_pose_ros.networks.mesh_diffusion.config import MeshDiffusionConfig
-from hand_pose_ros.networks.registry import MESH_DIFFUSION, load_network
+from hand_pose_ros.networks.orientation.network import OrientationNetwork
+from hand_pose_ros.networks.registry import HAND_ORIENTATION, MESH_DIFFUSION, load_network
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.training.config import TrainingConfig
 from hand_pose_ros.training.task import create_task
@@ -140,6 +141,31 @@ def test_a_resnet_trains_on_crops(folder, tmp_path):
         assert (stored["sign"] == 1).all()
 
 
+def test_frozen_blocks_run_once_for_each_crop(folder, tmp_path):
+    orientation = OrientationNetwork()
+    path = tmp_path / "orientation.safetensors"
+    save_weights(path, orientation, HAND_ORIENTATION, orientation.config.to_dict())
+    options = options_of(folder, tmp_path / "bank", encoder={"kind": "landmark_blocks"})
+    options |= {"blocks_start": str(path), "rates": {"encoder.landmark": 0.1}}
+    moving, frozen = (
+        create_task(MESH_DIFFUSION, {**options, "frozen_blocks": one, **rates}, 1)
+        for one, rates in ((False, {}), (True, {"rates": {}}))
+    )
+    assert moving.learning_rates == {"encoder.landmark": 0.1}
+    first = [task.losses(torch.Generator().manual_seed(1)) for task in (moving, frozen)]
+    for name, term in first[0].items():
+        assert float(first[1][name]) == pytest.approx(float(term), rel=2e-3), name  # the maps have 16 bits
+    for task, terms in zip((moving, frozen), first, strict=True):
+        sum(terms.values()).backward()
+        grad = task.model.encoder.landmark.expand.weight.grad
+        assert grad is None if task is frozen else grad.abs().max() > 0
+        assert torch.equal(task.model.encoder.landmark.expand.weight, orientation.expand.weight)
+    patched = pytest.MonkeyPatch()
+    with patched.context() as patch:
+        patch.setattr(frozen.model.encoder, "blocks", lambda _: pytest.fail("their outputs are stored"))
+        frozen.losses(torch.Generator().manual_seed(2))
+
+
 def test_a_frozen_base_keeps_its_running_statistics(folder, tmp_path):
     options = options_of(folder, tmp_path / "bank", encoder=RESNET.to_dict(), conditions=["keypoints"])
     task = create_task(MESH_DIFFUSION, {**options, "frozen_base": True}, 1)
@@ -190,7 +216,9 @@ def test_bad_options_and_hands_are_refused(folder, tmp_path):
         ({"steps": 50}, "within those of the network"),
         ({"frozen_base": True}, "nothing to train"),
         ({"losses": {"normals": -1.0}}, "must not be negative"),
+        ({"losses": {"triangles": -1}}, "nor the triangles"),
         ({"condition_share": 2.0}, "condition_share"),
+        ({"frozen_blocks": True}, "need the encoder 'landmark_blocks'"),
     ):
         with pytest.raises(ValueError, match=reason):
             create_task(MESH_DIFFUSION, {**options, **changes}, 1)
