@@ -133,9 +133,10 @@ class LastFit:
 
     def _kept(self, last: _Memory, shape: np.ndarray) -> float:
         """Return the correlation of the correction with the last one, from the motion of the landmarks."""
-        motion = float(np.nanmean(np.linalg.norm(shape - last.landmarks, axis=-1)))
-        kept = self._config.memory * math.exp(-((motion / self._config.motion) ** 2))
-        return kept if math.isfinite(kept) else 0.0
+        apart = shape - last.landmarks
+        apart = apart[np.isfinite(apart[:, 0])]
+        motion = float(np.linalg.norm(apart, axis=-1).mean()) if len(apart) else math.inf
+        return self._config.memory * math.exp(-((motion / self._config.motion) ** 2))
 
     def _remember(
         self, found: list[Detection], shapes: list[np.ndarray], fit: Correction, turns: Tensor, time_s: float
@@ -153,12 +154,18 @@ def _shape(detection: Detection) -> np.ndarray:
     """Return the landmarks (21, 2) about their middle, in multiples of their root mean square distance from it."""
     if detection.landmarks_px is None:
         return np.full((hand.NUM_JOINTS, 2), np.nan)
-    centred = detection.landmarks_px - np.nanmean(detection.landmarks_px, axis=0)
-    return centred / max(float(np.sqrt(np.nanmean(np.square(centred).sum(-1)))), 1e-6)
+    known = detection.landmarks_px[np.isfinite(detection.landmarks_px[:, 0])]
+    if not len(known):
+        return np.full((hand.NUM_JOINTS, 2), np.nan)
+    middle = known.mean(axis=0)
+    size = float(np.sqrt(np.square(known - middle).sum(axis=-1).mean()))
+    return (detection.landmarks_px - middle) / max(size, 1e-6)
 
 
 def _turned(value: Tensor, covariance: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:
     """Express the rotation in a correction (41,), and in its covariance (41, 41), in axes turned by (3, 3)."""
-    whole = torch.eye(CORRECTIONS).to(value)
-    whole[hand.NUM_ANGLES :, hand.NUM_ANGLES :] = turn
-    return whole @ value, whole @ covariance @ whole.mT
+    value, covariance, rotation = value.clone(), covariance.clone(), slice(hand.NUM_ANGLES, None)
+    value[rotation] = turn @ value[rotation]
+    covariance[rotation] = turn @ covariance[rotation]
+    covariance[:, rotation] = covariance[:, rotation] @ turn.mT
+    return value, covariance

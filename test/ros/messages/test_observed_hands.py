@@ -58,7 +58,7 @@ def malformed() -> dict[str, PointCloud2]:
         "has the fields x, y, z": create_cloud_xyz32(HEADER, np.zeros((21, 3), np.float32)),
         "has the fields ,": PointCloud2(fields=[]),
         "no whole hands": create_cloud(HEADER, FIELDS, points[:20]),
-        "in 538 bytes": truncated,
+        "in 559 bytes": truncated,
         "not in order": create_cloud(HEADER, FIELDS, shuffled),
         "are not one hand": create_cloud(HEADER, FIELDS, two_sides),
         "not one hand": create_cloud(HEADER, FIELDS, unknown_side),
