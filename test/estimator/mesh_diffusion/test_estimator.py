@@ -150,6 +150,6 @@ def test_more_steps_than_the_diffusion_has_are_refused():
         CAMERA, known_meshes(1), ["right"], MeshDiffusionConfig(points=64, width=16, steps=3)
     )
     with pytest.raises(ValueError, match="steps must be at most 3"):
-        MeshDiffusionEstimator(network)
+        MeshDiffusionEstimator(network, MeshDiffusionEstimatorConfig(steps=4))
     with pytest.raises(ValueError, match="choice must be one of"):
         MeshDiffusionEstimatorConfig(choice="worst")
