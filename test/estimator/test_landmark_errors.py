@@ -25,7 +25,7 @@ def telling(pooled):
 
 
 def with_crop(detection, value, network=NETWORK):
-    return replace(detection, crop=CropFeatures(network, np.full(SHAPE, value, np.float32)))
+    return replace(detection, crop=CropFeatures(network, np.full(SHAPE, value, np.float32), np.zeros((4, 2))))
 
 
 def test_only_hands_with_the_features_have_expected_errors():

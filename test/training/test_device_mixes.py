@@ -5,18 +5,22 @@ from __future__ import annotations
 import csv
 import math
 
+import numpy as np
 import pytest
 import torch
 from helpers.diffusion import random_network
 from helpers.gpu import GPUS, ON_GPUS
 from helpers.image_networks import drawn_hands, small_config
+from helpers.scene_layers import write_blob_layers
 
 from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.hand_images.shards import save_shard
+from hand_pose_ros.networks.orientation.features import SHAPE
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.training.config import TrainingConfig
 from hand_pose_ros.training.task import TASKS, create_task
+from hand_pose_ros.training.tasks import landmark_error
 from hand_pose_ros.training.trainer import WEIGHTS, Trainer
 
 SMALL_CONDITION = {"width": 32, "blocks": 1}
@@ -56,6 +60,20 @@ def options(tmp_path_factory):
             "data": {"rendered": [str(folder / "images")], "batch_size": 4, "held_back": 4},
             "network": {"image_size": 32, "width": 8},
         },
+        "hand_detector": {
+            "layers": write_blob_layers(folder / "layers"),
+            "network": {"image_size": 64, "width": 16},
+            "landmark_start": False,
+            "batch_size": 4,
+            "validation_scenes": 3,
+            "backgrounds": 3,
+        },
+        "landmark_error": {
+            "bank": str(folder / "errors"),
+            "rendered": crops,
+            "validation": crops,
+            "batch_size": 8,
+        },
         "mesh_diffusion": {
             "bank": str(folder / "mesh_features"),
             "rendered": crops,
@@ -75,6 +93,15 @@ def options(tmp_path_factory):
             "network": {"window": 4, "width": 48, "layers": 1, "heads": 2, "hidden": 32},
         },
     }
+
+
+@pytest.fixture(autouse=True)
+def drawn_errors(monkeypatch):
+    """Errors of landmarks as if the landmark network had found drawn hands, which it does not."""
+    generator = np.random.default_rng(0)
+    pooled = generator.standard_normal((16, SHAPE[0])).astype(np.float16)
+    errors = landmark_error.LandmarkErrors(pooled, generator.exponential(size=(16, 21)).astype(np.float32))
+    monkeypatch.setattr(landmark_error, "read_errors", lambda *_: errors)
 
 
 def train(task, name, given, device, output):

@@ -16,6 +16,7 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.named_tensors import cat, rows
+from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.finders import LandmarkFinder
 from hand_pose_ros.estimator.mesh_diffusion.backends import RunnableMesh
 from hand_pose_ros.estimator.mesh_diffusion.fitted import MEAN, chosen_meshes
@@ -94,7 +95,7 @@ def read_renders(hands: HandImages, finder: LandmarkFinder, encoder: MeshEncoder
 
 def draw(hands: RenderedHands, network: RunnableMesh, steps: int, samples: int, choice: str = MEAN) -> Draws:
     """Draw meshes of all hands; the same noise for each, as in the node."""
-    noise = mesh_noise(samples, network.config.points, torch.Generator().manual_seed(0))
+    noise = mesh_noise(samples, network.config.points, torch.Generator().manual_seed(Seed.ARBITRARY))
     parts = []
     for start in range(0, len(hands.truth), _BATCH):
         some = rows(hands.read, slice(start, start + _BATCH))
@@ -115,7 +116,7 @@ def scores_of(
     truth = hands.truth - regress_joints(hands.truth, load_template(torch.float64))[:, hand.WRIST, None]
     size = hand.MEAN_ANCHOR_LENGTH_M
     stretch = edge_stretch(chosen, truth)
-    noise = mesh_noise(samples, network.config.points, torch.Generator().manual_seed(0))
+    noise = mesh_noise(samples, network.config.points, torch.Generator().manual_seed(Seed.ARBITRARY))
     seconds = []
     for row in range(min(_TIMED, len(truth))):
         one = rows(hands.read, slice(row, row + 1))

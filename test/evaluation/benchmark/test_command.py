@@ -236,4 +236,4 @@ def test_help_names_every_set_and_option(capsys):
     text = capsys.readouterr().out
     assert all(f"{name}: " in text for name in SETS)
     assert "annotator" in text
-    assert set(command.METHODS) == {"diffusion", "heatmap", "ik", "mediapipe", "labels"}
+    assert set(command.METHODS) == {"diffusion", "heatmap", "ik", "mesh_diffusion", "mediapipe", "labels"}

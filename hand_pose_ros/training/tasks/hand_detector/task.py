@@ -93,7 +93,9 @@ class DetectorTraining:
         cv2.setNumThreads(1)  # its threads would only wait for those of the network
         layers = load_layers(options.layers) if options.layers else None
         photos = read_photos(options.photos, TRAIN) if options.photos else None
-        backgrounds = BackgroundStock(np.random.default_rng([Seed.TRAINING, 0]), options.backgrounds)
+        backgrounds = BackgroundStock(
+            np.random.default_rng([Seed.TRAINING, Seed.ARBITRARY]), options.backgrounds
+        )
         (own_layers, other_layers), (own_photos, other_photos) = _split_layers(layers), _split_photos(photos)
         size = options.network.image_size
         self._composer = SceneComposer(size, own_layers, own_photos, backgrounds, options.scenes)

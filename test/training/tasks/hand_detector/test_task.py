@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers.scene_layers import write_blob_layers
 
 from hand_pose_ros.hand_images.scenes.compose import Scene, SceneHands
-from hand_pose_ros.hand_images.scenes.layers import empty_layers, save_layers
 from hand_pose_ros.networks.registry import HAND_DETECTOR
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.training.config import read_config
@@ -20,19 +20,7 @@ SIZE = 64
 
 @pytest.fixture(scope="module")
 def layers(tmp_path_factory):
-    """Layers whose hands are blobs of one colour, brighter on the right side."""
-    made = empty_layers(20)
-    generator = np.random.default_rng(3)
-    for row in range(made.count):
-        middle, side = generator.uniform(70, 150, 2), generator.uniform(60, 110)
-        made.points[row, 0] = middle + side * (generator.random((21, 2)) - 0.5)
-        low, high = made.points[row, 0].min(0).astype(int), made.points[row, 0].max(0).astype(int)
-        made.right[row, 0], made.shown[row, 0] = row % 2, 1
-        colour = (200, 60, 255, 255) if row % 2 else (30, 250, 60, 255)
-        made.bgra[row, low[1] : high[1], low[0] : high[0]] = colour
-    folder = tmp_path_factory.mktemp("detector") / "layers"
-    save_layers(folder, made, {})
-    return str(folder)
+    return write_blob_layers(tmp_path_factory.mktemp("detector") / "layers")
 
 
 def options(layers, **values):
