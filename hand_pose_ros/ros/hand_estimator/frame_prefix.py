@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from rclpy.node import Node
 
 AUTO: Final = "auto"
+DISCOVERY_S: Final = 1.5
+"""How long after its creation a node knows the others of its graph, as a rule."""
+_POLL_S: Final = 0.05
 _IMAGE_TYPES: Final = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 
 
-def frame_prefix(node: Node, setting: str) -> str:
+def frame_prefix(node: Node, setting: str, created_s: float) -> str:
     """The prefix of all hand frames.
 
     With 'auto' the first camera's frames have none. An estimator that finds another one of its name when it is
@@ -18,10 +22,19 @@ def frame_prefix(node: Node, setting: str) -> str:
 
     Args:
         setting: the parameter ``frame_prefix``: 'auto', or the prefix itself.
+        created_s: when the node was created, of the monotonic clock. With 'auto' a younger node waits until it
+            knows the others, or is ``DISCOVERY_S`` old.
     """
     if setting != AUTO:
         return setting
-    return f"{namespace_prefix(node)}_" if namespace_prefix(node) and rivals(node) else ""
+    own = namespace_prefix(node)
+    if not own:
+        return ""
+    while not rivals(node):
+        if time.monotonic() >= created_s + DISCOVERY_S:
+            return ""
+        time.sleep(_POLL_S)
+    return f"{own}_"
 
 
 def namespace_prefix(node: Node) -> str:

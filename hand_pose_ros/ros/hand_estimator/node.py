@@ -54,6 +54,7 @@ class HandEstimator(LifecycleNode):
         self._worker: NewestItemWorker[ImageMessage] | None = None
         self._input: CameraInput | None = None
         self._frame_prefix, self._activated_s = "", 0.0
+        self._created_s = time.monotonic()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._steady_clock = Clock(
             clock_type=ClockType.STEADY_TIME
@@ -99,7 +100,7 @@ class HandEstimator(LifecycleNode):
         self._status.start()
         self._lifecycle = "active"
         self._worker = NewestItemWorker(self._process, "worker")
-        prefix = frame_prefix(self, self._settings.frame_prefix)
+        prefix = frame_prefix(self, self._settings.frame_prefix, self._created_s)
         assert self._output is not None  # made in configure
         self._output.start(prefix)
         self._frame_prefix, self._activated_s = prefix, time.monotonic()

@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
+from hand_pose_ros.ros.hand_estimator.frame_prefix import DISCOVERY_S
 from hand_pose_ros.ros.messages.camera import camera_info_message
 
 pytestmark = pytest.mark.live
@@ -33,6 +34,7 @@ def test_two_cameras_share_one_tree_without_two_parents(start_node, listener, re
     cameras = []
     for namespace in ("second", "first"):  # the one that is there first has no prefix, whatever its name
         estimator = start(start_node, listener, repository, namespace)
+        time.sleep(2 * DISCOVERY_S)  # a loaded machine discovers later than a node waits for
         estimator.activate()
         camera = Camera(listener, f"/{namespace}/image", rate_hz=10.0)
         camera.frame_id = f"{namespace}_camera"
