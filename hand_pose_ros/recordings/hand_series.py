@@ -18,7 +18,8 @@ _CLOUD: Final = np.dtype(
         ("joint", "u1"),
     ]
 )
-"""The points of the topic ``hands``, see hand_pose_ros.ros.messages.cloud."""
+"""What is read of a point of the topic ``hands``, see hand_pose_ros.ros.messages.cloud."""
+_MOST_POINT_BYTES: Final = 1 << 16
 _POINT_FIELD_TYPES: Final = {"<f4": 7, "<i4": 5, "|u1": 2}
 _SAME_HAND_M: Final = 1e-4
 """Positions are float64 in the poses and float32 in the cloud."""
@@ -149,15 +150,25 @@ def _unknown(count: int, angles: int) -> HandAt:
 
 
 def _hands_of_cloud(message: Any) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """Side, joints (21, 3) and sigma (21,) of each hand."""
-    layout = [(one.name, one.offset, one.datatype, one.count) for one in message.fields]
-    wanted = [
-        (name, _CLOUD.fields[name][1], _POINT_FIELD_TYPES[_CLOUD[name].str], 1)  # pyright: ignore[reportOptionalSubscript]
-        for name in _CLOUD.names or ()
-    ]
-    if layout != wanted or message.point_step != _CLOUD.itemsize or message.is_bigendian:
-        raise ValueError(f"the cloud has the fields {[one[0] for one in layout][:20]}, not those of hands")
-    points = np.frombuffer(bytes(message.data), _CLOUD) if len(message.data) % _CLOUD.itemsize == 0 else None
+    """Side, joints (21, 3) and sigma (21,) of each hand; further fields of the cloud are passed over."""
+    given = {one.name: (one.offset, one.datatype, one.count) for one in message.fields}
+    kinds = {name: _CLOUD[name] for name in _CLOUD.names or ()}
+    wanted = {name: (_POINT_FIELD_TYPES[kind.str], 1) for name, kind in kinds.items()}
+    if any(given.get(name, (0,))[1:] != one for name, one in wanted.items()) or message.is_bigendian:
+        raise ValueError(f"the cloud has the fields {list(given)[:20]}, not those of hands")
+    step = int(message.point_step)
+    ends = [given[name][0] + kind.itemsize for name, kind in kinds.items()]
+    if not max(ends) <= step <= _MOST_POINT_BYTES:
+        raise ValueError(f"the cloud has points of {step} bytes, which do not fit its fields")
+    point = np.dtype(
+        {
+            "names": list(kinds),
+            "formats": list(kinds.values()),
+            "offsets": [given[name][0] for name in kinds],
+            "itemsize": step,
+        }
+    )
+    points = np.frombuffer(bytes(message.data), point) if len(message.data) % step == 0 else None
     if points is None or len(points) != message.width * message.height or len(points) % hand.NUM_JOINTS:
         raise ValueError(f"the cloud has {len(message.data)} bytes: no whole hands")
     found = []

@@ -100,9 +100,10 @@ def pose(position: np.ndarray, quaternion: np.ndarray) -> Any:
     )
 
 
-def cloud(number: int, sides: tuple[str, ...]) -> Any:
+def cloud(number: int, sides: tuple[str, ...], more: tuple[tuple[str, str, int], ...] = ()) -> Any:
+    """The hands of an image; ``more``: name, NumPy's and ROS's type of further fields."""
     layout = [(name, "<f4", 7) for name in ("x", "y", "z", "sigma", "score")]
-    layout += [("track_id", "<i4", 5), ("side", "u1", 2), ("joint", "u1", 2)]
+    layout += [("track_id", "<i4", 5), ("side", "u1", 2), ("joint", "u1", 2), *more]
     dtype = np.dtype([(name, kind) for name, kind, _ in layout])
     points = np.zeros((len(sides), 21), dtype)
     for row, side in zip(points, sides, strict=True):

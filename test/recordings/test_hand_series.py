@@ -107,3 +107,25 @@ def test_strange_messages_are_refused():
     with pytest.raises(ValueError, match="not those of hands"):
         collector.add_cloud(other, 5)
     assert collector.series("left") is None
+
+
+def test_clouds_with_further_fields_are_read_alike():
+    found = []
+    for more in ((), (("visibility", "u1", 2),), (("visibility", "u1", 2), ("later", "<f4", 7))):
+        collector = HandCollector()
+        message = made.cloud(3, ("right",), more)
+        collector.add_cloud(message, stamp(message))
+        found.append(next(iter(collector._clouds.values())))
+    for other in found[1:]:
+        for one, same in zip(found[0], other, strict=True):
+            assert one[0] == same[0]
+            np.testing.assert_array_equal(one[1], same[1])
+            np.testing.assert_array_equal(one[2], same[2])
+
+
+def test_points_of_impossible_sizes_are_refused():
+    message = made.cloud(3, ("right",))
+    for step in (20, 0, 2**32 - 1):
+        message.point_step = step
+        with pytest.raises(ValueError, match=f"points of {step} bytes"):
+            HandCollector().add_cloud(message, 5)
