@@ -25,7 +25,8 @@ from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.finders import LandmarkFinder
 from hand_pose_ros.estimator.estimate import EstimatedHands, SolvedWrists
-from hand_pose_ros.estimator.heatmap.hand_fit import fit_hands, joined_fits, one_fit
+from hand_pose_ros.estimator.fit_memory import FitMemory
+from hand_pose_ros.estimator.heatmap.hand_fit import fit_hands
 from hand_pose_ros.estimator.heatmap.reading import HandReader, ViewedPoses
 from hand_pose_ros.estimator.heatmap.spread import spread_hands
 from hand_pose_ros.kinematics.inverse import HandFit
@@ -38,7 +39,6 @@ CLOSED_FORM: Final = "root depths in closed form"
 LEAST_SQUARES: Final = "root depths by least squares"
 UNSOLVED: Final = "root depths not solved"
 """The counters of an estimate, of all hands since the start."""
-_Track = tuple[str, int | None]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class HeatmapEstimator:
         generator = torch.Generator().manual_seed(self._config.seed)
         self._noise = antithetic_noise(self._config.samples, generator).double()
         self._counts: Counter[str] = Counter({CLOSED_FORM: 0, LEAST_SQUARES: 0, UNSOLVED: 0})
-        self._last: dict[_Track, HandFit] = {}
+        self._fits = FitMemory()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -120,12 +120,12 @@ class HeatmapEstimator:
 
     def reset(self) -> None:
         """Forget the last frame."""
-        self._last = {}
+        self._fits = FitMemory()
 
     @torch.inference_mode()
     def estimate(self, frame: Frame, detections: list[Detection]) -> EstimatedHands:
         """See :class:`~hand_pose_ros.estimator.estimate.PoseEstimator`."""
-        last, self._last = self._last, {}
+        last = self._fits.take()
         views: dict[int, KeypointView] = {}
         reasons: dict[int, str] = {}
         for row, detection in enumerate(detections):
@@ -143,15 +143,9 @@ class HeatmapEstimator:
             view, numbers = rows(view, kept), [taken[index] for index in kept.tolist()]
         if solved is None or not numbers:
             return EstimatedHands(detections, reasons=reasons, counts=self.counts)
-        tracks = [(detections[row].side, detections[row].track_id) for row in numbers]
-        fit = fit_hands(
-            solved.poses, solved.joints, solved.root.depth, joined_fits([last.get(track) for track in tracks])
-        )
-        self._last = {
-            track: one_fit(fit, index)
-            for index, track in enumerate(tracks)
-            if track[1] is not None and bool(fit.converged[index])
-        }
+        found = [detections[row] for row in numbers]
+        fit = fit_hands(solved.poses, solved.joints, solved.root.depth, last.start(found))
+        self._fits.keep(found, fit)
         hands, wrist = self._hands(fit, solved.joints)
         spread = spread_hands(solved.poses, solved.joints, hands, wrist, self._noise)
         assert fit.residual_px is not None

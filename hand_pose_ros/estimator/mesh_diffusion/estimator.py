@@ -19,7 +19,7 @@ from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.finders import LandmarkFinder
 from hand_pose_ros.estimator.estimate import EstimatedHands
-from hand_pose_ros.estimator.heatmap.hand_fit import joined_fits, one_fit
+from hand_pose_ros.estimator.fit_memory import FitMemory
 from hand_pose_ros.estimator.mesh_diffusion.backends import RunnableMesh, load_mesh_network
 from hand_pose_ros.estimator.mesh_diffusion.fitted import (
     CHOICES,
@@ -30,12 +30,9 @@ from hand_pose_ros.estimator.mesh_diffusion.fitted import (
     vertex_sigma,
 )
 from hand_pose_ros.estimator.mesh_diffusion.reading import ReadHand, read_hand
-from hand_pose_ros.kinematics.inverse import HandFit
 from hand_pose_ros.networks.mesh_diffusion.sampling import mesh_noise
 from hand_pose_ros.networks.registry import MESH_DIFFUSION, shipped_weights
 from hand_pose_ros.pose import Detection, Frame
-
-_Track = tuple[str, int | None]
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ class MeshDiffusionEstimator:
         self._network = network
         generator = torch.Generator().manual_seed(self._config.seed)
         self._noise = mesh_noise(self._config.samples, network.config.points, generator)
-        self._last: dict[_Track, HandFit] = {}
+        self._fits = FitMemory()
 
     def finder(self, landmarks: LandmarkFinder) -> LandmarkFinder:
         """See :class:`~hand_pose_ros.estimator.estimate.PoseEstimator`."""
@@ -121,12 +118,12 @@ class MeshDiffusionEstimator:
 
     def reset(self) -> None:
         """Forget the last frame."""
-        self._last = {}
+        self._fits = FitMemory()
 
     @torch.inference_mode()
     def estimate(self, frame: Frame, detections: list[Detection]) -> EstimatedHands:
         """See :class:`~hand_pose_ros.estimator.estimate.PoseEstimator`."""
-        last, self._last = self._last, {}
+        last = self._fits.take()
         read: dict[int, ReadHand] = {}
         reasons: dict[int, str] = {}
         for row, detection in enumerate(detections):
@@ -145,13 +142,9 @@ class MeshDiffusionEstimator:
             return EstimatedHands(detections, reasons=reasons)
         view = rows(found.view, meshed.kept)
         chosen, joints = chosen_meshes(meshed.meshes, view, self._config.choice, self._hand_size_m)
-        tracks = [(detections[row].side, detections[row].track_id) for row in numbers]
-        fitted = fit_meshes(chosen, joints, joined_fits([last.get(track) for track in tracks]))
-        self._last = {
-            track: one_fit(fitted.fit, index)
-            for index, track in enumerate(tracks)
-            if track[1] is not None and bool(fitted.fit.converged[index])
-        }
+        hands = [detections[row] for row in numbers]
+        fitted = fit_meshes(chosen, joints, last.start(hands))
+        self._fits.keep(hands, fitted.fit)
         return self._estimated(detections, numbers, reasons, fitted, meshed, found)
 
     def _meshes(self, found: ReadHand) -> _MeshedHands:
