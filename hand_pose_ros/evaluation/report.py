@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -71,6 +72,17 @@ def replace_between_markers(path: Path, text: str, command: str = "hand_pose eva
     before, rest = document.split(begin)
     _, after = rest.split(end)
     write_text_atomically(path, f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}")
+
+
+def save_picture(picture: np.ndarray, path: Path) -> None:
+    """Write an image (H, W, 3) uint8 BGR, of the format of the file's name; its folder is made if need be.
+
+    Raises:
+        ValueError: there is no such format, or the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 88]):
+        raise ValueError(f"{path} cannot be written as an image")
 
 
 def plot_pck(curves: Mapping[str, Mapping[str, list[float]]], path: Path) -> None:

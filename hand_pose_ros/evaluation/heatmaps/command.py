@@ -137,6 +137,4 @@ def _photo_tables(options: argparse.Namespace, groups: Mapping[str, Sequence[Run
 def _write_picture(images: HandImages, groups: Mapping[str, Sequence[Run]], path: Path) -> None:
     some = images.rows(spread_choice(images, _PICTURE_ROWS, Seed.EXAMPLE_SHEET))
     picture = maps_picture({name: runs[0].network for name, runs in groups.items()}, some)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 88]):
-        raise ValueError(f"{path} cannot be written as an image")
+    report.save_picture(picture, path)

@@ -187,6 +187,4 @@ def _write_sheet(images: HandImages, count: int, networks: Networks, path: Path,
     crops = cut(some, estimates.change, networks.image.crops)
     margin = networks.image.crops.margin
     sheet = contact_sheet(crops, estimates, margin, _SHEET_COLUMNS, tile_px, captions)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), sheet, [cv2.IMWRITE_JPEG_QUALITY, 88]):
-        raise ValueError(f"{path} cannot be written as an image")
+    report.save_picture(sheet, path)
