@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -27,8 +26,13 @@ from hand_pose_ros.networks.landmark_error import (
     pooled_features,
 )
 from hand_pose_ros.networks.orientation.features import SHAPE, channels_first
-from hand_pose_ros.training.tasks.orientation.crops import CropConfig, cut_crops
-from hand_pose_ros.training.tasks.orientation.feature_bank import BankOptions, open_features, stored_parts
+from hand_pose_ros.training.tasks.orientation.crops import CropConfig
+from hand_pose_ros.training.tasks.orientation.feature_bank import (
+    BankOptions,
+    cut_bank_crops,
+    open_features,
+    stored_parts,
+)
 from hand_pose_ros.training.tasks.orientation.task import rank_correlation
 
 WORSE: Final = CropConfig(
@@ -162,14 +166,10 @@ def make_errors(
     hands: HandImages, options: BankOptions, network: ImageNetwork, generator: np.random.Generator
 ) -> LandmarkErrors:
     """Cut one crop of each hand and run the landmark network on it; those without a hand to it are left out."""
-    cv2.setNumThreads(1)
-    hands = hands.rows(np.isfinite(hands.rotation).all((1, 2)) & np.isfinite(hands.points).all((1, 2)))
-    config = options.crop.exact() if options.exact else options.crop
     side_px = network.input_side_px
-    crops = cut_crops(hands, config, generator, side_px)
-    left = generator.random(hands.count) < options.left_share
+    crops, left = cut_bank_crops(hands, options, side_px, generator)
     pooled, errors = [], []
-    for row in range(hands.count):
+    for row in range(len(left)):
         image = crops.image[row][:, ::-1] if left[row] else crops.image[row]
         pixels = np.multiply(image[..., ::-1], _UNIT, dtype=np.float32)
         screen, presence, _, _, *more = network.run(np.ascontiguousarray(pixels))

@@ -152,11 +152,7 @@ def make_features(
     hands: HandImages, options: BankOptions, network: ImageNetwork, generator: np.random.Generator
 ) -> CropFeatures:
     """Cut one crop of each hand and run the landmark network on it. Hands without known joints are left out."""
-    cv2.setNumThreads(1)
-    hands = hands.rows(np.isfinite(hands.rotation).all((1, 2)) & np.isfinite(hands.points).all((1, 2)))
-    config = options.crop.exact() if options.exact else options.crop
-    crops = cut_crops(hands, config, generator, network.input_side_px)
-    left = generator.random(hands.count) < options.left_share
+    crops, left = cut_bank_crops(hands, options, network.input_side_px, generator)
     return CropFeatures(
         features_of_crops(network, crops.image, left),
         np.where(left, -1.0, 1.0).astype(np.float32),
@@ -165,6 +161,17 @@ def make_features(
         crops.weight,
         crops.source,
     )
+
+
+def cut_bank_crops(
+    hands: HandImages, options: BankOptions, side_px: int, generator: np.random.Generator
+) -> tuple[HandImages, np.ndarray]:
+    """Cut one crop of each hand with known joints; returns the n crops, and which are to be mirrored (n,)."""
+    cv2.setNumThreads(1)
+    hands = hands.rows(np.isfinite(hands.rotation).all((1, 2)) & np.isfinite(hands.points).all((1, 2)))
+    config = options.crop.exact() if options.exact else options.crop
+    crops = cut_crops(hands, config, generator, side_px)
+    return crops, generator.random(hands.count) < options.left_share
 
 
 def features_of(network: ImageNetwork, crop_rgb: np.ndarray) -> np.ndarray:
