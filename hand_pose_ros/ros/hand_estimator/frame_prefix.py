@@ -8,8 +8,16 @@ from typing import Final
 from rclpy.node import Node
 
 AUTO: Final = "auto"
-DISCOVERY_S: Final = 1.5
-"""How long after its creation a node knows the others of its graph, as a rule."""
+DISCOVERY_S: Final = 4.0
+"""How long after its creation a node knows the others of its graph.
+
+A DDS participant announces itself in a burst when it starts, and then every three seconds. On a busy machine the
+burst may be lost.
+"""
+DEFAULT_NAMESPACE: Final = "hand_pose"
+"""The launch files' namespace, as a rule of the only camera."""
+_BURST_S: Final = 1.5
+"""How long after its creation a node of the default namespace waits: for the burst."""
 _POLL_S: Final = 0.05
 _IMAGE_TYPES: Final = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 
@@ -23,15 +31,16 @@ def frame_prefix(node: Node, setting: str, created_s: float) -> str:
     Args:
         setting: the parameter ``frame_prefix``: 'auto', or the prefix itself.
         created_s: when the node was created, of the monotonic clock. With 'auto' a younger node waits until it
-            knows the others, or is ``DISCOVERY_S`` old.
+            knows the others, or is ``DISCOVERY_S`` old; in the default namespace 1.5 s.
     """
     if setting != AUTO:
         return setting
     own = namespace_prefix(node)
     if not own:
         return ""
+    wait_until_s = created_s + (_BURST_S if own == DEFAULT_NAMESPACE else DISCOVERY_S)
     while not rivals(node):
-        if time.monotonic() >= created_s + DISCOVERY_S:
+        if time.monotonic() >= wait_until_s or not node.context.ok():
             return ""
         time.sleep(_POLL_S)
     return f"{own}_"
