@@ -58,7 +58,10 @@ def test_all_backends_give_the_same_poses(paths, uncompiled):
 @pytest.mark.slow
 @pytest.mark.timeout(2400)  # a C++ compiler's work: a minute on an idle machine
 @pytest.mark.skipif(" " in sys.prefix, reason="torch.compile cannot use headers in a folder with a space")
-def test_a_compiled_step_gives_the_same_numbers():
+def test_a_compiled_step_gives_the_same_numbers(tmp_path, monkeypatch):
+    monkeypatch.setenv(
+        "TORCHINDUCTOR_CACHE_DIR", str(tmp_path)
+    )  # a process that was killed may have left half a file
     model = random_network()
     compiled = CompiledDenoiser(model)
     for count in (2, 3):
