@@ -80,4 +80,4 @@ clean: ## remove what tests, builds and demos leave behind
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the virtual environments too, if `make setup` made them
-	@python3 tools/remove_environment.py "$$VENV" "$${VENV%-newest}-newest"
+	@python3 tools/remove_environment.py "$${VENV%-newest}" "$${VENV%-newest}-newest"
