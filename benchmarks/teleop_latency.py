@@ -18,7 +18,6 @@ from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 from std_srvs.srv import Trigger
 
 from benchmarks.live_graph import NAMESPACE, Listener, NodeProcess, Recorder, live_graph, use_own_graph
@@ -56,7 +55,7 @@ def measured(listener: Listener, rate_hz: float) -> dict[str, float]:
         activate(listener)
         end_s = time.monotonic() + _MEASURED_S
         while time.monotonic() < end_s:
-            listener.call(Trigger, f"{_TELEOP}/engage", Trigger.Request())  # again, should it have disengaged
+            listener.call_again(Trigger, f"{_TELEOP}/engage", Trigger.Request())  # it may have disengaged
             stream.poses = poses[int(time.monotonic()) % len(poses)]
             time.sleep(0.5)
         return figures_of(diagnostics)
@@ -80,9 +79,8 @@ def start_robot(stack: ExitStack, parameters: dict[str, float]) -> NodeProcess:
 
 def activate(listener: Listener) -> None:
     """Configure and activate the hand_teleop."""
-    for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
-        request = ChangeState.Request(transition=Transition(id=transition))
-        assert listener.call(ChangeState, f"{_TELEOP}/change_state", request).success
+    listener.change_state(_TELEOP, Transition.TRANSITION_CONFIGURE, "inactive")
+    listener.change_state(_TELEOP, Transition.TRANSITION_ACTIVATE, "active")
 
 
 def chain(source: str) -> None:
@@ -97,7 +95,7 @@ def chain(source: str) -> None:
         before, used_s = len(graph.hands), processor_seconds(teleop_process.pid)
         end_s = time.monotonic() + _CHAIN_S
         while time.monotonic() < end_s:
-            listener.call(Trigger, f"{_TELEOP}/engage", Trigger.Request())
+            listener.call_again(Trigger, f"{_TELEOP}/engage", Trigger.Request())
             time.sleep(0.5)
         images = len(graph.hands) - before
         used_ms = 1e3 * (processor_seconds(teleop_process.pid) - used_s) / images
