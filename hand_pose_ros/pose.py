@@ -78,12 +78,14 @@ class SeenHand:
     encoder: the network. side: of the hand that it looked for.
     view: fields (1, ...), where it looked, as right hands are looked at; its points are the joints that it saw.
     features: (1, k) what the network is told of the image.
+    log_heat: (1, 21, h, w) logarithms of the heatmaps of the joints.
     """
 
     encoder: object
     side: str
     view: KeypointView
     features: Tensor
+    log_heat: Tensor
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,11 +27,21 @@ class HandConditions(NamedTuple):
 
     view: (n, ...) their views, whose points place the hands. keypoints: NaN for hands without landmarks.
     image: (n, image_features), None if the image is not used.
+    log_heat: (n, 21, h, w) logarithms of the encoder's heatmaps over the crops; None if the image is not used.
     """
 
     view: KeypointView
     keypoints: KeypointCondition
     image: Tensor | None
+    log_heat: Tensor | None
+
+
+class _SeenCrops(NamedTuple):
+    """What the encoder sees of n hands: points (n, 21, 2), conditions (n, k) and maps (n, 21, h, w)."""
+
+    points: Tensor
+    condition: Tensor
+    log_heat: Tensor
 
 
 class ConditionMaker:
@@ -81,11 +91,11 @@ class ConditionMaker:
         view = cat([one for one, _ in views])
         keypoints = cat([one for _, one in views])
         if not self._uses_image:
-            return HandConditions(view, keypoints, None)
-        points, image = self._image_conditions(frame, detections, view)
+            return HandConditions(view, keypoints, None, None)
+        seen = self._seen(frame, detections, view)
         without = ~keypoints.points.isfinite().any(-1).any(-1)
-        points = torch.where(without[:, None, None], points.to(view.points), view.points)
-        return HandConditions(view._replace(points=points), keypoints, image)
+        points = torch.where(without[:, None, None], seen.points.to(view.points), view.points)
+        return HandConditions(view._replace(points=points), keypoints, seen.condition, seen.log_heat)
 
     def _earlier(self, detection: Detection) -> SeenHand | None:
         """Return the earlier encoding of a hand by this network, if the image is the only input."""
@@ -93,24 +103,25 @@ class ConditionMaker:
         fits = seen is not None and seen.encoder is self._network and seen.side == detection.side
         return seen if fits else None
 
-    def _image_conditions(
-        self, frame: Frame, detections: list[Detection], view: KeypointView
-    ) -> tuple[Tensor, Tensor]:
-        """Encode the views; return points (n, 21, 2) and conditions (n, k).
-
-        Hands that have been encoded already keep their encoding.
-        """
-        seen = [self._earlier(one) for one in detections]
-        new = [row for row, one in enumerate(seen) if one is None]
-        if not new:
-            return view.points, torch.cat([one.features for one in seen if one is not None])
-        sides = [detections[row].side for row in new]
-        encoded, image = self._encode(frame, sides, rows(view, new))
-        if len(new) == len(seen):
-            return encoded.points, image
-        points = view.points.index_copy(0, torch.tensor(new), encoded.points.to(view.points))
-        parts = iter(image[:, None])
-        return points, torch.cat([next(parts) if one is None else one.features for one in seen])
+    def _seen(self, frame: Frame, detections: list[Detection], view: KeypointView) -> _SeenCrops:
+        """Encode the views. Hands that have been encoded already keep their encoding."""
+        earlier = [self._earlier(one) for one in detections]
+        new = [row for row, one in enumerate(earlier) if one is None]
+        seen = [
+            _SeenCrops(view.points[row, None], one.features, one.log_heat)
+            for row, one in enumerate(earlier)
+            if one is not None
+        ]
+        if new:
+            sides = [detections[row].side for row in new]
+            encoded, condition = self._encode(frame, sides, rows(view, new))
+            here = _SeenCrops(encoded.points, condition, encoded.log_heat)
+            if not seen:
+                return here
+            seen = [one._replace(points=one.points.to(here.points)) for one in seen]
+            for number, row in enumerate(new):
+                seen.insert(row, rows(here, slice(number, number + 1)))
+        return cat(seen)
 
     def _points_in(self, frame: Frame, side: str, view: KeypointView) -> Tensor:
         """Return the points (1, 21, 2) that the encoder finds in a view."""

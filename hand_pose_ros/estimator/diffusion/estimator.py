@@ -21,10 +21,12 @@ from hand_pose_ros.estimator.diffusion.conditions import CONDITIONS, ConditionMa
 from hand_pose_ros.estimator.diffusion.cuda_graph import GraphSampler
 from hand_pose_ros.estimator.diffusion.fusion import FUSIONS, fuse_samples, reprojection_weights
 from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
+from hand_pose_ros.estimator.diffusion.selection import heat_weights
 from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.estimator.landmark_errors import LandmarkErrors, load_landmark_errors
 from hand_pose_ros.estimator.orientation.depths import ImageDepths, load_image_depths
 from hand_pose_ros.estimator.placement import place_hands
+from hand_pose_ros.estimator.smoothing import moved_samples
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
 from hand_pose_ros.networks.diffusion.sampling import (
     HandDenoiser,
@@ -103,6 +105,11 @@ class DiffusionEstimatorConfig(Options):
     )
     landmark_error_file: str = option(
         "", "Weights of the network that tells these errors (.safetensors); empty for the shipped weights."
+    )
+    selection: bool = option(
+        True,
+        "Weigh the sampled poses by their likelihood under the image encoder's heatmaps before they are fused. "
+        "Without effect where the estimator does not take the image.",
     )
     cuda_graph_hands: int = option(
         0,
@@ -230,7 +237,11 @@ class DiffusionEstimator:
 
     @torch.inference_mode()
     def _sampled(self, conditions: HandConditions) -> tuple[HandParameters, HandParameters, Tensor]:
-        """Return n hands, fields (n, ...), fused from samples, fields (n, S, ...), with weights (n, S)."""
+        """Return n hands, fields (n, ...), fused from samples, fields (n, S, ...), with weights (n, S).
+
+        Where the samples are selected by the image, they are moved onto the selected hand and keep their weights,
+        so that the uncertainty is that of all of them: few samples hold most of the likelihood.
+        """
         denoiser, config, view = self._denoiser, self._config, conditions.view
         encoded = denoiser.encode(to(conditions.keypoints, denoiser.mean.device), conditions.image)
         x0 = self._sampler(denoiser, encoded, self._noise, config.steps, self._generator)
@@ -240,5 +251,13 @@ class DiffusionEstimator:
             placed = place_hands(samples.joints.cpu(), view.points, view.half_extent, config.hand_size_m)
             residual = placed.root.residual / view.half_extent[:, None]
             weights = reprojection_weights(residual.float(), config.reprojection_sigma)
-        on_device = weights.to(samples.joints.device)
-        return fuse_samples(samples, on_device, config.fusion, denoiser, encoded), samples, weights
+        hands = fuse_samples(samples, weights.to(samples.joints.device), config.fusion, denoiser, encoded)
+        if not config.selection or conditions.log_heat is None or not takes_images(denoiser):
+            return hands, samples, weights
+        likely = heat_weights(
+            samples.joints.cpu(), view, conditions.log_heat.cpu(), denoiser.crops.margin, config.hand_size_m
+        )
+        likely = (likely * weights).to(samples.joints)
+        likely = likely / likely.sum(-1, keepdim=True)
+        selected = fuse_samples(samples, likely, config.fusion, denoiser, encoded)
+        return selected, moved_samples(samples, hands, selected), weights

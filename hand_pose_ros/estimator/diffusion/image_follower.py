@@ -59,6 +59,7 @@ class ImageFollower:
                 side,
                 to(view._replace(points=points), torch.float32),
                 features,
+                seen.log_heat,
             ),
         )
         return FoundHand(detection, right=0.5)

@@ -5,7 +5,7 @@
     encoder.onnx    points, depth, confidence, inside, half_extent [, image_features] -> features, joints
     denoiser.onnx   noisy, t, features, joints -> prediction
     head.onnx       standardised, features -> angles, proportions, rotation, joint_positions, rotations
-    image.onnx      crops, crop_half_extent -> features, points, depth, sigma, presence, image_features
+    image.onnx      crops, crop_half_extent -> features, points, depth, sigma, presence, log_heat, image_features
                     only of a network with an image encoder; crops (n, s, s, 3) uint8 BGR
     model.json      everything else that a sampler needs, and the graphs' checksums
 
@@ -36,7 +36,7 @@ from hand_pose_ros.networks.image.image_encoder import ImageFeatures, normalised
 from hand_pose_ros.networks.onnx_graph import export_graph
 from hand_pose_ros.networks.registry import DENOISERS, HAND_DIFFUSION, IMAGE_HAND_DIFFUSION, load_network
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 METADATA_FILE: Final = "model.json"
 GRAPHS: Final = ("encoder", "denoiser", "head")
 CONDITION_INPUTS: Final = KeypointCondition._fields

@@ -30,18 +30,6 @@ class ImageFeatures(NamedTuple):
     features: (n, features). points: (n, 21, 2) joints in half extents of the crop's view. depth: (n, 21) relative
     to the wrist, anchor lengths, positive = away. sigma: (n, 21) expected mean absolute error of x and of y,
     half extents. presence: (n,) logit that the crop shows a right hand near the position that the view expects.
-    """
-
-    features: Tensor
-    points: Tensor
-    depth: Tensor
-    sigma: Tensor
-    presence: Tensor
-
-
-class ImageFeaturesAndHeat(NamedTuple):
-    """The fields of :class:`ImageFeatures`, and the heatmaps for training.
-
     log_heat: (n, 21, h, w) logarithms of heatmaps over the crop, each of which sums to 1.
     """
 
@@ -106,15 +94,11 @@ class ImageEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> ImageFeatures:
         """Encode images (n, 3, s, s) of :func:`normalised`, s a multiple of 32; the outputs are float32."""
-        return ImageFeatures(*self.with_heat(images)[:-1])
-
-    def with_heat(self, images: Tensor) -> ImageFeaturesAndHeat:
-        """Encode as :meth:`forward`, and return the heatmaps, too."""
         maps = self.resnet(images)
         features = self.hidden(maps[-1].mean((-2, -1)))
         joints = self.heatmaps(maps)
         margin = self.config.margin
-        return ImageFeaturesAndHeat(
+        return ImageFeatures(
             features.float(),
             joints.points * margin,
             joints.depth - joints.depth[:, :1],

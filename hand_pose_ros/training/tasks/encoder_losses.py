@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, l1_loss, normalize
 
-from hand_pose_ros.networks.image.image_encoder import ImageFeatures, ImageFeaturesAndHeat
+from hand_pose_ros.networks.image.image_encoder import ImageFeatures
 
 _HEAT_SIGMA_CELLS = 1.0  # standard deviation of the heatmaps' target
 _SIGMA_OF_POSE = 0.15  # anchor lengths: a pose this uncertain counts half
@@ -36,7 +36,7 @@ class ImageLossWeights:
 
 
 def keypoint_losses(
-    encoded: ImageFeatures | ImageFeaturesAndHeat,
+    encoded: ImageFeatures,
     points: Tensor,
     depth: Tensor,
     weight: Tensor,

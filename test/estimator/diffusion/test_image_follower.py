@@ -31,7 +31,8 @@ class SpotNetwork:
         points = torch.tensor(point, dtype=torch.float32).expand(1, hand.NUM_JOINTS, 2)
         flat = torch.zeros(1, hand.NUM_JOINTS)
         presence = torch.tensor([5.0 if grey.max() > 60 else -5.0])
-        return ImageFeatures(torch.zeros(1, 1), points, flat, flat + 0.1, presence), torch.zeros(1, 1)
+        heat = torch.full((1, hand.NUM_JOINTS, 1, 1), 0.0)
+        return ImageFeatures(torch.zeros(1, 1), points, flat, flat + 0.1, presence, heat), torch.zeros(1, 1)
 
 
 def picture(spot_px) -> Frame:

@@ -120,6 +120,7 @@ def test_what_the_encoder_gives():
     assert not seen.depth[:, 0].any()
     assert (seen.sigma > 0).all()
     assert seen.presence.shape == (3,)
+    torch.testing.assert_close(seen.log_heat.exp().sum((-2, -1)), torch.ones(3, 21))
     condition = image_condition(seen, torch.tensor([0.1, 0.2, 0.3]))
     assert condition.shape == (3, config.condition_size)
     torch.testing.assert_close(condition[:, -84:].view(3, 21, 4)[..., :2], seen.points)
@@ -132,6 +133,7 @@ def test_the_condition_trains_the_features_and_not_the_points():
         *(torch.randn(2, *shape, requires_grad=True) for shape in ((8,), (21, 2), (21,))),
         torch.rand(2, 21, requires_grad=True),
         torch.zeros(2),
+        torch.zeros(2, 21, 8, 8),
     )
     image_condition(seen, torch.ones(2)).sum().backward()
     assert seen.features.grad is not None

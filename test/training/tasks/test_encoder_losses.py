@@ -27,6 +27,7 @@ def features(points, depth=None, sigma=None):
         torch.zeros(count, 21) if depth is None else depth,
         torch.ones(count, 21) if sigma is None else sigma,
         torch.zeros(count),
+        torch.zeros(count, 21, 4, 4),
     )
 
 

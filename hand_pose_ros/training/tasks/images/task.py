@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.common.named_tensors import cat, rows, to
 from hand_pose_ros.networks.condition import KeypointCondition
 from hand_pose_ros.networks.image.image_encoder import (
-    ImageEncoder,
     ImageFeatures,
-    ImageFeaturesAndHeat,
     image_condition,
     normalised,
 )
@@ -104,7 +102,7 @@ class ImageLifting:
         """Finish the construction once the model exists."""
         to_channels_last(self.model)
         self.model.image.requires_grad_(not self.options.frozen_encoder)
-        self._encoder = ParallelEncoder(_WithHeat(self.model.image), self.options.encoder_threads)
+        self._encoder = ParallelEncoder(self.model.image, self.options.encoder_threads)
         given = self.options.data, self.model.config.image, self._source, self._noise
         self._batches, self._validation = ImageBatches(*given), ImageValidation(*given)
 
@@ -148,20 +146,19 @@ class ImageLifting:
                 targets = cat((targets, targets_of_generated(generated)))
             return terms | self._pose_losses(keypoints, shown, targets, generator)
 
-    def _encode(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeaturesAndHeat, Tensor]:
+    def _encode(self, images: Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
         """Encode all crops; the negatives, at the end, get a half extent of 1."""
         extra = half_extent.new_ones(len(images) - len(half_extent))
         if self.options.frozen_encoder:
             self.model.image.eval()
             with torch.no_grad():
-                encoded = self.model.image.with_heat(images)
+                encoded = self.model.image(images)
         else:
-            encode = self._encoder if images.device.type == "cpu" else self.model.image.with_heat
+            encode = self._encoder if images.device.type == "cpu" else self.model.image
             encoded = encode(images)
-        features = ImageFeatures(*encoded[:-1])
-        return encoded, image_condition(features, torch.cat((half_extent, extra)))
+        return encoded, image_condition(encoded, torch.cat((half_extent, extra)))
 
-    def _encoder_losses(self, encoded: ImageFeaturesAndHeat, batch: ImageBatch) -> dict[str, Tensor]:
+    def _encoder_losses(self, encoded: ImageFeatures, batch: ImageBatch) -> dict[str, Tensor]:
         weights, encoder = self.options.image_losses, self.model.image
         hands, margin = rows(encoded, slice(batch.count)), encoder.config.margin
         terms = keypoint_losses(hands, batch.points, batch.depth, batch.weight, margin)
@@ -204,17 +201,6 @@ class ImageLifting:
         self, model: ImageNetwork, keypoints: KeypointCondition | None, image: Tensor | None
     ) -> Tensor:
         raise NotImplementedError
-
-
-class _WithHeat(nn.Module):
-    """The encoder with heatmaps as its ``forward``."""
-
-    def __init__(self, encoder: ImageEncoder) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, images: Tensor) -> ImageFeaturesAndHeat:
-        return self.encoder.with_heat(images)
 
 
 def _targets_of(batch: ImageBatch) -> Targets:
