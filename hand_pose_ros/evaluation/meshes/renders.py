@@ -109,7 +109,7 @@ def scores_of(
 ) -> dict[str, float]:
     """Return the scores of meshes of hands of mean size, the stretch of their edges, and the network's time.
 
-    Edges are compared with the truth's; the time is the median of single hands.
+    Edges are compared with the truth's; the time is the processor's, the median of single hands.
     """
     drawn = draw(hands, network, steps, samples, choice)
     chosen = drawn.chosen.double()
@@ -120,9 +120,9 @@ def scores_of(
     seconds = []
     for row in range(min(_TIMED, len(truth))):
         one = rows(hands.read, slice(row, row + 1))
-        start = time.perf_counter()
+        start = time.process_time()
         network.hypotheses(one.inputs, one.sign, noise, steps)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return {
         **mesh_scores(size * chosen.numpy(), size * truth.numpy()),
         EDGE_STRETCH: float(stretch.max()),

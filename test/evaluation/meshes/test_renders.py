@@ -107,12 +107,14 @@ def test_runs_are_compared_by_groups_of_seeds(tmp_path, capsys):
             runs.append(tmp_path / f"{name}-seed{seed}")
             network = small_mesh_network(seed, diffusion=diffusion)
             save_weights(runs[-1] / "weights.safetensors", network, MESH_DIFFUSION, network.config.to_dict())
-    given = ["--rendered", str(tmp_path / "rendered"), "--samples", "1", "--steps", "1", "--runs"]
+    given = ["--rendered", str(tmp_path / "rendered"), "--samples", "1", "--steps", "1", "2"]
+    given += ["--output", str(tmp_path / "plots"), "--runs"]
     assert command.main([*given, *map(str, runs)]) == 0
     table = capsys.readouterr().out
-    assert "| drawn |" in table
-    assert "| direct |" in table
-    assert table.count(" to ") == 2 * len(FIGURES)
+    for row in ("| drawn | 1 |", "| drawn | 2 |", "| direct | - |"):
+        assert table.count(row) == 1
+    assert table.count(" to ") == 3 * len(FIGURES)
+    assert (tmp_path / "plots" / command.PLOT).stat().st_size > 1000
     assert command.main([*given, *map(str, runs[:3])]) == 2
     assert "equally many seeds" in capsys.readouterr().err
     assert command.main([*given, str(tmp_path / "none")]) == 2
