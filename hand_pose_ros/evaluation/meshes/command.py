@@ -37,6 +37,7 @@ from hand_pose_ros.evaluation.meshes.renders import (
     draw,
     read_renders,
     scores_of,
+    true_conditions,
 )
 from hand_pose_ros.evaluation.meshes.runs import plot_runs, runs_table, score_runs
 from hand_pose_ros.evaluation.methods import Method, detector_3d, estimator_method
@@ -114,10 +115,13 @@ def _evaluate(options: argparse.Namespace, weights: Path) -> str:
     parts = []
     if options.rendered:
         hands = _renders(options, network)
-        rows = {
-            f"{steps} steps": scores_of(hands, network, steps, options.samples, options.choice)
-            for steps in options.steps
-        }
+        given = true_conditions(hands, network.config)
+        rows = {}
+        for steps in options.steps:
+            asked = hands, network, steps, options.samples, options.choice
+            rows[f"{steps} steps"] = scores_of(*asked)
+            if given:
+                rows[f"{steps} steps, true {' and '.join(given)}"] = scores_of(*asked, given)
         title = f"{len(hands.truth)} unseen renders, {options.samples} hypotheses, {options.choice}"
         parts.append(_table(title, rows))
     if options.photos:
