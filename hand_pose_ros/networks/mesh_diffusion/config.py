@@ -15,7 +15,8 @@ ENCODERS: Final = (LANDMARK_FEATURES, LANDMARK_BLOCKS, RESNET)
 """Image encoders: a layer, or the last blocks, on features of MediaPipe's landmark network; a ResNet on crops."""
 CROSS_MODALITY, SELF_ATTENTION = "cross_modality", "self_attention"
 DECODERS: Final = (CROSS_MODALITY, SELF_ATTENTION)
-CONDITION_CHANNELS: Final = {"depth": 2, "silhouette": 1, "keypoints": hand.NUM_JOINTS}
+DEPTH: Final = "depth"
+CONDITION_CHANNELS: Final = {DEPTH: 2, "silhouette": 1, "keypoints": hand.NUM_JOINTS}
 """Channels of the image of each extra condition."""
 _MOST_POINTS: Final = 20_000
 _MOST_STEPS: Final = 10_000
