@@ -131,8 +131,15 @@ def _model(arrays: dict[str, np.ndarray]) -> ManoModel:
     if not float(wrist[_UP, 2]) > 0:  # the palms of both of its hands look down
         raise ValueError("it is a left hand; the right one serves both sides")
     rest = wrist @ template.rotations.double()
-    of_model = (vertices, weights, by_shape, arrays["posedirs"].astype(np.float64), regressor)
-    return ManoModel(*(torch.from_numpy(np.ascontiguousarray(one)) for one in of_model), rest, template)
+    return ManoModel(
+        vertices=torch.from_numpy(vertices),
+        weights=torch.from_numpy(weights),
+        shapes=torch.from_numpy(np.ascontiguousarray(by_shape)),
+        corrections=torch.from_numpy(np.ascontiguousarray(arrays["posedirs"], np.float64)),
+        regressor=torch.from_numpy(regressor),
+        rest=rest,
+        template=template,
+    )
 
 
 class _Stored(StandIn):
