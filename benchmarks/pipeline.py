@@ -1,8 +1,7 @@
 """The whole pipeline, image to HandPose, on one tracked hand at 640x480, beside MediaPipe's own tracking mode.
 
-``python -m benchmarks.pipeline [video] [max_hands] [estimators]``; without a video, the rendered clip. All see
-each frame, one after the other, so that other work on the machine slows all. Further estimators by name, such as
-``mesh_diffusion``, are compared with the default one by the time of the processor.
+``python -m benchmarks.pipeline [video] [max_hands]``; without a video, the rendered clip. Both see each frame, one
+after the other, so that other work on the machine slows both.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import math
 import sys
 import time
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -21,7 +19,7 @@ from benchmarks.timing import median_seconds
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.estimator.temporal.network import load_temporal_network
-from hand_pose_ros.factory import ESTIMATORS, PipelineConfig, create_pipeline
+from hand_pose_ros.factory import PipelineConfig, create_pipeline
 from hand_pose_ros.networks.registry import TEMPORAL, shipped_weights
 from hand_pose_ros.networks.temporal.window import HandWindow
 from hand_pose_ros.pose import Frame
@@ -68,31 +66,19 @@ def main() -> None:
     torch.set_num_threads(1)
     frames = images(sys.argv[1] if len(sys.argv) > 1 else "clip")
     max_hands = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    config = PipelineConfig(tracker=TrackerConfig(max_hands=max_hands))
-    pipeline = create_pipeline(config)
-    others = {name: create_pipeline(replace(config, estimator=ESTIMATORS[name]())) for name in sys.argv[3:]}
-    processor: dict[str, list[float]] = {}
+    pipeline = create_pipeline(PipelineConfig(tracker=TrackerConfig(max_hands=max_hands)))
     mediapipe = MediaPipeGraph(max_hands)
     rows: dict[str, list[float]] = {}
     found = 0
     for number, image in enumerate(frames):
-        frame = Frame(image, _CAMERA, number / 30)
-        start, used = time.perf_counter(), time.process_time()
-        result = pipeline.process(frame)
+        start = time.perf_counter()
+        result = pipeline.process(Frame(image, _CAMERA, number / 30))
         between = time.perf_counter()
-        if number >= _WARM_UP:
-            processor.setdefault("default", []).append(time.process_time() - used)
-        for name, other in others.items():
-            used = time.process_time()
-            other.process(frame)
-            if number >= _WARM_UP:
-                processor.setdefault(name, []).append(time.process_time() - used)
-        after = time.perf_counter()
         mediapipe.find(image)
         seconds = {
             **result.stage_seconds,
             "image to HandPose": between - start,
-            "MediaPipe, its own tracking": time.perf_counter() - after,
+            "MediaPipe, its own tracking": time.perf_counter() - between,
         }
         if number >= _WARM_UP:
             found += any(one.valid for one in result.hands)
@@ -106,12 +92,7 @@ def main() -> None:
     print(_ROW("temporal transformer, one hand", f"{1e3 * transformer_seconds():.2f}", "", "", ""))
     total = float(np.median(rows["image to HandPose"]))
     print(f"{1e3 / total:.0f} frames per second; a hand in {found} of {len(frames) - _WARM_UP} frames")
-    default = float(np.median(processor["default"]))
-    for name, seconds in processor.items():
-        middle = float(np.median(seconds))
-        print(f"processor time, {name}: {1e3 * middle:.1f} ms an image, {middle / default:.2f}x")
-    for one in (pipeline, *others.values()):
-        one.close()
+    pipeline.close()
     mediapipe.close()
 
 

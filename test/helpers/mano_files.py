@@ -58,7 +58,7 @@ def mano_arrays(side: str = "right") -> dict[str, np.ndarray]:
     mirror = np.diag((-1.0 if side == "left" else 1.0, 1.0, 1.0)) @ AXES
     return {
         "v_template": vertices @ mirror.T + ORIGIN_M * (1 if side == "right" else (-1, 1, 1)),
-        "f": place_of[template.display_faces.numpy()].astype(np.uint32),
+        "f": _all_faces(place_of[template.display_faces.numpy()], vertices).astype(np.uint32),
         "weights": of_joints,
         "shapedirs": np.einsum("ij,vjk->vik", mirror, np.stack((larger, longer), -1)),
         "posedirs": 1e-4 * random.standard_normal((NUM_VERTICES, 3, 135)),
@@ -115,6 +115,15 @@ def _lengthened(joints: torch.Tensor, rotations: torch.Tensor, factors: torch.Te
     for start, end in hand.BONES:
         moved[end] = moved[start] + factors[end] * (joints[end] - joints[start])
     return HandFrames(moved, rotations)
+
+
+def _all_faces(faces: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """The faces, and one for each vertex that has none, with the two nearest vertices that have."""
+    used = np.unique(faces)
+    others = np.setdiff1d(np.arange(len(vertices)), used)
+    distance = np.linalg.norm(vertices[others, None] - vertices[used], axis=-1)
+    near = used[distance.argsort(axis=1)[:, :2]]
+    return np.concatenate((faces, np.column_stack((others, near))))
 
 
 def _regressor(vertices: np.ndarray, joints: np.ndarray) -> np.ndarray:

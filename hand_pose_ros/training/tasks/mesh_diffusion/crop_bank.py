@@ -19,7 +19,7 @@ from hand_pose_ros.common import named_tensors
 from hand_pose_ros.hand_images.shards import HandImages
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.mesh.skinning import skin
-from hand_pose_ros.mesh.template import load_template
+from hand_pose_ros.mesh.template import HandTemplate, load_template
 from hand_pose_ros.networks.imported.backends import ImageNetwork
 from hand_pose_ros.networks.mesh_diffusion.config import MeshDiffusionConfig
 from hand_pose_ros.networks.orientation.features import SHAPE
@@ -61,8 +61,8 @@ class MeshCrops(NamedTuple):
         return len(self.inputs)
 
 
-def mesh_targets(crops: MeshCrops) -> MeshTargets:
-    """Pose the template as the labels say; float32, on the CPU."""
+def mesh_targets(crops: MeshCrops, template: HandTemplate | None = None) -> MeshTargets:
+    """Pose the template, the shipped one if None, as the labels say; float32, on the CPU."""
     angles, proportions, rotation = (
         torch.from_numpy(np.asarray(one, np.float32))
         for one in (crops.angles, crops.proportions, crops.rotation)
@@ -72,7 +72,7 @@ def mesh_targets(crops: MeshCrops) -> MeshTargets:
         torch.from_numpy(np.asarray(one, np.float32))
         for one in (crops.wrist, crops.half_extent, crops.weight)
     )
-    return MeshTargets(skin(frames), frames.joints, wrist, extent, weight)
+    return MeshTargets(skin(frames, template=template), frames.joints, wrist, extent, weight)
 
 
 def read_mesh_bank(
