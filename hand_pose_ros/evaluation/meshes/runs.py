@@ -70,7 +70,7 @@ def score_runs(
 def runs_table(scores: RunScores) -> str:
     """Format the mean of each group's seeds, with the lowest and highest, and the time relative to the fastest."""
     rows = {(name, count): found for name, by in scores.items() for count, found in by.items()}
-    times = {row: float(np.median([one[MILLISECONDS] for one in found])) for row, found in rows.items()}
+    times = {row: _time(found) for row, found in rows.items()}
     fastest = min(times.values())
     cells = [
         [
@@ -90,14 +90,14 @@ def plot_runs(scores: RunScores, path: Path) -> None:
     """
     figure = Figure(figsize=(9.2, 4.0), layout="constrained")
     left, right = figure.subplots(1, 2)
-    times = [one[MILLISECONDS] for by in scores.values() for found in by.values() for one in found]
+    fastest = min(_time(found) for by in scores.values() for found in by.values())
     for place, (name, by) in enumerate(scores.items()):
         colour = report.COLOURS[place % len(report.COLOURS)]
         ranges = np.array([_range([one[SHOWN] for one in found]) for found in by.values()])
         mean, whiskers = ranges[:, 0], ranges[:, 1:].T
         best = int(mean.argmin())
         left.bar([place], [mean[best]], color=colour, yerr=whiskers[:, best, None], capsize=5)
-        seconds = [np.median([one[MILLISECONDS] for one in found]) / min(times) for found in by.values()]
+        seconds = [_time(found) / fastest for found in by.values()]
         right.errorbar(seconds, mean, yerr=whiskers, color=colour, marker="o", capsize=3, label=name)
         for count, at, error in zip(by, seconds, mean, strict=True):
             right.annotate(
@@ -105,11 +105,19 @@ def plot_runs(scores: RunScores, path: Path) -> None:
             )
     left.set_xticks(range(len(scores)), [name.replace("_", "\n") for name in scores], fontsize=8)
     left.set(ylabel=SHOWN, title="best number of steps")
-    right.set(xscale="log", xlabel="time, relative to the fastest", ylabel=SHOWN, title="by number of steps")
+    right.set_xscale("log", base=2)
+    right.xaxis.set_major_formatter("{x:g}")
+    right.set(xlabel="time, relative to the fastest", ylabel=SHOWN, title="by number of steps")
     right.legend(fontsize=7)
     for axes in (left, right):
         axes.grid(alpha=0.3)
+        axes.set_axisbelow(True)
     report.save_figure(figure, path)
+
+
+def _time(found: Sequence[Mapping[str, float]]) -> float:
+    """Return the median time of a hand over the seeds, milliseconds."""
+    return float(np.median([one[MILLISECONDS] for one in found]))
 
 
 def _range(values: Sequence[float]) -> tuple[float, float, float]:
