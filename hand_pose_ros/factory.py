@@ -22,6 +22,7 @@ from hand_pose_ros.estimator.mesh_diffusion.estimator import MeshDiffusionEstima
 from hand_pose_ros.estimator.root_filter import RootFilter
 from hand_pose_ros.estimator.size.population import POPULATIONS
 from hand_pose_ros.estimator.temporal.smoother import TemporalConfig
+from hand_pose_ros.mesh.mano import ManoModel, load_mano
 from hand_pose_ros.pipeline import FramePipeline, HandPipeline
 from hand_pose_ros.tracking.identities import IdentityConfig
 from hand_pose_ros.tracking.landmark_tracker import LandmarkTracker, LandmarkTrackerConfig
@@ -97,6 +98,11 @@ class PipelineConfig(Options):
         "assumes a smaller hand and states a larger uncertainty.",
         choices=tuple(POPULATIONS),
     )
+    mano_file: str = option(
+        "",
+        "Path of your licensed MANO file (`MANO_RIGHT.npz` or `MANO_RIGHT.pkl`): the mesh of every hand is then "
+        "MANO's, posed by the hand's angles. Empty for the mesh of the estimator or of this package.",
+    )
     device: str = option(
         "auto",
         "Where networks run: `auto` is CUDA where it is available; `cuda` is refused where it is not. If the GPU "
@@ -159,7 +165,17 @@ def _create_pipeline(config: PipelineConfig) -> HandPipeline:
         mirrored=config.mirrored,
         hand_size=size,
         population=config.population,
+        mano=_read_mano(config.mano_file),
     )
+
+
+def _read_mano(path: str) -> ManoModel | None:
+    if not path:
+        return None
+    try:
+        return load_mano(path)
+    except OSError as error:
+        raise ValueError(f"mano_file cannot be read: {error}") from error
 
 
 def _create_tracker(config: PipelineConfig, estimator: PoseEstimator) -> HandTracker | HandDetector:

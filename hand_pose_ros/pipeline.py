@@ -21,6 +21,8 @@ from hand_pose_ros.estimator.size.population import POPULATIONS
 from hand_pose_ros.estimator.size.track_sizes import TrackSizes
 from hand_pose_ros.estimator.smoothing import EstimateSmoother, PoseSmoother
 from hand_pose_ros.estimator.visibility import with_visibility
+from hand_pose_ros.mesh.mano import ManoModel
+from hand_pose_ros.mesh.mano_pose import mano_mesh
 from hand_pose_ros.pose import Detection, Frame, HandPose
 from hand_pose_ros.tracking.frame_clock import FrameClock
 from hand_pose_ros.tracking.tracker import HandTracker, TrackingDetector
@@ -87,6 +89,7 @@ class HandPipeline:
         mirrored: bool = False,
         hand_size: HandSize | None = None,
         population: str = "adults",
+        mano: ManoModel | None = None,
     ) -> None:
         """Make a pipeline of its parts.
 
@@ -97,7 +100,9 @@ class HandPipeline:
             mirrored: images are flipped left to right; the results describe the unmirrored scene.
             hand_size: of all hands; None for the size that the estimator assumes.
             population: who may be before the camera, one of ``POPULATIONS``.
+            mano: whose mesh every hand gets, posed by its joints and frames; None for the estimator's or ours.
         """
+        self._mano = mano
         self._sizes = TrackSizes(hand_size, POPULATIONS[population])
         self._tracker = detector if isinstance(detector, HandTracker) else TrackingDetector(detector)
         self._estimator = estimator
@@ -134,6 +139,8 @@ class HandPipeline:
         for smoother in self._pose_smoothers:
             hands = smoother.smooth(hands, time_s)
         hands = with_visibility(frame.camera, hands)
+        if self._mano is not None:
+            hands = [replace(one, mesh=mano_mesh(one, self._mano)) if one.valid else one for one in hands]
         placed_hands = iter(hands)
         hands = [
             next(placed_hands) if known else HandPose.invalid(one, NOT_COVERED)

@@ -66,6 +66,16 @@ def rotation_from_vector(vector: Tensor) -> Tensor:
     return identity + sine_term * generator + cosine_term * (generator @ generator)
 
 
+def vector_from_rotation(rotation: Tensor) -> Tensor:
+    """Rotation vectors (..., 3), of length at most pi, of rotation matrices (..., 3, 3)."""
+    quaternion = quaternion_from_rotation(rotation)
+    axis, real = quaternion[..., :3], quaternion[..., 3:]
+    sine = axis.norm(dim=-1, keepdim=True)
+    small = sine < 1e-6
+    factor = 2 * torch.atan2(sine, real) / torch.where(small, torch.ones_like(sine), sine)
+    return axis * torch.where(small, torch.full_like(sine, 2.0), factor)
+
+
 def quaternion_from_rotation(rotation: Tensor) -> Tensor:
     """Unit quaternions (..., 4) in xyzw order with w >= 0, of rotation matrices (..., 3, 3)."""
     check_shape("rotation", rotation, (3, 3))

@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.diffusion import CAMERA, detections
+from helpers.mano_files import write_npz
 
-from hand_pose_ros import factory
+from hand_pose_ros import factory, hand
 from hand_pose_ros.detection.mediapipe.detector import MediaPipeDetector
 from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.estimator.ik import IkEstimator
@@ -94,6 +96,31 @@ def test_the_tracker_is_the_one_asked_for(tracker, kind):
     part = factory._create_tracker(PipelineConfig(tracker=TrackerConfig(tracker)), IkEstimator())
     assert isinstance(part, kind)
     part.close()
+
+
+def test_the_users_mano_gives_every_hand_its_mesh(tmp_path, monkeypatch):
+    class Hands:
+        def detect(self, image_bgr):
+            return [replace(one, side=side) for one, side in zip(detections(2), hand.SIDES, strict=True)]
+
+        def reset(self): ...
+
+        def close(self): ...
+
+    monkeypatch.setattr(factory, "_create_tracker", lambda *_: Hands())
+    options = {"estimator": "ik", "temporal.enabled": False, "last_fit.enabled": False, "device": "cpu"}
+    options["mano_file"] = str(write_npz(tmp_path / "MANO_RIGHT.npz"))
+    pipeline = create_pipeline(PipelineConfig.from_flat(options))
+    image = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
+    found = pipeline.process(Frame(image, CAMERA, 0.0)).hands
+    assert len(found) == 2
+    for pose in found:
+        assert pose.valid, pose.reason
+        assert pose.mesh.template == "mano"
+        far = np.linalg.norm(pose.mesh.vertices_m[:, None] - pose.joints_m, axis=-1).min(0)
+        assert far.max() < 0.025, "its surface is around the joints"
+    with pytest.raises(ValueError, match="mano_file cannot be read"):
+        create_pipeline(PipelineConfig.from_flat({**options, "mano_file": str(tmp_path / "none.npz")}))
 
 
 @pytest.mark.parametrize("condition", ["image", "both"])

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.mesh.mano import MANO_JOINTS
 
 Joints = TypeVar("Joints", NDArray[Any], Tensor)
 
@@ -26,12 +27,12 @@ _CHAINS: Final = {finger: hand.JOINT_NAMES[1 + 4 * i : 5 + 4 * i] for i, finger 
 _TIPS: Final = tuple(hand.JOINT_NAMES[i] for i in hand.FINGERTIPS)
 
 
-def _joints(*fingers: str, step: int = 1, tips: bool = True) -> tuple[str, ...]:
+def _joints(*fingers: str, step: int = 1) -> tuple[str, ...]:
     """The fingers' joints one finger after the other: base to tip, or tip to base for a step of -1."""
-    return tuple(joint for finger in fingers for joint in _CHAINS[finger][: 4 if tips else 3][::step])
+    return tuple(joint for finger in fingers for joint in _CHAINS[finger][::step])
 
 
-_MANO: Final = ("wrist", *_joints("index", "middle", "little", "ring", "thumb", tips=False), *_TIPS)
+_MANO: Final = (*MANO_JOINTS, *_TIPS)
 
 JOINT_ORDERS: Final[dict[str, tuple[str, ...]]] = {
     "freihand": hand.JOINT_NAMES,

@@ -10,6 +10,7 @@ import io
 import math
 import pickle
 import pickletools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,6 +87,36 @@ _ALLOWED: Final[dict[tuple[str, str], Any]] = {
 }
 
 
+class StandIn:
+    """Stands for an object of another library. Nothing of that library runs; ``state`` is the content in the file.
+
+    state: what the object stored, with arrays as arrays; None if it stored nothing.
+    """
+
+    def __init__(self, *_: object) -> None:
+        self.state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+def _reconstructed(kind: Any, base: Any, state: Any) -> StandIn:
+    """Make a stand-in as ``copyreg._reconstructor`` makes an object; its content follows in the file."""
+    if not (isinstance(kind, type) and issubclass(kind, StandIn)) or base is not _Object or state is not None:
+        raise pickle.UnpicklingError("it makes an object that is not expected")
+    return kind()
+
+
+class _Object:
+    """Stands for the base class of all objects, which old pickles name."""
+
+
+_OF_STAND_INS: Final[dict[tuple[str, str], Any]] = {
+    **{(module, "_reconstructor"): _reconstructed for module in ("copy_reg", "copyreg")},
+    **{(module, "object"): _Object for module in ("builtins", "__builtin__")},
+}
+
+
 def _completed(value: Any, seen: dict[int, tuple[Any, Any]]) -> Any:
     """The value with arrays instead of what stands for them; ``seen`` keeps each part and its result."""
     if isinstance(value, _Array):
@@ -104,18 +135,32 @@ def _completed(value: Any, seen: dict[int, tuple[Any, Any]]) -> Any:
         completed = tuple(_completed(one, seen) for one in value)
         seen[id(value)] = value, completed
         return completed
+    elif isinstance(value, StandIn):
+        seen[id(value)] = value, value
+        value.state = _completed(value.state, seen)
     return value
 
 
 class _NumbersOnly(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, stand_ins: Mapping[tuple[str, str], type[StandIn]]) -> None:
+        super().__init__(file, encoding="latin1")
+        self._allowed = {**_ALLOWED, **(_OF_STAND_INS if stand_ins else {}), **stand_ins}
+
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
+        if (module, name) not in self._allowed:
             raise pickle.UnpicklingError(f"it names {module}.{name}, which a file of numbers has no use for")
-        return _ALLOWED[module, name]
+        return self._allowed[module, name]
 
 
-def read_pickle(path: str | Path, most_bytes: int = MOST_BYTES) -> Any:
+def read_pickle(
+    path: str | Path,
+    most_bytes: int = MOST_BYTES,
+    stand_ins: Mapping[tuple[str, str], type[StandIn]] | None = None,
+) -> Any:
     """The arrays, numbers, texts and plain containers in a pickle of Python 2 or 3.
+
+    Args:
+        stand_ins: module and name of further classes that the file may name -> what stands for their objects.
 
     Raises:
         OSError: the file is missing or cannot be read.
@@ -126,6 +171,6 @@ def read_pickle(path: str | Path, most_bytes: int = MOST_BYTES) -> Any:
         for code, argument, _ in pickletools.genops(content):  # it checks every length against the content
             if code.name in _PUTS and isinstance(argument, int) and argument > len(content):
                 raise pickle.UnpicklingError("it asks for more memory than it has bytes")
-        return _completed(_NumbersOnly(io.BytesIO(content), encoding="latin1").load(), {})
+        return _completed(_NumbersOnly(io.BytesIO(content), stand_ins or {}).load(), {})
     except Exception as error:  # a damaged pickle raises whatever its opcodes run into
         raise ValueError(f"{path} is not a pickle of numbers: {shortened(str(error))}") from error

@@ -24,10 +24,9 @@ from hand_pose_ros.files.bounded_text import shortened
 from hand_pose_ros.files.regular_file import read_file
 from hand_pose_ros.files.safe_json import parse_json
 from hand_pose_ros.kinematics.forward import HandFrames
-from hand_pose_ros.kinematics.inverse import fit_hand
+from hand_pose_ros.mesh.own_skeleton import on_our_skeleton
 from hand_pose_ros.mesh.shape import STUMP_LENGTH_MM, TIP_OVERHANG_MM
 from hand_pose_ros.mesh.template import HandTemplate
-from hand_pose_ros.rotations import rotation_from_quaternion
 
 _COMPONENTS = {
     5120: np.int8,
@@ -43,7 +42,6 @@ _FINGER_NAMES = {"thumb": "thumb", "index": "index", "middle": "middle", "ring":
 # The level (0-3, from the palm) of our joint at which their bone begins; -1: none of ours.
 _FINGER_LEVELS = {"metacarpal": -1, "proximal": 0, "intermediate": 1, "distal": 2, "tip": 3}
 _THUMB_LEVELS = {"metacarpal": 0, "proximal": 1, "distal": 2, "tip": 3}
-_SHORT_M = 1e-4
 _MOST_BYTES = 256 << 20
 _READ_ERRORS = (
     ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RuntimeError, MemoryError,
@@ -117,7 +115,7 @@ def _load(path: Path) -> RiggedHand:
     corner_uv = uv[faces].astype(np.float32)
     vertices, faces, weights = _weld(vertices, faces, weights)
     _tips_into_flesh(vertices, weights, joints)
-    template = _in_wrist_frame(path.stem, vertices, faces, weights, joints)
+    template = on_our_skeleton(path.stem, vertices, faces, weights, joints).template
     return _with_stump(template, corner_uv)
 
 
@@ -233,39 +231,6 @@ def _our_place(name: str) -> tuple[int | None, int]:
         raise ValueError(f"unknown bone {name!r}")
     first = 1 + 4 * hand.FINGERS.index(finger)
     return (None if level < 0 else first + level), first + min(level + 1, 3)
-
-
-def _in_wrist_frame(
-    name: str, vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray, joints: np.ndarray
-) -> HandTemplate:
-    """The template, with frames that follow our skeleton's conventions and lie exactly along the rig's bones."""
-    fit = fit_hand(torch.from_numpy(joints), side="right")
-    if not bool(fit.converged):
-        raise ValueError("the mesh's joints are no right hand")
-    rotations = fit.frames.rotations.double()
-    bones = torch.from_numpy(joints[1:] - joints[[parent for parent, _ in hand.BONES]])
-    lengths = bones.norm(dim=-1, keepdim=True)
-    if bool((lengths < _SHORT_M).any()):
-        raise ValueError("the mesh's skeleton has a bone without length")
-    rotations[1:] = _least_turn(rotations[1:, :, 0], bones / lengths) @ rotations[1:]
-    wrist = rotations[0].clone()
-    turned = wrist.transpose(-1, -2)
-    origin = torch.from_numpy(joints[0])
-    return HandTemplate(
-        name=name,
-        vertices=((torch.from_numpy(vertices.astype(np.float64)) - origin) @ wrist).float(),
-        faces=torch.from_numpy(faces.astype(np.int64)),
-        weights=torch.from_numpy(weights).float(),
-        joints=((torch.from_numpy(joints) - origin) @ wrist).float(),
-        rotations=(turned @ rotations).float(),
-    )
-
-
-def _least_turn(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
-    """Rotations (n, 3, 3) of least angle that take unit vectors (n, 3) to others (n, 3)."""
-    axis = torch.linalg.cross(start, end)
-    real = 1 + (start * end).sum(-1, keepdim=True)
-    return rotation_from_quaternion(torch.cat((axis, real), dim=-1))
 
 
 def rest_frames(template: HandTemplate) -> HandFrames:

@@ -14,6 +14,7 @@ import onnx
 import pytest
 import torch
 from helpers.fuzzing import changed_bytes, fuzz, plain_values, refused
+from helpers.mano_files import mano_arrays, write_pickle
 from helpers.rigged_meshes import write_gltf
 from helpers.tflite_models import Operator, Tensor, tflite_file
 from hypothesis import assume, given
@@ -32,6 +33,7 @@ from hand_pose_ros.evaluation.benchmark.parts import merge_parts, part_path, sav
 from hand_pose_ros.evaluation.benchmark.scoring import Estimates
 from hand_pose_ros.factory import PipelineConfig
 from hand_pose_ros.files.safe_yaml import read_yaml
+from hand_pose_ros.mesh.mano import load_mano
 from hand_pose_ros.mesh.rigged_hand import load_rigged_hand
 from hand_pose_ros.networks.diffusion.onnx import FORMAT_VERSION, METADATA_FILE, graphs_of
 from hand_pose_ros.networks.imported.network import import_network
@@ -242,6 +244,19 @@ def test_buffers_of_rigged_meshes(folder, rig, data):
         chunks += len(binary).to_bytes(4, "little") + b"BIN\0" + binary
         (folder / "hand.glb").write_bytes(data.draw(changed_bytes(b"glTF" + bytes(8) + chunks)))
     refused(lambda: load_rigged_hand(folder / "hand.glb"))
+
+
+@pytest.fixture(scope="module")
+def small_mano(folder) -> bytes:
+    small = {name: one[tuple(slice(3) for _ in one.shape)] for name, one in mano_arrays().items()}
+    return write_pickle(folder / "small.pkl", 2, small).read_bytes()
+
+
+@fuzz(300)
+@given(data=st.data())
+def test_mano_files(folder, small_mano, data):
+    (folder / "MANO_RIGHT.pkl").write_bytes(data.draw(changed_bytes(small_mano)))
+    assert refused(lambda: load_mano(folder / "MANO_RIGHT.pkl"))  # it never has as many vertices
 
 
 @fuzz(150)

@@ -72,7 +72,9 @@ class PerfectMesh:
     broken: Sequence[int] = ()
     signs: list[float] = field(default_factory=list)
 
-    def hypotheses(self, inputs: Tensor, sign: Tensor, noise: Tensor, steps: int) -> Tensor:
+    def hypotheses(
+        self, inputs: Tensor, sign: Tensor, noise: Tensor, steps: int, conditions: object = None
+    ) -> Tensor:
         """Draw the meshes of the hands whose features are given."""
         del steps
         self.signs += sign.tolist()

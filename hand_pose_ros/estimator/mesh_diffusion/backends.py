@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -32,12 +33,21 @@ class RunnableMesh(Protocol):
 
     config: MeshDiffusionConfig
 
-    def hypotheses(self, inputs: Tensor, sign: Tensor, noise: Tensor, steps: int) -> Tensor:
+    def hypotheses(
+        self,
+        inputs: Tensor,
+        sign: Tensor,
+        noise: Tensor,
+        steps: int,
+        conditions: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
         """Draw meshes of n crops, see :func:`~hand_pose_ros.networks.mesh_diffusion.sampling.sample_meshes`.
 
         Args:
             inputs: n of what the encoder reads. sign: (n,) +1 for a right hand, -1 for a left one.
             noise: (S, points, 3) standard normal. steps: of DDIM.
+            conditions: images of extra conditions, see
+                :meth:`~hand_pose_ros.networks.mesh_diffusion.network.MeshDiffusion.encode`.
 
         Returns:
             (n, S, V, 3), on the CPU.
@@ -76,10 +86,17 @@ class TorchMesh:
         self._network = network
 
     @torch.inference_mode()
-    def hypotheses(self, inputs: Tensor, sign: Tensor, noise: Tensor, steps: int) -> Tensor:
+    def hypotheses(
+        self,
+        inputs: Tensor,
+        sign: Tensor,
+        noise: Tensor,
+        steps: int,
+        conditions: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
         """See :class:`RunnableMesh`."""
         device = self._network.scale.device
-        encoded = self._network.encode(inputs.to(device), sign.to(device))
+        encoded = self._network.encode(inputs.to(device), sign.to(device), _to(conditions, device))
         return sample_meshes(self._network, encoded, noise.to(device), steps).float().cpu()
 
 
@@ -101,7 +118,14 @@ class OnnxMesh:
         self._network = network.to(self._denoiser.device)
 
     @torch.inference_mode()
-    def hypotheses(self, inputs: Tensor, sign: Tensor, noise: Tensor, steps: int) -> Tensor:
+    def hypotheses(
+        self,
+        inputs: Tensor,
+        sign: Tensor,
+        noise: Tensor,
+        steps: int,
+        conditions: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
         """See :class:`RunnableMesh`.
 
         Raises:
@@ -109,11 +133,16 @@ class OnnxMesh:
         """
         if not len(inputs):
             raise ValueError("the batch has no crop: n must be at least 1")
-        given: dict[str, Tensor] = dict(zip(ENCODER_INPUTS, (inputs, sign), strict=True))
-        # The graph of a ResNet has no sign: it reads crops of right hands.
-        found = self._encoder.run({name: given[name] for name in self._encoder.inputs})
-        encoded = Encoded(*(one.to(self._denoiser.device) for one in found))
-        return sample_meshes(self, encoded, noise.to(self._denoiser.device), steps).float().cpu()
+        device = self._denoiser.device
+        if conditions:
+            # The graph of the encoder has none.
+            encoded = self._network.encode(inputs.to(device), sign.to(device), _to(conditions, device))
+        else:
+            given: dict[str, Tensor] = dict(zip(ENCODER_INPUTS, (inputs, sign), strict=True))
+            # The graph of a ResNet has no sign: it reads crops of right hands.
+            found = self._encoder.run({name: given[name] for name in self._encoder.inputs})
+            encoded = Encoded(*(one.to(device) for one in found))
+        return sample_meshes(self, encoded, noise.to(device), steps).float().cpu()
 
     def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
         """See :class:`~hand_pose_ros.networks.mesh_diffusion.network.MeshDiffusion`."""
@@ -127,3 +156,7 @@ class OnnxMesh:
     def mesh(self, standardised: Tensor) -> Tensor:
         """See :class:`~hand_pose_ros.networks.mesh_diffusion.network.MeshDiffusion`."""
         return self._network.mesh(standardised)
+
+
+def _to(conditions: Mapping[str, Tensor] | None, device: torch.device) -> dict[str, Tensor]:
+    return {name: image.to(device) for name, image in (conditions or {}).items()}

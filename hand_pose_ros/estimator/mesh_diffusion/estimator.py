@@ -7,12 +7,14 @@ the hand inside its limits, and the landmarks place it by the 2.5D root solve.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from hand_pose_ros import hand
 from hand_pose_ros.common.device import BACKENDS
 from hand_pose_ros.common.named_tensors import cat, rows, to
 from hand_pose_ros.common.options import Options, option
@@ -21,6 +23,7 @@ from hand_pose_ros.detection.finders import LandmarkFinder
 from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.estimator.fit_memory import FitMemory
 from hand_pose_ros.estimator.mesh_diffusion.backends import RunnableMesh, load_mesh_network
+from hand_pose_ros.estimator.mesh_diffusion.depth_reading import read_depth
 from hand_pose_ros.estimator.mesh_diffusion.fitted import (
     CHOICES,
     MEAN,
@@ -30,6 +33,7 @@ from hand_pose_ros.estimator.mesh_diffusion.fitted import (
     vertex_sigma,
 )
 from hand_pose_ros.estimator.mesh_diffusion.reading import ReadHand, read_hand
+from hand_pose_ros.networks.mesh_diffusion.config import DEPTH
 from hand_pose_ros.networks.mesh_diffusion.sampling import mesh_noise
 from hand_pose_ros.networks.registry import MESH_DIFFUSION, shipped_weights
 from hand_pose_ros.pose import Detection, Frame
@@ -134,8 +138,8 @@ class MeshDiffusionEstimator:
         if not read:
             return EstimatedHands(detections, reasons=reasons)
         found = cat(list(read.values()))
-        meshed = self._meshes(found)
         taken = list(read)
+        meshed = self._meshes(found, [self._depth(frame, detections[row], read[row]) for row in taken])
         numbers = [taken[index] for index in meshed.kept.tolist()]
         reasons |= {row: "the network's mesh is not finite" for row in taken if row not in numbers}
         if not numbers:
@@ -147,9 +151,28 @@ class MeshDiffusionEstimator:
         self._fits.keep(hands, fitted.fit)
         return self._estimated(detections, numbers, reasons, fitted, meshed, found)
 
-    def _meshes(self, found: ReadHand) -> _MeshedHands:
+    def _depth(self, frame: Frame, detection: Detection, read: ReadHand) -> Tensor | None:
+        """Return the depth condition of one hand, if the frame and the network have it."""
+        if frame.depth_m is None or DEPTH not in self._network.config.conditions:
+            return None
+        size_m = self._hand_size_m or hand.MEAN_ANCHOR_LENGTH_M
+        return read_depth(frame, detection, read, self._network.config.condition_size_px, size_m)
+
+    def _meshes(self, found: ReadHand, depths: Sequence[Tensor | None]) -> _MeshedHands:
         """Draw the hypotheses of n read hands, and turn them to the axes of their views."""
-        drawn = self._network.hypotheses(found.inputs, found.sign, self._noise, self._config.steps)
+        parts, rows_of = [], []
+        for known in (True, False):
+            chosen = [row for row, one in enumerate(depths) if (one is not None) == known]
+            if not chosen:
+                continue
+            some = rows(found, torch.tensor(chosen))
+            images = [one for one in depths if one is not None]
+            given = {DEPTH: torch.cat(images)} if known else None
+            parts.append(
+                self._network.hypotheses(some.inputs, some.sign, self._noise, self._config.steps, given)
+            )
+            rows_of += chosen
+        drawn = torch.cat(parts)[torch.tensor(rows_of).argsort()]
         kept = drawn.isfinite().flatten(1).all(1).nonzero()[:, 0]
         turn = found.turn[kept].float()[:, None]
         return _MeshedHands(drawn[kept] @ turn.mT, kept)

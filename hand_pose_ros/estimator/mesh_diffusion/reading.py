@@ -28,13 +28,15 @@ class ReadHand(NamedTuple):
     """What the network reads of one hand, with a leading dimension of 1.
 
     inputs: of the encoder. sign: (1,) +1 for a right hand, -1 for a left one. turn: (1, 3, 3) from the crop's axes
-    to those of the view, float64. view: the canonical view, with the landmarks as its points.
+    to those of the view, float64. view: the canonical view, with the landmarks as its points. half_extent: (1,)
+    tangent of half the crop's angle, float64.
     """
 
     inputs: Tensor
     sign: Tensor
     turn: Tensor
     view: KeypointView
+    half_extent: Tensor
 
 
 def read_hand(frame: Frame, detection: Detection, encoder: MeshEncoderConfig) -> ReadHand:
@@ -59,7 +61,8 @@ def read_hand(frame: Frame, detection: Detection, encoder: MeshEncoderConfig) ->
         image = hand_crops(frame.image_bgr, frame.camera, crop, [detection.side], encoder.size_px, _MARGIN)
         inputs = torch.from_numpy(image)
     sign = torch.tensor([1.0 if detection.side == "right" else -1.0])
-    return ReadHand(inputs, sign, view.rotation.double() @ crop.rotation.mT, to(view, torch.float32))
+    turn = view.rotation.double() @ crop.rotation.mT
+    return ReadHand(inputs, sign, turn, to(view, torch.float32), crop.half_extent.double())
 
 
 def _features(detection: Detection) -> tuple[Tensor, np.ndarray]:

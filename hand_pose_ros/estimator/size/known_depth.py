@@ -6,6 +6,7 @@ one factor, and every known depth on it tells that factor: the known depth divid
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from hand_pose_ros import hand
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.mesh.skinning import hand_mesh, vertex_normals
-from hand_pose_ros.mesh.template import load_template
+from hand_pose_ros.mesh.template import SHIPPED_NAME, load_template
 from hand_pose_ros.pose import HandPose
 
 _FACING: Final = (
@@ -42,6 +43,8 @@ def ratio_from_depth(pose: HandPose, camera: CameraModel, depth_m: np.ndarray) -
     Args:
         pose: a valid hand, camera frame. depth_m: (H, W) of ``camera``'s image, metres, NaN where not known.
     """
+    if pose.mesh is not None and pose.mesh.template != SHIPPED_NAME:
+        pose = replace(pose, mesh=None)  # the palm's vertices are known of our template
     vertices = torch.from_numpy(hand_mesh(pose).vertices_m).double()
     normals = vertex_normals(vertices, pose.side).numpy()
     rays = vertices / vertices.norm(dim=-1, keepdim=True)

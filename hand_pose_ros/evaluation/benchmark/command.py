@@ -31,6 +31,7 @@ from hand_pose_ros.factory import ESTIMATORS
 from hand_pose_ros.files.atomic_file import atomic_path, write_text_atomically
 from hand_pose_ros.hand_images.labelled.command import add_set_arguments, parse_options, set_help
 from hand_pose_ros.hand_images.labelled.sheet import labelled_sheet
+from hand_pose_ros.mesh.mano import load_mano
 
 DETECTOR: Final = "mediapipe"
 PERFECT: Final = "labels"
@@ -126,6 +127,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--heatmap-weights", default="", help="weights of the heatmap estimator")
     parser.add_argument("--mesh-weights", default="", help="weights of the mesh diffusion estimator")
     parser.add_argument(
+        "--mano",
+        type=Path,
+        help="your licensed MANO_RIGHT.npz or .pkl: hands get its mesh, whose vertices are those of the labels",
+    )
+    parser.add_argument(
         "--hand-size-m", type=float, help="bone wrist -> index MCP; the mean of adults if not given"
     )
     parser.add_argument("--device", default="auto", help="where networks run")
@@ -192,7 +198,8 @@ def _method(name: str, options: argparse.Namespace, meshes: bool) -> Method:
     option, value = given.get(name, ("", ""))
     values = {option: value} if value else {}
     estimator = ESTIMATORS[name].from_flat(values).create(options.hand_size_m, options.device)
-    return estimation.estimator_method(estimator, meshes)
+    mano = None if options.mano is None else load_mano(options.mano)
+    return estimation.estimator_method(estimator, meshes, mano)
 
 
 class _Chosen:
@@ -226,8 +233,18 @@ class _Chosen:
 
 def _settings(hands: LabelledSet[Any], options: argparse.Namespace, meshes: bool) -> dict[str, Any]:
     """Return everything that decides which hands are estimated and how, for the parts of a benchmark."""
-    named = ("estimator", "weights", "heatmap_weights", "hand_size_m", "look", "every", "limit", "malformed")
-    settings = {name: getattr(options, name) for name in named}
+    named = (
+        "estimator",
+        "weights",
+        "heatmap_weights",
+        "mesh_weights",
+        "hand_size_m",
+        "look",
+        "every",
+        "limit",
+    )
+    settings = {name: getattr(options, name) for name in (*named, "malformed")}
+    settings["mano"] = options.mano is not None
     of_set = {"set": hands.name, "hands": len(hands), "options": hands.options.flat()}
     return {**of_set, **settings, "meshes": meshes}
 

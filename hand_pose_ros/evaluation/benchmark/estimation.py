@@ -21,6 +21,8 @@ from hand_pose_ros.evaluation.accuracy.photo_detections import best_match
 from hand_pose_ros.evaluation.benchmark.scoring import Estimates, Labels
 from hand_pose_ros.evaluation.methods import detector_with_pnp
 from hand_pose_ros.hand_images.labelled.convert import assumed_camera
+from hand_pose_ros.mesh.mano import ManoModel
+from hand_pose_ros.mesh.mano_pose import mano_mesh
 from hand_pose_ros.mesh.skinning import hand_mesh
 from hand_pose_ros.pose import Detection, Frame
 
@@ -164,14 +166,21 @@ def by_nobody(one: LabelledHand, frame: Frame) -> Detection | None:
     return Detection(one.side, 1.0, np.array((0.0, 0.0, 1.0, 1.0)))
 
 
-def estimator_method(estimator: PoseEstimator, meshes: bool) -> Method:
-    """Return the method of an estimator, hand by hand, as the node does on a single image."""
+def estimator_method(estimator: PoseEstimator, meshes: bool, mano: ManoModel | None = None) -> Method:
+    """Return the method of an estimator, hand by hand, as the node does on a single image.
+
+    Args:
+        mano: whose mesh the hands get, so that the vertices correspond to those of labels of MANO; None for the
+            estimator's or ours.
+    """
 
     def method(one: LabelledHand, frame: Frame, detection: Detection) -> HandResult:
         del one
         estimator.reset()
         (pose,) = place(estimator.estimate(frame, [detection]))
-        return pose.joints_m, hand_mesh(pose).vertices_m if meshes and pose.valid else None
+        if not (meshes and pose.valid):
+            return pose.joints_m, None
+        return pose.joints_m, (hand_mesh(pose) if mano is None else mano_mesh(pose, mano)).vertices_m
 
     return method
 

@@ -37,8 +37,9 @@ from hand_pose_ros.evaluation.meshes.renders import (
     draw,
     read_renders,
     scores_of,
+    true_conditions,
 )
-from hand_pose_ros.evaluation.meshes.runs import runs_table
+from hand_pose_ros.evaluation.meshes.runs import plot_runs, runs_table, score_runs
 from hand_pose_ros.evaluation.methods import Method, detector_3d, estimator_method
 from hand_pose_ros.evaluation.reliability import ShapeErrors
 from hand_pose_ros.hand_images.detections import open_mediapipe
@@ -49,6 +50,7 @@ from hand_pose_ros.networks.registry import MESH_DIFFUSION, load_network, shippe
 from hand_pose_ros.networks.weights import load_weights, save_weights
 
 COMMAND: Final = "hand_pose evaluate-mesh"
+PLOT: Final = "mesh_ablation.png"
 _DECIMALS: Final = {EDGE_STRETCH: 2, EDGE_STRETCH_999: 2}
 
 
@@ -59,7 +61,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         weights = Path() if options.runs else options.weights or shipped_weights(MESH_DIFFUSION)
         if options.runs:
-            text = runs_table(options.runs, cache(partial(_read, options)), options.steps[0], options.samples)
+            hands = cache(partial(_read, options))
+            scores = score_runs(options.runs, hands, options.steps, options.samples)
+            text = runs_table(scores)
+            if options.output is not None:
+                plot_runs(scores, options.output / PLOT)
         else:
             text = _calibrate(options, weights) if options.calibrate else _evaluate(options, weights)
         sys.stdout.write(text + "\n")
@@ -99,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="write the weights with the fitted spread of hypotheses",
     )
+    parser.add_argument("--output", type=Path, help=f"folder for the plot of the runs, {PLOT}")
     parser.add_argument("--docs", type=Path, help="document whose tables are replaced")
     return parser
 
@@ -108,10 +115,13 @@ def _evaluate(options: argparse.Namespace, weights: Path) -> str:
     parts = []
     if options.rendered:
         hands = _renders(options, network)
-        rows = {
-            f"{steps} steps": scores_of(hands, network, steps, options.samples, options.choice)
-            for steps in options.steps
-        }
+        given = true_conditions(hands, network.config)
+        rows = {}
+        for steps in options.steps:
+            asked = hands, network, steps, options.samples, options.choice
+            rows[f"{steps} steps"] = scores_of(*asked)
+            if given:
+                rows[f"{steps} steps, true {' and '.join(given)}"] = scores_of(*asked, given)
         title = f"{len(hands.truth)} unseen renders, {options.samples} hypotheses, {options.choice}"
         parts.append(_table(title, rows))
     if options.photos:

@@ -6,6 +6,7 @@ Every second hand is mirrored, a left one. The crops are around the true landmar
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -27,9 +28,15 @@ from hand_pose_ros.hand_images.shards import STORED_MARGIN, STORED_SIZE_PX, Hand
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.mesh.skinning import regress_joints, skin
 from hand_pose_ros.mesh.template import load_template
-from hand_pose_ros.networks.mesh_diffusion.config import MeshEncoderConfig
+from hand_pose_ros.networks.mesh_diffusion.conditions import (
+    depth_condition,
+    keypoint_condition,
+    silhouette_condition,
+)
+from hand_pose_ros.networks.mesh_diffusion.config import MeshDiffusionConfig, MeshEncoderConfig
 from hand_pose_ros.networks.mesh_diffusion.sampling import mesh_noise
 from hand_pose_ros.pose import Frame
+from hand_pose_ros.rendering.crop.hand_depth import hand_depths
 
 EDGE_STRETCH, EDGE_STRETCH_999, MILLISECONDS = "largest edge stretch", "99.9 % of edges below", "ms per hand"
 _BATCH: Final = 32
@@ -38,11 +45,12 @@ _TIMED: Final = 8
 
 class RenderedHands(NamedTuple):
     """n hands of renders. read: what the network reads. truth: (n, V, 3) in their views, as right hands, anchor
-    lengths, relative to the wrist.
+    lengths, relative to the wrist. wrist: (n, 3) from the camera, likewise.
     """
 
     read: ReadHand
     truth: Tensor
+    wrist: Tensor
 
 
 class Draws(NamedTuple):
@@ -82,36 +90,67 @@ def read_renders(hands: HandImages, finder: LandmarkFinder, encoder: MeshEncoder
     if not read:
         raise ValueError("the landmark network reads no hand of these renders")
     some = hands.rows(np.array(kept))
-    angles, proportions, rotation = (
+    angles, proportions, rotation, wrist = (
         torch.from_numpy(np.asarray(one, np.float64))
-        for one in (some.angles, some.proportions, some.rotation)
+        for one in (some.angles, some.proportions, some.rotation, some.wrist)
     )
+    to_view = torch.stack(rotations)
     truth = skin(
-        forward_kinematics(angles, proportions, torch.stack(rotations) @ rotation),
-        template=load_template(torch.float64),
+        forward_kinematics(angles, proportions, to_view @ rotation), template=load_template(torch.float64)
     )
-    return RenderedHands(cat(read), truth)
+    return RenderedHands(cat(read), truth, (to_view @ wrist[..., None])[..., 0])
 
 
-def draw(hands: RenderedHands, network: RunnableMesh, steps: int, samples: int, choice: str = MEAN) -> Draws:
-    """Draw meshes of all hands; the same noise for each, as in the node."""
+def true_conditions(hands: RenderedHands, network: MeshDiffusionConfig) -> dict[str, Tensor]:
+    """Return images of the network's extra conditions, drawn of the true meshes in their crops without noise."""
+    size, extent = network.condition_size_px, hands.read.half_extent
+    placed = (hands.truth + hands.wrist[:, None]) @ hands.read.turn
+    depth = torch.from_numpy(hand_depths(placed.numpy(), extent.numpy(), load_template().faces.numpy(), size))
+    joints = regress_joints(placed, load_template(torch.float64))
+    of_all = {
+        "depth": depth_condition(depth),
+        "silhouette": silhouette_condition(depth.isfinite()),
+        "keypoints": keypoint_condition(
+            (joints[..., :2] / joints[..., 2:] / extent[:, None, None]).float(), size
+        ),
+    }
+    return {name: of_all[name] for name in network.conditions}
+
+
+def draw(
+    hands: RenderedHands,
+    network: RunnableMesh,
+    steps: int,
+    samples: int,
+    choice: str = MEAN,
+    conditions: Mapping[str, Tensor] | None = None,
+) -> Draws:
+    """Draw meshes of all hands, given images of extra conditions; the same noise for each, as in the node."""
     noise = mesh_noise(samples, network.config.points, torch.Generator().manual_seed(Seed.ARBITRARY))
     parts = []
     for start in range(0, len(hands.truth), _BATCH):
-        some = rows(hands.read, slice(start, start + _BATCH))
-        drawn = network.hypotheses(some.inputs, some.sign, noise, steps) @ some.turn.float()[:, None].mT
+        part = slice(start, start + _BATCH)
+        some = rows(hands.read, part)
+        given = {name: image[part] for name, image in (conditions or {}).items()}
+        drawn = network.hypotheses(some.inputs, some.sign, noise, steps, given)
+        drawn = drawn @ some.turn.float()[:, None].mT
         parts.append(Draws(*chosen_meshes(drawn, some.view, choice, None)))
     return cat(parts)
 
 
 def scores_of(
-    hands: RenderedHands, network: RunnableMesh, steps: int, samples: int, choice: str = MEAN
+    hands: RenderedHands,
+    network: RunnableMesh,
+    steps: int,
+    samples: int,
+    choice: str = MEAN,
+    conditions: Mapping[str, Tensor] | None = None,
 ) -> dict[str, float]:
     """Return the scores of meshes of hands of mean size, the stretch of their edges, and the network's time.
 
-    Edges are compared with the truth's; the time is the median of single hands.
+    Edges are compared with the truth's; the time is the processor's, the median of single hands.
     """
-    drawn = draw(hands, network, steps, samples, choice)
+    drawn = draw(hands, network, steps, samples, choice, conditions)
     chosen = drawn.chosen.double()
     truth = hands.truth - regress_joints(hands.truth, load_template(torch.float64))[:, hand.WRIST, None]
     size = hand.MEAN_ANCHOR_LENGTH_M
@@ -120,9 +159,10 @@ def scores_of(
     seconds = []
     for row in range(min(_TIMED, len(truth))):
         one = rows(hands.read, slice(row, row + 1))
-        start = time.perf_counter()
-        network.hypotheses(one.inputs, one.sign, noise, steps)
-        seconds.append(time.perf_counter() - start)
+        given = {name: image[row : row + 1] for name, image in (conditions or {}).items()}
+        start = time.process_time()
+        network.hypotheses(one.inputs, one.sign, noise, steps, given)
+        seconds.append(time.process_time() - start)
     return {
         **mesh_scores(size * chosen.numpy(), size * truth.numpy()),
         EDGE_STRETCH: float(stretch.max()),

@@ -7,6 +7,8 @@ from typing import Final
 
 from hand_pose_ros import hand
 from hand_pose_ros.mesh.farthest_points import level_sizes
+from hand_pose_ros.mesh.mano import MANO
+from hand_pose_ros.mesh.template import SHIPPED_NAME
 from hand_pose_ros.networks.image.resnet import DEPTHS, STRIDES
 from hand_pose_ros.networks.network_config import NetworkConfig
 
@@ -15,7 +17,9 @@ ENCODERS: Final = (LANDMARK_FEATURES, LANDMARK_BLOCKS, RESNET)
 """Image encoders: a layer, or the last blocks, on features of MediaPipe's landmark network; a ResNet on crops."""
 CROSS_MODALITY, SELF_ATTENTION = "cross_modality", "self_attention"
 DECODERS: Final = (CROSS_MODALITY, SELF_ATTENTION)
-CONDITION_CHANNELS: Final = {"depth": 2, "silhouette": 1, "keypoints": hand.NUM_JOINTS}
+MESHES: Final = (SHIPPED_NAME, MANO)
+DEPTH: Final = "depth"
+CONDITION_CHANNELS: Final = {DEPTH: 2, "silhouette": 1, "keypoints": hand.NUM_JOINTS}
 """Channels of the image of each extra condition."""
 _MOST_POINTS: Final = 20_000
 _MOST_STEPS: Final = 10_000
@@ -51,6 +55,7 @@ class MeshEncoderConfig(NetworkConfig):
 class MeshDiffusionConfig(NetworkConfig):
     """Everything that is needed to rebuild the network.
 
+    mesh: template whose mesh the network draws, of ``MESHES``: the package's, or MANO's from a user's file.
     points: vertices that the network handles, the first of the template's farthest order.
     width, heads: channels of vertices and feature map, and heads of attention. blocks: cross-modality blocks, or
         layers of the decoder of plain self-attention.
@@ -62,6 +67,7 @@ class MeshDiffusionConfig(NetworkConfig):
     conditions: extra conditions, of ``CONDITION_CHANNELS``. condition_size_px: side of their images.
     """
 
+    mesh: str = SHIPPED_NAME
     points: int = 256
     width: int = 128
     heads: int = 4
@@ -77,6 +83,8 @@ class MeshDiffusionConfig(NetworkConfig):
     spread_scale: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.mesh not in MESHES:
+            raise ValueError(f"mesh must be one of {MESHES}, got {self.mesh!r}")
         if not 20 <= self.points <= _MOST_POINTS:
             raise ValueError(f"points must lie in [20, {_MOST_POINTS}], got {self.points}")
         if not 2 <= self.width <= _MOST_WIDTH or self.heads < 1 or self.width % (2 * self.heads):

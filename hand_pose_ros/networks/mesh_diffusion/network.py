@@ -57,10 +57,15 @@ class MeshDiffusion(nn.Module):
         """``template``: gives the topology; the shipped one if None.
 
         Raises:
-            ValueError: the configuration asks for more points than the template has.
+            ValueError: the configuration is for another template, or asks for more points than it has.
         """
         super().__init__()
         self.config = config = config or MeshDiffusionConfig()
+        given = (template or load_template()).name
+        if given != config.mesh:
+            raise ValueError(
+                f"the network draws the mesh of the template {config.mesh!r}, which must be given; got {given!r}"
+            )
         coarse = coarse_template(config.points, template)
         self.register_buffer("kept", coarse.indices, persistent=False)
         self.register_buffer("filling", coarse.matrix(), persistent=False)

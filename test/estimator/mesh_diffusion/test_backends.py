@@ -28,6 +28,8 @@ def weights(tmp_path, monkeypatch):
 
     def make(**changes):
         network = small_mesh_network(4, **changes)
+        for block in network.conditions.values():
+            torch.nn.init.normal_(block.last.weight)
         path = tmp_path / "mesh.safetensors"
         save_weights(path, network, MESH_DIFFUSION, network.config.to_dict())
         return path
@@ -37,7 +39,7 @@ def weights(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("encoder", [BLOCKS, MeshEncoderConfig("resnet", 18, 64)])
 def test_both_backends_draw_the_same(weights, encoder):
-    path = weights(encoder=encoder, spread_scale=1.5)
+    path = weights(encoder=encoder, spread_scale=1.5, conditions=("silhouette",))
     generator = torch.Generator().manual_seed(0)
     if encoder.reads_features:
         inputs = torch.randn(3, 192, 7, 7, generator=generator)
@@ -45,11 +47,14 @@ def test_both_backends_draw_the_same(weights, encoder):
         inputs = torch.randint(256, (3, 64, 64, 3), generator=generator, dtype=torch.uint8)
     noise = mesh_noise(2, 64, generator)
     networks = [load_mesh_network(path, backend, "cpu") for backend in ("torch", "onnxruntime")]
-    one, other = (
-        network.hypotheses(inputs, torch.tensor((1.0, -1.0, 1.0)), noise, 5) for network in networks
-    )
+    sign, given = torch.tensor((1.0, -1.0, 1.0)), {"silhouette": torch.ones(3, 1, 24, 24)}
+    one, other = (network.hypotheses(inputs, sign, noise, 5) for network in networks)
     assert one.shape == (3, 2, 2270, 3)
     torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+    # The extra condition changes the meshes, of both backends alike.
+    changed, other = (network.hypotheses(inputs, sign, noise, 5, given) for network in networks)
+    assert (changed - one).abs().max() > 0.1
+    torch.testing.assert_close(changed, other, rtol=1e-3, atol=1e-4)
     assert all(network.config.spread_scale == 1.5 for network in networks)
     for network in networks:
         with pytest.raises(ValueError, match="n must be at least 1"):

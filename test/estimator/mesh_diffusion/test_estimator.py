@@ -96,7 +96,7 @@ def test_the_likeliest_hypothesis_lies_on_the_landmarks():
     shifts = torch.zeros(3, vertices.shape[1], 3)
 
     class Turned(PerfectMesh):
-        def hypotheses(self, inputs, sign, noise, steps):
+        def hypotheses(self, inputs, sign, noise, steps, conditions=None):
             meshes = super().hypotheses(inputs, sign, noise, steps)
             return torch.stack((meshes[:, 0] @ turn.mT, meshes[:, 1], meshes[:, 2] @ turn), 1)
 

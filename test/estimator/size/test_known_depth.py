@@ -1,11 +1,14 @@
 """The size from a depth image: rendered hands, seen at another size than they have."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.scale_evidence import larger, open_pose, rendered
 
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.estimator.size.known_depth import open_hand, placement_spread, ratio_from_depth
+from hand_pose_ros.pose import HandMesh
 
 CAMERA = CameraModel.from_fov(640, 480, 1.0)
 PLACE = (0.02, 0.05, 0.5)
@@ -18,6 +21,14 @@ def test_the_ratio_of_the_sizes_is_found(side, factor):
     ratio = ratio_from_depth(larger(true, 1 / factor), CAMERA, rendered(CAMERA, 0.085, PLACE, side).depth_m)
     assert ratio is not None
     assert ratio.value == pytest.approx(factor, rel=0.003)
+
+
+def test_a_mesh_of_another_template_changes_nothing():
+    pose, depth = open_pose(0.085, PLACE), rendered(CAMERA, 0.085, PLACE).depth_m
+    triangle = HandMesh(np.eye(3) + (0.0, 0.0, 0.5), np.array(((0, 1, 2),)), "mano")
+    assert ratio_from_depth(replace(pose, mesh=triangle), CAMERA, depth) == ratio_from_depth(
+        pose, CAMERA, depth
+    )
 
 
 def test_holes_noise_and_things_in_front_change_little():

@@ -6,6 +6,7 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
+from helpers.mano_files import write_npz
 from helpers.miniature_sets import OPTIONS, WRITERS, write_ho3d, write_samples
 
 from hand_pose_ros import hand
@@ -118,6 +119,23 @@ def test_an_estimator_is_scored_beside_the_published_rows(tmp_path, capsys, with
     assert header.startswith("| method | EPE mean mm |")
     assert [row.split(" |")[0] for row in rows[:2]] == ["| ik", "| mediapipe"]
     assert len(rows) == 2 + len(published_rows("rhd", "paper"))
+
+
+def test_the_users_mano_has_the_vertices_of_the_labels(tmp_path, capsys, with_detector):
+    expected = WRITERS["freihand"](tmp_path / "set")
+    mano = write_npz(tmp_path / "MANO_RIGHT.npz")
+    figures = []
+    for given in ([], ["--mano", str(mano)]):
+        with_detector("freihand", tmp_path / "set", expected)
+        output = tmp_path / f"output{len(given)}"
+        call = ["freihand", str(tmp_path / "set"), "--estimator", "ik", "--output", str(output), *given]
+        assert main(call) == 0, capsys.readouterr().err
+        figures.append(json.loads((output / "benchmark.json").read_text())["methods"]["ik"]["figures"])
+    names = [name for name in figures[0] if "MPVPE" in name or "vertices" in name]
+    assert names
+    for name in names:
+        assert figures[0][name] is None
+        assert figures[1][name] is not None
 
 
 def test_hands_are_looked_for_where_the_labels_are(tmp_path, capsys, monkeypatch):

@@ -16,6 +16,7 @@ from hand_pose_ros.evaluation.meshes.renders import (
     edge_stretch,
     read_renders,
     scores_of,
+    true_conditions,
 )
 from hand_pose_ros.evaluation.meshes.runs import FIGURES
 from hand_pose_ros.hand_images.shards import save_shard
@@ -39,7 +40,7 @@ class Truthful:
         self.meshes = (hands.truth @ hands.read.turn).float()
         self.spread, self.inputs = spread, hands.read.inputs
 
-    def hypotheses(self, inputs, sign, noise, steps):
+    def hypotheses(self, inputs, sign, noise, steps, conditions=None):
         del sign, steps
         same = (inputs[:, None] == self.inputs).flatten(2).all(-1)
         meshes = self.meshes[same.int().argmax(1)][:, None]
@@ -54,6 +55,30 @@ def test_a_network_that_tells_the_truth_has_no_error(hands):
     assert scores["MPVPE mm"] < 1e-2
     assert scores["F@5"] == pytest.approx(1.0)
     assert scores[EDGE_STRETCH] == pytest.approx(1.0, abs=1e-2)
+
+
+def test_true_conditions_lie_on_the_hand(hands):
+    config = small_mesh_config(conditions=("depth", "silhouette", "keypoints"), condition_size_px=56)
+    given = true_conditions(hands, config)
+    assert tuple(given) == config.conditions
+    peaks = given["keypoints"].flatten(2).argmax(-1)
+    joints = torch.stack((peaks % 56, peaks // 56), -1) / 28 - 1
+    # The labels, in half extents of the stored images, through the rotations to the crops that are read.
+    drawn = drawn_hands(6)
+    labels = torch.from_numpy(drawn.points.astype(float))
+    rays = labels * torch.from_numpy(drawn.half_extent.astype(float))[:, None, None]
+    rays = torch.cat((rays, torch.ones_like(rays[..., :1])), -1)
+    to_crop = hands.read.turn.mT @ hands.read.view.rotation.double()
+    rays = rays @ to_crop.mT[:, None]
+    found = rays[..., :2] / rays[..., 2:] / hands.read.half_extent[:, None, None, None]
+    error = (joints[:, None] - found).norm(dim=-1)
+    assert error.median(-1).values.min(-1).values.max() < 0.04
+    seen = given["silhouette"].flatten(1).gather(1, peaks)
+    assert seen.mean() > 0.8
+    depth, known = given["depth"].unbind(1)
+    assert torch.equal(known, given["silhouette"][:, 0])
+    assert depth[known == 0].eq(0).all()
+    assert 0.1 < depth[known == 1].std() < 1.0
 
 
 def test_the_spread_is_calibrated_to_the_error(hands):
@@ -99,6 +124,19 @@ def test_the_command_writes_tables_and_calibrated_weights(tmp_path, capsys):
     assert "there is no weight file" in capsys.readouterr().err
 
 
+def test_a_network_with_conditions_is_scored_without_and_with_them(tmp_path, capsys):
+    save_shard(tmp_path / "rendered" / "one", drawn_hands(4), 0, {})
+    network = small_mesh_network(4, conditions=("depth",))
+    torch.nn.init.normal_(network.conditions["depth"].last.weight)
+    weights = tmp_path / "mesh.safetensors"
+    save_weights(weights, network, MESH_DIFFUSION, network.config.to_dict())
+    given = ["--weights", str(weights), "--rendered", str(tmp_path / "rendered"), "--samples", "1"]
+    assert command.main([*given, "--steps", "1"]) == 0
+    rows = [line.split("|")[1:3] for line in capsys.readouterr().out.splitlines() if "steps" in line]
+    assert [name.strip() for name, _ in rows] == ["1 steps", "1 steps, true depth"]
+    assert rows[0][1] != rows[1][1]
+
+
 def test_runs_are_compared_by_groups_of_seeds(tmp_path, capsys):
     save_shard(tmp_path / "rendered" / "one", drawn_hands(4), 0, {})
     runs = []
@@ -107,12 +145,14 @@ def test_runs_are_compared_by_groups_of_seeds(tmp_path, capsys):
             runs.append(tmp_path / f"{name}-seed{seed}")
             network = small_mesh_network(seed, diffusion=diffusion)
             save_weights(runs[-1] / "weights.safetensors", network, MESH_DIFFUSION, network.config.to_dict())
-    given = ["--rendered", str(tmp_path / "rendered"), "--samples", "1", "--steps", "1", "--runs"]
+    given = ["--rendered", str(tmp_path / "rendered"), "--samples", "1", "--steps", "1", "2"]
+    given += ["--output", str(tmp_path / "plots"), "--runs"]
     assert command.main([*given, *map(str, runs)]) == 0
     table = capsys.readouterr().out
-    assert "| drawn |" in table
-    assert "| direct |" in table
-    assert table.count(" to ") == 2 * len(FIGURES)
+    for row in ("| drawn | 1 |", "| drawn | 2 |", "| direct | - |"):
+        assert table.count(row) == 1
+    assert table.count(" to ") == 3 * len(FIGURES)
+    assert (tmp_path / "plots" / command.PLOT).stat().st_size > 1000
     assert command.main([*given, *map(str, runs[:3])]) == 2
     assert "equally many seeds" in capsys.readouterr().err
     assert command.main([*given, str(tmp_path / "none")]) == 2

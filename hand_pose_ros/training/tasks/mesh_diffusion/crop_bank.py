@@ -16,14 +16,14 @@ import numpy as np
 import torch
 
 from hand_pose_ros.common import named_tensors
-from hand_pose_ros.hand_images.shards import HandImages, view_to_pixels
+from hand_pose_ros.hand_images.shards import HandImages
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.mesh.skinning import skin
-from hand_pose_ros.mesh.template import load_template
+from hand_pose_ros.mesh.template import HandTemplate, load_template
 from hand_pose_ros.networks.imported.backends import ImageNetwork
 from hand_pose_ros.networks.mesh_diffusion.config import MeshDiffusionConfig
 from hand_pose_ros.networks.orientation.features import SHAPE
-from hand_pose_ros.rendering.crop.rasteriser import depth_map
+from hand_pose_ros.rendering.crop.hand_depth import hand_depths
 from hand_pose_ros.training.tasks.mesh_diffusion.losses import MeshTargets
 from hand_pose_ros.training.tasks.orientation.crops import cut_crops
 from hand_pose_ros.training.tasks.orientation.feature_bank import (
@@ -61,8 +61,8 @@ class MeshCrops(NamedTuple):
         return len(self.inputs)
 
 
-def mesh_targets(crops: MeshCrops) -> MeshTargets:
-    """Pose the template as the labels say; float32, on the CPU."""
+def mesh_targets(crops: MeshCrops, template: HandTemplate | None = None) -> MeshTargets:
+    """Pose the template, the shipped one if None, as the labels say; float32, on the CPU."""
     angles, proportions, rotation = (
         torch.from_numpy(np.asarray(one, np.float32))
         for one in (crops.angles, crops.proportions, crops.rotation)
@@ -72,7 +72,7 @@ def mesh_targets(crops: MeshCrops) -> MeshTargets:
         torch.from_numpy(np.asarray(one, np.float32))
         for one in (crops.wrist, crops.half_extent, crops.weight)
     )
-    return MeshTargets(skin(frames), frames.joints, wrist, extent, weight)
+    return MeshTargets(skin(frames, template=template), frames.joints, wrist, extent, weight)
 
 
 def read_mesh_bank(
@@ -144,17 +144,12 @@ def needs_depth(network: MeshDiffusionConfig) -> bool:
 
 def depth_images(crops: MeshCrops, size_px: int) -> np.ndarray:
     """Draw depth images (n, s, s) float16 of the posed template, relative to the wrist; NaN beside the hand."""
-    depth = np.full((crops.count, size_px, size_px), np.nan, np.float16)
     if not crops.count:
-        return depth
+        return np.empty((0, size_px, size_px), np.float16)
     targets, faces = mesh_targets(crops), load_template().faces.numpy()
     placed = (targets.vertices + targets.wrist[:, None]).numpy()
-    for row, vertices in enumerate(placed):
-        in_view = vertices[:, :2] / vertices[:, 2:] / crops.half_extent[row]
-        pixels = view_to_pixels(in_view, size_px, 1.0).astype(np.float32)
-        first = depth_map(pixels, np.ascontiguousarray(vertices[:, 2]), faces, (size_px, size_px))
-        depth[row] = np.where(np.isfinite(first), first - crops.wrist[row, 2], np.nan)
-    return depth
+    depth = hand_depths(placed, crops.half_extent, faces, size_px)
+    return (depth - crops.wrist[:, 2, None, None]).astype(np.float16)
 
 
 def _check_made_for(path: Path, crops: MeshCrops, network: MeshDiffusionConfig) -> None:

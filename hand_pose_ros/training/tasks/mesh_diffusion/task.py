@@ -17,6 +17,8 @@ from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.mediapipe.network_files import read_stored
 from hand_pose_ros.evaluation.mesh_scores import mesh_scores
+from hand_pose_ros.mesh.mano import MANO, load_mano
+from hand_pose_ros.mesh.template import HandTemplate
 from hand_pose_ros.mesh.topology import check_meshes
 from hand_pose_ros.networks.imported.network import import_network
 from hand_pose_ros.networks.mesh_diffusion.conditions import (
@@ -48,6 +50,7 @@ class MeshOptions:
     bank: folder in which the encoder's inputs are stored; those that exist are read. Empty stores none: every step
         cuts new crops, of which ``copies`` says nothing then.
     rendered: hand images to train on. validation: those to validate on; none without folders.
+    mano_file: a user's licensed MANO file, for a network with ``mesh: mano``: the labels then pose its mesh.
     warm_start: weight file to start from; empty for random weights. It may be of a network without the extra
         conditions of this one, which are then added (DiffHand, 3.3).
     blocks_start: weight file of an orientation network, with whose blocks an encoder 'landmark_blocks' starts;
@@ -67,6 +70,7 @@ class MeshOptions:
     bank: str
     rendered: BankOptions
     validation: BankOptions | None = None
+    mano_file: str = ""
     warm_start: str = ""
     frozen_base: bool = False
     blocks_start: str = ""
@@ -96,6 +100,8 @@ class MeshOptions:
             raise ValueError("depth_noise and keypoint_noise must not be negative")
         if (self.frozen_blocks or self.blocks_start) and self.network.encoder.kind != LANDMARK_BLOCKS:
             raise ValueError(f"frozen_blocks and blocks_start need the encoder {LANDMARK_BLOCKS!r}")
+        if (self.network.mesh == MANO) != bool(self.mano_file):
+            raise ValueError("network.mesh 'mano' and mano_file belong together")
         if self.frozen_base and not self.network.conditions:
             raise ValueError("frozen_base leaves nothing to train without extra conditions")
 
@@ -105,7 +111,8 @@ class MeshTraining:
 
     def __init__(self, options: MeshOptions) -> None:
         self.options = options
-        self.model = MeshDiffusion(options.network)
+        self._template = load_mano(options.mano_file).template if options.mano_file else None
+        self.model = MeshDiffusion(options.network, self._template)
         if options.warm_start:
             loaded = load_weights(options.warm_start, MESH_DIFFUSION)
             own = self.model.state_dict()
@@ -162,8 +169,8 @@ class MeshTraining:
             batch = named_tensors.rows(crops, chosen)
         model, device = self.model, self.model.scale.device
         with full_precision():
-            targets = mesh_targets(batch)
-            check_meshes(targets.vertices)
+            targets = mesh_targets(batch, self._template)
+            check_meshes(targets.vertices, self._template)
             noise = torch.randn(self.options.batch_size, model.config.points, 3, generator=generator)
             t = torch.randint(model.config.steps, (self.options.batch_size,), generator=generator).to(device)
             conditions = {
@@ -180,7 +187,8 @@ class MeshTraining:
         with full_precision():
             predicted = predicted.float()
             mesh = model.mesh(predicted)
-            terms = mesh_terms(mesh, (predicted, clean), targets, self.options.losses, generator=generator)
+            template = self._on(device)
+            terms = mesh_terms(mesh, (predicted, clean), targets, self.options.losses, template, generator)
         if self.options.frozen_base and not conditions:
             # Without a condition nothing of this batch depends on what is trained.
             silent = sum(
@@ -211,7 +219,7 @@ class MeshTraining:
             }
             encoded = self._encode(model, batch, conditions)
             predicted.append(choose(sample_meshes(model, encoded, noise, options.steps)).cpu().double())
-            truth.append(mesh_targets(batch).vertices.double())
+            truth.append(mesh_targets(batch, self._template).vertices.double())
         of_views = torch.cat(predicted).unflatten(0, (options.views, -1))
         # Rotations from the wrist's frame: all that differs between views of one hand is the known crop.
         rotations = torch.from_numpy(np.asarray(crops.rotation, np.float64))
@@ -221,6 +229,15 @@ class MeshTraining:
         )
         return {_key(name): value for name, value in mesh_scores(*meshes).items()}
 
+    def _on(self, device: torch.device) -> HandTemplate | None:
+        """Return the user's template on a device, for the losses; None for the shipped one."""
+        if self._template is None or self._template.vertices.device == device:
+            return self._template
+        parts = vars(self._template).items()
+        return replace(
+            self._template, **{name: one.to(device) for name, one in parts if isinstance(one, Tensor)}
+        )
+
     def _fresh_crops(self) -> FreshCrops:
         """Open the hands once, and standardise by their meshes unless the network has started from weights."""
         if self._fresh is None:
@@ -228,7 +245,7 @@ class MeshTraining:
             self._fresh = FreshCrops(options.rendered, options.network)
             if not options.warm_start:
                 poses = self._fresh.poses(_MOST_STATISTICS, np.random.default_rng(Seed.STATISTICS))
-                self.model.set_statistics(mesh_targets(poses).vertices)
+                self.model.set_statistics(mesh_targets(poses, self._template).vertices)
         return self._fresh
 
     def _training_crops(self) -> MeshCrops:
@@ -238,7 +255,9 @@ class MeshTraining:
             folder = Path(options.bank) / "rendered"
             self._crops = read_mesh_bank(folder, options.rendered, options.network, Seed.TRAINING)
             if not options.warm_start:
-                self.model.set_statistics(mesh_targets(evenly(self._crops, _MOST_STATISTICS)).vertices)
+                self.model.set_statistics(
+                    mesh_targets(evenly(self._crops, _MOST_STATISTICS), self._template).vertices
+                )
             if options.frozen_blocks:
                 self._crops, self._means = self._after_blocks(self._crops)
         return self._crops

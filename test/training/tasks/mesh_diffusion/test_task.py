@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.image_networks import drawn_hands
+from helpers.mano_files import write_npz
 
 from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.common.seeds import Seed
@@ -207,6 +208,20 @@ def test_validation_averages_views(folder, tmp_path):
         assert bank.count == 8 * options["views"]
         assert figures[-1]["mpvpe_mm"] < 1e-3
     assert np.load(tmp_path / "bank" / "validation" / "02-000000.npz")["sign"].shape == (8,)
+
+
+def test_a_network_of_the_users_mano(folder, tmp_path):
+    options = options_of(folder, tmp_path / "bank", mesh="mano", diffusion=False)
+    options["mano_file"] = str(write_npz(tmp_path / "MANO_RIGHT.npz"))
+    untrained = train(options, 1, tmp_path / "untrained").figures
+    trainer = train(options, 30, tmp_path / "run")
+    assert trainer.figures["mpvpe_mm"] < 0.9 * untrained["mpvpe_mm"]
+    assert len(trainer.task.model.filling) == 778
+    with pytest.raises(ValueError, match="draws the mesh of the template 'mano'"):
+        load_network(tmp_path / "run" / WEIGHTS, MESH_DIFFUSION)
+    for changes in ({"mano_file": ""}, {"network": dict(SMALL)}):
+        with pytest.raises(ValueError, match="belong together"):
+            create_task(MESH_DIFFUSION, options | changes, 1)
 
 
 def test_bad_options_and_hands_are_refused(folder, tmp_path):
