@@ -8,10 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.camera.closed_form_first import root_closed_form_first
 from hand_pose_ros.camera.keypoint_view import KeypointView, rotation_to_z
 from hand_pose_ros.camera.pixel_view import pixels_of_view, view_of_pixels
 from hand_pose_ros.camera.root_depth import joints_from_depths
+from hand_pose_ros.camera.root_forms import root_closed_form_first
 from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.finders import FoundHand, Palm
 from hand_pose_ros.networks.runtime.heatmap import Read2d5, RunnableHeatmap
