@@ -47,7 +47,7 @@ class PerfectNetwork:
     config: HeatmapConfig = field(default_factory=lambda: HeatmapConfig(image_size=32))
     views: list[KeypointView] = field(default_factory=list)
     noise: tuple[float, float] = (0.0, 0.0)
-    log_sigma: float = -6.0
+    log_sigma: float = -9.0
     hand: tuple[float, float] = (float("nan"), float("nan"))
     images: list[Tensor] = field(default_factory=list)
     generator: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))

@@ -42,6 +42,13 @@ class OwnDetectorConfig(Options):
     min_score: float = option(
         0.3, "Score of the hand detector from which a place is read as a hand.", minimum=0.0, maximum=1.0
     )
+    min_presence: float = option(
+        0.7,
+        "Probability of a hand, by the 2.5D network, from which a new one counts; a followed hand needs "
+        "`tracker.min_tracking_confidence`.",
+        minimum=0.0,
+        maximum=1.0,
+    )
     max_hands: int = 2
     min_tracking_confidence: float = 0.5
     box_margin: float = 0.1
@@ -72,7 +79,8 @@ class OwnDetectorConfig(Options):
         landmarks = load_heatmap_network(
             self.landmark_weights or shipped_weights(HAND_HEATMAP), self.backend, self.device, threads=1
         )
-        return HandPalms(detector, self.min_score), HeatmapLandmarks(landmarks, self.box_margin)
+        finder = HeatmapLandmarks(landmarks, self.box_margin, self.min_presence)
+        return HandPalms(detector, self.min_score), finder
 
 
 class OwnDetector:

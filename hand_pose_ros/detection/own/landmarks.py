@@ -8,10 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.camera.closed_form_first import root_closed_form_first
 from hand_pose_ros.camera.keypoint_view import KeypointView, rotation_to_z
 from hand_pose_ros.camera.pixel_view import pixels_of_view, view_of_pixels
 from hand_pose_ros.camera.root_depth import joints_from_depths
+from hand_pose_ros.camera.root_forms import root_closed_form_first
 from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.finders import FoundHand, Palm
 from hand_pose_ros.networks.runtime.heatmap import Read2d5, RunnableHeatmap
@@ -34,18 +34,22 @@ class HeatmapLandmarks:
     adults; they are None where the root depth cannot be solved.
     """
 
-    def __init__(self, network: RunnableHeatmap, box_margin: float = 0.1) -> None:
-        """``box_margin``: added on each side of the landmarks' box, as a share of its larger side.
+    def __init__(self, network: RunnableHeatmap, box_margin: float = 0.1, min_presence: float = 0.0) -> None:
+        """Take the network.
+
+        Args:
+            box_margin: added on each side of the landmarks' box, as a share of its larger side.
+            min_presence: probability of a hand from which that of a palm counts.
 
         Raises:
             ValueError: the network does not state whether it sees a hand.
         """
         if not network.config.presence:
             raise ValueError(NO_PRESENCE)
-        self._network, self._box_margin = network, box_margin
+        self._network, self._box_margin, self._min_presence = network, box_margin, min_presence
 
     def in_palm(self, frame: Frame, palm: Palm) -> FoundHand | None:
-        """Find the hand of a palm, whose rough joints must be known; None if no hand is possible there.
+        """Find the hand of a palm, whose rough joints must be known; None if no hand is possible or likely there.
 
         It is read where the detector places it, and then around the points found there, on the likelier side.
 
@@ -64,7 +68,8 @@ class HeatmapLandmarks:
         odds = _odds(first.right) * _odds(min(max(palm.right, _SUREST[0]), _SUREST[1]))
         side = "right" if odds >= 1 else "left"
         assert first.detection.landmarks_px is not None  # of every hand found
-        return self._found(frame, first.detection.landmarks_px, side)
+        second = self._found(frame, first.detection.landmarks_px, side)
+        return second if second is not None and second.detection.score >= self._min_presence else None
 
     def near(self, frame: Frame, expected_px: np.ndarray, side: str) -> FoundHand | None:
         """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; the crop is mirrored for a left hand."""

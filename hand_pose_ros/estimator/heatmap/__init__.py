@@ -1,1 +1,1 @@
-"""The heatmap estimator: a 2.5D pose from the image, its root depth in closed form, and a hand fitted to it."""
+"""The heatmap estimator: a 2.5D pose from the image, its root depth from bone lengths, and a hand fitted to it."""

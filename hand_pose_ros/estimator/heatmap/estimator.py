@@ -1,8 +1,8 @@
 """The heatmap estimator reads a 2.5D pose from the image and solves it for the hand (heatmap_25d, section 3).
 
-The image is cropped as the network's training crops are; the crop is undistorted. The closed form (eq. 5-7) solves
-the depth of the wrist, least squares where it is not valid. An IK fit gives the hand inside its limits. Placement
-scales it by the given size, or by the mean bone lengths (eq. 8).
+The image is cropped as the network's training crops are; the crop is undistorted. The wrist is at the depth where
+all bones best have their mean proportions, or at that of the closed form (eq. 5-7). An IK fit gives the hand
+inside its limits. Placement scales it by the given size, or by the mean bone lengths (eq. 8).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.camera.closed_form_first import root_closed_form_first
 from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.camera.root_depth import joints_from_depths
 from hand_pose_ros.camera.solved_root import Reason, RootSolution
@@ -28,6 +27,7 @@ from hand_pose_ros.estimator.estimate import EstimatedHands, SolvedWrists
 from hand_pose_ros.estimator.fit_memory import FitMemory
 from hand_pose_ros.estimator.heatmap.hand_fit import fit_hands
 from hand_pose_ros.estimator.heatmap.reading import HandReader, ViewedPoses
+from hand_pose_ros.estimator.heatmap.roots import ROOT_FORMS
 from hand_pose_ros.estimator.heatmap.spread import spread_hands
 from hand_pose_ros.kinematics.inverse import HandFit
 from hand_pose_ros.networks.diffusion.sampling import antithetic_noise
@@ -57,6 +57,13 @@ class HeatmapEstimatorConfig(Options):
         "auto",
         "Runs the network: `onnxruntime`, `torch`, or `auto`: torch on CUDA, onnxruntime on a CPU.",
         choices=BACKENDS,
+    )
+    root: str = option(
+        "all_bones",
+        "Solves the depth of the wrist first: `all_bones`, least squares with mean proportions, each bone as "
+        "certain as the maps state it, or `closed_form`, the paper's, over the bone wrist -> index MCP. Where it "
+        "is not valid the other one takes over.",
+        choices=tuple(ROOT_FORMS),
     )
     limits: bool = option(
         True,
@@ -104,6 +111,7 @@ class HeatmapEstimator:
         self._config = config or HeatmapEstimatorConfig()
         self._hand_size_m = hand_size_m
         self._reader = HandReader(network)
+        self._root_of = ROOT_FORMS[self._config.root]
         generator = torch.Generator().manual_seed(self._config.seed)
         self._noise = antithetic_noise(self._config.samples, generator).double()
         self._counts: Counter[str] = Counter({CLOSED_FORM: 0, LEAST_SQUARES: 0, UNSOLVED: 0})
@@ -147,7 +155,7 @@ class HeatmapEstimator:
         fit = fit_hands(solved.poses, solved.joints, solved.root.depth, last.start(found))
         self._fits.keep(found, fit)
         hands, wrist = self._hands(fit, solved.joints)
-        spread = spread_hands(solved.poses, solved.joints, hands, wrist, self._noise)
+        spread = spread_hands(solved.poses, solved.joints, hands, wrist, self._noise, self._root_of)
         assert fit.residual_px is not None
         misfit = fit.residual_px.square().mean(-1).sqrt()
         return EstimatedHands(
@@ -166,7 +174,7 @@ class HeatmapEstimator:
     def _solved(self, poses: ViewedPoses) -> tuple[_SolvedHands, Tensor, dict[int, str]]:
         """Solve root depths; return the m solved hands, their indices (m,), and the reasons of the others."""
         points = torch.where(poses.known[:, None, None], poses.points, torch.nan)
-        root, closed_form = chosen = root_closed_form_first(points, poses.depths)
+        root, closed_form = chosen = self._root_of(points, poses.depths, poses.sigma, poses.depth_sigma)
         self._counts[CLOSED_FORM] += int(closed_form.sum())
         self._counts[LEAST_SQUARES] += int(chosen.least_squares.sum())
         self._counts[UNSOLVED] += int((~root.valid).sum())

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.camera.closed_form_first import root_closed_form_first
 from hand_pose_ros.camera.root_depth import joints_from_depths
 from hand_pose_ros.estimator.deviating_hands import deviating_hands
 from hand_pose_ros.estimator.heatmap.reading import ViewedPoses
+from hand_pose_ros.estimator.heatmap.roots import RootForm
 from hand_pose_ros.networks.hand_head import HandParameters
 
 
@@ -27,7 +27,12 @@ class SpreadHands(NamedTuple):
 
 
 def spread_hands(
-    poses: ViewedPoses, joints: Tensor, hands: HandParameters, wrist: Tensor, noise: Tensor
+    poses: ViewedPoses,
+    joints: Tensor,
+    hands: HandParameters,
+    wrist: Tensor,
+    noise: Tensor,
+    root_of: RootForm,
 ) -> SpreadHands:
     """Add noise to 2.5D poses, solve each root depth again, and move the hands by the deviations.
 
@@ -37,11 +42,12 @@ def spread_hands(
     Args:
         poses: n hands, and their ``joints`` (n, 21, 3) in the views, anchor lengths, before the fit.
         hands: fields (n, ...), the fitted hands, and their wrists (n, 3).
-        noise: (S, 21, 3) standard normal: x, y, depth.
+        noise: (S, 21, 3) standard normal: x, y, depth. root_of: the form that solved the poses.
     """
-    points = poses.points[:, None] + poses.sigma[:, None, :, None] * noise[..., :2]
-    depths = poses.depths[:, None] + poses.depth_sigma[:, None] * noise[..., 2]
-    root = root_closed_form_first(points, depths).solution
+    sigma, depth_sigma = poses.sigma[:, None], poses.depth_sigma[:, None]
+    points = poses.points[:, None] + sigma[..., None] * noise[..., :2]
+    depths = poses.depths[:, None] + depth_sigma * noise[..., 2]
+    root = root_of(points, depths, sigma.expand_as(depths), depth_sigma.expand_as(depths)).solution
     found = joints_from_depths(points, depths, root.depth)
     moved = found[..., hand.WRIST, :] - joints[:, None, hand.WRIST]
     relative, exact = _from_wrist(found), _from_wrist(joints)[:, None]

@@ -6,20 +6,24 @@ import argparse
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 
+from hand_pose_ros import hand
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.photo_folder import read_samples
 from hand_pose_ros.estimator.heatmap.estimator import HeatmapEstimator, HeatmapEstimatorConfig
+from hand_pose_ros.estimator.heatmap.roots import ROOT_FORMS
 from hand_pose_ros.evaluation import report
 from hand_pose_ros.evaluation.accuracy.comparison import compare, photo_set
 from hand_pose_ros.evaluation.heatmaps.maps_picture import maps_picture
 from hand_pose_ros.evaluation.heatmaps.measures import FIGURES, POINT_FIGURES, heatmap_errors, pose_figures
 from hand_pose_ros.evaluation.heatmaps.runs import Run, Spread, read_runs, spread_of
+from hand_pose_ros.evaluation.heatmaps.widths import map_widths, width_figures
 from hand_pose_ros.evaluation.images.methods import read_hands
 from hand_pose_ros.evaluation.images.sheet import spread_choice
 from hand_pose_ros.evaluation.methods import Method, detector_3d, detector_with_pnp, estimator_method
@@ -29,6 +33,8 @@ from hand_pose_ros.networks.runtime.heatmap import TorchHeatmap
 
 COMMAND: Final = "hand_pose evaluate-heatmaps"
 _PICTURE_ROWS: Final = 6
+_WIDTH_HANDS: Final = 256
+_WIDTH_DECIMALS: Final = 1
 _STEPS: Final = "steps"
 
 _log = logging.getLogger(__name__)
@@ -86,6 +92,7 @@ def _sections(options: argparse.Namespace, groups: Mapping[str, Sequence[Run]]) 
     if options.rendered:
         images = read_hands(options.rendered, options.every)
         yield _table(f"Unseen renders: {images.count} hands", groups, images, tuple(FIGURES))
+        yield _width_table(groups, images)
         if options.picture is not None:
             _write_picture(images, groups, options.picture)
     if options.held_back:
@@ -108,19 +115,37 @@ def _table(title: str, groups: Mapping[str, Sequence[Run]], images: HandImages, 
     return f"**{title}**\n\n{table}"
 
 
+def _width_table(groups: Mapping[str, Sequence[Run]], images: HandImages) -> str:
+    """Format the widths of the heatmaps of all groups; dashes for those without maps."""
+    some = images.rows(np.arange(0, images.count, -(-images.count // _WIDTH_HANDS)))
+    cells, names = [], list(width_figures(np.ones(hand.NUM_JOINTS)))
+    for runs in groups.values():
+        figures = spread_of([width_figures(map_widths(run.network, some)) for run in runs])
+        cells.append([_cell(figures[name], _WIDTH_DECIMALS) for name in names])
+    table = report.markdown_table(["network", *names], list(groups), cells)
+    title = (
+        f"Widths of the heatmaps at half of their maximum, px of a 128 px crop: {some.count} unseen renders"
+    )
+    return f"**{title}**\n\n{table}"
+
+
 def _cell(value: Spread, decimals: int) -> str:
     text = report.cell(value.mean, decimals)
     return text if np.isnan(value.deviation) else f"{text} ± {value.deviation:.{decimals}f}"
 
 
 def _photo_tables(options: argparse.Namespace, groups: Mapping[str, Sequence[Run]]) -> Iterator[str]:
-    """Compare the heatmap estimator, with each group's first network, with MediaPipe on the same detections."""
-    size = options.hand_size_m
+    """Compare the heatmap estimator, with each group's first network, with MediaPipe on the same detections.
+
+    The rows of a network differ in the form of the root depth; the first is the default.
+    """
+    size, default = options.hand_size_m, HeatmapEstimatorConfig()
     methods: dict[str, Method] = {
-        name: estimator_method(
-            HeatmapEstimator(TorchHeatmap(runs[0].network), HeatmapEstimatorConfig(), size)
+        name if root == default.root else f"{name}, {root.replace('_', ' ')}": estimator_method(
+            HeatmapEstimator(TorchHeatmap(runs[0].network), replace(default, root=root), size)
         )
         for name, runs in groups.items()
+        for root in sorted(ROOT_FORMS, key=lambda root: root != default.root)
     }
     methods |= {"MediaPipe 3D": detector_3d, "MediaPipe 3D + SQPnP": detector_with_pnp}
     detector = open_mediapipe()

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from hand_pose_ros import hand
-from hand_pose_ros.camera.closed_form_first import root_closed_form_first
 from hand_pose_ros.camera.root_depth import joints_from_depths
+from hand_pose_ros.camera.root_forms import root_closed_form_first
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.evaluation import metrics
 from hand_pose_ros.evaluation.images.estimates import cut, jittered_views, points_in_stored_view

@@ -123,3 +123,15 @@ def test_uncertain_joints_have_low_scores():
         scores.append(found.detection.landmark_scores)
     assert (scores[0] > 0.9).all()
     assert (scores[1] < 0.25).all()
+
+
+def test_a_new_hand_must_be_likelier_than_a_followed_one():
+    joints = known_hands(1)
+    pixels, frame = CAMERA.project(joints[0]).numpy(), frame_of(CAMERA, 0)
+    for presence, is_new in ((0.75, True), (0.6, False)):
+        network = PerfectNetwork(CAMERA, joints, ["right"], config=CONFIG, hand=(presence, 0.8))
+        landmarks = HeatmapLandmarks(network, min_presence=0.7)
+        assert (landmarks.in_palm(frame, palm_of(pixels, 0.9)) is not None) == is_new
+        followed = landmarks.near(frame, pixels, "right")
+        assert followed is not None
+        assert followed.detection.score == pytest.approx(presence)

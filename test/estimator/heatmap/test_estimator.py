@@ -89,8 +89,9 @@ def test_a_pose_is_a_hand_within_its_limits():
 def test_without_limits_the_joints_are_the_network_s_own():
     joints = known_hands(HANDS)
     noise = {"noise": (0.01, 0.05), "log_sigma": -4.6}
-    inside, _ = posed(CAMERA, joints, **noise)
-    outside, _ = posed(CAMERA, joints, config=HeatmapEstimatorConfig(limits=False), **noise)
+    by_bone = HeatmapEstimatorConfig(root="closed_form")
+    inside, _ = posed(CAMERA, joints, config=by_bone, **noise)
+    outside, _ = posed(CAMERA, joints, config=replace(by_bone, limits=False), **noise)
     for one, other in zip(inside, outside, strict=True):
         np.testing.assert_array_equal(one.angles_rad, other.angles_rad)
         np.testing.assert_array_equal(one.rotations, other.rotations)
@@ -130,12 +131,15 @@ def pointing_hands(turns_rad):
 
 def test_least_squares_take_over_where_the_anchor_bone_points_at_the_camera():
     flat, pointing = pointing_hands([1.2, 1.6, 2.0]), pointing_hands([-0.02, 0.0, 0.03])
-    poses, estimator = posed(CAMERA, torch.cat((flat, pointing)))
+    config = HeatmapEstimatorConfig(root="closed_form")
+    poses, estimator = posed(CAMERA, torch.cat((flat, pointing)), config=config)
     assert estimator.counts == {CLOSED_FORM: 3, LEAST_SQUARES: 3, UNSOLVED: 0}
     for pose, truth in zip(poses, torch.cat((flat, pointing)), strict=True):
         assert np.linalg.norm(pose.joints_m - truth.numpy(), axis=1).max() < 3 * MOST_M
     estimator.reset()
     assert estimator.counts[CLOSED_FORM] == 3
+    _, of_all_bones = posed(CAMERA, torch.stack((flat[0], pointing[0])))
+    assert of_all_bones.counts == {CLOSED_FORM: 0, LEAST_SQUARES: 2, UNSOLVED: 0}
 
 
 def test_maps_that_are_not_finite_give_no_hand_but_a_reason():
@@ -156,7 +160,7 @@ def test_maps_that_are_not_finite_give_no_hand_but_a_reason():
     poses = place(estimate)
     assert [pose.valid for pose in poses] == [True, False, False]
     assert poses[1].reason == poses[2].reason == "the network's maps are not finite"
-    assert estimate.counts == estimator.counts == {CLOSED_FORM: 1, LEAST_SQUARES: 0, UNSOLVED: 2}
+    assert estimate.counts == estimator.counts == {CLOSED_FORM: 0, LEAST_SQUARES: 1, UNSOLVED: 2}
     network.read = lambda images: read(images)._replace(depth=torch.full((1, 21), torch.nan))
     (pose,) = place(estimator.estimate(frame_of(CAMERA, 0), found[:1]))
     assert not pose.valid

@@ -46,6 +46,8 @@ def test_tables_and_picture(runs, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "Unseen renders: 7 hands" in text
     assert "Photos of unseen sources: 7 hands" in text
+    assert "Widths of the heatmaps" in text
+    assert [line for line in text.splitlines() if line.startswith("| holistic | - | - |")]
     rows = [line for line in text.splitlines() if line.startswith("| latent | 2 | 6 |")]
     assert len(rows) == 2
     assert rows[0].count("±") == 6  # no hand is solved: its three errors are dashes

@@ -22,6 +22,7 @@ def test_the_node_publishes_the_hands_of_a_weight_file(start_node, listener: Lis
         "estimator": "heatmap",
         "heatmap.weights": str(neutral_weights(tmp_path / "heatmap.safetensors")),
         "heatmap.backend": "torch",
+        "heatmap.root": "closed_form",
         "tracker.max_hands": 1,
         "diagnostics_period_s": 0.2,
     }

@@ -1,4 +1,4 @@
-"""The closed form first: it agrees with least squares, and hands over where the anchor bone tells nothing."""
+"""Two forms of the root depth: they agree, and each hands over to the other where it is not valid."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import torch
 from helpers.root_depth import make_scene
 
 from hand_pose_ros import hand
-from hand_pose_ros.camera.closed_form_first import root_closed_form_first
 from hand_pose_ros.camera.root_depth import root_from_bone, root_from_bones
+from hand_pose_ros.camera.root_forms import root_all_bones_first, root_closed_form_first
 from hand_pose_ros.camera.solved_root import Reason
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
@@ -91,3 +91,73 @@ def test_a_pose_without_its_wrist_is_solved_by_neither():
     assert Reason(int(chosen.solution.reason[0])) == Reason.TOO_FEW_JOINTS
     with pytest.raises(ValueError, match="relative_depths"):
         root_closed_form_first(points, depths[:, :20])
+
+
+def noise_of(points, sigma):
+    """Standard deviations of image points and of depths twice as large, in units of the hand's extent."""
+    return torch.full(points.shape[:-1], sigma, dtype=points.dtype), torch.full(
+        points.shape[:-1], 2 * sigma * float(WRIST[2]), dtype=points.dtype
+    )
+
+
+def test_all_bones_are_exact_on_mean_hands_of_any_direction():
+    points, depths = mean_hands(torch.linspace(-0.4, 2.4, 41))
+    chosen = root_all_bones_first(points, depths, *noise_of(points, 1e-3))
+    assert bool(chosen.solution.valid.all())
+    assert not bool(chosen.closed_form.any())
+    torch.testing.assert_close(chosen.solution.position, WRIST.expand(41, 3), rtol=1e-4, atol=1e-4)
+
+
+def test_all_bones_agree_with_the_closed_form_on_well_conditioned_hands():
+    """Without noise the anchor bone, whose length is certain, decides for hands of any proportions."""
+    scene = make_scene(60, 3)
+    depths = scene.relative_depths
+    closed = root_closed_form_first(scene.points, depths)
+    sure = closed.closed_form & (closed.solution.condition < 15)
+    chosen = root_all_bones_first(scene.points, depths, *noise_of(scene.points, 1e-5))
+    both = sure & chosen.solution.valid
+    assert int(both.sum()) > 10
+    ratio = chosen.solution.depth[both] / closed.solution.depth[both]
+    assert float((ratio - 1).abs().max()) < 0.01
+
+
+def test_all_bones_are_nearer_than_the_closed_form_in_noise():
+    """The noise is what the solver is told; other bones are mean, so the anchor bone has no advantage."""
+    points, depths = (value.repeat(20, *[1] * (value.ndim - 1)) for value in mean_hands([0.7, 1.2, 1.6, 2.2]))
+    sigma, depth_sigma = noise_of(points, 2e-3)
+    generator = torch.Generator().manual_seed(5)
+    normal = torch.randn(*depths.shape, 3, dtype=torch.float64, generator=generator)
+    points, noisy = points + sigma[..., None] * normal[..., :2], depths + depth_sigma * normal[..., 2]
+    noisy = noisy - noisy[:, :1]
+    closed = root_closed_form_first(points, noisy).solution.depth
+    chosen = root_all_bones_first(points, noisy, sigma, depth_sigma).solution.depth
+    both = closed.isfinite() & chosen.isfinite()
+    assert int(both.sum()) > 60
+    errors = [(one[both] / WRIST[2] - 1).abs().mean() for one in (closed, chosen)]
+    assert float(errors[1]) < 0.75 * float(errors[0]), errors
+
+
+def test_the_closed_form_takes_over_where_the_bones_are_not_valid():
+    scene = make_scene(60, 3)
+    generator = torch.Generator().manual_seed(1)
+    normal = torch.randn(60, 21, 3, dtype=torch.float64, generator=generator)
+    points = scene.points + 0.02 * normal[..., :2]
+    depths = scene.relative_depths + 0.2 * normal[..., 2]
+    depths = depths - depths[:, :1]
+    noise = (torch.full_like(depths, 0.02), torch.full_like(depths, 0.2))
+    chosen = root_all_bones_first(points, depths, *noise)
+    proportions = proportion_bounds(torch.float64).neutral.expand(60, -1)
+    squares, closed = root_from_bones(points, depths, proportions), root_from_bone(points, depths)
+    assert torch.equal(chosen.closed_form, closed.valid & ~squares.valid)
+    assert int(chosen.closed_form.sum()) > 2
+    assert torch.equal(chosen.solution.valid, closed.valid | squares.valid)
+    torch.testing.assert_close(
+        chosen.solution.position[chosen.closed_form], closed.position[chosen.closed_form]
+    )
+    for row in range(0, 60, 5):
+        alone = root_all_bones_first(points[row], depths[row], noise[0][row], noise[1][row])
+        assert bool(alone.closed_form) == bool(chosen.closed_form[row])
+        for one, other in zip(alone.solution, chosen.solution, strict=True):
+            torch.testing.assert_close(one, other[row], equal_nan=True)
+    with pytest.raises(ValueError, match="sigma"):
+        root_all_bones_first(points, depths, noise[0][:, :20], noise[1])

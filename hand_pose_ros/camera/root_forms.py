@@ -1,8 +1,8 @@
-"""Root depth of a 2.5D pose by the closed form of one bone, or by least squares where that is not valid.
+"""Root depth of a 2.5D pose by the closed form of one bone and by least squares over all, in either order.
 
 The closed form (heatmap_25d eq. 5-7) needs no bone length but that of the anchor bone, which is 1 by definition:
-a hand of any proportions is solved exactly. It fails where the anchor bone nearly points at the camera. The least
-squares over all bones then assume mean proportions.
+a hand of any proportions is solved exactly. It fails where the anchor bone nearly points at the camera, and the
+noise of two joints is wholly in it. The least squares over all bones assume mean proportions.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
+from hand_pose_ros.camera.noisy_bones import root_from_noisy_bones
 from hand_pose_ros.camera.root_depth import root_from_bone, root_from_bones
 from hand_pose_ros.camera.solved_root import RootSolution
 
@@ -20,8 +21,8 @@ from hand_pose_ros.camera.solved_root import RootSolution
 class ChosenRoot(NamedTuple):
     """The solution of each pose, and which of the two forms gave it.
 
-    closed_form: (...) bool, whether the closed form is valid; elsewhere ``solution`` is that of the least squares,
-    valid or not.
+    closed_form: (...) bool, whether ``solution`` is that of the closed form, which is valid then; elsewhere it is
+    that of the least squares, valid or not.
     """
 
     solution: RootSolution
@@ -57,14 +58,46 @@ def root_closed_form_first(
     rest = ~closed.valid
     if not bool(rest.any()):
         return ChosenRoot(closed, closed.valid)
-    if proportions is None:
-        proportions = points.new_tensor([mean for _, mean, _ in hand.PROPORTIONS])
-    proportions = proportions.to(points)
+    proportions = _mean_proportions(points) if proportions is None else proportions.to(points)
     lengths = proportions / proportions[..., bone, None]
     lengths = lengths.expand(*relative_depths.shape[:-1], hand.NUM_BONES)
     other = root_from_bones(points[rest], relative_depths[rest], lengths[rest])
     merged = (_replaced(old, rest, new) for old, new in zip(closed, other, strict=True))
     return ChosenRoot(RootSolution(*merged), closed.valid)
+
+
+def root_all_bones_first(
+    points: Tensor, relative_depths: Tensor, sigma: Tensor, depth_sigma: Tensor
+) -> ChosenRoot:
+    """Solve 2.5D poses of known noise by all bones; the closed form takes over where these are not valid.
+
+    Args:
+        points, relative_depths: as for :func:`root_closed_form_first`, in lengths of the anchor bone.
+        sigma, depth_sigma: (..., 21) as for :func:`~hand_pose_ros.camera.noisy_bones.root_from_noisy_bones`.
+
+    Returns:
+        Wrists in anchor lengths.
+
+    Raises:
+        ValueError: an argument has the wrong shape.
+    """
+    lengths = _mean_proportions(points).expand(*relative_depths.shape[:-1], hand.NUM_BONES)
+    squares = root_from_noisy_bones(points, relative_depths, lengths, sigma, depth_sigma)
+    rest = ~squares.valid
+    if not bool(rest.any()):
+        return ChosenRoot(squares, rest)
+    closed = root_from_bone(points[rest], relative_depths[rest])
+    taken = rest.clone()
+    taken[rest] = closed.valid
+    if not bool(taken.any()):
+        return ChosenRoot(squares, taken)
+    chosen = (one[closed.valid] for one in closed)
+    merged = (_replaced(old, taken, new) for old, new in zip(squares, chosen, strict=True))
+    return ChosenRoot(RootSolution(*merged), taken)
+
+
+def _mean_proportions(like: Tensor) -> Tensor:
+    return like.new_tensor([mean for _, mean, _ in hand.PROPORTIONS])
 
 
 def _replaced(old: Tensor, rest: Tensor, new: Tensor) -> Tensor:
