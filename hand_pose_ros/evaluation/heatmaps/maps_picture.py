@@ -12,23 +12,25 @@ import torch
 from hand_pose_ros import hand
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.evaluation.images.estimates import cut, jittered_views
-from hand_pose_ros.hand_images.labelled.sheet import FINGER_BGR
 from hand_pose_ros.hand_images.shards import HandImages
 from hand_pose_ros.networks.heatmap.network import HeatmapNetwork, network_images
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.rendering.text import draw_text
 
 _WHITE: Final = (255, 255, 255)
+_HEAT_BGR: Final = (40, 150, 255)
 _DIMMED: Final = 0.45
+_JOINTS: Final = {"wrist": hand.WRIST, "index MCP": hand.ANCHOR_JOINT, "index tip": 8}
+"""The joints whose maps are drawn: from the widest to the most exact of good networks."""
 
 
 @torch.inference_mode()
 def maps_picture(
-    networks: Mapping[str, HeatmapNetwork], images: HandImages, tile_px: int = 192
+    networks: Mapping[str, HeatmapNetwork], images: HandImages, tile_px: int = 128
 ) -> np.ndarray:
-    """Draw a row for each hand: its crop, and for each network with maps the maps of all joints over the crop.
+    """Draw a row for each hand: its crop, and for each network with maps those of three joints over the crop.
 
-    Each map is scaled to its own maximum and has the colour of its finger; a dot shows the point that is read.
+    Each map is scaled to its own maximum; a dot shows the point that is read.
 
     Returns:
         (rows, columns, 3) uint8 BGR.
@@ -43,29 +45,25 @@ def maps_picture(
         if not config.map_size:
             continue
         found = network(network_images(crops))
-        tiles = []
-        for crop, log_heat, points in zip(crops, found.log_heat, found.points, strict=True):
-            tiles.append(_with_maps(_scaled(crop, tile_px), log_heat.exp().numpy(), points.numpy()))
-        draw_text(tiles[0], name, (5, 14), _WHITE, 0.42)
-        columns.append(tiles)
+        for title, joint in _JOINTS.items():
+            tiles = [
+                _with_map(_scaled(crop, tile_px), log_heat[joint].exp().numpy(), points[joint].numpy())
+                for crop, log_heat, points in zip(crops, found.log_heat, found.points, strict=True)
+            ]
+            draw_text(tiles[0], f"{name}: {title}", (3, 11), _WHITE, 0.3)
+            columns.append(tiles)
     return np.hstack([np.vstack(tiles) for tiles in columns])
 
 
-def _with_maps(tile: np.ndarray, heat: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Draw maps (21, h, w) and points (21, 2), from -1 to 1, over a tile."""
+def _with_map(tile: np.ndarray, heat: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Draw a map (h, w) and its point (2,), from -1 to 1, over a tile."""
     size = len(tile)
-    shown = _DIMMED * tile.astype(np.float32)
-    for joint in range(hand.NUM_JOINTS):
-        strength = cv2.resize(heat[joint] / heat[joint].max(), (size, size), interpolation=cv2.INTER_LINEAR)
-        shown += strength[..., None] * np.array(_colour(joint), np.float32)
+    strength = cv2.resize(heat / heat.max(), (size, size), interpolation=cv2.INTER_LINEAR)
+    shown = _DIMMED * tile.astype(np.float32) + strength[..., None] * np.array(_HEAT_BGR, np.float32)
     drawn = np.clip(shown, 0, 255).astype(np.uint8)
-    for x, y in (points + 1) * size / 2 - 0.5:
-        cv2.circle(drawn, (round(float(x)), round(float(y))), 1, _WHITE, -1, cv2.LINE_AA)
+    x, y = (point + 1) * size / 2 - 0.5
+    cv2.circle(drawn, (round(float(x)), round(float(y))), 1, _WHITE, -1, cv2.LINE_AA)
     return drawn
-
-
-def _colour(joint: int) -> tuple[int, int, int]:
-    return _WHITE if joint == hand.WRIST else FINGER_BGR[(joint - 1) // 4]
 
 
 def _scaled(crop: np.ndarray, tile_px: int) -> np.ndarray:
