@@ -20,7 +20,7 @@ from hand_pose_ros.common.shapes import check_shapes
 
 PROPORTION_SPREAD: Final = tuple((most - least) / 5 for least, _, most in hand.PROPORTIONS)
 """Standard deviation of each bone's proportion: the range holds nearly all adults. Zero for the anchor bone."""
-_STEPS: Final = 8
+_MOST_STEPS: Final = 8
 _SETTLED: Final = 1e-3  # size of the last step, relative to the depth
 _NEAREST: Final = 0.1  # of the depth before: no step goes farther
 
@@ -57,8 +57,8 @@ def root_from_noisy_bones(
     slope = rays[..., children, :] - rays[..., parents, :]
     of_people = points.new_tensor(PROPORTION_SPREAD).square()
 
-    depth = before = start.depth
-    for _ in range(_STEPS):
+    depth, settled = start.depth, torch.zeros_like(start.depth, dtype=torch.bool)
+    for _ in range(_MOST_STEPS):
         joints = rays * (depth[..., None] + relative_depths)[..., None]
         bones = joints[..., children, :] - joints[..., parents, :]
         lengths = bones.norm(dim=-1).clamp(min=torch.finfo(points.dtype).tiny)
@@ -68,9 +68,13 @@ def root_from_noisy_bones(
         weights = 1 / variance.clamp(min=torch.finfo(points.dtype).eps)
         change = (along * slope).sum(-1)
         step = (weights * (lengths - bone_lengths) * change).sum(-1) / (weights * change.square()).sum(-1)
-        before, depth = depth, torch.maximum(depth - step, _NEAREST * depth)
-    lowest = relative_depths.amin(-1)
-    settled = ((depth - before).abs() <= _SETTLED * depth) & (depth + lowest > 0)
+        nearer = torch.maximum(depth - step, _NEAREST * depth)
+        last = (nearer - depth).abs() <= _SETTLED * nearer
+        depth = torch.where(settled, depth, nearer)  # a pose stops for itself, whatever the others do
+        settled = settled | last
+        if bool((settled | depth.isnan()).all()):
+            break
+    settled = settled & (depth + relative_depths.amin(-1) > 0)
     depth = torch.where(settled, depth, start.depth)
     return start._replace(position=rays[..., hand.WRIST, :] * depth[..., None])
 
