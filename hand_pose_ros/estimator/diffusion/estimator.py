@@ -254,10 +254,7 @@ class DiffusionEstimator:
         hands = fuse_samples(samples, weights.to(samples.joints.device), config.fusion, denoiser, encoded)
         if not config.selection or conditions.log_heat is None or not takes_images(denoiser):
             return hands, samples, weights
-        likely = heat_weights(
-            samples.joints.cpu(), view, conditions.log_heat.cpu(), denoiser.crops.margin, config.hand_size_m
-        )
-        likely = (likely * weights).to(samples.joints)
-        likely = likely / likely.sum(-1, keepdim=True)
-        selected = fuse_samples(samples, likely, config.fusion, denoiser, encoded)
+        joints, maps = samples.joints.cpu(), conditions.log_heat.cpu()
+        likely = heat_weights(joints, view, maps, denoiser.crops.margin, config.hand_size_m, weights)
+        selected = fuse_samples(samples, likely.to(samples.joints), config.fusion, denoiser, encoded)
         return selected, moved_samples(samples, hands, selected), weights

@@ -68,8 +68,15 @@ def reprojection_weights(residual: Tensor, sigma: float) -> Tensor:
     Args:
         residual: NaN where there is no position. sigma: in the same unit; infinity gives equal weights.
     """
-    usable = residual.isfinite()
-    usable = usable | ~usable.any(-1, keepdim=True)
-    squared = torch.where(residual.isfinite(), residual, torch.zeros_like(residual)).square() / sigma**2
-    logits = torch.where(usable, -squared / 2, torch.full_like(squared, -torch.inf))
-    return torch.softmax(logits, dim=-1)
+    return likelihood_weights(-residual.square() / sigma**2 / 2)
+
+
+def likelihood_weights(log_likelihood: Tensor) -> Tensor:
+    """Weights (n, S), summing to 1, in proportion to likelihoods, of which the logarithms (n, S) are given.
+
+    A sample whose likelihood is not finite gets no weight; if no sample of a hand has one, all get the same.
+    """
+    known = log_likelihood.isfinite()
+    usable = known | ~known.any(-1, keepdim=True)
+    logits = torch.where(known, log_likelihood, torch.zeros_like(log_likelihood))
+    return torch.softmax(logits.masked_fill(~usable, -torch.inf), dim=-1)

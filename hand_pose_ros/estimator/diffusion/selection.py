@@ -7,16 +7,21 @@ samples between or beside are less likely.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from hand_pose_ros.camera.keypoint_view import KeypointView
+from hand_pose_ros.estimator.diffusion.fusion import likelihood_weights
 from hand_pose_ros.estimator.placement import place_hands
 from hand_pose_ros.networks.image.heat_likelihood import heat_log_likelihood
 
 
 def heat_weights(
-    joints: Tensor, view: KeypointView, log_heat: Tensor, margin: float, hand_size_m: float | None
+    joints: Tensor,
+    view: KeypointView,
+    log_heat: Tensor,
+    margin: float,
+    hand_size_m: float | None,
+    prior: Tensor | None = None,
 ) -> Tensor:
     """Weights (n, S), summing to 1, in proportion to the samples' likelihoods under the heatmaps.
 
@@ -27,11 +32,9 @@ def heat_weights(
         joints: (n, S, 21, 3) of the samples, see :func:`~hand_pose_ros.estimator.placement.place_hands`.
         view: (n, ...) their views. log_heat: (n, 21, h, w) over crops that span +-``margin`` half extents.
         hand_size_m: length of the bone wrist -> index MCP, or None for the mean of adults.
+        prior: (n, S) weights that the samples have without the heatmaps; None for equal ones.
     """
     placed = place_hands(joints, view.points, view.half_extent, hand_size_m).joints
     in_half_extents = placed[..., :2] / (placed[..., 2:] * view.half_extent.to(placed)[:, None, None, None])
     found = heat_log_likelihood(log_heat.to(placed), in_half_extents / margin)
-    usable = found.isfinite()
-    usable = usable | ~usable.any(-1, keepdim=True)
-    found = torch.where(found.isfinite(), found, torch.zeros_like(found))
-    return torch.softmax(found.masked_fill(~usable, -torch.inf), dim=-1)
+    return likelihood_weights(found if prior is None else found + prior.to(found).log())

@@ -123,3 +123,13 @@ def test_the_estimator_gives_the_sample_that_the_image_shows():
         )
         torch.testing.assert_close(selected.weights, undecided.weights)
         torch.testing.assert_close(without.estimate(frame, found).hands.joints, undecided.hands.joints)
+
+
+def test_a_sample_that_had_no_weight_before_gets_none():
+    joints = samples(4)
+    view = view_of(joints[:, 0])
+    maps = maps_at(projected(joints, view)[:, 1], sigma=0.01)
+    prior = torch.tensor([[0.5, 0.0, 0.25, 0.25]])  # the likely sample was excluded
+    weights = heat_weights(joints, view, maps, MARGIN, None, prior)
+    assert weights[0, 1] == 0
+    assert weights.sum() == pytest.approx(1.0)
