@@ -11,16 +11,20 @@ import torch
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.seeds import Seed
-from hand_pose_ros.evaluation.images.estimates import cut, jittered_views
+from hand_pose_ros.evaluation.heatmaps.measures import crops_of
+from hand_pose_ros.evaluation.images.estimates import jittered_views
 from hand_pose_ros.hand_images.shards import HandImages
 from hand_pose_ros.networks.heatmap.network import HeatmapNetwork, network_images
-from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.rendering.text import draw_text
 
 _WHITE: Final = (255, 255, 255)
 _HEAT_BGR: Final = (40, 150, 255)
 _DIMMED: Final = 0.45
-_JOINTS: Final = {"wrist": hand.WRIST, "index MCP": hand.ANCHOR_JOINT, "index tip": 8}
+_JOINTS: Final = {
+    "wrist": hand.WRIST,
+    "index MCP": hand.ANCHOR_JOINT,
+    "index tip": hand.JOINT_INDEX["index_tip"],
+}
 """The joints whose maps are drawn: from the widest to the most exact of good networks."""
 
 
@@ -39,7 +43,7 @@ def maps_picture(
     views = jittered_views(images, Seed.IMAGE_VIEWS)
     for name, network in networks.items():
         config = network.config
-        crops = cut(images, views, ImageEncoderConfig(size_px=config.image_size, margin=config.margin))
+        crops = crops_of(config, images, views)
         if not columns:
             columns.append([_scaled(crop, tile_px) for crop in crops])
         if not config.map_size:

@@ -14,7 +14,9 @@ from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.evaluation import metrics
 from hand_pose_ros.evaluation.images.estimates import cut, jittered_views, points_in_stored_view
 from hand_pose_ros.evaluation.images.scores import CROP_PX, hand_means, mean, median
+from hand_pose_ros.hand_images.augmentation.view_jitter import ViewChange
 from hand_pose_ros.hand_images.shards import HandImages
+from hand_pose_ros.networks.heatmap.config import HeatmapConfig
 from hand_pose_ros.networks.heatmap.network import HeatmapNetwork, network_images
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 
@@ -55,6 +57,11 @@ class HeatmapErrors(NamedTuple):
     closed_form: np.ndarray
 
 
+def crops_of(network: HeatmapConfig, images: HandImages, views: ViewChange) -> np.ndarray:
+    """Cut the crops (n, s, s, 3) uint8 that a network takes, black outside of the hand images."""
+    return cut(images, views, ImageEncoderConfig(size_px=network.image_size, margin=network.margin))
+
+
 @torch.inference_mode()
 def heatmap_errors(network: HeatmapNetwork, images: HandImages) -> HeatmapErrors:
     """Measure a network on hands whose crops are rolled, shifted and scaled at random as in training.
@@ -64,7 +71,7 @@ def heatmap_errors(network: HeatmapNetwork, images: HandImages) -> HeatmapErrors
     """
     config = network.config
     views = jittered_views(images, Seed.IMAGE_VIEWS)
-    crops = cut(images, views, ImageEncoderConfig(size_px=config.image_size, margin=config.margin))
+    crops = crops_of(config, images, views)
     found = [network(network_images(crops[start : start + _CHUNK])) for start in range(0, len(crops), _CHUNK)]
     points = config.margin * torch.cat([one.points for one in found]).double()
     depths = torch.cat([one.depth for one in found]).double()

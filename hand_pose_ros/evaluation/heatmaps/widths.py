@@ -10,20 +10,17 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.seeds import Seed
-from hand_pose_ros.evaluation.images.estimates import cut, jittered_views
+from hand_pose_ros.evaluation.heatmaps.measures import crops_of
+from hand_pose_ros.evaluation.images.estimates import jittered_views
 from hand_pose_ros.hand_images.shards import HandImages
 from hand_pose_ros.networks.heatmap.network import HeatmapNetwork, network_images
-from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 
 _CHUNK: Final = 32
 _REFERENCE_PX: Final = 128
 
 WIDTH_GROUPS: Final = {
     "wrist": (hand.WRIST,),
-    "first joints": (1, 5, 9, 13, 17),
-    "second joints": (2, 6, 10, 14, 18),
-    "third joints": (3, 7, 11, 15, 19),
-    "tips": (4, 8, 12, 16, 20),
+    **dict(zip(("first joints", "second joints", "third joints", "tips"), hand.LEVELS, strict=True)),
 }
 """Joints whose widths a table averages, from the wrist outwards."""
 
@@ -40,7 +37,7 @@ def map_widths(network: HeatmapNetwork, images: HandImages) -> np.ndarray:
     if not config.map_size:
         return np.full(hand.NUM_JOINTS, np.nan)
     views = jittered_views(images, Seed.IMAGE_VIEWS)
-    crops = cut(images, views, ImageEncoderConfig(size_px=config.image_size, margin=config.margin))
+    crops = crops_of(config, images, views)
     parts = [
         widths_of(network(network_images(crops[start : start + _CHUNK])).log_heat)
         for start in range(0, len(crops), _CHUNK)
