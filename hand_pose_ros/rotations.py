@@ -118,6 +118,8 @@ def orthogonalise(matrix: Tensor) -> Tensor:
     scaled = matrix.detach() / largest.clamp(min=tiny)
     norm = torch.linalg.matrix_norm(scaled, keepdim=True).clamp(min=1)
     rotation = rotation_from_quaternion(_nearest_quaternion(scaled / norm))
+    if not (torch.is_grad_enabled() and matrix.requires_grad):
+        return rotation
     # Where R maximises trace(R^T M), S = R^T M is symmetric, and a change of M turns R by w with
     # (trace(S) I - S) w = vee(S - S^T). At w = 0 this adds nothing but the derivative. The rotation does not
     # depend on the scale, so that is a constant here; its floor keeps the derivative at zero finite.

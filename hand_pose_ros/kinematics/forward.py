@@ -71,10 +71,10 @@ def forward_kinematics(
         ("anchor_length", anchor_length, ()),
         ("side", side, ()),
     )
-    sign = side_sign(side, like=angles)
-    if root_rotation is None:
-        root_rotation = torch.eye(3, dtype=angles.dtype, device=angles.device)
-    root = mirror_columns(root_rotation, sign)
+    sign = None if isinstance(side, str) and side == "right" else side_sign(side, like=angles)
+    root = torch.eye(3, dtype=angles.dtype, device=angles.device) if root_rotation is None else root_rotation
+    if sign is not None:
+        root = mirror_columns(root, sign)
 
     # One more column, of zeros, for the axes that a node cannot turn about.
     euler = pad(angles, (0, 1)).index_select(-1, _EULER_COLUMNS.to(angles.device))
@@ -93,7 +93,8 @@ def forward_kinematics(
         joints = joints + root_position.unsqueeze(-2)
     wrist = root.expand_as(rotations[..., 0, 0, :, :]).unsqueeze(-3)
     rotations = torch.cat((wrist, rotations.flatten(-4, -3)), dim=-3)
-    rotations = mirror_columns(rotations, sign.unsqueeze(-1))
+    if sign is not None:
+        rotations = mirror_columns(rotations, sign.unsqueeze(-1))
     if joints.shape[:-2] != batch or rotations.shape[:-3] != batch:
         joints, rotations = joints.expand(*batch, -1, -1), rotations.expand(*batch, -1, -1, -1)
     return HandFrames(joints, rotations)

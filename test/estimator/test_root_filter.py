@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from benchmarks.wrist_filters import RATE_HZ, jitter_m_s2, lag_frames, measured, reaches
 from hand_pose_ros.estimator.placement import POPULATION_SPREAD
 from hand_pose_ros.estimator.root_filter import RootFilter
-from hand_pose_ros.estimator.wrist_kalman import WristKalman, measurement_noise
+from hand_pose_ros.estimator.wrist_kalman import WristKalman, measurement_noise, symmetric_inverse
 from hand_pose_ros.pose import HandPose
 
 FRAME_S = 1 / RATE_HZ
@@ -172,3 +172,11 @@ def test_any_stamps_and_covariances_leave_numbers_finite_and_near_what_was_measu
         covariance = UNKNOWN if generator.random() < 0.3 else np.diag(generator.uniform(1e-6, 1e-3, 3))
         (pose,) = root_filter.smooth([pose_at(wrist, covariance=covariance)], stamp)
         assert np.linalg.norm(pose.joints_m[0] - wrist) < 0.15
+
+
+def test_the_gain_is_that_of_a_general_solver():
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        noise = rng.normal(size=(3, 3)) * 10.0 ** rng.uniform(-4, -1, 3)
+        matrix = noise @ noise.T + 1e-8 * np.eye(3)
+        np.testing.assert_allclose(symmetric_inverse(matrix) @ matrix, np.eye(3), atol=1e-6)
