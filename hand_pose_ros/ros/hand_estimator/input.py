@@ -87,31 +87,20 @@ class CameraInput:
         self._qos = QoSProfile(
             depth=1, reliability=ReliabilityPolicy.get_from_short_key(parameters.image_reliability)
         )
+        self._on_image = on_image
         kind = MESSAGE_TYPES[self._transport]
         self._subscriptions = [
             node.create_subscription(
                 kind,
                 self.topics.image,
-                on_image,
+                self._on_message,
                 self._qos,
                 event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos),
             ),
             node.create_subscription(CameraInfo, self.topics.camera_info, self._on_info, self._qos),
-            # A publisher that sends its calibration once and keeps it for late subscribers. Other publishers do
-            # not connect to it.
-            node.create_subscription(
-                CameraInfo,
-                self.topics.camera_info,
-                self._on_info,
-                QoSProfile(
-                    depth=1,
-                    reliability=ReliabilityPolicy.RELIABLE,
-                    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-                ),
-                # rclpy would log a warning for each publisher of the usual kind.
-                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
-            ),
         ]
+
+        self._latched = False
 
     def close(self) -> None:
         """End the subscriptions."""
@@ -226,6 +215,32 @@ class CameraInput:
         if kind:
             self._faults.report(kind, f"the images on {self.topics.image} {what}", DiagnosticStatus.WARN)
         return kind == "stamp_went_back"
+
+    def _on_message(self, message: ImageMessage) -> None:
+        if self._info is None and not self._latched:
+            self._subscribe_to_latched()
+        self._on_image(message)
+
+    def _subscribe_to_latched(self) -> None:
+        """Connect to a publisher that sends its calibration once and keeps it for late nodes, if there is one.
+
+        Only then: every publisher of the usual kind would log a warning that it cannot serve such a subscription.
+        """
+        publishers = self._node.get_publishers_info_by_topic(self.topics.camera_info)
+        kept = DurabilityPolicy.TRANSIENT_LOCAL
+        if not any(one.qos_profile.durability == kept for one in publishers):
+            return
+        self._latched = True
+        self._subscriptions.append(
+            self._node.create_subscription(
+                CameraInfo,
+                self.topics.camera_info,
+                self._on_info,
+                QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=kept),
+                # rclpy would log a warning for each further publisher of the usual kind.
+                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            )
+        )
 
     def _on_info(self, message: CameraInfo) -> None:
         self._info = message

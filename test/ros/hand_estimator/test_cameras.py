@@ -82,6 +82,21 @@ def test_a_calibration_that_was_published_before_is_received(start_node, listene
         camera.close()
 
 
+def test_a_publisher_of_the_usual_kind_is_asked_for_nothing_that_it_does_not_offer(
+    start_node, listener, repository
+):
+    estimator = start(start_node, listener, repository, "hand_pose")
+    estimator.activate()
+    hands = listener.subscribe(PointCloud2, "/hand_pose/hands")
+    camera = Camera(listener, "/hand_pose/image", rate_hz=10.0)
+    try:
+        hands.wait_for(2)
+    finally:
+        camera.close()
+    subscriptions = listener.node.get_subscriptions_info_by_topic("/hand_pose/camera_info")
+    assert [one.qos_profile.durability for one in subscriptions] == [DurabilityPolicy.VOLATILE]
+
+
 def test_images_without_a_frame_give_hands_but_no_transforms(start_node, listener, repository):
     transforms = listener.subscribe(TFMessage, "/tf", QoSProfile(depth=200))
     estimator = start(start_node, listener, repository, "hand_pose")
