@@ -86,7 +86,7 @@ class PipelineConfig(Options):
     hand_length_m: float | None = option(
         None,
         "Length of the user's hand in metres, from the crease of the wrist to the tip of the middle finger, as "
-        "tables of body measures list it. It sets the scale, in place of `hand_size_m`. 0 if unknown.",
+        "tables of body measures list it. It sets the scale; not together with `hand_size_m`. 0 if unknown.",
         minimum=0.06,
         maximum=0.42,
         unset=0.0,

@@ -98,7 +98,7 @@ ARGUMENTS = (
         "hand_length_m",
         default_value="",
         description="Length of the user's hand, crease of the wrist -> tip of the middle finger, in metres; "
-        "in place of hand_size_m.",
+        "not together with hand_size_m.",
     ),
     DeclareLaunchArgument(
         "detector",

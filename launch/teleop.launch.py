@@ -75,7 +75,7 @@ ARGUMENTS = (
     ),
     DeclareLaunchArgument(
         "robot_description",
-        default_value="robot_description",
+        default_value="/robot_description",
         description="Topic of the robot's URDF.",
     ),
     DeclareLaunchArgument(
@@ -186,6 +186,8 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if given["simulated_robot"] == "true":
         given.setdefault("joint_states_topic", f"{ROBOT}/joint_states")
         given.setdefault("robot_frame_prefix", f"{ROBOT}/")
+        if given.get("robot", DEMO_HAND) != DEMO_HAND:
+            given.setdefault("command_topic", f"{ROBOT}/command")  # not the topic of a driver that may run
         entities.append(_simulated_robot(given))
     teleop = Node(
         package=PACKAGE,

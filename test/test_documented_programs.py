@@ -31,6 +31,8 @@ from hand_pose_ros.ros.recorder import interface as recorder
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 DOCUMENTED: Final = documented_commands(REPOSITORY)
+OF_ROS: Final = {("tf2_ros", "static_transform_publisher")}
+"""Packages and executables of ROS 2 that documents run."""
 
 
 @pytest.mark.parametrize("documented", of_program(DOCUMENTED, *nodes()), ids=str)
@@ -141,6 +143,9 @@ def test_ros2_command(documented):
         "launch hand_pose_ros demo.launch.py source:=0 rviz:=false image:=/camera/image",
         "topic echo /hand_pose/left/wrist",
         "topic hz /diagnostics",
+        "topic pub -r 10 /hand_pose/dead_man std_msgs/msg/Bool yes",
+        "lifecycle set /hand_pose/hand_estimator configure",
+        "run tf2_ros static_transform_publisher --frame-id base_link --child-frame-id camera",
         "param set /hand_pose/hand_estimator publish_tf wrist",
         "service call /hand_pose/hand_estimator/reset std_srvs/srv/Trigger",
     ],
@@ -160,6 +165,9 @@ def test_a_right_ros2_command_passes(line):
         "launch hand_pose_ros player.launch.py",
         "topic echo /hand_pose/wrist",
         "topic read /hand_pose/hands",
+        "topic pub /hand_pose/dead_man std_msgs/msg/String yes",
+        "topic pub /hand_pose/markers visualization_msgs/msg/MarkerArray yes",
+        "run tf2_ros static_transforms",
         "param set /hand_pose/hand_estimator publish_tf sometimes",
         "param set /hand_pose/hand_estimator device cpu",
         "param set /hand_pose/other publish_tf wrist",
@@ -180,17 +188,26 @@ def check_ros2(words: Sequence[str]) -> None:
         check_launch(arguments)
     elif verb == "run" and arguments:
         package, executable, *rest = arguments
+        if (package, executable) in OF_ROS:
+            return
         assert package == PACKAGE
         assert executable in executables()
         if executable in nodes() and rest:
             check_node_arguments(interface_of(executable).parameters, rest)
     elif verb == "topic":
-        assert arguments[0] in ("echo", "hz", "info", "list")
-        check_topics([word for word in arguments[1:] if not word.startswith("-")])
+        assert arguments[0] in ("echo", "hz", "info", "list", "pub")
+        if arguments[0] == "pub":
+            check_published(arguments[1:])
+        else:
+            check_topics([word for word in arguments[1:] if not word.startswith("-")])
     elif verb == "param":
         check_parameter(arguments)
     elif verb == "service":
         check_service(arguments)
+    elif verb == "lifecycle":
+        check_lifecycle(arguments)
+    elif verb == "bag":
+        assert arguments[0] in ("play", "record")
     else:
         assert verb in ("run", "launch"), "add a check of it here"  # these are names in a sentence
 
@@ -232,6 +249,21 @@ def check_topics(names: Sequence[str]) -> None:
             known |= {endpoint.name.replace("{left,right}", side) for side in ("left", "right")}
     for name in names:
         assert name.removeprefix("/hand_pose/") in known, f"no node has the topic {name}"
+
+
+def check_published(arguments: Sequence[str]) -> None:
+    """``[-r RATE] TOPIC TYPE VALUES``: a topic that a node subscribes to, with its type."""
+    name, kind, _ = arguments[2:] if arguments[0] == "-r" else arguments
+    kinds = {one.name: one.kind for node in nodes() for one in interface_of(node).subscribed}
+    assert kinds[name.removeprefix("/hand_pose/")] == kind.replace("/msg/", "/")
+
+
+def check_lifecycle(arguments: Sequence[str]) -> None:
+    """``set NODE TRANSITION``, or ``get NODE``."""
+    action, node, *transition = arguments
+    assert action in ("get", "set")
+    assert node.rpartition("/")[2] in nodes()
+    assert set(transition) <= {"configure", "activate", "deactivate", "cleanup", "shutdown"}
 
 
 def check_service(arguments: Sequence[str]) -> None:

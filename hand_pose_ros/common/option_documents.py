@@ -65,7 +65,10 @@ def _range(spec: Spec) -> str:
     if spec.minimum is None and spec.maximum is None:
         return ""
     low, high = ("" if limit is None else f"{limit:g}" for limit in (spec.minimum, spec.maximum))
-    return f"{low} ... {high}".strip()
+    text = f"{low} ... {high}".strip()
+    unset = spec.unset
+    outside = isinstance(unset, int | float) and spec.minimum is not None and unset < spec.minimum
+    return f"{unset:g}, or {text}" if outside else text
 
 
 def _plain(value: Any) -> str:

@@ -51,7 +51,7 @@ class CommandOutput:
     joints: one entry a value, in the driver's order; empty for all independent joints by their own names.
     units: 'rad' or 'deg'. by_order: the driver ignores the names of a JointState.
     state_topic, state_units, state_by_order: where the driver publishes its sensor_msgs/JointState, in which
-        units, and whether it is read by order; '' where there is none.
+        units, and whether it is read by order.
     longest_silence_s: the driver stops the hand if no command comes for this time; 0 if it does not.
     """
 
@@ -60,7 +60,7 @@ class CommandOutput:
     joints: tuple[JointCommand, ...] = ()
     units: str = "rad"
     by_order: bool = False
-    state_topic: str = ""
+    state_topic: str = "/joint_states"
     state_units: str = "rad"
     state_by_order: bool = False
     longest_silence_s: float = 0.0
@@ -71,8 +71,9 @@ class CommandOutput:
         for name in ("units", "state_units"):
             if getattr(self, name) not in UNITS:
                 raise ValueError(f"{name} must be one of {', '.join(UNITS)}, got {getattr(self, name)!r}")
-        if not self.topic:
-            raise ValueError("topic must not be empty")
+        for name in ("topic", "state_topic"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} must not be empty")
         joints = [joint.joint for joint in self.joints]
         if repeated := sorted({joint for joint in joints if joints.count(joint) > 1}):
             raise ValueError(f"joints must not repeat, but {', '.join(repeated)} does")

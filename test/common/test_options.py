@@ -93,7 +93,7 @@ def test_the_table_says_everything():
     assert table(Example).splitlines()[2:6] == [
         "| `count` | `2` | 1 ... | How many. |",
         "| `method` | `slow` | `slow`, `fast` | How. |",
-        "| `slow.steps` | `0` | 1 ... 9 | Steps. |",
+        "| `slow.steps` | `0` | 0, or 1 ... 9 | Steps. |",
         "| `fast.weights` | `[0.5, 0.5]` | 0 ... | Weights. |",
     ]
     assert "| `source` | empty |  | Where from. Only at start. |" in table(Example)

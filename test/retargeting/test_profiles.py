@@ -83,7 +83,7 @@ def test_leaps_driver_has_the_flat_hand_at_pi_in_the_order_of_its_motors():
     )
     assert (profile.command.kind, profile.command.topic, profile.command.by_order) == (
         "joint_state",
-        "cmd_leap",
+        "/cmd_leap",
         True,
     )
 
@@ -294,3 +294,10 @@ def test_dex_files_are_told_apart_by_their_keys(tmp_path):
     path.write_text("retargeting: 3")
     with pytest.raises(ValueError, match="retargeting must hold keys and values"):
         read_profile(path)
+
+
+@pytest.mark.parametrize("name", REAL_HANDS)
+def test_a_driver_s_topics_do_not_depend_on_our_namespace(name):
+    command = read_profile(name).command
+    assert command.topic.startswith("/")
+    assert command.state_topic.startswith("/")

@@ -430,7 +430,8 @@ def test_teleop_with_a_simulated_robot_shares_its_topics(repository):
     }
     entities, context = launched(repository, "teleop.launch.py", simulated_robot="true", robot="leap")
     (given,) = parameters(node(entities, "robot_simulator", context))
-    assert given == model | {"side": "right", "robot": "leap"}
+    assert given == model | {"side": "right", "robot": "leap", "command_topic": "robot/command"}
+    assert parameters(node(entities, "hand_teleop", context))[1]["command.topic"] == "robot/command"
 
 
 def test_teleop_shows_a_layout_of_its_own(repository):

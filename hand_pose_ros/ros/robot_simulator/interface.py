@@ -16,7 +16,7 @@ INTERFACE: Final = NodeInterface(
         ),
     ),
     published=(
-        Endpoint("joint_states", "sensor_msgs/JointState", "the robot's joints, or the profile's topic"),
+        Endpoint("/joint_states", "sensor_msgs/JointState", "the robot's joints, or the profile's topic"),
         Endpoint("robot_description", "std_msgs/String", "the URDF, latched, on request"),
         Endpoint("/tf", "tf2_msgs/TFMessage", "links in the frame of the root link, on request"),
     ),

@@ -56,7 +56,7 @@ class RobotSimulator(Node):
         self._last_s = time.monotonic()
         output = self._robot.output
         self._kind = COMMAND_KINDS[output.kind]
-        self._states = self.create_publisher(JointState, output.state_topic or "joint_states", _QOS)
+        self._states = self.create_publisher(JointState, output.state_topic, _QOS)
         self.create_subscription(self._kind.message, output.topic, self._on_command, _QOS)
         self._frames = _LinkFrames(self, self._robot, settings) if settings.publish_frames else None
         if settings.publish_description:

@@ -29,7 +29,7 @@ class RobotSimulatorParameters(Options):
     )
     command_topic: str = option("", "Topic of the commands; empty for the profile's.", read_only=True)
     joint_states_topic: str = option(
-        "", "Topic of the joint states; empty for the profile's, or joint_states.", read_only=True
+        "", "Topic of the joint states; empty for the profile's, or /joint_states.", read_only=True
     )
     rate_hz: float = option(100.0, "Joint states per second.", minimum=1.0, maximum=1000.0, read_only=True)
     velocity_rad_s: float = option(

@@ -69,7 +69,7 @@ class TeleopDriver:
         self._frame_checker = FrameChecker(node, robot.retargeter, settings.robot_frame_prefix)
         self.wrist = WristLink(node, settings.wrist, faults) if settings.wrist.enabled else None
         self._openxr = OpenXrPublishers(node, faults) if settings.openxr else None
-        self.state_topic = node.resolve_topic_name(robot.output.state_topic or "joint_states")
+        self.state_topic = node.resolve_topic_name(robot.output.state_topic)
         self._input = HandInput(
             node,
             settings.input,

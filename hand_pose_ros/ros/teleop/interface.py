@@ -17,7 +17,7 @@ INTERFACE: Final = NodeInterface(
         Endpoint(
             "{left,right}/wrist", "geometry_msgs/PoseWithCovarianceStamped", "wrist of the hand to follow"
         ),
-        Endpoint("joint_states", "sensor_msgs/JointState", "the robot's, or the profile's topic"),
+        Endpoint("/joint_states", "sensor_msgs/JointState", "the robot's, or the profile's topic"),
         Endpoint("robot_description", "std_msgs/String", "the robot's URDF, latched"),
         Endpoint("dead_man", "std_msgs/Bool", "a switch that must repeat its level"),
         Endpoint("e_stop", "std_msgs/Bool", "emergency stop"),

@@ -68,7 +68,7 @@ class TeleopParameters(Options):
         essential=True,
     )
     joint_states_topic: str = option(
-        "", "Topic of the robot's joint states; empty for the profile's, or joint_states.", read_only=True
+        "", "Topic of the robot's joint states; empty for the profile's, or /joint_states.", read_only=True
     )
     robot_frame_prefix: str = option(
         "",

@@ -26,7 +26,7 @@ def expected(endpoints: Iterable[Endpoint], kind: str) -> dict[str, list[str]]:
         package, _, name = endpoint.kind.partition("/")
         for side in hand.SIDES:
             full = endpoint.name.replace("{left,right}", side).replace("~", NODE)
-            full = {"(the profile's)": COMMANDS, "joint_states": STATES}.get(full, full)
+            full = {"(the profile's)": COMMANDS, "/joint_states": STATES}.get(full, full)
             found[full if full.startswith("/") else f"/{NAMESPACE}/{full}"] = [f"{package}/{kind}/{name}"]
     return found
 

@@ -18,7 +18,6 @@ from hand_pose_ros.retargeting.view.robot_image import RobotImage
 from hand_pose_ros.retargeting.view.shapes import link_shapes
 
 FRAME_PREFIX: Final = "robot/"
-_DEFAULT_STATES: Final = "joint_states"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +43,7 @@ class DemoRobot:
     @property
     def state_topic(self) -> str:
         """Topic of the joint states, likewise."""
-        return self.robot.output.state_topic or _DEFAULT_STATES
+        return self.robot.output.state_topic
 
     @property
     def base_frame(self) -> str:

@@ -32,7 +32,7 @@ def test_a_profile_and_a_urdf_of_one_s_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     robot = read_demo_robot(profile.name, urdf.name, "right")
     assert robot.parameters() == {"robot": str(profile), "robot_description_file": str(urdf)}
-    assert robot.state_topic == "joint_states"
+    assert robot.state_topic == "/joint_states"
     assert robot.fingertips() == {"thumb_tip": "thumb_tip_link", "index_tip": "index_tip_link"}
     assert robot.image(64).draw(robot.positions({})).shape == (64, 64, 3)
 
