@@ -91,13 +91,20 @@ def measurement_noise(
 ) -> np.ndarray:
     """The part (3, 3) of a position's covariance that changes from frame to frame; a typical one if it is NaN.
 
-    A wrong size of the hand shifts all frames alike along the ray: that part is subtracted.
+    A wrong size of the hand shifts all frames alike along the ray: that part is subtracted, as far as there is a
+    covariance left.
     """
     squared = float(position_m @ position_m)
     along = position_m[:, None] * position_m  # the variance along the ray that is 1 for the whole distance
     if not math.isfinite(float(covariance_m2.sum())):
         across = _TYPICAL_ACROSS**2
         return across * squared * _AXES + (_TYPICAL_ALONG**2 - across) * along
-    noise = covariance_m2 + _LEAST_SIGMA**2 * squared * _AXES
+    least = _LEAST_SIGMA**2 * squared * _AXES
+    noise = covariance_m2 + least
     share = float(position_m @ covariance_m2 @ position_m) / max(squared, 1e-12) ** 2
-    return noise - size_spread**2 * along if share > size_spread**2 else noise
+    if share <= size_spread**2:
+        return noise
+    most = 1.0 / float(
+        position_m @ symmetric_inverse(noise) @ position_m
+    )  # more would leave a negative variance
+    return noise - size_spread**2 * along if size_spread**2 < most else noise - most * along + least

@@ -180,3 +180,16 @@ def test_the_gain_is_that_of_a_general_solver():
         noise = rng.normal(size=(3, 3)) * 10.0 ** rng.uniform(-4, -1, 3)
         matrix = noise @ noise.T + 1e-8 * np.eye(3)
         np.testing.assert_allclose(symmetric_inverse(matrix) @ matrix, np.eye(3), atol=1e-6)
+
+
+def test_what_is_subtracted_for_the_size_leaves_a_covariance():
+    rng = np.random.default_rng(6)
+    for _ in range(200):
+        wrist = np.array((0.1, -0.05, 0.6)) + rng.normal(0, 0.05, 3)
+        ray = wrist / np.linalg.norm(wrist)
+        along = rng.normal(0, 0.05, 3) + ray  # the largest axis is a few degrees off the ray
+        covariance = 0.6**2 * rng.uniform(0.066, 0.1) ** 2 * np.outer(along, along) / (along @ along)
+        covariance += 1e-6 * np.eye(3)
+        whole, noise = (measurement_noise(wrist, covariance, spread) for spread in (0.0, POPULATION_SPREAD))
+        assert np.linalg.eigvalsh(noise).min() > 0
+        assert wrist @ noise @ wrist <= wrist @ whole @ wrist

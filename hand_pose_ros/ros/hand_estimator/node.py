@@ -79,8 +79,8 @@ class HandEstimator(LifecycleNode):
         """Load the models; after a failure the node stays unconfigured and can be configured again."""
         began_s = time.monotonic()
         view = self._settings.view_frame
-        if view and (self._view is None or self._view.name != view):
-            self._view = ViewFrame(self, view)
+        if self._view is None or self._view.name != view:
+            self._view = ViewFrame(self, view) if view else None
         try:
             self._pipeline = self._create_pipeline(self._settings)
         except Exception as error:  # libraries raise various errors for a bad model
@@ -99,6 +99,7 @@ class HandEstimator(LifecycleNode):
         result = super().on_activate(state)
         self._status.start()
         self._lifecycle = "active"
+        self._scale.start()
         self._worker = NewestItemWorker(self._process, "worker")
         prefix = frame_prefix(self, self._settings.frame_prefix, self._created_s)
         assert self._output is not None  # made in configure
@@ -154,6 +155,7 @@ class HandEstimator(LifecycleNode):
             self._worker = self._input = None
             assert self._output is not None
             self._output.stop()
+            self._scale.stop()
             self._faults.clear_all()
             self._lifecycle = "inactive"
 
@@ -197,11 +199,11 @@ class HandEstimator(LifecycleNode):
             return
         try:
             output.publish(result, given.header, self._settings)
-        except Exception as error:  # such as a pose that no message can hold
+            self._sizes.publish(result)
+            self._scale.observe(result)
+        except Exception as error:  # such as a pose that no message can hold; the worker must go on
             self._status.failed("publication", f"a frame was not published: {type(error).__name__}: {error}")
             return
-        self._scale.observe(result)
-        self._sizes.publish(result)
         self._faults.clear("pipeline", "publication")
         if result.degraded:
             self._faults.report("gpu", result.degraded, DiagnosticStatus.WARN, logged=True)

@@ -65,9 +65,20 @@ class ScaleCalibrationService:
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._group = ReentrantCallbackGroup()
         on_call: Any = self._on_call  # rclpy states no type for coroutines, which it awaits
-        if settings().use_depth:
-            self._subscribe()
+        self._always: Subscription | None = None
         node.create_service(Trigger, "~/calibrate_scale", on_call, callback_group=self._group)
+
+    def start(self) -> None:
+        """Listen to depth images from now on, if the settings use them for every image."""
+        if self._settings().use_depth and self._always is None:
+            self._always = self._subscribe()
+
+    def stop(self) -> None:
+        """Listen to depth images no more, but while a hand is measured."""
+        if self._always is not None:
+            self._node.destroy_subscription(self._always)
+            self._always = None
+        self._depths.clear()
 
     def with_depth(self, frame: Frame, stamp_ns: int) -> Frame:
         """The frame with its depth image, if one came."""
@@ -112,7 +123,7 @@ class ScaleCalibrationService:
         except (RuntimeError, ValueError) as error:
             response.message = str(error)
             return response
-        depth = None if self._settings().use_depth else self._subscribe()
+        depth = None if self._always is not None else self._subscribe()
         deadline = self._node.create_timer(
             DURATION_S + _PATIENCE_S, self._give_up, callback_group=self._group, clock=self._clock
         )
@@ -183,7 +194,7 @@ def _answer(measured: ScaleMeasurement) -> str:
     return (
         f"hand size {size.size_m:.4f} m, standard deviation {size.sigma_m:.4f} m (bone wrist -> index MCP; a hand "
         f"length of {size.length_m:.3f} m), from {sources} in {measured.frames} images. In use until the node "
-        f"ends; to keep it, start the node with hand_size_m:={size.size_m:.4f}"
+        f"is cleaned up or ends; to keep it, start the node with hand_size_m:={size.size_m:.4f}"
     )
 
 

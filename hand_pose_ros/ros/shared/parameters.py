@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
@@ -21,7 +23,7 @@ def declare(node: Node, kind: type[AnyOptions]) -> AnyOptions:
     """
     values = {}
     for leaf in leaves(kind):
-        value = node.declare_parameter(leaf.name, leaf.default, _descriptor(leaf)).value
+        value = _plain(node.declare_parameter(leaf.name, leaf.default, _descriptor(leaf)).value)
         values[leaf.name] = leaf.default if value is None else value
     for name in unknown_overrides(node):
         likely = get_close_matches(name, values, 1) or get_close_matches(
@@ -56,7 +58,7 @@ def changed(
         ValueError: the change is not allowed; the message says why.
     """
     specs = {leaf.name: leaf.spec for leaf in leaves(type(current))}
-    ours = {change.name: change.value for change in changes if change.name in specs}
+    ours = {change.name: _plain(change.value) for change in changes if change.name in specs}
     for name in ours:
         if specs[name].read_only and not unconfigured:
             or_when = "" if unconfigured is None else " or while it is unconfigured"
@@ -84,3 +86,8 @@ def _descriptor(leaf: Leaf) -> ParameterDescriptor:
             low, high = max(low, -(2**63)), min(high, 2**63 - 1)
             descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
     return descriptor
+
+
+def _plain(value: Any) -> Any:
+    """The value with a list in place of an array, in which rclpy keeps several numbers."""
+    return value.tolist() if isinstance(value, array) else value

@@ -27,6 +27,7 @@ from hand_pose_ros.video.sources import DEFAULT_RATE_HZ, SourceError, VideoFrame
 # keep-last and shallow, so that a slow subscriber loses old images instead of holding up the rest.
 _QOS = QoSProfile(depth=2, reliability=ReliabilityPolicy.RELIABLE)
 _POLL_S = 0.05
+_CLOCK_JUMP_NS = 1_000_000_000  # a clock that falls by more was set back
 _LAST_IMAGE_TIMEOUT_S, _LAST_IMAGE_S = 1.0, 0.1
 
 
@@ -122,9 +123,9 @@ class VideoPlayer(Node):
                         pacer = self._pacer
                         due_s = pacer.due_s(frame.time_s, time.monotonic())
         late_ns = round((time.monotonic() - due_s) * 1e9)
-        stamp_ns = max(self.get_clock().now().nanoseconds - late_ns, self._last_stamp_ns + 1)
-        self._last_stamp_ns = stamp_ns
-        return stamp_ns
+        now_ns = self.get_clock().now().nanoseconds
+        self._last_stamp_ns = next_stamp_ns(now_ns - late_ns, self._last_stamp_ns)
+        return self._last_stamp_ns
 
     def _publish(self, frame: VideoFrame, stamp_ns: int) -> None:
         header = Header(stamp=time_message(stamp_ns), frame_id=self._settings.frame_id)
@@ -163,3 +164,8 @@ class VideoPlayer(Node):
             self._seek_requested = True
         self._wake.set()
         return SetParametersResult(successful=True)
+
+
+def next_stamp_ns(due_ns: int, last_ns: int) -> int:
+    """Return the stamp of an image due at ``due_ns``: later than the last one, unless the clock was set back."""
+    return due_ns if last_ns - due_ns > _CLOCK_JUMP_NS else max(due_ns, last_ns + 1)

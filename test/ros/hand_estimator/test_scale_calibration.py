@@ -119,11 +119,12 @@ def test_with_use_depth_the_size_of_each_track_is_learnt_and_published(
     )
     hands = listener.subscribe(PointCloud2, f"/{NAMESPACE}/hands")
     camera.depth = depth_message()
-    parameters = {"use_depth": True, "diagnostics_period_s": 0.2}
+    parameters = {"diagnostics_period_s": 0.2}
     process = start_node(
         FAKE, namespace=NAMESPACE, environment=fake_environment(repository), parameters=parameters
     )
     estimator = Estimator(process, listener)
+    assert listener.set_parameters(NODE, {"use_depth": True})[0][0]  # before it is configured
     estimator.activate()
 
     def is_learnt() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 
 import pytest
@@ -39,6 +40,8 @@ def test_a_change_touches_what_it_names_and_leaves_what_is_not_ours():
     ]
     expected = Example(timing=Timing(rate_hz=5.0), mode="good", count=7)
     assert changed(Example(mode="good"), changes) == expected
+    numbers = changed(Example(), [Parameter("timing.weights", value=array("d", (0.25, 0.75)))])
+    assert numbers.timing.weights == (0.25, 0.75)
     with pytest.raises(ValueError, match=r"model can only be set when the node starts$"):
         changed(Example(), [Parameter("model", value="b")])
     with pytest.raises(ValueError, match=r"timing\.rate_hz must be at most 100"):

@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from hand_pose_ros.camera.calibration import camera_from_message, save_calibration
 from hand_pose_ros.camera.model import CameraModel
+from hand_pose_ros.ros.video_player.node import next_stamp_ns
 
 PLAYER = "hand_pose_ros.ros.video_player.process"
 WIDTH, HEIGHT, FRAMES = 64, 48, 20
@@ -183,3 +184,11 @@ def test_no_image_of_the_real_video_is_lost_on_best_effort(start_node, listener,
     expected = 621 - 480
     wait_for(lambda: len(images) >= 0.97 * expected, "nearly all images")
     assert {(m.width, m.height) for m in images.messages} == {(1280, 720)}
+
+
+def test_stamps_rise_but_follow_a_clock_that_was_set_back():
+    last, stamps = 0, []
+    for now_ns in (5_000_000_000, 5_000_000_000, 4_999_000_000, 1_000_000_000, 1_100_000_000):
+        last = next_stamp_ns(now_ns, last)
+        stamps.append(last)
+    assert stamps == [5_000_000_000, 5_000_000_001, 5_000_000_002, 1_000_000_000, 1_100_000_000]
