@@ -16,7 +16,8 @@ from hand_pose_ros.recordings.episode_writer import MOST_BYTES, EpisodeReport, E
 
 _LOCK: Final = ".recorder.lock"
 _EPISODE: Final = re.compile(r"episode_(\d{6,})")
-_MOST_LATCHED: Final = 20
+_LATCHED_TOPICS: Final = {"/tf_static": 20}
+"""Kept messages of topics to which several publishers add; of other topics the newest."""
 
 
 class RecordingSession:
@@ -91,11 +92,12 @@ class RecordingSession:
         """Record a message, if an episode is being recorded.
 
         Args:
-            latched: of a topic whose messages late subscribers get: every episode begins with its newest ones.
+            latched: of a topic whose messages late subscribers get: every episode begins with its newest one.
         """
         with self._lock:
             if latched:
-                self._latched.setdefault(message.topic, deque(maxlen=_MOST_LATCHED)).append(message)
+                most = _LATCHED_TOPICS.get(message.topic, 1)
+                self._latched.setdefault(message.topic, deque(maxlen=most)).append(message)
             if self._writer is not None:
                 self._writer.offer(message)
 

@@ -101,12 +101,14 @@ def test_every_episode_begins_with_latched_messages(tmp_path):
     with RecordingSession(tmp_path / "s", DESCRIBED) as session:
         for number in range(30):
             session.receive(message(number, "/state"), latched=True)
+            session.receive(message(number, "/tf_static"), latched=True)
         for _ in range(2):
             session.start(5 * 10**9)
             session.stop()
     for episode in range(2):
         found = contents(tmp_path / f"s/episode_{episode:06d}")
-        assert found == [("/state", 5 * 10**9, str(number)) for number in range(10, 30)]
+        frames = [("/tf_static", 5 * 10**9, str(number)) for number in range(10, 30)]
+        assert sorted(found) == [("/state", 5 * 10**9, "29"), *frames]
 
 
 def test_a_message_that_cannot_be_written_is_counted_and_the_others_are_kept(tmp_path):
