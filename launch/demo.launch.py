@@ -24,6 +24,8 @@ PACKAGE = "hand_pose_ros"
 # Launch argument -> parameter of the video_player, and what its text means.
 PARAMETERS = {
     "source": ("source", str),
+    "source_topic": ("image_topic", str),
+    "rate_hz": ("rate_hz", number),
     "calibration_file": ("calibration_file", str),
     "horizontal_fov_deg": ("horizontal_fov_deg", number),
     "loop": ("loop", true_or_false),
@@ -34,12 +36,21 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "source",
         default_value="",
-        description="What to play: clip, the number of a webcam, or a video, a folder of images or a rosbag2.",
+        description="What to play: clip, the default, the number of a webcam, or a video, a folder of images or a "
+        "recording.",
+    ),
+    DeclareLaunchArgument(
+        "source_topic",
+        default_value="",
+        description="Image topic of a recording; empty for the first one with colours.",
+    ),
+    DeclareLaunchArgument(
+        "rate_hz", default_value="", description="Images per second; empty for the source's own rate."
     ),
     DeclareLaunchArgument(
         "calibration_file",
         default_value="",
-        description="Calibration of the camera, a camera_calibration YAML file.",
+        description="Calibration file of the camera, in any common format.",
     ),
     DeclareLaunchArgument(
         "horizontal_fov_deg",

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import yaml
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import Command, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -247,7 +247,8 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         emulate_tty=True,
     )
     if given["rviz"] != "true":
-        return [estimator]
+        unseen = LogInfo(msg="robot_models:=true has no effect without rviz:=true")
+        return [estimator, unseen] if given["robot_models"] == "true" else [estimator]
     clock = {name: value for name, value in overrides.items() if name == "use_sim_time"}
     entities: list[LaunchDescriptionEntity] = [estimator, _rviz(given, clock)]
     if given["robot_models"] == "true":

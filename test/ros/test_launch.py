@@ -22,6 +22,7 @@ pytest.importorskip(
 from launch.actions import (
     DeclareLaunchArgument,
     IncludeLaunchDescription,
+    LogInfo,
     OpaqueFunction,
     SetEnvironmentVariable,
     Shutdown,
@@ -342,14 +343,35 @@ def test_the_fast_dds_profile_is_set_unless_the_user_has_one(repository, monkeyp
     assert variables() == {}
 
 
+def test_robot_models_that_nothing_shows_are_said(repository):
+    entities, context = launched(repository, "estimator.launch.py", robot_models="true")
+    (said,) = (entity for entity in entities if isinstance(entity, LogInfo))
+    assert "rviz:=true" in perform_substitutions(context, said.msg)
+    entities, _ = launched(repository, "estimator.launch.py", robot_models="false")
+    assert not [entity for entity in entities if isinstance(entity, LogInfo)]
+
+
 def test_the_demo_plays_into_the_estimator(repository):
     entities, context = launched(
-        repository, "demo.launch.py", source="0", horizontal_fov_deg="60", namespace="demo"
+        repository,
+        "demo.launch.py",
+        source="rig.mcap",
+        source_topic="/left/image",
+        rate_hz="10",
+        horizontal_fov_deg="60",
+        namespace="demo",
     )
     player = node(entities, "video_player", context)
     assert player.expanded_node_namespace == "/demo"
     assert parameters(player) == [
-        {"loop": True, "wait_for_subscriber": True, "source": "0", "horizontal_fov_deg": 60.0}
+        {
+            "loop": True,
+            "wait_for_subscriber": True,
+            "source": "rig.mcap",
+            "image_topic": "/left/image",
+            "rate_hz": 10.0,
+            "horizontal_fov_deg": 60.0,
+        }
     ]
     (include,) = (entity for entity in entities if isinstance(entity, IncludeLaunchDescription))
     include.execute(context)
