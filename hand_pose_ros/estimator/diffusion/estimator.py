@@ -92,8 +92,8 @@ class DiffusionEstimatorConfig(Options):
     image_depths: bool = option(
         True,
         "Tell the depths of the joints from the image, by features inside MediaPipe's full landmark network, in "
-        "place of that network's own depths. Without effect with other detectors, and where the estimator takes "
-        "the image itself.",
+        "place of that network's own depths. Without effect with other detectors, and with the condition `image`, "
+        "which takes no landmarks.",
     )
     orientation_file: str = option(
         "", "Weights of the network that tells the depths (.safetensors); empty for the shipped weights."
@@ -138,9 +138,8 @@ class DiffusionEstimatorConfig(Options):
         model = self.model_file or shipped_weights(IMAGE_HAND_DIFFUSION if takes_image else HAND_DIFFUSION)
         denoiser, spread_scale = load_denoiser(model, self.backend, device)
         config = replace(self, hand_size_m=hand_size_m)
-        uses_image = takes_images(denoiser) and self.condition != "keypoints"
         depths = None
-        if self.image_depths and not uses_image:
+        if self.image_depths and self.condition != "image":
             depths = load_image_depths(self.orientation_file, self.backend, device)
         errors = load_landmark_errors(self.landmark_error_file) if self.landmark_errors else None
         return DiffusionEstimator(denoiser, spread_scale, config, self._sampler(denoiser), depths, errors)

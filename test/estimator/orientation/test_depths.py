@@ -9,6 +9,7 @@ import pytest
 import torch
 from helpers.diffusion import CAMERA, detections, random_network
 
+from hand_pose_ros.estimator.diffusion import estimator as diffusion_estimator
 from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
 from hand_pose_ros.estimator.keypoint_input import keypoint_input
 from hand_pose_ros.estimator.orientation import depths
@@ -105,3 +106,11 @@ def test_without_weights_the_detector_tells_the_depths(caplog, monkeypatch):
     assert "the detector's own depths" in caplog.text
     with pytest.raises(ValueError, match="no weight file"):
         load_image_depths("nowhere.safetensors", "torch", "cpu")
+
+
+@pytest.mark.parametrize(("condition", "told"), [("keypoints", True), ("both", True), ("image", False)])
+def test_all_conditions_with_landmarks_get_them(condition, told, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(diffusion_estimator, "load_image_depths", lambda *given: loaded.append(given))
+    DiffusionEstimatorConfig(condition=condition, backend="torch").create(None, "cpu")
+    assert bool(loaded) == told
