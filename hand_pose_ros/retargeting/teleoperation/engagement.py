@@ -67,13 +67,18 @@ class Engagement:
     """Holds the state; the callers decide on what they know, the machine on what is allowed.
 
     Times are seconds of a monotonic clock.
+
+    Args:
+        stopped: why an emergency stop is in force from the start; '' if none is.
     """
 
-    def __init__(self, options: WatchdogOptions, on_change: Callable[[Change], None]) -> None:
+    def __init__(
+        self, options: WatchdogOptions, on_change: Callable[[Change], None], stopped: str = ""
+    ) -> None:
         self.options = options
         self._on_change = on_change
-        self._state = State.DISENGAGED
-        self._reason = "not engaged yet"
+        self._state = State.STOPPED if stopped else State.DISENGAGED
+        self._reason = stopped or "not engaged yet"
         self._holding_since_s = 0.0
 
     @property

@@ -25,13 +25,35 @@ class SwitchOptions(Options):
 
 
 class OperatorSwitch:
-    """Levels of the switches, and the time at which the dead-man switch was heard last (monotonic clock)."""
+    """Levels of the switches, and the time at which the dead-man switch was heard last (monotonic clock).
+
+    An emergency stop stays in force until :meth:`reset`, across sessions that share the switch.
+    """
 
     def __init__(self, options: SwitchOptions) -> None:
         self.options = options
         self.stop_pressed = False
+        self.stop_reason = ""
+        """Why an emergency stop is in force; '' if none is."""
         self._pressed = False
         self._heard_s = 0.0
+
+    def stop(self, reason: str) -> None:
+        """Put an emergency stop in force; the reason of the first one is kept."""
+        self.stop_reason = self.stop_reason or reason
+
+    def press_stop(self, pressed: bool) -> None:
+        """The level of the emergency stop's switch came; releasing it does not end the stop."""
+        self.stop_pressed = pressed
+        if pressed:
+            self.stop("emergency stop switch")
+
+    def reset(self) -> str:
+        """Take the emergency stop back; returns why not, or ''."""
+        if self.stop_pressed:
+            return "the emergency stop is still pressed"
+        self.stop_reason = ""
+        return ""
 
     def press(self, pressed: bool, now_s: float) -> bool:
         """A level came; returns whether the switch has just been pressed."""

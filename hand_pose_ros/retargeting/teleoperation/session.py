@@ -67,6 +67,7 @@ class TeleopSession:
         obstacle: says what else forbids to engage, or ''; the robot holds while there is something.
         on_change: called after each change of state.
         reported: joints whose state the robot reports; all if None.
+        switch: the operator's, which outlives the session with the emergency stop; a new one if None.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class TeleopSession:
         on_change: Callable[[Change], None] = lambda _: None,
         obstacle: Callable[[], str] = lambda: "",
         reported: Sequence[str] | None = None,
+        switch: OperatorSwitch | None = None,
     ) -> None:
         if len(retargeter.joint_names) != len(limits.lower_rad):
             raise ValueError(f"{len(limits.lower_rad)} limits for {len(retargeter.joint_names)} joints")
@@ -87,8 +89,9 @@ class TeleopSession:
         self._obstacle = obstacle
         self.options = options
         self.robot_state = RobotState(retargeter.joint_names, options.robot_state, reported)
-        self.engagement = Engagement(options.watchdog, self._on_change)
-        self.switch = OperatorSwitch(options.switch)
+        self.switch = switch or OperatorSwitch(options.switch)
+        self.switch.options = options.switch
+        self.engagement = Engagement(options.watchdog, self._on_change, self.switch.stop_reason)
         self._admission = HandAdmission(options.hand)
         self._gesture = HeldGesture(options.gesture)
         self._motion = CommandMotion(limits, options.motion)
@@ -181,20 +184,21 @@ class TeleopSession:
 
     def stop(self, reason: str) -> None:
         """Emergency stop: the command stays where it is, at once."""
+        self.switch.stop(reason)
         self.engagement.stop(reason)
 
     def reset(self) -> str:
         """Take back an emergency stop or a latch; returns why not, or ''."""
-        if self.switch.stop_pressed:
-            return "the emergency stop is still pressed"
+        if refused := self.switch.reset():
+            return refused
         self.engagement.reset()
         return ""
 
     def press_stop(self, pressed: bool) -> None:
         """The level of an emergency stop switch."""
-        self.switch.stop_pressed = pressed
+        self.switch.press_stop(pressed)
         if pressed:
-            self.stop("emergency stop switch")
+            self.engagement.stop(self.switch.stop_reason)
 
     def dead_man(self, pressed: bool, now_s: float) -> str:
         """The level of the dead-man switch came; pressing it engages. Returns why not, or ''."""

@@ -15,9 +15,11 @@ from std_msgs.msg import Bool, Header
 from hand_pose_ros.retargeting.teleoperation.engagement import Change, State
 from hand_pose_ros.retargeting.teleoperation.motion import CAMERA_RATE
 from hand_pose_ros.retargeting.teleoperation.observed_hand import HandsInView
+from hand_pose_ros.retargeting.teleoperation.operator_switch import OperatorSwitch
 from hand_pose_ros.retargeting.teleoperation.robot import TeleopRobot
 from hand_pose_ros.retargeting.teleoperation.session import TeleopSession
 from hand_pose_ros.ros.shared.faults import FaultLog
+from hand_pose_ros.ros.teleop.emergency_stop import QUIET, SWITCH_QOS, EmergencyStop
 from hand_pose_ros.ros.teleop.frame_checker import FrameChecker
 from hand_pose_ros.ros.teleop.input import NEWEST, HandInput
 from hand_pose_ros.ros.teleop.output import CommandPublisher, OpenXrPublishers, StatePublisher
@@ -28,7 +30,6 @@ from hand_pose_ros.ros.teleop.wrist import WristLink
 _WITHOUT_IMAGES_S: Final = 1 / 30
 """At camera rate: time between commands while no images come."""
 _LONGEST_BRAKING_S: Final = 2.0
-_SWITCH_QOS: Final = QoSProfile(depth=5)
 
 
 class TeleopDriver:
@@ -42,15 +43,19 @@ class TeleopDriver:
         faults: FaultLog,
         status: TeleopStatus,
         state: StatePublisher,
+        switch: OperatorSwitch,
+        emergency_stop: EmergencyStop,
         clock: Clock,
     ) -> None:
-        """Subscribe and begin a session, disengaged.
+        """Subscribe and begin a session, disengaged or, if an emergency stop is in force, stopped.
 
         Args:
+            switch, emergency_stop: the node's, which outlive the driver.
             clock: a steady one for the commands, which goes on when simulated time stands still.
         """
         self._node, self._settings, self._robot = node, settings, robot
         self._faults, self._status, self._state = faults, status, state
+        self._emergency_stop = emergency_stop
         motion = settings.session.motion
         self.session = TeleopSession(
             robot.retargeter,
@@ -59,6 +64,7 @@ class TeleopDriver:
             self._on_change,
             self._obstacle,
             robot.reported_joints,
+            switch,
         )
         self._at_camera_rate = motion.output_rate_hz == CAMERA_RATE
         self._clutched = False
@@ -80,9 +86,11 @@ class TeleopDriver:
         )
         self._subscriptions = [
             node.create_subscription(JointState, self.state_topic, self._on_joint_state, NEWEST),
-            node.create_subscription(Bool, "dead_man", self._on_dead_man, _SWITCH_QOS),
-            node.create_subscription(Bool, "e_stop", self._on_e_stop, _SWITCH_QOS),
-            node.create_subscription(Bool, "clutch", self._on_clutch, _SWITCH_QOS),
+            node.create_subscription(Bool, "dead_man", self._on_dead_man, SWITCH_QOS),
+            node.create_subscription(Bool, "clutch", self._on_clutch, SWITCH_QOS),
+            node.create_subscription(
+                Bool, "clutch", self._on_clutch, QoSProfile(depth=SWITCH_QOS.depth), event_callbacks=QUIET
+            ),
         ]
         self._timer = node.create_timer(
             _WITHOUT_IMAGES_S if self._at_camera_rate else period_s, self._on_timer, clock=clock
@@ -145,14 +153,20 @@ class TeleopDriver:
         self.session.dead_man(message.data, time.monotonic())
         self._note_refusal()
 
-    def _on_e_stop(self, message: Bool) -> None:
-        self.session.press_stop(message.data)
-        self.output(time.monotonic())
-
     def _on_clutch(self, message: Bool) -> None:
         self.set_clutch(message.data)
 
     # --- the operator ------------------------------------------------------------------------------------------
+
+    def press_stop(self, pressed: bool) -> None:
+        """The level of the emergency stop's switch came."""
+        self.session.press_stop(pressed)
+        self.output(time.monotonic())
+
+    def stop(self, reason: str) -> None:
+        """Emergency stop."""
+        self.session.stop(reason)
+        self.output(time.monotonic())
 
     def engage(self) -> str:
         """Start to follow the hand; returns why not, or ''."""

@@ -17,12 +17,14 @@ from std_srvs.srv import SetBool, Trigger
 
 from hand_pose_ros.retargeting.profile_files import read_profile
 from hand_pose_ros.retargeting.teleoperation.engagement import State
+from hand_pose_ros.retargeting.teleoperation.operator_switch import OperatorSwitch
 from hand_pose_ros.retargeting.teleoperation.robot import TeleopRobot, teleop_robot, urdf_text
 from hand_pose_ros.ros.shared.diagnostics import diagnostics_message
 from hand_pose_ros.ros.shared.faults import FaultLog
 from hand_pose_ros.ros.shared.lifecycle import logged, start_by_itself, survive_impossible_transitions
 from hand_pose_ros.ros.shared.parameters import changed, declare
 from hand_pose_ros.ros.teleop.driver import TeleopDriver
+from hand_pose_ros.ros.teleop.emergency_stop import EmergencyStop
 from hand_pose_ros.ros.teleop.output import LATCHED, StatePublisher
 from hand_pose_ros.ros.teleop.parameters import OF_PROFILE, TeleopParameters
 from hand_pose_ros.ros.teleop.status import TeleopStatus
@@ -33,6 +35,7 @@ _LOADING_ERRORS: Final = (ValueError, OSError, ImportError)
 class HandTeleop(LifecycleNode):
     """The robot loads in configure, or when its description comes; commands are sent only while active.
 
+    An emergency stop counts in every state of the lifecycle, and stays in force until it is reset.
     All callbacks run in the executor's thread, one after the other; the process ends them before the node goes.
     """
 
@@ -46,8 +49,11 @@ class HandTeleop(LifecycleNode):
         self._robot: TeleopRobot | None = None
         self._driver: TeleopDriver | None = None
         self._description: Subscription | None = None
+        self._switch = OperatorSwitch(self._settings.session.switch)
         self._state = StatePublisher(self)
-        self._state.publish(State.DISENGAGED, "the node is not active")
+        self._reason = ""
+        """Why there is no driver."""
+        self._publish_idle("the node is not active")
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self.create_timer(
@@ -55,8 +61,10 @@ class HandTeleop(LifecycleNode):
         )
         self._add_service("engage", lambda driver: driver.engage())
         self._add_service("disengage", lambda driver: driver.session.disengage("service") or "")
-        self._add_service("e_stop", lambda driver: driver.session.stop("service") or "")
-        self._add_service("reset", lambda driver: driver.session.reset())
+        self._emergency_stop = EmergencyStop(
+            self, self._on_stop_level, self._on_stop_service, self._steady_clock
+        )
+        self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/clutch", self._on_clutch)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         if self._settings.autostart:
@@ -154,14 +162,22 @@ class HandTeleop(LifecycleNode):
 
     def _begin(self, robot: TeleopRobot) -> None:
         self._driver = TeleopDriver(
-            self, self._settings, robot, self._faults, self._status, self._state, self._steady_clock
+            self,
+            self._settings,
+            robot,
+            self._faults,
+            self._status,
+            self._state,
+            self._switch,
+            self._emergency_stop,
+            self._steady_clock,
         )
 
     def _stop(self, reason: str) -> None:
         if self._driver is not None:
             self._driver.close(reason)
             self._driver = None
-            self._state.publish(State.DISENGAGED, reason)
+            self._publish_idle(reason)
         if self._lifecycle == "active":
             self._faults.clear_all()
             self._lifecycle = "inactive"
@@ -187,6 +203,51 @@ class HandTeleop(LifecycleNode):
 
     def _report_bad_robot(self, error: Exception) -> None:
         self._faults.report("robot", f"the robot {self._settings.robot!r} cannot be loaded: {error}")
+
+    # --- emergency stop ----------------------------------------------------------------------------------------
+
+    def _on_stop_level(self, pressed: bool) -> None:
+        if self._driver is not None:
+            self._driver.press_stop(pressed)
+            return
+        was_stopped = bool(self._switch.stop_reason)
+        self._switch.press_stop(pressed)
+        if pressed and not was_stopped:
+            self._stopped_while_idle()
+
+    def _on_stop_service(self) -> str:
+        if self._driver is not None:
+            self._driver.stop("service")
+        elif not self._switch.stop_reason:
+            self._switch.stop("service")
+            self._stopped_while_idle()
+        return State.STOPPED.value
+
+    def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        driver = self._driver
+        reason = self._switch.reset() if driver is None else driver.session.reset()
+        if driver is None and not reason:
+            self._publish_idle(self._reason)
+        response.success = not reason
+        response.message = reason or self._engagement()[0].value
+        return response
+
+    def _stopped_while_idle(self) -> None:
+        self.get_logger().warning(f"emergency stop while the node is {self._lifecycle}")
+        self._publish_idle(self._reason)
+
+    def _publish_idle(self, reason: str) -> None:
+        """Publish the state without a driver: disengaged for ``reason``, or stopped."""
+        self._reason = reason
+        self._state.publish(*self._engagement())
+
+    def _engagement(self) -> tuple[State, str]:
+        """The state, and why."""
+        if self._driver is not None:
+            return self._driver.session.engagement.state, self._driver.session.engagement.reason
+        if self._switch.stop_reason:
+            return State.STOPPED, self._switch.stop_reason
+        return State.DISENGAGED, self._reason
 
     # --- services, parameters, diagnostics ---------------------------------------------------------------------
 
@@ -230,11 +291,9 @@ class HandTeleop(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _publish_diagnostics(self) -> None:
-        state, reason, robot = State.DISENGAGED, "", None
-        if self._driver is not None:
-            engagement = self._driver.session.engagement
-            state, reason, robot = engagement.state, engagement.reason, self._driver.report()
-        elif self._lifecycle == "active":
+        state, reason = self._engagement()
+        robot = None if self._driver is None else self._driver.report()
+        if self._driver is None and state is State.DISENGAGED and self._lifecycle == "active":
             reason = self._why_no_driver()
         name = self.get_fully_qualified_name().lstrip("/")
         statuses = self._status.statuses(name, self._lifecycle, state, reason, robot)

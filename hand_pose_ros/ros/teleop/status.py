@@ -96,7 +96,9 @@ class TeleopStatus:
     ) -> DiagnosticStatus:
         level, message = worst({k: fault for k, fault in faults.items() if k not in ROBOT_FAULTS})
         level = max(level, _LEVELS.get(state, DiagnosticStatus.OK))
-        text = f"{state.value}: {reason}" if lifecycle == "active" else lifecycle
+        text = f"{state.value}: {reason}"
+        if lifecycle != "active":
+            text = f"{lifecycle}; {text}" if state is State.STOPPED else lifecycle
         return status(
             name,
             level,

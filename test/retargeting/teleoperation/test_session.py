@@ -338,6 +338,24 @@ def test_an_emergency_stop_freezes_the_command_until_it_is_reset(make):
     run.engaged()
 
 
+def test_an_emergency_stop_outlives_the_session(make):
+    run = make()
+    run.session.stop("test")
+    switch = run.session.switch
+    later = TeleopSession(run.retargeter, LIMITS, SessionOptions(), run.changes.append, switch=switch)
+    assert (later.engagement.state, later.engagement.reason) == (State.STOPPED, "test")
+    assert "reset it first" in later.engage("test", run.now_s)
+    assert later.reset() == ""
+    assert (switch.stop_reason, later.engagement.state) == ("", State.DISENGAGED)
+    switch.press_stop(True)
+    assert (
+        TeleopSession(run.retargeter, LIMITS, SessionOptions(), switch=switch).engagement.state
+        is State.STOPPED
+    )
+    switch.press_stop(False)
+    assert switch.stop_reason == "emergency stop switch", "releasing it does not end the stop"
+
+
 def test_a_dead_man_switch_engages_while_it_is_pressed(make):
     run = make(**{"dead_man.used": True})
     assert run.session.engage("service", run.now_s) == "the dead-man switch is not pressed"
