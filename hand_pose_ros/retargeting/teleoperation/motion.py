@@ -82,6 +82,11 @@ class CommandMotion:
         """Whether the command is on its way to rest, or held there."""
         return self._rest_rad is not None
 
+    @property
+    def command_rad(self) -> Array:
+        """The newest command (J,)."""
+        return self._limiter.positions_rad
+
     def aim(self, target_rad: Array, now_s: float) -> None:
         """The target (J,) of an image came."""
         self._targets.add(target_rad, now_s, immediate=self.options.output_rate_hz == CAMERA_RATE)

@@ -83,6 +83,16 @@ class RobotState:
         """Positions (J,) as known; a joint that is not known stands at zero."""
         return np.array([self._positions.get(name, 0.0) for name in self._joint_names])
 
+    def fresh_rad(self, now_s: float) -> Array:
+        """Positions (J,) that are not older than the timeout; NaN of a joint that is not known."""
+        oldest_s = now_s - self.options.timeout_s
+        return np.array(
+            [
+                self._positions[name] if self._times_s.get(name, -np.inf) >= oldest_s else np.nan
+                for name in self._joint_names
+            ]
+        )
+
     @property
     def reported(self) -> Array:
         """(J,) whether each joint is reported."""

@@ -97,6 +97,9 @@ class TeleopSession:
         self._motion = CommandMotion(limits, options.motion)
         self.refused = ""
         """Why engaging was refused last; '' if it was not."""
+        self._adrift = False
+        """Whether the robot may stand elsewhere than at the command: contact with it was lost."""
+        self._now_s = 0.0
         self._hand_doubt = "no hand yet"
         self._absence = ""
         """Why the newest image had no hand to follow."""
@@ -215,7 +218,7 @@ class TeleopSession:
         self._judge(now_s)
         state = self.engagement.state
         if not state.following:
-            return self._motion.rest(now_s, stay=state.active)
+            return self._motion.rest(now_s, stay=state.active and not self._adrift)
         command, near = self._motion.follow(now_s, ramping=state is State.RAMPING)
         if near:
             self.engagement.caught_up()
@@ -225,11 +228,13 @@ class TeleopSession:
 
     def _judge(self, now_s: float) -> None:
         """Hold while there is a doubt, resume after it, disengage when it takes too long."""
+        self._now_s = now_s
         if not self.engagement.state.active:
             return
+        self._adrift = self._adrift or bool(self._robot_doubt(now_s))
         if released := self.switch.why_released(now_s):
             self.disengage(released)
-        elif doubt := self._doubt(now_s):
+        elif doubt := self._doubt(now_s) or self._not_ready_to_restart():
             self.engagement.hold(doubt, now_s)
             self.engagement.tick(now_s)
         else:
@@ -241,7 +246,17 @@ class TeleopSession:
         if not self._last_hand_is_fresh(now_s):
             age_s = now_s - (self._hand_time_s or 0.0)
             return f"no valid {self.options.hand.side} hand for {age_s:.2f} s: {self._absence or 'no images'}"
-        return self.robot_state.why_unknown(now_s) or self.switch.why_released(now_s) or self._obstacle()
+        return self._robot_doubt(now_s) or self.switch.why_released(now_s)
+
+    def _robot_doubt(self, now_s: float) -> str:
+        """Why the robot may stand, or go, elsewhere than at the command."""
+        return self.robot_state.why_unknown(now_s) or self._obstacle()
+
+    def _not_ready_to_restart(self) -> str:
+        """Why a robot that may have moved cannot be followed yet from where it is."""
+        if not self._adrift:
+            return ""
+        return "the robot is still braking" if self._motion.braking else self._outside_limits()
 
     def _last_hand_is_fresh(self, now_s: float) -> bool:
         return self._hand_time_s is not None and now_s - self._hand_time_s <= self.options.watchdog.timeout_s
@@ -258,14 +273,22 @@ class TeleopSession:
         ]
         return f"the robot stands outside its limits: {', '.join(outside)}" if outside else ""
 
+    def _start(self, positions_rad: Array) -> None:
+        """Move from where the robot stands, positions (J,)."""
+        self._adrift = False
+        self._retargeter.reset(self._motion.start(positions_rad))
+
     def _on_change(self, change: Change) -> None:
         if change.new is State.STOPPED:
-            if change.old.active or self._motion.braking:
+            # A robot adrift that has been left alone would be dragged to the old command.
+            if self._motion.braking or (change.old.active and not self._adrift):
                 self._motion.halt()
         elif change.new is State.RAMPING and not change.old.active:
-            start = self._motion.start(self.robot_state.positions_rad())
-            self._retargeter.reset(start)
+            self._start(self.robot_state.positions_rad())
             self._admission.lock()
+        elif change.new is State.RAMPING and self._adrift:
+            fresh = self.robot_state.fresh_rad(self._now_s)
+            self._start(np.where(np.isfinite(fresh), fresh, self._motion.command_rad))
         elif change.new is State.RAMPING:
             self._motion.resume()
         elif change.old.following and not change.new.following:

@@ -48,12 +48,17 @@ class Checked:
         )
         self.last: np.ndarray | None = None
         self.commands = 0
+        self.starts = 0
         self.robot = [0.0, 0.0, 0.0]
 
     def _changed(self, change: Change) -> None:
-        if change.new is State.RAMPING and not change.old.active:
+        started, self.starts = len(self.retargeter.resets) > self.starts, len(self.retargeter.resets)
+        assert not started or change.new is State.RAMPING
+        assert started or change.old.active or not change.new.active
+        if started:
             start = self.session.robot_state.positions_rad()
             assert np.isfinite(start).all(), "it never starts from what is not known"
+            np.testing.assert_array_equal(self.retargeter.resets[-1], LIMITS.clamped(start))
             self.last = LIMITS.clamped(start)
 
     def pass_time(self, passed_s: float) -> None:
@@ -63,7 +68,7 @@ class Checked:
         was_active = self.session.engagement.state.active
         command = self.session.tick(self.now_s)
         if command is None:
-            assert not self.session.engagement.state.active
+            assert not self.session.engagement.state.following
             return
         self.commands += 1
         assert (command >= LIMITS.lower_rad).all()
