@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Header
 
@@ -21,7 +21,7 @@ from hand_pose_ros.retargeting.teleoperation.session import TeleopSession
 from hand_pose_ros.ros.shared.faults import FaultLog
 from hand_pose_ros.ros.teleop.emergency_stop import QUIET, SWITCH_QOS, EmergencyStop
 from hand_pose_ros.ros.teleop.frame_checker import FrameChecker
-from hand_pose_ros.ros.teleop.input import NEWEST, HandInput
+from hand_pose_ros.ros.teleop.input import HandInput
 from hand_pose_ros.ros.teleop.output import CommandPublisher, OpenXrPublishers, StatePublisher
 from hand_pose_ros.ros.teleop.parameters import TeleopParameters
 from hand_pose_ros.ros.teleop.status import RobotReport, TeleopStatus
@@ -30,6 +30,8 @@ from hand_pose_ros.ros.teleop.wrist import WristLink
 _WITHOUT_IMAGES_S: Final = 1 / 30
 """At camera rate: time between commands while no images come."""
 _LONGEST_BRAKING_S: Final = 2.0
+_JOINT_STATE_QOS: Final = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Of several publishers, each with some of the joints, none may displace another's newest message."""
 
 
 class TeleopDriver:
@@ -85,7 +87,7 @@ class TeleopDriver:
             None if self._openxr is None else self._openxr.publish,
         )
         self._subscriptions = [
-            node.create_subscription(JointState, self.state_topic, self._on_joint_state, NEWEST),
+            node.create_subscription(JointState, self.state_topic, self._on_joint_state, _JOINT_STATE_QOS),
             node.create_subscription(Bool, "dead_man", self._on_dead_man, SWITCH_QOS),
             node.create_subscription(Bool, "clutch", self._on_clutch, SWITCH_QOS),
             node.create_subscription(

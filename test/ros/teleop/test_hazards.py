@@ -145,6 +145,19 @@ def test_without_a_joint_state_nothing_is_sent(make, hands, listener):
     assert not len(commands)
 
 
+def test_two_publishers_of_joint_states_do_not_displace_each_other(make, hands, listener):
+    teleop = make(simulator=None)
+    publisher = joint_states(listener)
+    names = list(teleop.robot.value_names)
+    wait_for(lambda: "not known" in teleop.call("engage").message, "a hand and no robot")
+    teleop._executor.create_task(time.sleep, 0.5)
+    time.sleep(0.1)
+    for part in (names[:8], names[8:]):
+        publisher.publish(JointState(name=part, position=[0.0] * len(part)))
+    time.sleep(0.5)
+    assert "joint state" not in teleop.call("engage").message
+
+
 def test_a_robot_that_falls_silent_is_held(make, hands):
     teleop = make({"robot_state.timeout_s": 1.0})
     teleop.engage()
