@@ -114,8 +114,8 @@ class WristFollower:
             wrist = self._filter.update(wrist, covariance, stamp_s)
         human = T_robot_camera @ wrist
         if self._target is None:
-            start = tool or human
-            self._target = RigidPose(self._inside(start.position_m), start.rotation)
+            # A tool outside the workspace is brought in at the speed limit, not at once.
+            self._target = tool or RigidPose(self._inside(human.position_m), human.rotation)
         if self._index is None:
             self._index = (human, self._target)
         human_0, target_0 = self._index

@@ -46,6 +46,25 @@ def test_with_a_tool_it_starts_there_and_follows_the_scaled_motion():
     np.testing.assert_allclose(rotation_vector(tool.rotation, target.pose.rotation), [0, 0, 0.2], atol=1e-9)
 
 
+def test_a_tool_outside_the_workspace_is_brought_in_at_the_speed_limit():
+    tool = RigidPose(np.array([0.8, 0.1, 0.3]), np.eye(3))
+    options = WristOptions(workspace_min_m=(-0.3, -0.3, 0.0), workspace_max_m=(0.3, 0.3, 1.0), filtered=False)
+    follower = WristFollower(options)
+    last = follower.follow(wrist(), UNKNOWN, 0.0, IDENTITY, tool).pose.position_m
+    np.testing.assert_array_equal(last, tool.position_m)
+    for step in range(1, 40):
+        position = follower.follow(wrist(), UNKNOWN, step / 30, IDENTITY, tool).pose.position_m
+        assert np.linalg.norm(position - last) <= options.max_speed_m_s / 30 + 1e-9
+        last = position
+    np.testing.assert_allclose(last, [0.3, 0.1, 0.3], atol=1e-9)
+
+
+def test_without_a_tool_the_first_target_is_inside_the_workspace():
+    options = WristOptions(workspace_min_m=(-0.3, -0.3, 0.0), workspace_max_m=(0.3, 0.3, 0.4))
+    first = WristFollower(options).follow(wrist(), UNKNOWN, 0.0, IDENTITY)
+    np.testing.assert_array_equal(first.pose.position_m, [0, 0, 0.4])
+
+
 def test_the_clutch_freezes_the_target_and_takes_a_new_index():
     follower = WristFollower(WristOptions(**FAST))
     follower.follow(wrist(), UNKNOWN, 0.0, IDENTITY)
