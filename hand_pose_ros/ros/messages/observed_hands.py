@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose, PoseArray, PoseWithCovarianceStamped
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import PointCloud2, PointField
 from sensor_msgs_py.point_cloud2 import read_points
 
 from hand_pose_ros import hand
@@ -20,6 +20,8 @@ _OPTIONAL: Final = ("visibility",)  # not in older recordings, and not used here
 _LAYOUT: Final = {
     field.name: (field.datatype, field.count) for field in FIELDS if field.name not in _OPTIONAL
 }
+
+_DATATYPES: Final = range(PointField.INT8, PointField.FLOAT64 + 1)
 
 
 class WristMeasurement(NamedTuple):
@@ -40,8 +42,13 @@ def hands_from_cloud(message: PointCloud2) -> HandsInView:
 
     Raises:
         ValueError: the cloud has not the fields of :func:`hand_pose_ros.ros.messages.cloud.hands_cloud`, or not 21
-            joints of each hand.
+            joints of each hand, or other fields that cannot be read.
     """
+    names = [field.name for field in message.fields]
+    if len(set(names)) < len(names):
+        raise ValueError(f"the cloud has two fields of one name: {', '.join(names)}")
+    if unreadable := [f.name for f in message.fields if f.datatype not in _DATATYPES or f.count < 1]:
+        raise ValueError(f"the cloud has fields of no known type or count: {', '.join(unreadable)}")
     layout = {field.name: (field.datatype, field.count) for field in message.fields}
     if any(layout.get(name) != wanted for name, wanted in _LAYOUT.items()):
         raise ValueError(f"the cloud has the fields {', '.join(layout)}, not those of hands")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 import numpy as np
 import pytest
 from helpers.hand_poses import random_pose
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("rclpy", reason="needs ROS 2, by a sourced installation or `make test`")
 
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseArray, PoseWithCovarianceStamped
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import PointCloud2, PointField
 from sensor_msgs_py.point_cloud2 import create_cloud, create_cloud_xyz32, read_points
 from std_msgs.msg import Header
 
@@ -54,6 +59,12 @@ def malformed() -> dict[str, PointCloud2]:
     shuffled["joint"] = shuffled["joint"][::-1]
     two_sides["side"][3] = 0
     unknown_side["side"] = 5
+
+    def with_field(**field: Any) -> PointCloud2:
+        message = hands_cloud([random_pose()], HEADER)
+        message.fields = [*message.fields, PointField(**field)]
+        return message
+
     return {
         "has the fields x, y, z": create_cloud_xyz32(HEADER, np.zeros((21, 3), np.float32)),
         "has the fields ,": PointCloud2(fields=[]),
@@ -61,6 +72,10 @@ def malformed() -> dict[str, PointCloud2]:
         "in 559 bytes": truncated,
         "not in order": create_cloud(HEADER, FIELDS, shuffled),
         "are not one hand": create_cloud(HEADER, FIELDS, two_sides),
+        "known type or count: odd": with_field(name="odd", datatype=99, count=1),
+        "known type or count: none": with_field(name="none", datatype=PointField.UINT8, count=0),
+        "known type or count: much": with_field(name="much", datatype=0, count=1),
+        "two fields of one name": with_field(name="x", datatype=PointField.FLOAT32, count=1),
         "not one hand": create_cloud(HEADER, FIELDS, unknown_side),
     }
 
@@ -69,6 +84,32 @@ def malformed() -> dict[str, PointCloud2]:
 def test_a_malformed_cloud_is_refused(reason):
     with pytest.raises(ValueError, match=reason.removesuffix(" ,")):
         hands_from_cloud(malformed()[reason])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    changes=st.dictionaries(
+        st.sampled_from(["height", "width", "point_step", "row_step"]), st.integers(0, 2**32 - 1), max_size=2
+    ),
+    fields=st.lists(
+        st.tuples(
+            st.sampled_from(["", "x", "track_id", "odd"]), *[st.integers(0, 255)] * 2, st.integers(0, 40)
+        ),
+        max_size=3,
+    ),
+    index=st.integers(0, 9),
+)
+def test_no_cloud_raises_anything_but_value_error(changes, fields, index):
+    message = hands_cloud([random_pose()], HEADER)
+    for name, value in changes.items():
+        setattr(message, name, value)
+    added = [PointField(name=n, datatype=d, count=c, offset=o) for n, d, c, o in fields]
+    message.fields = [*message.fields[:index], *added, *message.fields[index + (index < 9) :]]
+    with suppress(ValueError):
+        hands_from_cloud(message)
+    message.fields = [*FIELDS, *added]
+    with suppress(ValueError):
+        hands_from_cloud(message)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
