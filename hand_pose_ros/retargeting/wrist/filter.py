@@ -17,6 +17,8 @@ _TURNING: Final = 2.0
 _TYPICAL_SIGMA_RAD: Final = 0.08
 """Standard deviation of an orientation whose covariance is unknown."""
 _LEAST_SIGMA_RAD: Final = 0.01
+_SIZE_SPREAD: Final = 0.0
+"""Nothing is subtracted for an uncertain size of the hand: the messages do not say whether the size was given."""
 
 
 class OrientationFilter:
@@ -62,11 +64,11 @@ class WristFilter:
         passed_s = stamp_s - self._stamp_s
         self._stamp_s = stamp_s
         if self._position is None or self._orientation is None or not 0 <= passed_s <= LONGEST_GAP_S:
-            self._position = WristKalman(wrist.position_m, covariance[:3, :3])
+            self._position = WristKalman(wrist.position_m, covariance[:3, :3], _SIZE_SPREAD)
             self._orientation = OrientationFilter(wrist.rotation, covariance[3:, 3:])
             return wrist
         return RigidPose(
-            self._position.update(wrist.position_m, covariance[:3, :3], passed_s),
+            self._position.update(wrist.position_m, covariance[:3, :3], passed_s, _SIZE_SPREAD),
             self._orientation.update(wrist.rotation, covariance[3:, 3:], passed_s),
         )
 

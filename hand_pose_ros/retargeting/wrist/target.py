@@ -99,8 +99,8 @@ class WristFollower:
         stamp_s: float,
         T_robot_camera: RigidPose,
         tool: RigidPose | None = None,
-    ) -> WristTarget:
-        """The target for a human wrist.
+    ) -> WristTarget | None:
+        """The target for a human wrist; None, released, if its numbers or its covariance give no finite one.
 
         Args:
             wrist: in the camera's frame.
@@ -109,10 +109,13 @@ class WristFollower:
             T_robot_camera: the camera in the robot's frame.
             tool: the tool in the robot's frame, where the first target starts; the wrist itself if None.
         """
+        with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is checked
+            human = T_robot_camera @ self._filtered(wrist, covariance, stamp_s)
+        if not _finite(human) or (tool is not None and not _finite(tool)):
+            self.release()
+            self._filter.reset()
+            return None
         options = self.options
-        if options.filtered:
-            wrist = self._filter.update(wrist, covariance, stamp_s)
-        human = T_robot_camera @ wrist
         if self._target is None:
             # A tool outside the workspace is brought in at the speed limit, not at once.
             self._target = tool or RigidPose(self._inside(human.position_m), human.rotation)
@@ -131,8 +134,17 @@ class WristFollower:
         self._target = RigidPose(last.position_m + step, turned(last.rotation, turn))
         return WristTarget(self._target, step / dt_s, turn / dt_s)
 
+    def _filtered(self, wrist: RigidPose, covariance: Array, stamp_s: float) -> RigidPose:
+        if not self.options.filtered or not _finite(wrist):
+            return wrist
+        return self._filter.update(wrist, covariance, stamp_s)
+
     def _inside(self, position_m: Array) -> Array:
         return np.clip(position_m, self.options.workspace_min_m, self.options.workspace_max_m)
+
+
+def _finite(pose: RigidPose) -> bool:
+    return bool(np.isfinite(pose.position_m).all() and np.isfinite(pose.rotation).all())
 
 
 def _shortened(vector: Array, longest: float) -> Array:

@@ -52,7 +52,7 @@ class WristLink:
             self.follower.release()
 
     def follow(self, observed: ObservedHand, camera_frame: str, time_s: float) -> WristTarget | None:
-        """Publish the target for a hand of an image with the stamp ``time_s``; None if transforms are missing."""
+        """Publish the target for a hand of an image with the stamp ``time_s``; None if it has none."""
         options = self.follower.options
         T_robot_camera = self._transform(camera_frame)
         tool = None
@@ -70,6 +70,11 @@ class WristLink:
             T_robot_camera,
             tool,
         )
+        if target is None:
+            self._faults.report("wrist", "the wrist has numbers or a covariance that give no finite target")
+            self.release()
+            return None
+        self._faults.clear("wrist")
         header = self._header()
         self._poses.publish(target_pose(target.pose, header))
         self._twists.publish(target_twist(target.linear_m_s, target.angular_rad_s, header))

@@ -124,6 +124,53 @@ def test_the_filter_trusts_a_measurement_by_its_covariance():
     assert sure[1] > honest[1]
 
 
+@pytest.mark.parametrize("part", ["along the ray", "orientation", "all", "off the diagonal"])
+def test_a_covariance_that_overflows_does_not_last(part):
+    covariance = np.eye(6) * 1e-4
+    if part == "along the ray":
+        covariance[2, 2] = 1e308
+    elif part == "orientation":
+        covariance[3:, 3:] = np.eye(3) * 1.7e308
+    elif part == "all":
+        covariance[:] = 1.7e308
+    else:
+        covariance[0, 1] = -1e308
+    follower = WristFollower(WristOptions())
+    honest = np.eye(6) * 1e-4
+    for step in range(3):
+        before = follower.follow(wrist(0.01 * step), honest, step / 30, IDENTITY).pose
+    huge = follower.follow(wrist(0.03), covariance, 3 / 30, IDENTITY)
+    assert huge is None or np.isfinite(huge.pose.position_m).all()
+    for step in range(4, 8):
+        target = follower.follow(wrist(0.01 * step), honest, step / 30, IDENTITY)
+        assert target is None or np.linalg.norm(target.pose.position_m - before.position_m) < 0.1
+    assert target is not None
+    assert np.isfinite(target.pose.position_m).all()
+    assert np.isfinite(target.pose.rotation).all()
+
+
+def test_a_wrist_or_tool_that_is_not_finite_holds_the_target():
+    follower = WristFollower(WristOptions())
+    nowhere = RigidPose(np.full(3, np.nan), np.eye(3))
+    assert follower.follow(wrist(), UNKNOWN, 0.0, IDENTITY, nowhere) is None
+    assert follower.pose is None
+    before = follower.follow(wrist(), UNKNOWN, 0.1, IDENTITY).pose
+    assert follower.follow(nowhere, UNKNOWN, 0.2, IDENTITY) is None
+    assert follower.follow(wrist(), UNKNOWN, 0.3, nowhere) is None
+    assert follower.pose is before
+
+
+def test_the_whole_covariance_along_the_ray_is_noise():
+    """A hand of given size has no error of the population's spread to subtract."""
+    spread, distance_m = 0.065, 0.5
+    covariance = np.eye(6) * 1e-6
+    covariance[2, 2] = (1.05 * spread * distance_m) ** 2
+    filtered = WristFilter()
+    filtered.update(wrist(), covariance, 0.0)
+    moved = filtered.update(wrist(z=0.6), covariance, 1 / 30)
+    assert moved.position_m[2] - 0.5 < 0.6 * 0.1
+
+
 def test_after_a_gap_or_a_jump_back_the_filter_starts_again():
     filtered = WristFilter()
     filtered.update(wrist(), UNKNOWN, 10.0)
