@@ -160,15 +160,18 @@ def test_a_wrist_or_tool_that_is_not_finite_holds_the_target():
     assert follower.pose is before
 
 
-def test_the_whole_covariance_along_the_ray_is_noise():
-    """A hand of given size has no error of the population's spread to subtract."""
-    spread, distance_m = 0.065, 0.5
-    covariance = np.eye(6) * 1e-6
-    covariance[2, 2] = (1.05 * spread * distance_m) ** 2
-    filtered = WristFilter()
-    filtered.update(wrist(), covariance, 0.0)
-    moved = filtered.update(wrist(z=0.6), covariance, 1 / 30)
-    assert moved.position_m[2] - 0.5 < 0.6 * 0.1
+def test_a_less_certain_wrist_is_never_trusted_more():
+    """Around the spread of hand sizes too: nothing is subtracted for it."""
+
+    def moved_m(sigma_share: float) -> float:
+        filtered = WristFilter()
+        covariance = np.eye(6) * 1e-6
+        filtered.update(wrist(), covariance, 0.0)
+        covariance[2, 2] = (sigma_share * 0.5) ** 2
+        return filtered.update(wrist(z=0.6), covariance, 1 / 30).position_m[2] - 0.5
+
+    moves = [moved_m(share) for share in np.linspace(0.005, 0.1, 40)]
+    assert (np.diff(moves) < 0).all()
 
 
 def test_after_a_gap_or_a_jump_back_the_filter_starts_again():
