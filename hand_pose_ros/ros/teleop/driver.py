@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 from rclpy.clock import Clock
@@ -34,6 +36,13 @@ _JOINT_STATE_QOS: Final = QoSProfile(depth=50, reliability=ReliabilityPolicy.BES
 """Of several publishers, each with some of the joints, none may displace another's newest message."""
 
 
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+_Part = TypeVar("_Part", bound=_Closable)
+
+
 class TeleopDriver:
     """Lives from activation, or from when the robot is known, to deactivation. One thread at a time."""
 
@@ -50,6 +59,8 @@ class TeleopDriver:
         clock: Clock,
     ) -> None:
         """Subscribe and begin a session, disengaged or, if an emergency stop is in force, stopped.
+
+        What fails is raised as it comes, and leaves no publisher or subscription behind.
 
         Args:
             switch, emergency_stop: the node's, which outlive the driver.
@@ -72,44 +83,55 @@ class TeleopDriver:
         self._clutched = False
         self._pending_stamp_s: float | None = None
         self._last_output_s = 0.0
+        with ExitStack() as made:  # what was made is closed if the rest fails
+            self._connect(made, clock)
+            self._made = made.pop_all()
+        state.publish(self.session.engagement.state, self.session.engagement.reason)
+
+    def _connect(self, made: ExitStack, clock: Clock) -> None:
+        """Make publishers, subscriptions and the timer; each is put on ``made``."""
+        node, settings, robot, faults = self._node, self._settings, self._robot, self._faults
+
+        def keep(part: _Part) -> _Part:
+            made.callback(part.close)
+            return part
+
         period_s = self.session.period_s
-        self.commands = CommandPublisher(node, robot, settings.command.time_from_start_s, period_s)
-        self._frame_checker = FrameChecker(node, robot.retargeter, settings.robot_frame_prefix)
-        self.wrist = WristLink(node, settings.wrist, faults) if settings.wrist.enabled else None
-        self._openxr = OpenXrPublishers(node, faults) if settings.openxr else None
+        self.commands = keep(CommandPublisher(node, robot, settings.command.time_from_start_s, period_s))
+        self._frame_checker = keep(FrameChecker(node, robot.retargeter, settings.robot_frame_prefix))
+        self.wrist = keep(WristLink(node, settings.wrist, faults)) if settings.wrist.enabled else None
+        self._openxr = keep(OpenXrPublishers(node, faults)) if settings.openxr else None
         self.state_topic = node.resolve_topic_name(robot.output.state_topic)
-        self._input = HandInput(
-            node,
-            settings.input,
-            settings.session.hand.side,
-            faults,
-            self._on_view,
-            None if self._openxr is None else self._openxr.publish,
+        keep(
+            HandInput(
+                node,
+                settings.input,
+                settings.session.hand.side,
+                faults,
+                self._on_view,
+                None if self._openxr is None else self._openxr.publish,
+            )
         )
-        self._subscriptions = [
-            node.create_subscription(JointState, self.state_topic, self._on_joint_state, _JOINT_STATE_QOS),
-            node.create_subscription(Bool, "dead_man", self._on_dead_man, SWITCH_QOS),
-            node.create_subscription(Bool, "clutch", self._on_clutch, SWITCH_QOS),
-            node.create_subscription(
-                Bool, "clutch", self._on_clutch, QoSProfile(depth=SWITCH_QOS.depth), event_callbacks=QUIET
-            ),
-        ]
+
+        def listen(kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile) -> None:
+            subscription = node.create_subscription(kind, topic, callback, qos, event_callbacks=QUIET)
+            made.callback(node.destroy_subscription, subscription)
+
+        listen(JointState, self.state_topic, self._on_joint_state, _JOINT_STATE_QOS)
+        listen(Bool, "dead_man", self._on_dead_man, SWITCH_QOS)
+        for qos in (SWITCH_QOS, QoSProfile(depth=SWITCH_QOS.depth)):
+            listen(Bool, "clutch", self._on_clutch, qos)
         self._timer = node.create_timer(
             _WITHOUT_IMAGES_S if self._at_camera_rate else period_s, self._on_timer, clock=clock
         )
-        state.publish(self.session.engagement.state, self.session.engagement.reason)
+        made.callback(node.destroy_timer, self._timer)
 
     def close(self, reason: str) -> None:
         """Bring the robot to rest, so that the last command is a hold, and end everything."""
-        self._node.destroy_timer(self._timer)
+        self._timer.cancel()
         self._brake(reason)
         self.commands.flush()
-        self._input.close()
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        for part in (self.wrist, self._openxr, self._frame_checker, self.commands):
-            if part is not None:
-                part.close()
+        self._made.close()
 
     def _brake(self, reason: str) -> None:
         self.session.disengage(reason)

@@ -145,11 +145,13 @@ class HandTeleop(LifecycleNode):
         super().destroy_node()
 
     def _load(self, urdf: str) -> TeleopRobot:
-        """The robot of a URDF; raises what its parts raise."""
+        """The robot of a URDF; raises what its parts raise, and ValueError for an impossible topic."""
         settings, command = self._settings, self._settings.command
         profile = read_profile(settings.robot, settings.side_of_robot)
         kind = "" if command.kind == OF_PROFILE else command.kind
         robot = teleop_robot(profile, urdf, kind, command.topic, settings.joint_states_topic)
+        for topic in (robot.output.topic, robot.output.state_topic):
+            self._check_topic(topic)
         hand = robot.retargeter.robot
         self.get_logger().info(
             f"{profile.name}: {hand.num_joints} joints, {robot.output.kind} on "
@@ -159,6 +161,12 @@ class HandTeleop(LifecycleNode):
             joints = ", ".join(hand.assumed_velocity_joints)
             self.get_logger().warning(f"the URDF states no velocity limit of {joints}: a default holds")
         return robot
+
+    def _check_topic(self, topic: str) -> None:
+        try:
+            self.resolve_topic_name(topic)
+        except Exception as error:  # rclpy's classes of it differ from release to release
+            raise ValueError(f"{topic!r} is not the name of a topic: {error}") from error
 
     def _begin(self, robot: TeleopRobot) -> None:
         self._driver = TeleopDriver(
@@ -198,8 +206,13 @@ class HandTeleop(LifecycleNode):
             self._report_bad_robot(error)
             return
         self._faults.clear("robot", "robot_description")
-        if self._lifecycle == "active":
+        if self._lifecycle != "active":
+            return
+        try:
             self._begin(self._robot)
+        except Exception as error:  # whatever it is, it must not end the process
+            self._robot = None
+            self._report_bad_robot(error)
 
     def _report_bad_robot(self, error: Exception) -> None:
         self._faults.report("robot", f"the robot {self._settings.robot!r} cannot be loaded: {error}")

@@ -16,8 +16,10 @@ from geometry_msgs.msg import (
     TwistStamped,
 )
 from helpers.ros_harness import Listener, wait_for
-from helpers.teleop_harness import LATCHED, NAMESPACE, NODE, TOLERANT, Stream, pose_of
+from helpers.teleop_harness import COMMANDS, LATCHED, NAMESPACE, NODE, TOLERANT, Stream, pose_of
 from lifecycle_msgs.msg import Transition
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from std_msgs.msg import Bool, Header, String
 from std_srvs.srv import SetBool
 from tf2_msgs.msg import TFMessage
@@ -221,6 +223,34 @@ def test_at_camera_rate_each_image_gives_a_command(make, hands):
     hands.poses = None
     teleop.wait_for_state("holding")
     teleop.wait_for_state("disengaged_latched")
+
+
+@pytest.mark.parametrize("name", ["joint_states_topic", "command.topic"])
+def test_an_impossible_topic_is_refused_by_configure(make, name):
+    teleop = make(activate=False)
+    teleop.node.trigger_cleanup()
+    teleop.node.set_parameters([Parameter(name, value="bad topic!")])
+    assert teleop.node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    wait_for(
+        lambda: (s := teleop.status("robot")) and "'bad topic!' is not the name" in s.message, "the diagnosis"
+    )
+    teleop.node.set_parameters([Parameter(name, value="")])
+    assert teleop.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+
+
+def test_an_activation_that_fails_leaves_nothing_behind(make, hands, listener, monkeypatch):
+    teleop = make(activate=False)
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("no input")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hand_pose_ros.ros.teleop.driver.HandInput", fails)
+        assert teleop.node.trigger_activate() == TransitionCallbackReturn.ERROR
+    wait_for(lambda: not listener.node.get_publishers_info_by_topic(COMMANDS), "no publisher of commands")
+    assert teleop.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert teleop.node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    teleop.engage()
 
 
 def test_the_clutch_topic_and_the_lifecycle(make, hands, listener):

@@ -118,6 +118,23 @@ def test_joints_that_the_urdf_does_not_have_are_named(make, tmp_path):
     )
 
 
+def test_a_description_that_cannot_be_driven_does_not_end_the_node(make, listener, tmp_path, monkeypatch):
+    profile, _ = write_robot(tmp_path, TRAJECTORY)
+    teleop = make({"robot": str(profile)}, None)
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("no input")
+
+    descriptions = listener.publisher(String, f"/{NAMESPACE}/robot_description", LATCHED)
+    with monkeypatch.context() as patched:
+        patched.setattr("hand_pose_ros.ros.teleop.driver.HandInput", fails)
+        descriptions.publish(String(data=small_urdf()))
+        wait_for(lambda: (s := teleop.status("robot")) and "no input" in s.message, "the diagnosis")
+    assert teleop.call("engage").message == "the robot's description is not known"
+    descriptions.publish(String(data=small_urdf()))
+    wait_for(lambda: "hand yet" in teleop.call("engage").message, "the robot")
+
+
 def test_the_description_may_come_late_and_wrong_at_first(make, hands, listener, tmp_path):
     profile, _ = write_robot(tmp_path, TRAJECTORY)
     teleop = make({"robot": str(profile)}, None)
