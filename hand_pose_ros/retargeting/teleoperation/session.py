@@ -190,6 +190,11 @@ class TeleopSession:
         self.switch.stop(reason)
         self.engagement.stop(reason)
 
+    def halt(self) -> None:
+        """End the braking at once: the next command is a hold where the command is."""
+        if self._motion.braking:
+            self._motion.halt()
+
     def reset(self) -> str:
         """Take back an emergency stop or a latch; returns why not, or ''."""
         if refused := self.switch.reset():

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from typing import Final, NoReturn
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-_CLEAN_UP_S: Final = 1.2
+CLEAN_UP_S: Final = 1.2
+"""Time that a node has to clean up, unless it needs more; ros2 launch sends SIGTERM after 5 s."""
 _own_process = threading.Event()
 
 
@@ -43,10 +44,10 @@ def node_process(run: Callable[[], int]) -> NoReturn:
     _leave(code)
 
 
-def limit_clean_up() -> None:
-    """End the process, if it is a node's own, a moment from now, whatever still runs, such as a model's load."""
+def limit_clean_up(limit_s: float = CLEAN_UP_S) -> None:
+    """End the process, if it is a node's own, after ``limit_s``, whatever still runs, such as a model's load."""
     if _own_process.is_set():
-        timer = threading.Timer(_CLEAN_UP_S, _leave, (0,))
+        timer = threading.Timer(limit_s, _leave, (0,))
         timer.daemon = True
         timer.start()
 

@@ -20,7 +20,7 @@ from rclpy.utilities import try_shutdown
 
 from hand_pose_ros.files.bounded_text import MOST_MESSAGE, shortened
 from hand_pose_ros.ros.shared.command_line import USAGE_ERROR
-from hand_pose_ros.ros.shared.ending import STOP_SIGNALS, limit_clean_up
+from hand_pose_ros.ros.shared.ending import CLEAN_UP_S, STOP_SIGNALS, limit_clean_up
 from hand_pose_ros.ros.shared.log_forwarding import forwarded_log
 
 AnyNode = TypeVar("AnyNode", bound=Node)
@@ -32,6 +32,7 @@ def run_node(
     work: Callable[[AnyNode], int] | None = None,
     args: Sequence[str] | None = None,
     create_executor: Callable[[], Executor] = SingleThreadedExecutor,
+    clean_up_s: float = CLEAN_UP_S,
 ) -> int:
     """Create a node and run it until its work ends or the process is stopped; return the exit code.
 
@@ -43,6 +44,7 @@ def run_node(
             library) is logged as one line and gives exit code 1.
         work: what the main thread does, and the exit code it returns; if None it waits for a signal.
         args: the process's arguments; those of the command line if None. Exit code 2 if ROS cannot read them.
+        clean_up_s: time from a signal after which the process ends, if it is a node's own, whatever still runs.
     """
     try:
         rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
@@ -50,7 +52,7 @@ def run_node(
         get_logger(create.__name__).fatal(f"ROS cannot start with these arguments: {error}")
         return USAGE_ERROR
     broken = threading.Event()
-    previous = {number: signal.signal(number, _interrupt_once(broken)) for number in STOP_SIGNALS}
+    previous = {number: signal.signal(number, _interrupt_once(broken, clean_up_s)) for number in STOP_SIGNALS}
     node = None
     try:
         node = create()
@@ -80,7 +82,7 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _interrupt_once(broken: threading.Event) -> Callable[[int, FrameType | None], None]:
+def _interrupt_once(broken: threading.Event, clean_up_s: float) -> Callable[[int, FrameType | None], None]:
     """A handler that raises KeyboardInterrupt once: a second Ctrl-C must not interrupt the clean-up.
 
     ``broken``: set if the interrupt comes from a callback that failed.
@@ -89,7 +91,7 @@ def _interrupt_once(broken: threading.Event) -> Callable[[int, FrameType | None]
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         _ignore_signals()
         if not broken.is_set():
-            limit_clean_up()
+            limit_clean_up(clean_up_s)
         raise KeyboardInterrupt
 
     return interrupt

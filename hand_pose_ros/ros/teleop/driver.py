@@ -24,14 +24,16 @@ from hand_pose_ros.ros.shared.faults import FaultLog
 from hand_pose_ros.ros.teleop.emergency_stop import QUIET, SWITCH_QOS, EmergencyStop
 from hand_pose_ros.ros.teleop.frame_checker import FrameChecker
 from hand_pose_ros.ros.teleop.input import HandInput
-from hand_pose_ros.ros.teleop.output import CommandPublisher, OpenXrPublishers, StatePublisher
+from hand_pose_ros.ros.teleop.output import LAST_COMMAND_S, CommandPublisher, OpenXrPublishers, StatePublisher
 from hand_pose_ros.ros.teleop.parameters import TeleopParameters
 from hand_pose_ros.ros.teleop.status import RobotReport, TeleopStatus
 from hand_pose_ros.ros.teleop.wrist import WristLink
 
 _WITHOUT_IMAGES_S: Final = 1 / 30
 """At camera rate: time between commands while no images come."""
-_LONGEST_BRAKING_S: Final = 2.0
+LONGEST_BRAKING_S: Final = 2.0
+LONGEST_END_S: Final = LONGEST_BRAKING_S + LAST_COMMAND_S + 0.5
+"""Time that the process needs to bring the robot to rest; ros2 launch sends SIGTERM after 5 s."""
 _JOINT_STATE_QOS: Final = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Of several publishers, each with some of the joints, none may displace another's newest message."""
 
@@ -138,10 +140,12 @@ class TeleopDriver:
         began_s = time.monotonic()
         while (command := self.session.tick(time.monotonic())) is not None:
             self.commands.publish(command)
-            if time.monotonic() - began_s > _LONGEST_BRAKING_S:
-                self._node.get_logger().error("the robot did not come to rest before the end")
-                return
+            if time.monotonic() - began_s > LONGEST_BRAKING_S:
+                self._node.get_logger().error("the robot did not come to rest in time: it is stopped at once")
+                self.session.halt()
+                continue
             time.sleep(self.session.period_s)
+            self._emergency_stop.poll()
 
     # --- what comes in -----------------------------------------------------------------------------------------
 

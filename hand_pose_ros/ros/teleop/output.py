@@ -28,7 +28,8 @@ _COMMAND_QOS: Final = QoSProfile(depth=5)
 _SHORTEST_S: Final = 0.001
 """A controller refuses a trajectory that takes no time."""
 _SAME_TIME_S: Final = 0.1
-_LAST_COMMAND_TIMEOUT: Final = Duration(seconds=1)
+LAST_COMMAND_S: Final = 1.0
+"""Longest time to wait until the last command has arrived."""
 
 
 class CommandPublisher:
@@ -66,7 +67,7 @@ class CommandPublisher:
 
     def flush(self) -> None:
         """Wait until the last command has arrived, for a process that is about to end."""
-        self._publisher.wait_for_all_acked(_LAST_COMMAND_TIMEOUT)
+        self._publisher.wait_for_all_acked(Duration(seconds=LAST_COMMAND_S))
 
     def close(self) -> None:
         """Destroy the publisher."""

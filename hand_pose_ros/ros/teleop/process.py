@@ -19,10 +19,11 @@ def _run(args: Sequence[str] | None) -> int:
     import torch
 
     from hand_pose_ros.ros.shared.process import run_node
+    from hand_pose_ros.ros.teleop.driver import LONGEST_END_S
     from hand_pose_ros.ros.teleop.node import HandTeleop
 
     torch.set_num_threads(1)  # small tensors; more threads would take the estimator's
-    return run_node(HandTeleop, args=args)
+    return run_node(HandTeleop, args=args, clean_up_s=LONGEST_END_S)
 
 
 if __name__ == "__main__":

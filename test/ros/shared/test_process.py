@@ -98,6 +98,32 @@ def test_a_signal_while_it_imports_or_cleans_up_ends_it_quietly(start_own_proces
     assert "Traceback" not in process.log
 
 
+BRAKING = """
+        from rclpy.node import Node
+        from hand_pose_ros.ros.shared.ending import CLEAN_UP_S
+        from hand_pose_ros.ros.shared.process import run_node
+
+        class Braking(Node):
+            def destroy_node(self):
+                time.sleep(CLEAN_UP_S + 0.5)
+                print("at rest", flush=True)
+
+        return run_node(
+            lambda: Braking("braking"),
+            lambda node: print("running", flush=True) or time.sleep(1000),
+            clean_up_s=CLEAN_UP_S + 20.0,
+        )
+"""
+
+
+def test_a_node_that_needs_longer_to_clean_up_is_given_its_time(start_own_process):
+    process = start_own_process(BRAKING)
+    process.wait_for_log("running")
+    process.signal(signal.SIGINT)
+    assert process.wait() == 0
+    assert "at rest" in process.log
+
+
 def test_a_signal_while_the_interpreter_starts_waits_and_ends_it_quietly(start_own_process):
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # as the launch files start a node
     try:

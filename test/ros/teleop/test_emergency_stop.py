@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
+import numpy as np
+import pytest
 from helpers.ros_harness import BEST_EFFORT, wait_for
-from helpers.teleop_harness import LATCHED, NAMESPACE
+from helpers.teleop_harness import LATCHED, NAMESPACE, RATE_HZ, Teleop, pose_of
 from lifecycle_msgs.msg import Transition
 from std_msgs.msg import Bool
+
+from hand_pose_ros.ros.teleop.driver import LONGEST_BRAKING_S, LONGEST_END_S
+from hand_pose_ros.ros.teleop.output import LAST_COMMAND_S
 
 TOPIC = f"/{NAMESPACE}/e_stop"
 
@@ -63,6 +71,48 @@ def test_one_that_was_sent_before_the_node_started_is_received(make, listener):
     stop.publish(Bool(data=True))
     teleop = make()
     teleop.wait_for_state("emergency_stop", "emergency stop switch")
+
+
+def moving_slowly(make, hands) -> Teleop:
+    """A robot that takes longer to brake than the node waits."""
+    teleop = make({"motion.max_acceleration_rad_s2": 0.2})
+    teleop.engage()
+    hands.poses = [pose_of("fist")]
+    wait_for(lambda: np.abs(np.diff(teleop.positions()[-2:], axis=0)).max() * RATE_HZ > 0.45, "some speed")
+    return teleop
+
+
+def test_braking_that_takes_too_long_ends_with_a_hold(make, hands):
+    teleop = moving_slowly(make, hands)
+    teleop.change_state(Transition.TRANSITION_DEACTIVATE)
+    time.sleep(0.2)
+    last = teleop.positions()[-3:]
+    assert np.abs(last[1] - last[0]).max() > 1e-4
+    np.testing.assert_array_equal(last[2], last[1])
+
+
+@pytest.mark.parametrize("by_service", [False, True])
+def test_it_does_not_wait_for_the_braking(make, hands, listener, by_service):
+    stop = listener.publisher(Bool, TOPIC)
+    teleop = moving_slowly(make, hands)
+    wait_for(stop.get_subscription_count, "the subscription")
+    began_s = time.monotonic()
+    deactivation = threading.Thread(target=teleop.change_state, args=(Transition.TRANSITION_DEACTIVATE,))
+    deactivation.start()
+    teleop.wait_for_state("disengaged", "the node was deactivated")
+    if by_service:
+        assert teleop.call("e_stop").success
+    else:
+        stop.publish(Bool(data=True))
+    teleop.wait_for_state("emergency_stop")
+    assert teleop.commands.times_s[-1] - began_s < LONGEST_BRAKING_S
+    deactivation.join()
+    last = teleop.positions()[-2:]
+    np.testing.assert_array_equal(last[1], last[0])
+
+
+def test_the_process_outlives_the_braking_and_ends_before_it_is_killed():
+    assert LONGEST_BRAKING_S + LAST_COMMAND_S < LONGEST_END_S < 5.0
 
 
 def test_publishers_of_best_effort_are_heard(make, hands, listener):
