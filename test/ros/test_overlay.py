@@ -189,6 +189,17 @@ def test_a_lookup_goes_up_and_down_the_tree(buffer):
     assert buffer.can_transform("world", "b", Time())
 
 
+def test_a_lookup_is_as_old_as_the_oldest_transform_that_is_not_static():
+    buffer = tf2_ros.Buffer()
+    for parent, child, second in (("world", "a", 7), ("a", "b", 5), ("b", "c", 3), ("c", "d", 0)):
+        one = frame(parent, child, (0, 0, 0), (0, 0, 0))
+        one.header.stamp.sec = second
+        (buffer.set_transform if second else buffer.set_transform_static)(one, "test")
+    ages = {(a, b): buffer.lookup_transform(a, b, Time()).header.stamp.sec for a, b in
+            (("world", "a"), ("world", "b"), ("b", "world"), ("a", "b"), ("a", "d"), ("c", "d"))}  # fmt: skip
+    assert list(ages.values()) == [7, 5, 5, 5, 3, 0]
+
+
 def test_frames_that_are_not_there_or_not_connected_are_named(buffer):
     with pytest.raises(tf2_ros.LookupException, match="nowhere"):
         buffer.lookup_transform("world", "nowhere", Time())

@@ -30,6 +30,12 @@ class WristOptions(Options):
         "wrist. Empty: the target is the human wrist itself.",
         read_only=True,
     )
+    max_tf_age_s: float = option(
+        0.5,
+        "Transforms older than this are not used, in seconds by the node's clock; static ones have no age.",
+        minimum=0.01,
+        maximum=60.0,
+    )
     scale: float = option(
         1.0, "Distance that the target moves per distance of the wrist.", minimum=0.01, maximum=10.0
     )

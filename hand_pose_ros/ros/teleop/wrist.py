@@ -15,6 +15,7 @@ from tf2_ros import Buffer, TransformException, TransformListener
 from hand_pose_ros.retargeting.teleoperation.observed_hand import ObservedHand
 from hand_pose_ros.retargeting.wrist.poses import RigidPose
 from hand_pose_ros.retargeting.wrist.target import WristFollower, WristOptions, WristTarget
+from hand_pose_ros.ros.messages.observed_hands import stamp_s
 from hand_pose_ros.ros.messages.wrist_target import pose_of_transform, target_pose, target_twist
 from hand_pose_ros.ros.shared.faults import FaultLog
 
@@ -52,7 +53,7 @@ class WristLink:
             self.follower.release()
 
     def follow(self, observed: ObservedHand, camera_frame: str, time_s: float) -> WristTarget | None:
-        """Publish the target for a hand of an image with the stamp ``time_s``; None if it has none."""
+        """Publish the target for a hand of an image with the stamp ``time_s``; None without usable transforms."""
         options = self.follower.options
         T_robot_camera = self._transform(camera_frame)
         tool = None
@@ -61,7 +62,8 @@ class WristLink:
             if tool is None:
                 return None
         if T_robot_camera is None:
-            self.release()
+            # The arm may have moved meanwhile: where its tool is known, the target starts there again.
+            self.release(forget=bool(options.tool_frame))
             return None
         target = self.follower.follow(
             RigidPose(observed.wrist_m, observed.rotation),
@@ -84,16 +86,24 @@ class WristLink:
     def _transform(self, frame: str) -> RigidPose | None:
         robot_frame = self.follower.options.robot_frame
         try:
-            found = pose_of_transform(self._buffer.lookup_transform(robot_frame, frame, ClockTime()))
+            message = self._buffer.lookup_transform(robot_frame, frame, ClockTime())
+            found = pose_of_transform(message)
+            # The stamp is that of the oldest of the transforms that are not static, 0 if all are.
+            age_s = self._clock_s() - (stamp_s(message.header.stamp) or np.inf)
+            if frame != robot_frame and age_s > self.follower.options.max_tf_age_s:
+                raise ValueError(f"it is {age_s:.1f} s old")
         except (TransformException, ValueError) as error:
             self._faults.report(
                 "transform",
-                f"no transform from {frame!r} to {robot_frame!r} for the wrist target: {error}",
+                f"no usable transform from {frame!r} to {robot_frame!r} for the wrist target: {error}",
                 DiagnosticStatus.ERROR,
             )
             return None
         self._faults.clear("transform")
         return found
+
+    def _clock_s(self) -> float:
+        return self._node.get_clock().now().nanoseconds * 1e-9
 
     def _header(self) -> Header:
         """A target is a command, so its stamp is the time at which it is given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import numpy as np
@@ -36,19 +37,24 @@ class Buffer:
 
     def __init__(self, cache_time: Duration | None = None, node: Node | None = None) -> None:
         self._parents: dict[str, TransformStamped] = {}
+        self._static: set[str] = set()
         self._lock = threading.Lock()
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
         """Add or replace the transform of a child frame."""
+        self._set(transform, static=False)
+
+    def _set(self, transform: TransformStamped, static: bool) -> None:
         child = _name(transform.child_frame_id)
         if child == _name(transform.header.frame_id):
             raise InvalidArgumentException(f"the frame {child!r} cannot be its own parent")
         with self._lock:
             self._parents[child] = transform
+            (self._static.add if static else self._static.discard)(child)
 
     def set_transform_static(self, transform: TransformStamped, authority: str) -> None:
         """Add or replace a transform that does not change."""
-        self.set_transform(transform, authority)
+        self._set(transform, static=True)
 
     def can_transform(
         self,
@@ -68,7 +74,10 @@ class Buffer:
     def lookup_transform(
         self, target_frame: str, source_frame: str, time: Time, timeout: Duration | None = None
     ) -> TransformStamped:
-        """The newest transform that takes coordinates of the source frame to the target frame."""
+        """The newest transform that takes coordinates of the source frame to the target frame.
+
+        Its stamp is the oldest of those of the transforms on the way that are not static; zero if all are.
+        """
         if time.nanoseconds:
             raise NotImplementedError("this stand-in has the newest transforms only: ask for Time()")
         target, source = _name(target_frame), _name(source_frame)
@@ -78,11 +87,18 @@ class Buffer:
                 if frame not in known:
                     raise LookupException(f'"{frame}" passed to lookupTransform does not exist.')
             from_target, from_source = self._chain(target), self._chain(source)
+            moving = {
+                name: one.header.stamp for name, one in self._parents.items() if name not in self._static
+            }
         root = next((frame for frame in from_source if frame in from_target), None)
         if root is None:
             raise ConnectivityException(f'"{target}" and "{source}" are not in the same tree.')
         matrix = np.linalg.inv(_product(from_target, root)) @ _product(from_source, root)
-        return _message(target, source, matrix)
+        on_the_way = {*_until(from_target, root), *_until(from_source, root)}
+        result = _message(target, source, matrix)
+        stamps = [(moving[frame].sec, moving[frame].nanosec) for frame in on_the_way if frame in moving]
+        result.header.stamp.sec, result.header.stamp.nanosec = min(stamps, default=(0, 0))
+        return result
 
     def _chain(self, frame: str) -> dict[str, np.ndarray]:
         """Frame -> its transform to its parent (4, 4), from ``frame`` to the root; the root's is the identity."""
@@ -100,11 +116,14 @@ class Buffer:
 def _product(chain: dict[str, np.ndarray], root: str) -> np.ndarray:
     """The transform (4, 4) from the first frame of a chain to ``root``."""
     result = np.eye(4)
-    for frame, matrix in chain.items():
-        if frame == root:
-            break
-        result = matrix @ result
+    for frame in _until(chain, root):
+        result = chain[frame] @ result
     return result
+
+
+def _until(chain: dict[str, np.ndarray], root: str) -> list[str]:
+    """The frames of a chain below ``root``."""
+    return list(itertools.takewhile(lambda frame: frame != root, chain))
 
 
 def _name(frame: str) -> str:

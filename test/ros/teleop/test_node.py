@@ -94,7 +94,8 @@ def test_the_wrist_target_follows_relative_to_the_tool_and_the_clutch_re_indexes
     teleop = make({"input": "joints", **{f"wrist.{name}": value for name, value in wrist.items()}})
     teleop.engage()
     wait_for(
-        lambda: "no transform from 'camera' to 'base'" in teleop.status("engagement").message, "the diagnosis"
+        lambda: "no usable transform from 'camera' to 'base'" in teleop.status("engagement").message,
+        "the diagnosis",
     )
     assert not len(targets)
     frames("base", "camera", (0.0, 0.0, 1.0))
@@ -121,6 +122,37 @@ def test_the_wrist_target_follows_relative_to_the_tool_and_the_clutch_re_indexes
     np.testing.assert_allclose(position(targets.messages[-1]), frozen, atol=0.03)
     assert teleop.call("disengage").success
     wait_for(lambda: twists.messages[-1].twist.linear.x == 0, "rest")
+
+
+def test_transforms_that_are_not_static_must_be_fresh(make, side, listener, frames):
+    targets = listener.subscribe(PoseStamped, f"/{NAMESPACE}/wrist_target")
+    twists = listener.subscribe(TwistStamped, f"/{NAMESPACE}/wrist_twist")
+    wrist = {"enabled": True, "robot_frame": "base", "tool_frame": "tool"}
+    teleop = make({"input": "joints", **{f"wrist.{name}": value for name, value in wrist.items()}})
+    frames("base", "tool", (0.4, 0.1, 0.3))
+    moving = listener.publisher(TFMessage, "/tf")
+
+    def send() -> None:
+        transform = TransformStamped(child_frame_id="camera")
+        transform.header.frame_id = "base"
+        transform.header.stamp = time_message(time.time_ns())
+        moving.publish(TFMessage(transforms=[transform]))
+
+    teleop.engage()
+
+    def comes(more_than: int) -> bool:
+        send()
+        return len(targets) > more_than
+
+    wait_for(lambda: comes(5), "targets")
+    time.sleep(0.8)
+    count = len(targets)
+    time.sleep(0.3)
+    assert len(targets) == count, "a frozen transform is not followed"
+    assert twists.messages[-1].twist.linear.x == 0
+    wait_for(lambda: "s old" in teleop.status("engagement").message, "the diagnosis")
+    wait_for(lambda: comes(count), "targets with the transform")
+    np.testing.assert_allclose(position(targets.messages[count]), [0.4, 0.1, 0.3], atol=1e-9)
 
 
 def test_openxr_joints_come_with_their_names(make, side, listener):
