@@ -38,6 +38,7 @@ def test_it_follows_holds_when_the_hand_is_lost_and_latches(make, hands):
     hands.poses = None
     teleop.wait_for_state("holding", "no valid right hand")
     teleop.wait_for_state("disengaged_latched", "held for 1.5 s")
+    time.sleep(0.3)  # the last hold may still be under way
     count = len(teleop.commands)
     hands.poses = [pose_of()]
     time.sleep(0.5)
