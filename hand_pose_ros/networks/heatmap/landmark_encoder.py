@@ -85,11 +85,20 @@ class _Same(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1) -> None:
         super().__init__()
         total = kernel - stride
-        self.pads = [total // 2, total - total // 2] * 2
-        self.layer = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups)
+        before, after = total // 2, total - total // 2
+        even = before == after
+        self.pads = [] if even else [before, after] * 2
+        self.layer = nn.Conv2d(inputs, outputs, kernel, stride, before if even else 0, groups=groups)
+        # PyTorch's CPU code for the gradients of these takes two to ten times as long in bfloat16 as in float32.
+        self._slow_in_bfloat16 = groups > 1 and (kernel, stride) != (3, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layer(pad(x, self.pads))
+        if self.pads:
+            x = pad(x, self.pads)
+        if self._slow_in_bfloat16 and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
+                return self.layer(x.float()).to(x.dtype)
+        return self.layer(x)
 
 
 class InvertedResidual(nn.Module):

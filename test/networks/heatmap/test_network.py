@@ -151,6 +151,20 @@ def test_the_fast_encoder_computes_the_landmark_network_s_features():
     np.testing.assert_allclose(maps[-1][0].numpy(), expected, atol=1e-3)
 
 
+def test_the_fast_encoder_in_bfloat16_computes_the_features_of_float32():
+    encoder = LandmarkEncoder().eval()
+    start_from_landmarks(encoder, import_network(read_stored(FILE)))
+    given = images(2)
+    expected = encoder(given)
+    with torch.autocast("cpu", torch.bfloat16):
+        maps = encoder(given)
+    for ours, theirs in zip(maps, expected, strict=True):
+        assert ours.dtype == torch.bfloat16
+        assert ((ours.float() - theirs).norm() / theirs.norm()).item() < 0.1
+    maps[-1].float().mean().backward()
+    assert all(one.grad is not None and one.grad.dtype == torch.float32 for one in encoder.parameters())
+
+
 def test_another_network_is_no_start():
     with pytest.raises(ValueError, match="hand_landmark_full"):
         start_from_landmarks(LandmarkEncoder(), import_network(read_stored("palm_detection_full.tflite")))
