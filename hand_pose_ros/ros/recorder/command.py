@@ -67,7 +67,7 @@ def describe(options: argparse.Namespace) -> EpisodeDescription:
         if output is None and not (state and command):
             raise ValueError(f"the profile of {robot} has no command: name --joint-states and --command")
         if output is not None:
-            state, command = state or output.state_topic or "joint_states", command or output.topic
+            state, command = state or output.state_topic, command or output.topic
             names = tuple(one.name or one.joint for one in output.joints)
     return EpisodeDescription(
         task=options.task,

@@ -59,7 +59,9 @@ def wanted_topics(description: EpisodeDescription, others: Sequence[str] = ()) -
     topics += [
         WantedTopic(f"{space}/{topic}") for topic in ("wrist_target", "wrist_twist", "robot_description")
     ]
-    topics += [WantedTopic(name) for name in ("/tf", "/tf_static", "/diagnostics", *others)]
+    topics += [
+        WantedTopic(name) for name in ("/robot_description", "/tf", "/tf_static", "/diagnostics", *others)
+    ]
     found: dict[str, WantedTopic] = {}
     for topic in topics:
         if topic.name:

@@ -73,7 +73,7 @@ def test_names_come_from_the_robot_s_profile():
     )
     ability = described("--robot", "ability", "--command", "/mine", "--namespace", "left_cell")
     assert ability.command == "/mine"
-    assert ability.joint_states == "/left_cell/joint_states_ah"
+    assert ability.joint_states == "/joint_states_ah"
     assert ability.command_names[:2] == ("index_q1", "middle_q1")
     assert ability.image == "/left_cell/image"
     assert ability.teleop_state == "/left_cell/hand_teleop/state"
