@@ -101,10 +101,9 @@ def measurement_noise(
         return across * squared * _AXES + (_TYPICAL_ALONG**2 - across) * along
     least = _LEAST_SIGMA**2 * squared * _AXES
     noise = covariance_m2 + least
-    share = float(position_m @ covariance_m2 @ position_m) / max(squared, 1e-12) ** 2
-    if share <= size_spread**2:
+    of_size = size_spread**2
+    if float(position_m @ covariance_m2 @ position_m) / max(squared, 1e-12) ** 2 <= of_size:
         return noise
-    most = 1.0 / float(
-        position_m @ symmetric_inverse(noise) @ position_m
-    )  # more would leave a negative variance
-    return noise - size_spread**2 * along if size_spread**2 < most else noise - most * along + least
+    # To subtract more would leave a negative variance.
+    most = 1.0 / float(position_m @ symmetric_inverse(noise) @ position_m)
+    return noise - of_size * along if of_size < most else noise - most * along + least
