@@ -17,17 +17,14 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.datasets.photo_folder import read_samples
 from hand_pose_ros.estimator.last_fit.smoother import LastFit
-from hand_pose_ros.estimator.placement import place
 from hand_pose_ros.evaluation.accuracy.comparison import Comparison, HandSet, compare, photo_set
-from hand_pose_ros.evaluation.methods import Method, Prediction, detector_with_pnp
+from hand_pose_ros.evaluation.methods import Method, Prediction, detector_with_pnp, estimator_method
 from hand_pose_ros.evaluation.reliability import RANK_CORRELATION, absolute_errors, coverage
 from hand_pose_ros.evaluation.report import cell, markdown_table, replace_between_markers
 from hand_pose_ros.factory import ESTIMATORS
 from hand_pose_ros.hand_images.detections import open_mediapipe
-from hand_pose_ros.pose import Frame, HandPose
 
 
 @dataclass(frozen=True)
@@ -65,16 +62,7 @@ _FIGURES: Final = {
 def method(variant: Variant) -> Method:
     """Return the method that estimates each hand alone by a variant."""
     estimator = ESTIMATORS[variant.estimator].from_flat(dict(variant.options)).create(None, "cpu")
-
-    def predicted(observations: Sequence[Observation]) -> Prediction:
-        poses: list[HandPose] = []
-        for one in observations:
-            estimator.reset()
-            estimate = estimator.estimate(Frame(one.image(), one.camera), [one.detection])
-            poses += place(LastFit().smooth(estimate, 0.0) if variant.last_fit else estimate)
-        return Prediction.of_poses(poses)
-
-    return predicted
+    return estimator_method(estimator, [LastFit()] if variant.last_fit else [])
 
 
 def table(

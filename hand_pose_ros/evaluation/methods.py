@@ -16,6 +16,7 @@ from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.detection.mediapipe.crop import RotatedSquare
 from hand_pose_ros.estimator.estimate import PoseEstimator
 from hand_pose_ros.estimator.placement import place
+from hand_pose_ros.estimator.smoothing import EstimateSmoother
 from hand_pose_ros.pose import Detection, Frame, HandPose
 
 _MIN_PNP_POINTS = 4
@@ -101,15 +102,19 @@ def detector_with_pnp(observations: Sequence[Observation]) -> Prediction:
     return Prediction.of_joints(np.stack([_placed_by_pnp(o.camera, o.detection) for o in observations]))
 
 
-def estimator_method(estimator: PoseEstimator) -> Method:
-    """Return the method that calls an estimator hand by hand, as the node does."""
+def estimator_method(estimator: PoseEstimator, smoothers: Sequence[EstimateSmoother] = ()) -> Method:
+    """Return the method that calls an estimator, and then smoothers, hand by hand, as the node does."""
 
     def method(observations: Sequence[Observation]) -> Prediction:
         poses = []
         for observation in observations:
-            estimator.reset()
+            for part in (estimator, *smoothers):
+                part.reset()
             frame = Frame(observation.image(), observation.camera)
-            poses += place(estimator.estimate(frame, [observation.detection]))
+            estimate = estimator.estimate(frame, [observation.detection])
+            for smoother in smoothers:
+                estimate = smoother.smooth(estimate, 0.0)
+            poses += place(estimate)
         return Prediction.of_poses(poses)
 
     return method
