@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray
 
 from hand_pose_ros.estimator.hand_size import HandSize
 from hand_pose_ros.pipeline import FrameResult
 from hand_pose_ros.ros.messages.hand_sizes import MEAN_ADULT, sizes_message
+from hand_pose_ros.ros.shared.latched import LATCHED
 
 _CHANGE: Final = 0.002  # of a size or its standard deviation, as a share of the size, that is published
 
@@ -19,10 +19,7 @@ class HandSizePublisher:
     """Publishes ``hand_sizes``, in the worker's thread."""
 
     def __init__(self, node: Node) -> None:
-        qos = QoSProfile(
-            depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
-        )
-        self._publisher = node.create_publisher(Float64MultiArray, "hand_sizes", qos)
+        self._publisher = node.create_publisher(Float64MultiArray, "hand_sizes", LATCHED)
         self._last: dict[int | None, HandSize] = {}
 
     def publish(self, result: FrameResult) -> None:

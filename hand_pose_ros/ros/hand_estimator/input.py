@@ -12,7 +12,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -29,6 +29,7 @@ from hand_pose_ros.ros.hand_estimator.topics import (
 )
 from hand_pose_ros.ros.messages.images import CONVERTERS
 from hand_pose_ros.ros.shared.faults import FaultLog
+from hand_pose_ros.ros.shared.latched import LATCHED, QUIET, has_latched_publisher
 from hand_pose_ros.video.camera_topics import is_rectified
 
 ImageMessage = Image | CompressedImage
@@ -222,13 +223,8 @@ class CameraInput:
         self._on_image(message)
 
     def _subscribe_to_latched(self) -> None:
-        """Connect to a publisher that sends its calibration once and keeps it for late nodes, if there is one.
-
-        Only then: every publisher of the usual kind would log a warning that it cannot serve such a subscription.
-        """
-        publishers = self._node.get_publishers_info_by_topic(self.topics.camera_info)
-        kept = DurabilityPolicy.TRANSIENT_LOCAL
-        if not any(one.qos_profile.durability == kept for one in publishers):
+        """Connect to a publisher that sends its calibration once and keeps it for late nodes, if there is one."""
+        if not has_latched_publisher(self._node, self.topics.camera_info):
             return
         self._latched = True
         self._subscriptions.append(
@@ -236,9 +232,8 @@ class CameraInput:
                 CameraInfo,
                 self.topics.camera_info,
                 self._on_info,
-                QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=kept),
-                # rclpy would log a warning for each further publisher of the usual kind.
-                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+                LATCHED,
+                event_callbacks=QUIET,
             )
         )
 

@@ -23,8 +23,8 @@ from hand_pose_ros.ros.messages.robot_command import COMMAND_KINDS, joint_state
 from hand_pose_ros.ros.messages.transforms import link_transforms, transform
 from hand_pose_ros.ros.robot_simulator.parameters import RobotSimulatorParameters
 from hand_pose_ros.ros.shared.faults import FaultLog
+from hand_pose_ros.ros.shared.latched import LATCHED
 from hand_pose_ros.ros.shared.parameters import declare
-from hand_pose_ros.ros.teleop.output import LATCHED
 from hand_pose_ros.ros.teleop.parameters import OF_PROFILE
 
 _QOS: Final = QoSProfile(depth=5)

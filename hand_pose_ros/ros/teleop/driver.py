@@ -21,7 +21,8 @@ from hand_pose_ros.retargeting.teleoperation.operator_switch import OperatorSwit
 from hand_pose_ros.retargeting.teleoperation.robot import TeleopRobot
 from hand_pose_ros.retargeting.teleoperation.session import TeleopSession
 from hand_pose_ros.ros.shared.faults import FaultLog
-from hand_pose_ros.ros.teleop.emergency_stop import QUIET, SWITCH_QOS, EmergencyStop
+from hand_pose_ros.ros.shared.latched import QUIET
+from hand_pose_ros.ros.teleop.emergency_stop import SWITCH_QOS, EmergencyStop
 from hand_pose_ros.ros.teleop.frame_checker import FrameChecker
 from hand_pose_ros.ros.teleop.input import HandInput
 from hand_pose_ros.ros.teleop.output import LAST_COMMAND_S, CommandPublisher, OpenXrPublishers, StatePublisher

@@ -6,20 +6,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rclpy.clock import Clock
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
+from hand_pose_ros.ros.shared.latched import LATCHED, QUIET, has_latched_publisher
+
 SWITCH_QOS: Final = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Connects to publishers of either reliability."""
-QUIET: Final = SubscriptionEventCallbacks(use_default_callbacks=False)
-"""By default, rclpy logs a warning for each publisher of another kind."""
-_LATCHED_QOS: Final = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
-"""Of the levels that were kept only the newest counts."""
 _TOPIC: Final = "e_stop"
 _SEARCH_S: Final = 0.25
 """The graph is searched for publishers this often."""
@@ -73,10 +68,9 @@ class EmergencyStop:
         )
 
     def _search(self) -> None:
-        """Connect to a publisher that keeps its level, if there is one; others would warn that they do not."""
-        publishers = self._node.get_publishers_info_by_topic(self._topic)
-        if any(one.qos_profile.durability == _LATCHED_QOS.durability for one in publishers):
-            self._subscribe(_LATCHED_QOS)
+        """Connect to a publisher that keeps its level, if there is one."""
+        if has_latched_publisher(self._node, self._topic):
+            self._subscribe(LATCHED)
             self._node.destroy_timer(self._timer)
 
     def _on_message(self, message: Bool) -> None:

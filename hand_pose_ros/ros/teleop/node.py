@@ -21,11 +21,12 @@ from hand_pose_ros.retargeting.teleoperation.operator_switch import OperatorSwit
 from hand_pose_ros.retargeting.teleoperation.robot import TeleopRobot, teleop_robot, urdf_text
 from hand_pose_ros.ros.shared.diagnostics import diagnostics_message
 from hand_pose_ros.ros.shared.faults import FaultLog
+from hand_pose_ros.ros.shared.latched import LATCHED
 from hand_pose_ros.ros.shared.lifecycle import logged, start_by_itself, survive_impossible_transitions
 from hand_pose_ros.ros.shared.parameters import changed, declare
 from hand_pose_ros.ros.teleop.driver import TeleopDriver
 from hand_pose_ros.ros.teleop.emergency_stop import EmergencyStop
-from hand_pose_ros.ros.teleop.output import LATCHED, StatePublisher
+from hand_pose_ros.ros.teleop.output import StatePublisher
 from hand_pose_ros.ros.teleop.parameters import OF_PROFILE, TeleopParameters
 from hand_pose_ros.ros.teleop.status import TeleopStatus
 

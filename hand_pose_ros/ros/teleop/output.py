@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseArray
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import QoSProfile
 from std_msgs.msg import Header, String
 
 from hand_pose_ros import hand
@@ -21,9 +21,9 @@ from hand_pose_ros.ros.messages.observed_hands import bone_rotations, stamp_s
 from hand_pose_ros.ros.messages.openxr import openxr_names, openxr_poses
 from hand_pose_ros.ros.messages.robot_command import COMMAND_KINDS
 from hand_pose_ros.ros.shared.faults import FaultLog
+from hand_pose_ros.ros.shared.latched import LATCHED
 from hand_pose_ros.ros.teleop.command_topic import CommandTopic
 
-LATCHED: Final = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _COMMAND_QOS: Final = QoSProfile(depth=5)
 _SHORTEST_S: Final = 0.001
 """A controller refuses a trajectory that takes no time."""
