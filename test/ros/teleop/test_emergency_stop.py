@@ -75,10 +75,10 @@ def test_one_that_was_sent_before_the_node_started_is_received(make, listener):
 
 def moving_slowly(make, hands) -> Teleop:
     """A robot that takes longer to brake than the node waits."""
-    teleop = make({"motion.max_acceleration_rad_s2": 0.2})
+    teleop = make({"motion.max_acceleration_rad_s2": 0.1})
     teleop.engage()
     hands.poses = [pose_of("fist")]
-    wait_for(lambda: np.abs(np.diff(teleop.positions()[-2:], axis=0)).max() * RATE_HZ > 0.45, "some speed")
+    wait_for(lambda: np.abs(np.diff(teleop.positions()[-2:], axis=0)).max() * RATE_HZ > 0.25, "some speed")
     return teleop
 
 
