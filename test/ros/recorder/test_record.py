@@ -216,7 +216,7 @@ def test_services_begin_end_and_discard(record, graph, listener):
 
 def test_without_topics_it_says_which_and_ends(record, listener):
     listener.publisher(Image, f"{SPACE}/image", BEST_EFFORT)
-    recorder = record("--timeout-seconds", "3")
+    recorder = record("--timeout-seconds", "10")
     assert recorder.wait() == 1
     assert f"no message on {SPACE}/image: its publisher is silent" in recorder.log
     assert f"no message on {SPACE}/hands: nothing publishes it" in recorder.log
