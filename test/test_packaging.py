@@ -12,6 +12,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from helpers.executables import executables
@@ -183,9 +184,7 @@ def test_a_python_takes_one_version_of_each(repository, versions, python):
 
 
 def test_each_python_that_the_package_accepts_has_a_set_of_versions(repository, monkeypatch):
-    spec = importlib.util.spec_from_file_location("set_up", repository / "tools" / "setup_environment.py")
-    set_up = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(set_up)
+    set_up = environment_setup(repository)
     assert {name: file.removesuffix(".txt") for name, file in set_up.CONSTRAINTS.items()} == SETS
     accepted = SpecifierSet(re.search(r'python_requires="(.+?)"', (repository / "setup.py").read_text())[1])
     minors = [minor for minor in range(30) if accepted.contains(f"3.{minor}.0")]
@@ -268,16 +267,21 @@ def test_pip_puts_the_commands_on_the_path(repository, tmp_path):
 
 
 def test_setup_puts_the_commands_on_the_path_of_its_environment(repository, tmp_path):
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    environment_setup(repository).write_commands(str(folder), sys.executable)
+    assert {path.name for path in folder.iterdir()} == executables().keys()
+    check_commands(folder, repository)
+
+
+def environment_setup(repository: Path) -> ModuleType:
+    """The module that makes the environment."""
     spec = importlib.util.spec_from_file_location(
         "setup_environment", repository / "tools" / "setup_environment.py"
     )
-    setup_environment = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(setup_environment)
-    folder = tmp_path / "a folder"
-    folder.mkdir()
-    setup_environment.write_commands(str(folder), sys.executable)
-    assert {path.name for path in folder.iterdir()} == executables().keys()
-    check_commands(folder, repository)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def site_packages(prefix: Path) -> Path:
@@ -298,6 +302,16 @@ def check_commands(folder: Path, path: Path) -> None:
         [folder / "hand_pose", "urdf", "--side", "left"], cwd=folder, env=environment, text=True
     )
     assert '<robot name="left_hand">' in urdf
+
+
+def test_a_command_of_the_environment_may_start_worker_processes(repository, tmp_path):
+    set_up = environment_setup(repository)
+    set_up.write_commands(str(tmp_path), sys.executable)
+    subprocess.check_call(
+        [tmp_path / "hand_pose", "render", "--count", "1", "--workers", "1", "--output", tmp_path / "images"],
+        env={**os.environ, "PYTHONPATH": str(repository)},
+    )
+    assert list((tmp_path / "images").iterdir())
 
 
 def test_share_files_are_found_in_the_checkout_and_in_an_installation(repository, installation):

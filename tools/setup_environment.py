@@ -338,7 +338,9 @@ def write_commands(folder, python):
         with open(command, "w") as file:
             # Through sh, because a path in a first line may have no space.
             file.write(f"""#!/bin/sh\n'''exec' "{python}" "$0" "$@"\n' '''\n""")
-            file.write(f"from hand_pose_ros.{module} import {function}\n\nraise SystemExit({function}())\n")
+            file.write(f"from hand_pose_ros.{module} import {function}\n\n")
+            # Worker processes import the file that they were started from.
+            file.write(f"if __name__ == '__main__':\n    raise SystemExit({function}())\n")
         os.chmod(command, 0o755)  # noqa: S103 - a command for all users of the environment
 
 
