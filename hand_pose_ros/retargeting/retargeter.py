@@ -92,6 +92,7 @@ class Retargeter:
         self._output: Array | None = None
         self._first = True
         self._frames, self._doubts, self._next_start, self._last_value = 0, 0, 0, math.inf
+        self._unsearched: tuple[FrameProblem, Minimum] | None = None
 
     @property
     def pinches(self) -> NDArray[np.bool_]:
@@ -110,6 +111,7 @@ class Retargeter:
         """
         self._human.reset()
         self._first, self._frames, self._doubts, self._last_value = True, 0, 0, math.inf
+        self._unsearched = None
         if positions_rad is None:
             self._solution, self._output = self._rest, None
             return
@@ -135,6 +137,7 @@ class Retargeter:
         """
         if not (math.isfinite(dt_s) and dt_s > 0):
             raise ValueError(f"dt_s must be positive and finite, got {dt_s}")
+        self.search_elsewhere()
         pinches = self._human.closed.copy()
         targets = self._human.targets(joints_m, sigma_m)
         step = self.robot.velocity_rad_s * min(dt_s, LONGEST_STEP_S)
@@ -156,11 +159,10 @@ class Retargeter:
         )
 
     def _solve(self, problem: FrameProblem, pinches: NDArray[np.bool_]) -> Minimum:
-        """The minimum next to the last solution, or a lower one elsewhere.
+        """The minimum next to the last solution; decides whether another valley is to be looked into.
 
         One other start is tried every :data:`_PATROL` frames, and one a frame until all were tried when a pinch
-        closed or opened or the objective rose much: then the last solution may lie in the wrong valley.
-        Losses are compared without the smoothness, which would hold a hand in a valley that it should leave.
+        closed or opened or the objective rose much: then the solution may lie in the wrong valley.
         """
         lower, upper = self._box()
         found = minimise_in_box(problem, self._solution, lower, upper, max_iterations=_ITERATIONS)
@@ -170,12 +172,24 @@ class Retargeter:
         self._frames += 1
         if self._doubts or self._frames % _PATROL == 0:
             self._doubts = max(0, self._doubts - 1)
-            self._next_start = (self._next_start + 1) % _STARTS
-            elsewhere = problem._replace(last_rad=self._starts[self._next_start])
-            other = minimise_in_box(elsewhere, elsewhere.last_rad, lower, upper, max_iterations=_ITERATIONS)
-            if elsewhere.loss(other.x, other.value) < _LOWER * problem.loss(found.x, found.value):
-                return other._replace(value=problem.value(other.x))
+            self._unsearched = problem, found
         return found
+
+    def search_elsewhere(self) -> None:
+        """Look for a lower solution of the last frame in another valley, where that is due.
+
+        It takes as long as a frame and acts on the next one, whose :meth:`retarget` does it if nobody has. A
+        caller with a deadline calls it after the command is sent. Losses are compared without the smoothness,
+        which would hold a hand in a valley that it should leave.
+        """
+        if self._unsearched is None:
+            return
+        (problem, found), self._unsearched = self._unsearched, None
+        self._next_start = (self._next_start + 1) % _STARTS
+        elsewhere = problem._replace(last_rad=self._starts[self._next_start])
+        other = minimise_in_box(elsewhere, elsewhere.last_rad, *self._box(), max_iterations=_ITERATIONS)
+        if elsewhere.loss(other.x, other.value) < _LOWER * problem.loss(found.x, found.value):
+            self._solution, self._last_value = other.x, problem.value(other.x)
 
     def _solve_first(self, problem: FrameProblem) -> Minimum:
         """The best of several starts: a hand such as LEAP has local minima far apart."""

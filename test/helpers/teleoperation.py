@@ -24,13 +24,14 @@ NAMES = ("finger", "thumb", "wheel")
 
 
 class FakeRetargeter:
-    """Gives ``positions`` for any hand, or raises ``error``."""
+    """Gives ``positions`` for any hand, or raises ``error``, or ``search_error`` in its search."""
 
     joint_names = NAMES
 
     def __init__(self, positions: Sequence[float] = (1.0, 0.5, 0.2)) -> None:
         self.positions = np.array(positions)
         self.error: Exception | None = None
+        self.search_error: Exception | None = None
         self.resets: list[np.ndarray] = []
         self.inputs: list[np.ndarray] = []
 
@@ -39,6 +40,10 @@ class FakeRetargeter:
         if self.error is not None:
             raise self.error
         return SimpleNamespace(positions_rad=self.positions.copy())
+
+    def search_elsewhere(self) -> None:
+        if self.search_error is not None:
+            raise self.search_error
 
     def reset(self, positions_rad: np.ndarray) -> None:
         self.resets.append(positions_rad.copy())

@@ -1,5 +1,6 @@
 """Retargeting frame by frame: round trips, pinches, limits and steps, mirrored hands, refused input."""
 
+import itertools
 import re
 
 import numpy as np
@@ -104,6 +105,21 @@ def test_bad_joints_are_refused_and_change_nothing(change, message):
         retargeter.retarget(change(human_joints("pinch")), None, 1 / 30)
     after = [each.retarget(human_joints("grasp"), None, 1 / 30) for each in (retargeter, untouched)]
     np.testing.assert_array_equal(after[0].positions_rad, after[1].positions_rad)
+
+
+def test_the_search_elsewhere_may_come_early_and_finds_other_valleys():
+    early, late, never = (demo_retargeter() for _ in range(3))
+    never.search_elsewhere = lambda: None
+    found = set()
+    poses = ("open", "pinch", "fist", "ok", "open", "thumbs_up")
+    for first, second in itertools.pairwise(poses):
+        for joints in between(human_joints(first), human_joints(second), 12):
+            outputs = [one.retarget(joints, None, 1 / 30).positions_rad for one in (early, late, never)]
+            early.search_elsewhere()
+            early.search_elsewhere()
+            np.testing.assert_array_equal(outputs[0], outputs[1])
+            found.add(bool((outputs[0] != outputs[2]).any()))
+    assert True in found, "the search never changed anything"
 
 
 @pytest.mark.parametrize("dt_s", [0.0, -1.0, np.nan, np.inf])

@@ -40,6 +40,10 @@ class HandRetargeter(Protocol):
         """
         ...
 
+    def search_elsewhere(self) -> None:
+        """Do what only the next frame needs."""
+        ...
+
     def reset(self, positions_rad: Array) -> None:
         """Start from positions (J,)."""
         ...
@@ -143,6 +147,13 @@ class TeleopSession:
         self.retargeted = result
         self._motion.aim(target, now_s)
         return Admission(hand)
+
+    def prepare_next(self) -> None:
+        """Let the retargeter do what only the next image needs: call it when the command of this one is sent."""
+        try:
+            self._retargeter.search_elsewhere()
+        except Exception as error:  # a solver may raise anything; the robot holds and the reason is reported
+            self._hand_doubt = f"the retargeter failed: {error}"
 
     def change_options(self, options: SessionOptions) -> None:
         """Take other values of the options that may change while the session runs."""

@@ -161,6 +161,7 @@ class TeleopDriver:
         if self._at_camera_rate and admission.hand is not None:
             self.output(now_s)
         if admission.hand is not None:  # after the command, which is urgent
+            session.prepare_next()
             self._status.residuals(self._frame_checker.check(session.retargeted, header.stamp))
         if self.wrist is None:
             return

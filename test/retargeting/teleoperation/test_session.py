@@ -170,6 +170,19 @@ def test_a_doubt_holds_at_once_and_latches(make, doubt):
     np.testing.assert_allclose(run.commands[-1], resting, atol=0.05)
 
 
+def test_a_search_that_fails_after_the_command_holds_until_the_next_hand(make):
+    run = make().engaged()
+    run.session.prepare_next()
+    assert run.state is State.ENGAGED
+    run.retargeter.search_error = RuntimeError("no valley")
+    run.session.prepare_next()
+    run.session.tick(run.now_s)
+    assert run.state is State.HOLDING
+    assert "no valley" in run.session.engagement.reason
+    run.run(3.0)
+    assert run.state is State.ENGAGED
+
+
 def test_a_second_person_beside_the_followed_hand_changes_nothing(make):
     run = make().engaged()
     run.hands = lambda stamp_s: view(
