@@ -24,10 +24,13 @@ from hand_pose_ros.ros.messages.transforms import serialised_hand_transforms
 # Reliable, so that subscribers of either reliability connect; shallow, because only the newest is of use.
 _QOS: Final = QoSProfile(depth=5)
 _SIDE_TOPICS: Final = {
+    "wrist": (PoseWithCovarianceStamped, wrist_pose),
     "joints": (PoseArray, serialised_joint_poses),
     "joint_states": (JointState, joint_state),
-    "wrist": (PoseWithCovarianceStamped, wrist_pose),
 }
+_BEFORE_HANDS: Final = ("wrist",)
+_AFTER_HANDS: Final = ("joints", "joint_states")
+"""Topics of a side; a robot waits for ``wrist`` and ``hands`` alone."""
 
 
 class HandPublishers:
@@ -56,11 +59,10 @@ class HandPublishers:
         Markers and overlay take milliseconds, so the display draws them in a thread of its own.
         """
         published = self._selector.select(result.hands)
-        for primary in (item for item in published if item.primary):
-            for topic, (_, build) in _SIDE_TOPICS.items():
-                self._of_side[primary.pose.side, topic].publish(build(primary, header))
-        self._publish_transforms(published, header, parameters.publish_tf)
+        self._publish_sides(published, header, _BEFORE_HANDS)
         self._hands.publish(hands_cloud([item.pose for item in published], header))
+        self._publish_sides(published, header, _AFTER_HANDS)
+        self._publish_transforms(published, header, parameters.publish_tf)
         self._display.show(ShownFrame(published, result, header, parameters))
 
     def start(self, frame_prefix: str) -> None:
@@ -85,6 +87,12 @@ class HandPublishers:
     def _lifecycle_publishers(self) -> Iterable[LifecyclePublisher]:
         # create_lifecycle_publisher states the base class.
         return (*self._of_side.values(), self._hands, *self._display.publishers)  # pyright: ignore[reportReturnType]
+
+    def _publish_sides(self, published: list[PublishedHand], header: Header, topics: Iterable[str]) -> None:
+        for primary in (item for item in published if item.primary):
+            for topic in topics:
+                _, build = _SIDE_TOPICS[topic]
+                self._of_side[primary.pose.side, topic].publish(build(primary, header))
 
     def _publish_transforms(self, published: list[PublishedHand], header: Header, which: str) -> None:
         # A transform needs a parent: images without a frame give none.

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
-import torch
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose, PoseArray, PoseWithCovarianceStamped
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import PointCloud2, PointField
 from sensor_msgs_py.point_cloud2 import read_points
 
 from hand_pose_ros import hand
 from hand_pose_ros.retargeting.teleoperation.observed_hand import HandsInView, ObservedHand
 from hand_pose_ros.ros.messages.cloud import FIELDS, NO_TRACK
-from hand_pose_ros.rotations import rotation_from_quaternion
 
 _OPTIONAL: Final = ("visibility",)  # not in older recordings, and not used here
 _LAYOUT: Final = {
@@ -97,7 +96,8 @@ def bone_rotations(message: PoseArray) -> np.ndarray:
     norms = np.linalg.norm(quaternions, axis=1)
     usable = np.isfinite(norms) & (norms > 1e-6)
     rotations = np.full((len(quaternions), 3, 3), np.nan)
-    rotations[usable] = rotation_from_quaternion(torch.from_numpy(quaternions[usable])).numpy()
+    if usable.any():
+        rotations[usable] = Rotation.from_quat(quaternions[usable]).as_matrix()
     return rotations
 
 

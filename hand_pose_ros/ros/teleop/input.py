@@ -24,6 +24,7 @@ from hand_pose_ros.ros.messages.observed_hands import (
     wrist_measurement,
 )
 from hand_pose_ros.ros.shared.faults import FaultLog
+from hand_pose_ros.ros.shared.polled_subscription import PolledSubscription
 
 # Best effort connects to publishers of either reliability; only the newest hand counts.
 NEWEST: Final = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -60,10 +61,8 @@ class HandInput:
         self._on_poses = on_poses
         self._wrists = WristFrames(side)
         self._hands: dict[str, tuple[float, ObservedHand]] = {}
-        # The wrist first: where both are waiting, it is then there when its hand comes.
-        self._subscriptions = [
-            node.create_subscription(PoseWithCovarianceStamped, f"{side}/wrist", self._on_wrist, NEWEST)
-        ]
+        self._wrist = PolledSubscription(node, PoseWithCovarianceStamped, f"{side}/wrist", NEWEST)
+        self._subscriptions = []
         self.topic = node.resolve_topic_name("hands" if source == "hands" else f"{side}/joints")
         if source == "hands":
             self._subscriptions.append(node.create_subscription(PointCloud2, "hands", self._on_cloud, NEWEST))
@@ -78,8 +77,13 @@ class HandInput:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
+        self._wrist.close()
 
-    def _on_wrist(self, message: PoseWithCovarianceStamped) -> None:
+    def _take_wrist(self) -> None:
+        """Take the newest wrist, which the estimator publishes before its hand."""
+        message = self._wrist.take()
+        if message is None:
+            return
         time_s = stamp_s(message.header.stamp)
         measured = self._read(wrist_measurement, message, f"{self._side}/wrist")
         if measured is not None and time_s is not None:
@@ -89,6 +93,7 @@ class HandInput:
         view = self._read(hands_from_cloud, message, self.topic)
         if view is None:
             return
+        self._take_wrist()
         hands = tuple(self._wrists.joined(one, view.stamp_s) for one in view.hands)
         self._on_view(replace(view, hands=hands), message.header)
 
@@ -101,6 +106,7 @@ class HandInput:
         time_s = stamp_s(message.header.stamp)
         if observed is None:
             return
+        self._take_wrist()
         if time_s is not None:
             self._hands[side] = (time_s, observed)
         if side == self._side:
