@@ -27,8 +27,8 @@ class HeatmapConfig(NetworkConfig):
     """Everything that is needed to rebuild a network and to cut its crops.
 
     variant: 'latent' and 'direct' are the paper's encoder-decoder with its two read-outs, 'holistic' is a ResNet
-        without maps, 'fast' has the first blocks of MediaPipe's landmark network as encoder, a light decoder,
-        maps of half the crop's size, and the latent read-out.
+        without maps, 'fast' has the blocks of MediaPipe's landmark network as encoder, a light decoder, maps of a
+        quarter of the crop's size, and the latent read-out around the points that the encoder regresses.
     image_size: pixels of the square crop. margin: the crop spans +-margin half extents of the hand's view.
     width: channels of every convolution of the encoder-decoder, or of the light decoder.
     levels: how often the encoder halves the resolution. stages: number of encoder-decoders in a row.
@@ -78,4 +78,4 @@ class HeatmapConfig(NetworkConfig):
     @property
     def map_size(self) -> int:
         """Rows and columns of the maps; 0 for the holistic variant, which has none."""
-        return {HOLISTIC: 0, FAST: self.image_size // 2}.get(self.variant, self.image_size)
+        return {HOLISTIC: 0, FAST: self.image_size // 4}.get(self.variant, self.image_size)

@@ -6,7 +6,7 @@ Its four variants share inputs and outputs; :class:`HeatmapConfig` names one.
 from __future__ import annotations
 
 import math
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,12 @@ from hand_pose_ros import hand
 from hand_pose_ros.common.shapes import check_shape
 from hand_pose_ros.networks.heatmap.config import DIRECT, FAST, HOLISTIC, HeatmapConfig
 from hand_pose_ros.networks.heatmap.holistic import HolisticRegressor
-from hand_pose_ros.networks.heatmap.landmark_encoder import ENCODER_CHANNELS, LandmarkEncoder
+from hand_pose_ros.networks.heatmap.landmark_encoder import (
+    ENCODER_CHANNELS,
+    POOLED_CHANNELS,
+    LandmarkEncoder,
+    PointRegression,
+)
 from hand_pose_ros.networks.heatmap.presence import PresenceHead
 from hand_pose_ros.networks.heatmap.readouts import direct_points
 from hand_pose_ros.networks.heatmap.stages import StackedMaps
@@ -25,8 +30,11 @@ from hand_pose_ros.networks.image.heatmap_head import (
     HeatmapHead,
     HeatmapPoints,
     latent_points,
+    normal_log_density,
 )
 from hand_pose_ros.networks.image.image_encoder import RGB_DEVIATION, RGB_MEAN
+
+_FIRST_DEVIATION: Final = 0.1  # of the prior of the fast variant, from -1 to 1 across the crop
 
 __all__ = ["HeatmapConfig", "HeatmapNetwork", "StageOutput"]
 
@@ -56,9 +64,11 @@ class HeatmapNetwork(nn.Module):
             self.holistic = HolisticRegressor(config.resnet_depth)
         elif config.variant == FAST:
             self.encoder = LandmarkEncoder()
-            self.decoder = HeatmapHead(ENCODER_CHANNELS, config.width)
+            self.decoder = HeatmapHead(ENCODER_CHANNELS[1:], config.width)
+            self.regression = PointRegression()
+            self.log_deviation = nn.Parameter(torch.full((hand.NUM_JOINTS,), math.log(_FIRST_DEVIATION)))
             if config.presence:
-                self.presence = PresenceHead(ENCODER_CHANNELS[-1])
+                self.presence = PresenceHead(POOLED_CHANNELS)
         else:
             self.body = StackedMaps(config)
             if config.variant != DIRECT:
@@ -93,8 +103,9 @@ class HeatmapNetwork(nn.Module):
         check_shape("images", images, (3, size, size))
         if variant == FAST:
             maps = self.encoder(images)
-            is_hand = self.presence(maps[-1]) if self.config.presence else None
-            return [StageOutput(_relative(self.decoder(maps)), None, is_hand)]
+            pooled = self.regression.pooled(maps[-1])
+            is_hand = self.presence(pooled) if self.config.presence else None
+            return [StageOutput(_relative(self._fast_points(maps, pooled)), None, is_hand)]
         images = _normalised(images)
         if variant == HOLISTIC:
             return [StageOutput(_relative(self.holistic(images)), None)]
@@ -104,13 +115,24 @@ class HeatmapNetwork(nn.Module):
         read = (latent_points(one, log_beta) for one, log_beta in zip(maps, self.log_beta, strict=True))
         return [StageOutput(_relative(joints), one) for joints, one in zip(read, maps, strict=True)]
 
+    def _fast_points(self, maps: list[Tensor], pooled: Tensor) -> HeatmapPoints:
+        """The heatmaps of the decoder, times normal distributions around the points that the encoder regresses."""
+        points, depth = self.regression(pooled)
+        with torch.autocast(points.device.type, enabled=False):
+            points = points.float()
+            # Gradients pass outside of the crop, too: a point there would else be lost for good.
+            centres = points + (points.clamp(-1, 1) - points).detach()
+            prior = normal_log_density(centres, self.log_deviation, self.config.map_size)
+        joints = self.decoder(maps[1:], prior)
+        return joints._replace(depth=joints.depth + depth.float())
+
     def hand_logits(self, images: Tensor) -> Tensor:
         """Return the logits (n, 2) of a hand and of a right one, without the maps.
 
         Raises:
             AttributeError: the network states neither.
         """
-        return self.presence(self.encoder(images)[-1])
+        return self.presence(self.regression.pooled(self.encoder(images)[-1]))
 
 
 def network_images(crops: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:

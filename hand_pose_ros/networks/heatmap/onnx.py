@@ -13,7 +13,7 @@ from hand_pose_ros.networks.image.heatmap_head import HeatmapPoints
 from hand_pose_ros.networks.onnx_graph import export_graph
 
 GRAPH_FILE: Final = "heatmap.onnx"
-GRAPH_VERSION: Final = 1
+GRAPH_VERSION: Final = 2
 GRAPH_INPUTS: Final = ("images",)
 GRAPH_OUTPUTS: Final = HeatmapPoints._fields
 """Outputs of the graph; that of the holistic variant lacks the last one, ``log_heat``."""

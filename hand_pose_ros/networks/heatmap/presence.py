@@ -1,4 +1,4 @@
-"""The head tells from the coarsest feature map whether a crop shows a hand, and whether it is a right one.
+"""The head tells from the features of the whole crop whether it shows a hand, and whether it is a right one.
 
 A tracker needs both: the maps answer something for every crop.
 """
@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from torch import Tensor, cat, nn
+from torch import Tensor, nn
 
 _HIDDEN: Final = 64
 
 
 class PresenceHead(nn.Module):
-    """Two layers on the mean and the largest value of each channel."""
+    """A layer on the features, and two more whose output is added."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.hidden = nn.Linear(2 * channels, _HIDDEN)
-        self.logits = nn.Linear(_HIDDEN, 2)
+        self.direct = nn.Linear(channels, 2)
+        self.hidden = nn.Linear(channels, _HIDDEN)
+        self.logits = nn.Linear(_HIDDEN, 2, bias=False)
+        nn.init.zeros_(self.logits.weight)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Map features (n, channels, h, w) to the logits (n, 2) of a hand and of a right one."""
-        cells = features.flatten(2)
-        return self.logits(self.hidden(cat((cells.mean(-1), cells.amax(-1)), dim=1)).relu())
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Map features (n, channels) to the logits (n, 2) of a hand and of a right one."""
+        return self.direct(pooled) + self.logits(self.hidden(pooled).relu())

@@ -76,9 +76,9 @@ class HeatmapHead(TopDown):
         # The exponential keeps beta of eq. 14 positive.
         self.log_beta = nn.Parameter(torch.full((hand.NUM_JOINTS,), math.log(FIRST_BETA)))
 
-    def forward(self, maps: Sequence[Tensor]) -> HeatmapPoints:
-        """Compute the outputs from feature maps (n, inputs[i], h / 2^i, w / 2^i)."""
-        return latent_points(self.maps(super().forward(maps)), self.log_beta)
+    def forward(self, maps: Sequence[Tensor], log_prior: Tensor | None = None) -> HeatmapPoints:
+        """Compute the outputs from feature maps (n, inputs[i], h / 2^i, w / 2^i); see :func:`latent_points`."""
+        return latent_points(self.maps(super().forward(maps)), self.log_beta, log_prior)
 
 
 def joint_maps(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -87,14 +87,22 @@ def joint_maps(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return heat, depth, log_sigma
 
 
-def latent_points(maps: Tensor, log_beta: Tensor) -> HeatmapPoints:
-    """Read latent maps (n, 63, h, w) as expectations (eq. 14-16); ``log_beta`` (21,) is log beta of eq. 14."""
+def latent_points(maps: Tensor, log_beta: Tensor, log_prior: Tensor | None = None) -> HeatmapPoints:
+    """Read latent maps (n, 63, h, w) as expectations (eq. 14-16).
+
+    Args:
+        log_beta: (21,) log beta of eq. 14.
+        log_prior: (n, 21, h, w) logarithm of what the heatmaps are multiplied with; it need not sum to 1.
+    """
     size = maps.shape[-2:]
     flat = maps.float().flatten(2)
     grid = pixel_grid(size[0], size[1], flat)
     with torch.autocast(flat.device.type, enabled=False):  # positions need more digits than features
         heat, depth, log_sigma = joint_maps(flat)
-        log_heat = torch.log_softmax(heat * log_beta.exp()[:, None], dim=-1)  # eq. 14
+        heat = heat * log_beta.exp()[:, None]
+        if log_prior is not None:
+            heat = heat + log_prior.float().flatten(2)
+        log_heat = torch.log_softmax(heat, dim=-1)  # eq. 14
         probability = log_heat.exp()
         points = probability @ grid  # eq. 15
         depth = (probability * depth).sum(-1)  # eq. 16
@@ -107,6 +115,20 @@ def pixel_grid(height: int, width: int, like: Tensor) -> Tensor:
     x = (2 * torch.arange(width, device=like.device, dtype=like.dtype) + 1) / width - 1
     y = (2 * torch.arange(height, device=like.device, dtype=like.dtype) + 1) / height - 1
     return torch.stack((x.repeat(height), y.repeat_interleave(width)), dim=-1)
+
+
+def normal_log_density(points: Tensor, log_deviation: Tensor, size: int) -> Tensor:
+    """Return the logarithm of isotropic normal densities on the pixels of maps (n, 21, size, size).
+
+    They do not sum to 1: their constant is left out.
+
+    Args:
+        points: (n, 21, 2) their centres, from -1 to 1. log_deviation: (21,) of their standard deviations.
+    """
+    places = (2 * torch.arange(size, device=points.device, dtype=points.dtype) + 1) / size - 1
+    distance = (places - points[..., None]) * (-log_deviation).exp()[:, None, None]
+    of_x, of_y = (-0.5 * distance.square()).unbind(-2)
+    return of_x[..., None, :] + of_y[..., :, None]
 
 
 def mix_block(channels: int, kernel: int = 3) -> nn.Sequential:

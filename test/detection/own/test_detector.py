@@ -30,7 +30,7 @@ def weights(tmp_path_factory) -> dict[str, str]:
         detector.heat.bias.copy_(torch.tensor((-4.0, 1.0)))
         detector.log_size.bias.fill_(1.2)
         detector.points.bias.copy_(torch.linspace(-0.5, 0.5, 42))
-        landmarks.presence.logits.bias.copy_(torch.tensor((3.0, 2.0)))
+        landmarks.presence.direct.bias.copy_(torch.tensor((3.0, 2.0)))
     paths = {"weights": folder / "detector.safetensors", "landmark_weights": folder / "landmarks.safetensors"}
     save_weights(paths["weights"], detector, HAND_DETECTOR, detector.config.to_dict())
     save_weights(paths["landmark_weights"], landmarks, HAND_HEATMAP, landmarks.config.to_dict())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -15,8 +18,10 @@ from hand_pose_ros.networks.heatmap.landmark_encoder import (
     LandmarkEncoder,
     start_from_landmarks,
 )
+from hand_pose_ros.networks.heatmap.landmark_start import start_fast_network
 from hand_pose_ros.networks.heatmap.network import HeatmapNetwork
 from hand_pose_ros.networks.heatmap.onnx import GRAPH_OUTPUTS, export_heatmap
+from hand_pose_ros.networks.image.heatmap_head import latent_points, normal_log_density
 from hand_pose_ros.networks.imported.backends import open_tflite
 from hand_pose_ros.networks.imported.network import import_network
 from hand_pose_ros.networks.orientation.features import channels_first, with_features
@@ -57,7 +62,7 @@ def test_outputs_keep_the_contract(name):
     assert joints.points.shape == (3, hand.NUM_JOINTS, 2)
     assert joints.depth.shape == joints.log_sigma.shape == (3, hand.NUM_JOINTS)
     assert joints.log_heat.shape == (3, hand.NUM_JOINTS, side, side)
-    assert side == {"holistic": 0, "fast": 32}.get(name, 64)
+    assert side == {"holistic": 0, "fast": 16}.get(name, 64)
     assert all(one.isfinite().all() for one in joints)
     assert not joints.depth[:, hand.WRIST].any()
     if side:
@@ -105,6 +110,14 @@ def test_the_second_stage_takes_the_maps_of_the_first():
     assert not gradient[:, 42:].any()  # the spread is not passed on
 
 
+def test_the_fast_graph_pads_inside_its_convolutions(tmp_path):
+    export_heatmap(small("fast"), tmp_path / "graph.onnx")
+    nodes = onnx.load(str(tmp_path / "graph.onnx")).graph.node
+    assert not [one for one in nodes if one.op_type == "Pad"]
+    uneven = [attribute.ints for one in nodes for attribute in one.attribute if attribute.name == "pads"]
+    assert [0, 0, 1, 1] in [list(pads) for pads in uneven]
+
+
 def test_latent_points_are_expectations_over_the_map():
     network, given = small("latent", 32), images(1, 32)
     (output,) = network.stages(given)
@@ -141,7 +154,7 @@ def test_direct_points_and_depths_are_read_at_the_maximum():
 
 def test_the_fast_encoder_computes_the_landmark_network_s_features():
     content = read_stored(FILE)
-    encoder = LandmarkEncoder().eval().requires_grad_(False)
+    encoder = LandmarkEncoder(blocks=13).eval().requires_grad_(False)
     start_from_landmarks(encoder, import_network(content))
     image = np.random.default_rng(0).random((224, 224, 3), dtype=np.float32)
     expected = channels_first(open_tflite(with_features(content), "torch", "cpu", 1).run(image)[-1])
@@ -149,6 +162,36 @@ def test_the_fast_encoder_computes_the_landmark_network_s_features():
     assert [one.shape[1] for one in maps] == list(ENCODER_CHANNELS)
     assert [one.shape[2] for one in maps] == [112, 56, 28, 14, 7]
     np.testing.assert_allclose(maps[-1][0].numpy(), expected, atol=1e-3)
+
+
+def test_the_fast_network_starts_with_the_landmark_network_s_points_presence_and_side():
+    imported = import_network(read_stored(FILE))
+    network = HeatmapNetwork(HeatmapConfig(variant="fast", image_size=224, width=8, presence=True)).eval()
+    given = images(2, 224)
+    with torch.no_grad():
+        start_fast_network(network, imported)
+        points, depth = network.regression(network.regression.pooled(network.encoder(given)[-1]))
+        landmarks, presence, right, _ = imported(given)
+        output = network.stages(given)[-1]
+    torch.testing.assert_close(112 * (points + 1), landmarks.reshape(2, 21, 3)[..., :2], atol=1e-2, rtol=0)
+    assert not depth.any()
+    expected = torch.cat((presence.reshape(2, 1), right.reshape(2, 1)), dim=1)
+    torch.testing.assert_close(output.hand.sigmoid(), expected, atol=1e-4, rtol=0)
+    # Before the decoder has learned anything, the maps are around these points.
+    assert (output.joints.points - points).abs().mean() < 0.05
+
+
+def test_a_prior_moves_the_maps_to_its_centre():
+    maps = torch.zeros(1, 63, 24, 24)
+    centre = torch.full((1, hand.NUM_JOINTS, 2), 0.3)
+    centre[..., 1] = -0.2
+    log_prior = normal_log_density(centre, torch.full((hand.NUM_JOINTS,), math.log(0.1)), 24)
+    found = latent_points(maps, torch.zeros(hand.NUM_JOINTS), log_prior)
+    torch.testing.assert_close(found.points, centre, atol=1e-3, rtol=0)
+    variance = (found.log_heat.exp() * log_prior).sum(
+        (-2, -1)
+    )  # of a normal distribution: -1/2 for each axis
+    torch.testing.assert_close(variance, torch.full_like(variance, -1.0), atol=0.05, rtol=0)
 
 
 def test_the_fast_encoder_in_bfloat16_computes_the_features_of_float32():

@@ -15,7 +15,8 @@ from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.mediapipe.network_files import read_stored
 from hand_pose_ros.networks.heatmap.config import DIRECT, FAST, HOLISTIC, HeatmapConfig
-from hand_pose_ros.networks.heatmap.landmark_encoder import LANDMARK_FILE, start_from_landmarks
+from hand_pose_ros.networks.heatmap.landmark_encoder import LANDMARK_FILE
+from hand_pose_ros.networks.heatmap.landmark_start import start_fast_network
 from hand_pose_ros.networks.heatmap.network import HeatmapNetwork, StageOutput, network_images
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig
 from hand_pose_ros.networks.image.resnet import to_channels_last
@@ -43,6 +44,7 @@ from hand_pose_ros.training.tasks.heatmap.validation import HeatmapValidation
 from hand_pose_ros.training.tasks.images.batches import ImageBatch, ImageBatches, ImageDataOptions
 
 _ENCODER: Final = "encoder."
+_REGRESSION: Final = "regression."
 _PRESENCE: Final = "presence."
 _STATISTICS_HANDS: Final = 256
 _LEAST_DEVIATION: Final = 0.05
@@ -61,7 +63,9 @@ class HeatmapOptions:
     only_presence: train that head alone, see :mod:`hand_pose_ros.training.tasks.heatmap.presence`; all other
         weights stay as they are in ``warm_start``.
     landmark_start: the fast variant's encoder starts from MediaPipe's landmark network, which must be stored.
-    encoder_rate: factor on the learning rate of the fast variant's encoder; 0 freezes it.
+    encoder_rate: factor on the learning rate of the fast variant's encoder and of the layers that regress its
+        points; 0 freezes the encoder.
+    frozen_blocks: first blocks of that encoder, and what is before them, that stay as they are; 0 for none.
     losses: weights of the terms.
     """
 
@@ -73,11 +77,14 @@ class HeatmapOptions:
     only_presence: bool = False
     landmark_start: bool = True
     encoder_rate: float = 0.1
+    frozen_blocks: int = 0
     losses: HeatmapLosses = field(default_factory=HeatmapLosses)
 
     def __post_init__(self) -> None:
         if not 0 < self.share_2d < 1:
             raise ValueError(f"share_2d must lie between 0 and 1, got {self.share_2d}")
+        if self.frozen_blocks < 0:
+            raise ValueError(f"frozen_blocks must be 0 or more, got {self.frozen_blocks}")
         if self.encoder_rate < 0:
             raise ValueError(f"encoder_rate must be 0 or more, got {self.encoder_rate}")
         if self.only_presence and not (self.network.presence and self.warm_start and self.data.negatives):
@@ -115,14 +122,14 @@ class HeatmapTraining:
     def _start(self) -> None:
         """Fill the network with what it starts from."""
         options, variant = self.options, self.options.network.variant
+        if variant == FAST and options.landmark_start:
+            start_fast_network(self.model, import_network(read_stored(LANDMARK_FILE)))
         if options.warm_start:
             _restore(self.model, load_weights(options.warm_start, HAND_HEATMAP))
         elif variant == HOLISTIC:
             self._set_pose_statistics()
-        elif variant == FAST and options.landmark_start:
-            start_from_landmarks(self.model.encoder, import_network(read_stored(LANDMARK_FILE)))
-        if variant == FAST and not options.encoder_rate:
-            self.model.encoder.requires_grad_(False)
+        if variant == FAST:
+            self.model.encoder.freeze(options.frozen_blocks if options.encoder_rate else None)
         if options.only_presence:
             self.model.requires_grad_(False)
             self.model.presence.requires_grad_(True)
@@ -145,7 +152,7 @@ class HeatmapTraining:
         """Factors on the learning rate: the landmark network's own blocks change slowly."""
         rate = self.options.encoder_rate
         trained = self.options.network.variant == FAST and rate and not self.options.only_presence
-        return {_ENCODER: rate} if trained else {}
+        return {_ENCODER: rate, _REGRESSION: rate} if trained else {}
 
     def metadata(self) -> dict:
         """Return the network's configuration."""

@@ -23,13 +23,13 @@ from hand_pose_ros.training.trainer import WEIGHTS, Trainer
 MAPS = {"image_size": 32, "width": 16, "levels": 3}
 NETWORKS = {
     "latent": MAPS,
-    "fast": {"variant": "fast", "image_size": 32, "width": 32},
+    "fast": {"variant": "fast", "image_size": 64, "width": 32},
     "two_stages": {**MAPS, "stages": 2},
     "direct": {**MAPS, "variant": "direct", "width": 32},
     "holistic": {"variant": "holistic", "image_size": 32, "resnet_depth": 18},
 }
 LOSSES = {"direct": {"depth": 2.0}, "holistic": {"depth": 1.0}}
-LEARNING = {"two_stages": (400, 1e-2), "direct": (400, 5e-3)}
+LEARNING = {"fast": (300, 3e-4), "two_stages": (400, 1e-2), "direct": (400, 5e-3)}
 """Steps and learning rate, where they are not 300 and 0.01."""
 STILL = {"view": None, "occluders": None, "photometric": None, "fill_share": 0.0}
 
@@ -123,7 +123,8 @@ def test_the_gaussian_cross_entropy_is_off_and_can_be_switched_on(folder):
 
 def test_the_fast_network_starts_from_the_landmark_network(folder):
     task = create_task(HAND_HEATMAP, options_of("fast", folder) | {"encoder_rate": 0.1}, 1)
-    assert task.learning_rates == {"encoder.": 0.1}
+    assert task.learning_rates == {"encoder.": 0.1, "regression.": 0.1}
+    assert all(one.requires_grad for one in task.model.parameters())
     expected = LandmarkEncoder()
     start_from_landmarks(expected, import_network(read_stored("hand_landmark_full.tflite")))
     for ours, theirs in zip(task.model.encoder.parameters(), expected.parameters(), strict=True):
@@ -132,6 +133,11 @@ def test_the_fast_network_starts_from_the_landmark_network(folder):
     assert not frozen.learning_rates
     assert not any(one.requires_grad for one in frozen.model.encoder.parameters())
     assert all(one.requires_grad for one in frozen.model.decoder.parameters())
+    part = create_task(HAND_HEATMAP, options_of("fast", folder) | {"frozen_blocks": 7}, 1)
+    encoder = part.model.encoder
+    fixed = (encoder.stem, encoder.depthwise, encoder.project, *encoder.blocks[:7])
+    assert not any(one.requires_grad for block in fixed for one in block.parameters())
+    assert all(one.requires_grad for block in encoder.blocks[7:] for one in block.parameters())
     fresh = create_task(HAND_HEATMAP, options_of("fast", folder) | {"landmark_start": False}, 1)
     assert not torch.equal(fresh.model.encoder.project.weight, expected.project.weight)
 
