@@ -37,8 +37,11 @@ class Variant:
     last_fit: bool = False
 
 
+_DETECTOR: Final = {"condition": "keypoints", "landmarks": "detector"}
 VARIANTS: Final = (
-    Variant("diffusion, keypoints with MediaPipe's depths", options={"image_depths": False}),
+    Variant("diffusion, MediaPipe's points and depths", options=_DETECTOR | {"image_depths": False}),
+    Variant("diffusion, MediaPipe's points", options=_DETECTOR),
+    Variant("diffusion, MediaPipe's points, last fit", options=_DETECTOR, last_fit=True),
     Variant("diffusion, keypoints", options={"condition": "keypoints"}),
     Variant(
         "**diffusion, keypoints, last fit** (default)", options={"condition": "keypoints"}, last_fit=True

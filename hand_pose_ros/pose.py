@@ -101,6 +101,18 @@ class CropFeatures:
     corners_px: Array
 
 
+@dataclass(frozen=True, eq=False)
+class ReadLandmarks:
+    """What a 2.5D network states of the landmarks that it has read from the image.
+
+    depth: (21,) relative to the wrist, along the ray through the hand's middle, anchor lengths, positive = away.
+    error: (21,) expected distance of each landmark from its true place, in half extents of the hand's view.
+    """
+
+    depth: Array
+    error: Array
+
+
 @dataclass(frozen=True)
 class Detection:
     """One hand found in an image.
@@ -117,6 +129,7 @@ class Detection:
         a detector that gives none at all.
     seen: what an image encoder saw, if one found the hand.
     crop: features of the landmark network, if it gives any; of the hand as it is in the image, not mirrored.
+    read: depths and errors of the landmarks, if a 2.5D network has read them.
     """
 
     side: str
@@ -128,6 +141,7 @@ class Detection:
     landmark_scores: Array | None = None
     seen: SeenHand | None = None
     crop: CropFeatures | None = None
+    read: ReadLandmarks | None = None
 
     def __post_init__(self) -> None:
         hand.check_side(self.side)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from hand_pose_ros.detection.boxes import box_around
 from hand_pose_ros.detection.finders import FoundHand, Palm
 from hand_pose_ros.networks.runtime.heatmap import Read2d5, RunnableHeatmap
 from hand_pose_ros.networks.runtime.heatmap_crops import read_views
-from hand_pose_ros.pose import Detection, Frame
+from hand_pose_ros.pose import Detection, Frame, ReadLandmarks
 
 NO_PRESENCE: Final = (
     "the landmark finder needs a 2.5D network that states whether a crop shows a hand: train the weights with "
@@ -24,22 +25,34 @@ NO_PRESENCE: Final = (
 )
 _SUREST: Final = (0.2, 0.8)  # bounds of the hand detector's likelihood of a right hand, beside the head's
 _LEAST_LIKELIHOOD: Final = 1e-3
+BOX_MARGIN: Final = 0.1
+"""Added on each side of the landmarks' box, as a share of its larger side, unless stated otherwise."""
+_DISTANCE_PER_ERROR: Final = math.pi / 2
+"""Mean distance of normally distributed points, divided by the mean absolute error of a coordinate."""
 _TYPICAL_ERROR: Final = 0.1  # of a joint's place in half extents of the crop; it halves the joint's score
 
 
 class HeatmapLandmarks:
     """A :class:`~hand_pose_ros.detection.finders.LandmarkFinder`.
 
-    The score is the probability of a hand. ``landmarks_m`` follow from the 2.5D pose, at the mean size of
-    adults; they are None where the root depth cannot be solved.
+    The score is the probability of a hand. ``Detection.read`` has what the network states of the landmarks.
+    ``landmarks_m`` follow from the 2.5D pose, at the mean size of adults; they are None without ``in_3d``,
+    and where the root depth is not solved.
     """
 
-    def __init__(self, network: RunnableHeatmap, box_margin: float = 0.1, min_presence: float = 0.0) -> None:
+    def __init__(
+        self,
+        network: RunnableHeatmap,
+        box_margin: float = BOX_MARGIN,
+        min_presence: float = 0.0,
+        in_3d: bool = True,
+    ) -> None:
         """Take the network.
 
         Args:
             box_margin: added on each side of the landmarks' box, as a share of its larger side.
             min_presence: probability of a hand from which that of a palm counts.
+            in_3d: solve for ``landmarks_m``, for those who need more than ``Detection.read``.
 
         Raises:
             ValueError: the network does not state whether it sees a hand.
@@ -47,6 +60,7 @@ class HeatmapLandmarks:
         if not network.config.presence:
             raise ValueError(NO_PRESENCE)
         self._network, self._box_margin, self._min_presence = network, box_margin, min_presence
+        self._in_3d = in_3d
 
     def in_palm(self, frame: Frame, palm: Palm) -> FoundHand | None:
         """Find the hand of a palm, whose rough joints must be known; None if no hand is possible or likely there.
@@ -92,8 +106,12 @@ class HeatmapLandmarks:
             score=presence,
             box_px=box_around(landmarks_px, self._box_margin),
             landmarks_px=landmarks_px,
-            landmarks_m=_landmarks_m(view, points, found, side),
+            landmarks_m=_landmarks_m(view, points, found, side) if self._in_3d else None,
             landmark_scores=1 / (1 + (found.log_sigma[0].exp() / _TYPICAL_ERROR).numpy()),
+            read=ReadLandmarks(
+                (found.depth[0] - found.depth[0, hand.WRIST]).numpy(),
+                _DISTANCE_PER_ERROR * self._network.config.margin * found.log_sigma[0].exp().numpy(),
+            ),
         )
         return FoundHand(detection, as_assumed if side == "right" else 1 - as_assumed)
 

@@ -16,6 +16,9 @@ from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.finders import LandmarkFinder
+from hand_pose_ros.detection.own.follower import HeatmapFollower, read_again
+from hand_pose_ros.detection.own.landmarks import HeatmapLandmarks
+from hand_pose_ros.estimator.depth_memory import DepthMemory
 from hand_pose_ros.estimator.diffusion.backends import load_denoiser, takes_images
 from hand_pose_ros.estimator.diffusion.conditions import CONDITIONS, ConditionMaker, HandConditions
 from hand_pose_ros.estimator.diffusion.cuda_graph import GraphSampler
@@ -24,6 +27,11 @@ from hand_pose_ros.estimator.diffusion.image_follower import ImageFollower
 from hand_pose_ros.estimator.diffusion.selection import heat_weights
 from hand_pose_ros.estimator.estimate import EstimatedHands
 from hand_pose_ros.estimator.landmark_errors import LandmarkErrors, load_landmark_errors
+from hand_pose_ros.estimator.landmark_reading import (
+    load_heatmap_landmarks,
+    read_depths,
+    read_errors,
+)
 from hand_pose_ros.estimator.orientation.depths import ImageDepths, load_image_depths
 from hand_pose_ros.estimator.placement import place_hands
 from hand_pose_ros.estimator.smoothing import moved_samples
@@ -89,19 +97,29 @@ class DiffusionEstimatorConfig(Options):
         maximum=1000,
         unset=0,
     )
+    landmarks: str = option(
+        "heatmap",
+        "Landmarks of the condition: those that the fast 2.5D network reads around the detector's, with their "
+        "depths and errors, and by which hands are then followed (`heatmap`), or the detector's own "
+        "(`detector`). Without effect with the condition `image`, which takes no landmarks.",
+        choices=("heatmap", "detector"),
+        essential=True,
+    )
+    heatmap_file: str = option(
+        "", "Weights (.safetensors) of the 2.5D network that reads the landmarks; empty for the shipped ones."
+    )
     image_depths: bool = option(
         True,
         "Tell the depths of the joints from the image, by features inside MediaPipe's full landmark network, in "
-        "place of that network's own depths. Without effect with other detectors, and with the condition `image`, "
-        "which takes no landmarks.",
+        "place of that network's own depths. For `diffusion.landmarks: detector` with the detector 'mediapipe'.",
     )
     orientation_file: str = option(
         "", "Weights of the network that tells the depths (.safetensors); empty for the shipped weights."
     )
     landmark_errors: bool = option(
         True,
-        "Add the expected errors of the landmarks to the covariances, told by features inside MediaPipe's full "
-        "landmark network. Without effect with other detectors.",
+        "Add the expected errors of the landmarks to the covariances: those that the 2.5D network states, or, "
+        "with `diffusion.landmarks: detector`, those told by features inside MediaPipe's full landmark network.",
     )
     landmark_error_file: str = option(
         "", "Weights of the network that tells these errors (.safetensors); empty for the shipped weights."
@@ -138,11 +156,15 @@ class DiffusionEstimatorConfig(Options):
         model = self.model_file or shipped_weights(IMAGE_HAND_DIFFUSION if takes_image else HAND_DIFFUSION)
         denoiser, spread_scale = load_denoiser(model, self.backend, device)
         config = replace(self, hand_size_m=hand_size_m)
-        depths = None
-        if self.image_depths and self.condition != "image":
+        landmarks = depths = errors = None
+        if self.condition != "image" and self.landmarks == "heatmap":
+            landmarks = load_heatmap_landmarks(self.heatmap_file, self.backend, device)
+        if self.image_depths and self.condition != "image" and landmarks is None:
             depths = load_image_depths(self.orientation_file, self.backend, device)
-        errors = load_landmark_errors(self.landmark_error_file) if self.landmark_errors else None
-        return DiffusionEstimator(denoiser, spread_scale, config, self._sampler(denoiser), depths, errors)
+        if self.landmark_errors and landmarks is None:
+            errors = load_landmark_errors(self.landmark_error_file)
+        sampler = self._sampler(denoiser)
+        return DiffusionEstimator(denoiser, spread_scale, config, sampler, depths, errors, landmarks)
 
     def _sampler(self, denoiser: HandDenoiser) -> Sampler:
         """The sampler; a graph holds only what PyTorch itself launches on CUDA."""
@@ -165,6 +187,7 @@ class DiffusionEstimator:
         sampler: Sampler = sample_joints,
         depths: ImageDepths | None = None,
         landmark_errors: LandmarkErrors | None = None,
+        landmarks: HeatmapLandmarks | None = None,
     ) -> None:
         """Make an estimator of its parts.
 
@@ -172,6 +195,7 @@ class DiffusionEstimator:
             spread_scale: factor on the samples' spread, from the weights.
             sampler: draws the samples. depths: tells the joints' depths; None for the detector's own.
             landmark_errors: tells the expected errors of the landmarks; None if nothing tells them.
+            landmarks: reads the landmarks, their depths and errors; None for those of the detector.
 
         Raises:
             ValueError: more steps than the diffusion has, or a condition that the network does not take.
@@ -183,6 +207,8 @@ class DiffusionEstimator:
         self._sampler = sampler
         self._depths = depths
         self._landmark_errors = landmark_errors
+        self._landmarks = landmarks
+        self._memory = DepthMemory()
         total = denoiser.schedule.steps
         if self._config.steps is not None and self._config.steps > total:
             raise ValueError(
@@ -194,13 +220,20 @@ class DiffusionEstimator:
         self._generator = torch.Generator(denoiser.mean.device).manual_seed(self._config.seed)
 
     def finder(self, landmarks: LandmarkFinder) -> LandmarkFinder:
-        """Hands are tracked by the image encoder where the image is the only input."""
+        """Hands are tracked by the image encoder if it is the only input, else by what reads the landmarks."""
         if self._config.condition == "image" and takes_images(self._denoiser):
             return ImageFollower(self._denoiser, landmarks)
-        return landmarks
+        if self._landmarks is None or isinstance(landmarks, HeatmapLandmarks):
+            return landmarks
+        return HeatmapFollower(landmarks, self._landmarks)
 
     def estimate(self, frame: Frame, detections: list[Detection]) -> EstimatedHands:
-        """See :class:`~hand_pose_ros.estimator.estimate.PoseEstimator`; frames are independent."""
+        """See :class:`~hand_pose_ros.estimator.estimate.PoseEstimator`.
+
+        Only the depths that a 2.5D network has read of a track pass from frame to frame.
+        """
+        if self._landmarks is not None:
+            detections = [read_again(self._landmarks, frame, one) for one in detections]
         views: dict[int, tuple[KeypointView, KeypointCondition]] = {}
         reasons: dict[int, str] = {}
         for row, detection in enumerate(detections):
@@ -216,8 +249,13 @@ class DiffusionEstimator:
         seen = [detections[row] for row in views]
         if self._depths is not None:
             conditions = conditions._replace(keypoints=self._depths.in_place(conditions.keypoints, seen))
+        keypoints = read_depths(conditions.keypoints, seen)
+        keypoints = keypoints._replace(depth=self._memory.filtered(keypoints.depth, seen, frame.time_s))
+        conditions = conditions._replace(keypoints=keypoints)
         hands, samples, weights = self._sampled(conditions)
         errors = None if self._landmark_errors is None else self._landmark_errors.expected(seen)
+        if self._config.landmark_errors:
+            errors = read_errors(errors, seen)
         return EstimatedHands(
             detections,
             tuple(views),
@@ -232,7 +270,8 @@ class DiffusionEstimator:
         )
 
     def reset(self) -> None:
-        """Do nothing: frames are independent."""
+        """Forget the depths of earlier frames."""
+        self._memory.reset()
 
     @torch.inference_mode()
     def _sampled(self, conditions: HandConditions) -> tuple[HandParameters, HandParameters, Tensor]:

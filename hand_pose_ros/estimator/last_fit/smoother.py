@@ -20,6 +20,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import to
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.estimator.estimate import EstimatedHands
+from hand_pose_ros.estimator.landmark_motion import landmark_shape, shape_motion
 from hand_pose_ros.estimator.last_fit.gauss_newton import (
     CORRECTIONS,
     Correction,
@@ -68,7 +69,7 @@ class LastFitConfig(Options):
 class _Memory(NamedTuple):
     """The last frame of a track: the correction and its covariance, with rotations about the camera's axes.
 
-    side: of the hand. landmarks: (21, 2) about their middle, scaled; see :func:`_shape`.
+    side: of the hand. landmarks: (21, 2) about their middle, scaled; see :func:`landmark_shape`.
     """
 
     side: str
@@ -109,7 +110,7 @@ class LastFit:
         own = hypotheses_covariance(hands, samples, estimate.weights.double().cpu(), estimate.spread_scale)
         own = own + _SPREAD**2 * torch.eye(CORRECTIONS).to(own)
         found = estimate.estimated
-        shapes = [_shape(one) for one in found]
+        shapes = [landmark_shape(one) for one in found]
         mean, covariance = torch.zeros_like(own[..., 0]), own.clone()
         for row, (detection, shape) in enumerate(zip(found, shapes, strict=True)):
             last = self._last(detection, time_s)
@@ -133,9 +134,7 @@ class LastFit:
 
     def _kept(self, last: _Memory, shape: np.ndarray) -> float:
         """Return the correlation of the correction with the last one, from the motion of the landmarks."""
-        apart = shape - last.landmarks
-        apart = apart[np.isfinite(apart[:, 0])]
-        motion = float(np.linalg.norm(apart, axis=-1).mean()) if len(apart) else math.inf
+        motion = shape_motion(shape, last.landmarks)
         return self._config.memory * math.exp(-((motion / self._config.motion) ** 2))
 
     def _remember(
@@ -148,18 +147,6 @@ class LastFit:
                 memory = _Memory(detection.side, time_s, shape, value, covariance)
                 tracks[detection.track_id] = memory
         self._tracks = tracks
-
-
-def _shape(detection: Detection) -> np.ndarray:
-    """Return the landmarks (21, 2) about their middle, in multiples of their root mean square distance from it."""
-    if detection.landmarks_px is None:
-        return np.full((hand.NUM_JOINTS, 2), np.nan)
-    known = detection.landmarks_px[np.isfinite(detection.landmarks_px[:, 0])]
-    if not len(known):
-        return np.full((hand.NUM_JOINTS, 2), np.nan)
-    middle = known.mean(axis=0)
-    size = float(np.sqrt(np.square(known - middle).sum(axis=-1).mean()))
-    return (detection.landmarks_px - middle) / max(size, 1e-6)
 
 
 def _turned(value: Tensor, covariance: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:

@@ -112,5 +112,6 @@ def test_without_weights_the_detector_tells_the_depths(caplog, monkeypatch):
 def test_all_conditions_with_landmarks_get_them(condition, told, monkeypatch):
     loaded = []
     monkeypatch.setattr(diffusion_estimator, "load_image_depths", lambda *given: loaded.append(given))
-    DiffusionEstimatorConfig(condition=condition, backend="torch").create(None, "cpu")
-    assert bool(loaded) == told
+    for landmarks in ("heatmap", "detector"):
+        DiffusionEstimatorConfig(condition=condition, landmarks=landmarks, backend="torch").create(None, "cpu")
+        assert bool(loaded) == (told and landmarks == "detector")
