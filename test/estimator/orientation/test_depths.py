@@ -113,5 +113,7 @@ def test_all_conditions_with_landmarks_get_them(condition, told, monkeypatch):
     loaded = []
     monkeypatch.setattr(diffusion_estimator, "load_image_depths", lambda *given: loaded.append(given))
     for landmarks in ("heatmap", "detector"):
-        DiffusionEstimatorConfig(condition=condition, landmarks=landmarks, backend="torch").create(None, "cpu")
+        DiffusionEstimatorConfig(condition=condition, landmarks=landmarks, backend="torch").create(
+            None, "cpu"
+        )
         assert bool(loaded) == (told and landmarks == "detector")
