@@ -56,6 +56,11 @@ class LandmarkFinder(Protocol):
         """Find the hand of a palm; None if no hand is possible there."""
         ...
 
-    def near(self, frame: Frame, expected_px: np.ndarray, side: str) -> FoundHand | None:
-        """Find the hand of a side whose joints are expected at (21, 2) pixels; None as above."""
+    def near(
+        self, frame: Frame, expected_px: np.ndarray, side: str, is_sure: bool = True
+    ) -> FoundHand | None:
+        """Find the hand of a side whose joints are expected at (21, 2) pixels; None as above.
+
+        is_sure: whether the side is; if not, the finder should tell it if it can.
+        """
         ...

@@ -15,6 +15,7 @@ from hand_pose_ros.tracking.scene_change import SceneChange
 from hand_pose_ros.tracking.search_schedule import SearchSchedule
 
 _LEAST_IN_IMAGE = 0.35  # share of the landmarks that the image must hold
+_SURE = 0.1  # certainty of a track's side from which a finder need not tell it
 _LARGEST_GROWTH = 2.0  # of a hand from where it was expected, either way
 _PALM_JOINTS = (hand.WRIST, *hand.KNUCKLES)
 _SAME_PALM = 0.5  # of the palm's box, from the middle of a hand that is seen already
@@ -119,7 +120,8 @@ class LandmarkTracker:
         found, reappeared = [], []
         for track in self._identities.followed:
             expected = track.predicted(frame.stamped_s)[: hand.NUM_JOINTS]
-            one = landmarks.near(frame, expected, track.side)
+            is_sure = abs(track.side_certainty) > _SURE
+            one = landmarks.near(frame, expected, track.side, is_sure)
             if (
                 one is not None
                 and one.detection.score >= self._config.min_tracking_confidence

@@ -24,7 +24,7 @@ class Finders:
 
     def __init__(self, count=1):
         self.hands = [detection(place) for place in PLACES[:count]]
-        self.score, self.searches, self.asked = 0.9, 0, []
+        self.score, self.searches, self.asked, self.sure, self.right = 0.9, 0, [], [], 1.0
 
     def find(self, image_bgr):
         self.searches += 1
@@ -35,13 +35,14 @@ class Finders:
         middle = (palm.box_px[:2] + palm.box_px[2:]) / 2
         return self._nearest(middle)
 
-    def near(self, frame, expected_px, side):
+    def near(self, frame, expected_px, side, is_sure=True):
         self.asked.append(side)
+        self.sure.append(is_sure)
         return self._nearest(expected_px.mean(0))
 
     def _nearest(self, point):
         best = min(self.hands, key=lambda one: np.linalg.norm(one.landmarks_px.mean(0) - point))
-        return FoundHand(replace(best, score=self.score), 1.0)
+        return FoundHand(replace(best, score=self.score), self.right)
 
 
 def tracked(finders, frames, **options):
@@ -55,6 +56,18 @@ def test_a_hand_is_found_by_its_palm_and_followed_by_its_landmarks():
     assert finders.searches == 1
     assert finders.asked == ["palm"] + ["right"] * 5
     assert [[one.track_id for one in hands] for hands in found] == [[0]] * 6
+
+
+def test_the_side_is_asked_for_until_it_is_sure_and_again_when_that_was_long_ago():
+    finders = Finders()
+    tracker, _ = tracked(finders, 20, identity=IdentityConfig(max_hands=1))
+    assert finders.sure[0] is False
+    assert finders.sure[-1] is True
+    assert finders.sure == sorted(finders.sure)
+    finders.right = 0.5  # a finder that tells no side
+    for number in range(20, 200):
+        tracker.track(blank_frame(CAMERA, number / 30))
+    assert finders.sure[-1] is False
 
 
 def test_two_hands_are_each_found_once():
@@ -109,7 +122,7 @@ class CrossingFinders:
         self.covered = False
         return FoundHand(self.rear, 0.0)
 
-    def near(self, frame, expected_px, side):
+    def near(self, frame, expected_px, side, is_sure=True):
         if side == "right":
             return FoundHand(self.front, 1.0)
         if self.close:

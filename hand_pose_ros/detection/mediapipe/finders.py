@@ -28,9 +28,11 @@ class MediaPipeLandmarks:
         """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`."""
         return self.of_palm(frame.image_bgr, palm)
 
-    def near(self, frame: Frame, expected_px: np.ndarray, side: str) -> FoundHand | None:
+    def near(
+        self, frame: Frame, expected_px: np.ndarray, side: str, is_sure: bool = True
+    ) -> FoundHand | None:
         """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; the side is not used."""
-        del side
+        del side, is_sure
         return self._found(frame.image_bgr, RotatedSquare.around_landmarks(expected_px))
 
     def of_palm(self, image_bgr: np.ndarray, palm: Palm) -> FoundHand | None:

@@ -1,7 +1,8 @@
 """New hands are found by one landmark finder, and read and followed by the fast 2.5D network.
 
 Where the network puts a joint far from where it is expected, the first finder is asked, too: now and then the
-network takes one finger for another.
+network takes one finger for another. It has learned from right hands and mirrored left ones, so the first finder
+also tells the side, as long as that is not sure.
 """
 
 from __future__ import annotations
@@ -39,19 +40,25 @@ class HeatmapFollower:
             return None
         return found._replace(detection=read_again(self._landmarks, frame, found.detection))
 
-    def near(self, frame: Frame, expected_px: np.ndarray, side: str) -> FoundHand | None:
-        """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`.
+    def near(
+        self, frame: Frame, expected_px: np.ndarray, side: str, is_sure: bool = True
+    ) -> FoundHand | None:
+        """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; the first finder alone tells sides.
 
         A joint on which both finders disagree, where one jumped, is that of the finder that is nearer to what was
         expected. If it is the first one's, its depth is not known.
         """
         found = self._landmarks.near(frame, expected_px, side)
-        if found is None or not (_jumps(found.detection, expected_px) > _LARGEST_JUMP).any():
+        if found is None:
+            return None
+        found = found._replace(right=0.5)
+        jumped = (_jumps(found.detection, expected_px) > _LARGEST_JUMP).any()
+        second = self._beginning.near(frame, expected_px, side) if jumped or not is_sure else None
+        if second is None or second.detection.score < _LEAST_PRESENCE:
             return found
-        second = self._beginning.near(frame, expected_px, side)
-        if second is None or second.detection.side != side or second.detection.score < _LEAST_PRESENCE:
-            return found
-        return found._replace(detection=_merged(found.detection, second.detection, expected_px))
+        if not jumped or second.detection.side != side:
+            return found._replace(right=second.right)
+        return FoundHand(_merged(found.detection, second.detection, expected_px), second.right)
 
 
 def read_again(landmarks: HeatmapLandmarks, frame: Frame, detection: Detection) -> Detection:

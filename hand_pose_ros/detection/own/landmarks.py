@@ -85,8 +85,11 @@ class HeatmapLandmarks:
         second = self._found(frame, first.detection.landmarks_px, side)
         return second if second is not None and second.detection.score >= self._min_presence else None
 
-    def near(self, frame: Frame, expected_px: np.ndarray, side: str) -> FoundHand | None:
+    def near(
+        self, frame: Frame, expected_px: np.ndarray, side: str, is_sure: bool = True
+    ) -> FoundHand | None:
         """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; the crop is mirrored for a left hand."""
+        del is_sure
         return self._found(frame, expected_px, side)
 
     def _found(self, frame: Frame, expected_px: np.ndarray, side: str) -> FoundHand | None:

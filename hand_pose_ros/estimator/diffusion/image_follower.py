@@ -35,8 +35,11 @@ class ImageFollower:
         return self._beginning.in_palm(frame, palm)
 
     @torch.inference_mode()
-    def near(self, frame: Frame, expected_px: np.ndarray, side: str) -> FoundHand | None:
+    def near(
+        self, frame: Frame, expected_px: np.ndarray, side: str, is_sure: bool = True
+    ) -> FoundHand | None:
         """See :class:`~hand_pose_ros.detection.finders.LandmarkFinder`; the given side is assumed."""
+        del is_sure
         view = view_of_pixels(frame.camera, expected_px, side)
         if view is None:
             return None

@@ -29,7 +29,7 @@ class Beginning:
     def in_palm(self, frame, palm):
         return None if self.found is None else FoundHand(self.found, 0.7)
 
-    def near(self, frame, expected_px, side):
+    def near(self, frame, expected_px, side, is_sure=True):
         assert self.second is not None, "the beginning is not to be asked"
         return FoundHand(self.second, 0.7)
 
@@ -40,7 +40,7 @@ class Always:
     def __init__(self, found: Detection) -> None:
         self.found = found
 
-    def near(self, frame, expected_px, side):
+    def near(self, frame, expected_px, side, is_sure=True):
         return FoundHand(self.found, 0.7)
 
 
@@ -122,3 +122,14 @@ def test_of_two_places_of_a_joint_that_jumped_the_nearer_one_to_the_expected_cou
         kept = follower.near(frame, expected, "right").detection
         np.testing.assert_allclose(kept.landmarks_px, truth, atol=1e-3)
         assert np.isfinite(kept.read.depth).all()
+
+
+def test_the_first_finder_tells_the_side_while_it_is_not_sure():
+    _, found, truth, _ = reader()
+    frame = frame_of(CAMERA, 0)
+    landmarks = Always(replace(found, read=ReadLandmarks(np.zeros(21), np.full(21, 0.1))))
+    assert HeatmapFollower(Beginning(None), landmarks).near(frame, truth, "right").right == 0.5
+    for second, right in ((found, 0.7), (replace(found, side="left"), 0.7), (replace(found, score=0.3), 0.5)):
+        followed = HeatmapFollower(Beginning(None, second), landmarks).near(frame, truth, "right", False)
+        assert followed.right == right
+        assert followed.detection is landmarks.found
