@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -145,7 +145,7 @@ def _stated_row(
 def _landmark_row(name: str, observations: Sequence[Observation], found: Sequence[EstimatedHands]) -> str:
     expected, real = [], []
     for one, observation in zip(found, observations, strict=True):
-        pixels = observation.detection.landmarks_px
+        pixels = one.detections[0].landmarks_px
         if one.landmark_error is None or pixels is None:
             continue
         expected.append(one.landmark_error[0].numpy())
@@ -168,7 +168,7 @@ def video_table(paths: Sequence[Path], fov_deg: float) -> str:
     ]
     for path in paths:
         rows = _tracked(path, fov_deg)
-        detector = np.stack([in_camera_axes(camera, one) for camera, one, _, _ in rows])
+        detector = np.stack([in_camera_axes(row.camera, row.mediapipe) for row in rows])
         for name, stages in (
             ("per frame", ()),
             ("temporal, wrist filter", ("temporal", "root")),
@@ -184,21 +184,32 @@ def video_table(paths: Sequence[Path], fov_deg: float) -> str:
     return "**Videos**\n\n" + "\n".join(lines)
 
 
-_Row = tuple[CameraModel, Detection, EstimatedHands, float]
+class _Row(NamedTuple):
+    """A frame's estimate, with what the node's tracker and one with MediaPipe's networks alone have detected."""
+
+    camera: CameraModel
+    detection: Detection
+    found: EstimatedHands
+    time_s: float
+    mediapipe: Detection
 
 
 def _tracked(path: Path, fov_deg: float) -> list[_Row]:
     """Track and estimate the best hand of each frame that shows one."""
-    tracker, source = LandmarkTracker(*create_finders()), open_source(str(path))
-    estimator, rows, number = DiffusionEstimatorConfig().create(None, "cpu"), [], 0
+    estimator, (palms, landmarks) = DiffusionEstimatorConfig().create(None, "cpu"), create_finders()
+    tracker = LandmarkTracker(palms, estimator.finder(landmarks))
+    reference, source = LandmarkTracker(*create_finders()), open_source(str(path))
+    rows, number = [], 0
     while (read := source.read()) is not None:
         height, width = read.image.shape[:2]
         camera = read.camera or CameraModel.from_fov(width, height, math.radians(fov_deg))
         frame, number = Frame(read.image, camera, number / 30), number + 1
-        best = sorted(tracker.track(frame), key=lambda one: -one.score)[:1]
-        if best:
+        best, other = (
+            sorted(one.track(frame), key=lambda one: -one.score)[:1] for one in (tracker, reference)
+        )
+        if best and other:
             assert frame.time_s is not None
-            rows.append((camera, best[0], estimator.estimate(frame, best), frame.time_s))
+            rows.append(_Row(camera, best[0], estimator.estimate(frame, best), frame.time_s, other[0]))
     source.close()
     return rows
 
@@ -207,20 +218,21 @@ def _published(rows: Sequence[_Row], stages: Sequence[str]) -> np.ndarray:
     """Return joints (F, 21, 3) after some stages, metres."""
     temporal, fit, root = TemporalConfig().create("cpu"), LastFit(), RootFilter()
     joints = []
-    for _, _, found, time_s in rows:
-        one = temporal.smooth(found, time_s) if "temporal" in stages else found
-        one = fit.smooth(one, time_s) if "fit" in stages else one
+    for row in rows:
+        one = temporal.smooth(row.found, row.time_s) if "temporal" in stages else row.found
+        one = fit.smooth(one, row.time_s) if "fit" in stages else one
         hands = place(one)
-        hands = root.smooth(hands, time_s) if "root" in stages else hands
+        hands = root.smooth(hands, row.time_s) if "root" in stages else hands
         joints.append(hands[0].joints_m)
     return np.stack(joints)
 
 
 def _misfit(rows: Sequence[_Row], joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean distances (F,) of projected joints from landmarks, in sizes of the hand, and the fast frames."""
-    pixels = np.stack([one.landmarks_px for _, one, _, _ in rows if one.landmarks_px is not None])
+    landmarks = [row.detection.landmarks_px for row in rows]
+    pixels = np.stack([one for one in landmarks if one is not None])
     projected = np.stack(
-        [row[0].project(torch.from_numpy(one)).numpy() for row, one in zip(rows, joints, strict=True)]
+        [row.camera.project(torch.from_numpy(one)).numpy() for row, one in zip(rows, joints, strict=True)]
     )
     size = np.ptp(pixels, axis=1).max(-1)
     motion = np.linalg.norm(np.diff(pixels, axis=0, prepend=pixels[:1]), axis=-1).mean(-1) / size
