@@ -173,7 +173,7 @@ def test_the_default_pipeline_follows_the_clip_s_hand_steadily():
 
 @pytest.mark.slow
 def test_a_size_measured_with_depth_images_puts_the_hand_at_its_distance():
-    pipeline = create_pipeline(PipelineConfig(tracker=ONE_HAND))
+    pipeline = create_pipeline(PipelineConfig(tracker=ONE_HAND, hand_size_m=0.08))  # it has 89 mm
     calibration = ScaleCalibration()
     ratios, measured = {"before": [], "after": []}, None
     for number, frame in zip(range(75), render_clip(), strict=False):
