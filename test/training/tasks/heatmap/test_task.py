@@ -31,6 +31,7 @@ NETWORKS = {
 LOSSES = {"direct": {"depth": 2.0}, "holistic": {"depth": 1.0}}
 LEARNING = {"fast": (300, 3e-4), "two_stages": (400, 1e-2), "direct": (400, 5e-3)}
 """Steps and learning rate, where they are not 300 and 0.01."""
+LEAST_RATIO = {"latent": 1.05, "fast": 1.02}
 STILL = {"view": None, "occluders": None, "photometric": None, "fill_share": 0.0}
 
 
@@ -90,7 +91,7 @@ def test_eight_images_are_learnt_by_heart(name, folder, tmp_path):
     if name in ("latent", "fast"):
         beta = network.beta
         assert trainer.figures["beta_ratio"] == pytest.approx(float(beta.max() / beta.min()))
-        assert trainer.figures["beta_ratio"] > 1.05, "each joint learns its own sharpness"
+        assert trainer.figures["beta_ratio"] > LEAST_RATIO[name], "each joint learns its own sharpness"
         assert beta.unique().numel() == 21
 
 
