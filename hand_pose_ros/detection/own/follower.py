@@ -49,8 +49,8 @@ class HeatmapFollower:
         expected. If it is the first one's, its depth is not known.
         """
         found = self._landmarks.near(frame, expected_px, side)
-        if found is None:
-            return None
+        if found is None:  # such as where the camera's model has no rays
+            return self._beginning.near(frame, expected_px, side)
         found = found._replace(right=0.5)
         jumped = (_jumps(found.detection, expected_px) > _LARGEST_JUMP).any()
         second = self._beginning.near(frame, expected_px, side) if jumped or not is_sure else None

@@ -133,3 +133,10 @@ def test_the_first_finder_tells_the_side_while_it_is_not_sure():
         followed = HeatmapFollower(Beginning(None, second), landmarks).near(frame, truth, "right", False)
         assert followed.right == right
         assert followed.detection is landmarks.found
+
+
+def test_where_the_network_cannot_read_the_first_finder_follows():
+    landmarks, found, truth, network = reader()
+    network.noise = (float("nan"), 0.0)
+    followed = HeatmapFollower(Beginning(None, found), landmarks).near(frame_of(CAMERA, 0), truth, "right")
+    assert followed == FoundHand(found, 0.7)
