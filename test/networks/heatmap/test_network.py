@@ -188,10 +188,9 @@ def test_a_prior_moves_the_maps_to_its_centre():
     log_prior = normal_log_density(centre, torch.full((hand.NUM_JOINTS,), math.log(0.1)), 24)
     found = latent_points(maps, torch.zeros(hand.NUM_JOINTS), log_prior)
     torch.testing.assert_close(found.points, centre, atol=1e-3, rtol=0)
-    variance = (found.log_heat.exp() * log_prior).sum(
-        (-2, -1)
-    )  # of a normal distribution: -1/2 for each axis
-    torch.testing.assert_close(variance, torch.full_like(variance, -1.0), atol=0.05, rtol=0)
+    # The mean logarithm of a normal distribution, but for its constant, is -1/2 for each axis.
+    mean = (found.log_heat.exp() * log_prior).sum((-2, -1))
+    torch.testing.assert_close(mean, torch.full_like(mean, -1.0), atol=0.05, rtol=0)
 
 
 def test_the_fast_encoder_in_bfloat16_computes_the_features_of_float32():

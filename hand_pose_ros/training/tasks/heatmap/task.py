@@ -62,7 +62,8 @@ class HeatmapOptions:
         lack the head of the presence.
     only_presence: train that head alone, see :mod:`hand_pose_ros.training.tasks.heatmap.presence`; all other
         weights stay as they are in ``warm_start``.
-    landmark_start: the fast variant's encoder starts from MediaPipe's landmark network, which must be stored.
+    landmark_start: what ``warm_start`` does not give of the fast variant starts from MediaPipe's landmark network,
+        which must then be stored.
     encoder_rate: factor on the learning rate of the fast variant's encoder and of the layers that regress its
         points; 0 freezes the encoder.
     frozen_blocks: first blocks of that encoder, and what is before them, that stay as they are; 0 for none.
@@ -122,10 +123,12 @@ class HeatmapTraining:
     def _start(self) -> None:
         """Fill the network with what it starts from."""
         options, variant = self.options, self.options.network.variant
-        if variant == FAST and options.landmark_start:
+        warm = load_weights(options.warm_start, HAND_HEATMAP) if options.warm_start else None
+        missing = {} if warm is None else _missing(self.model, warm)
+        if variant == FAST and options.landmark_start and (warm is None or missing):
             start_fast_network(self.model, import_network(read_stored(LANDMARK_FILE)))
-        if options.warm_start:
-            _restore(self.model, load_weights(options.warm_start, HAND_HEATMAP))
+        if warm is not None:
+            restore(self.model, replace(warm, tensors={**warm.tensors, **missing}))
         elif variant == HOLISTIC:
             self._set_pose_statistics()
         if variant == FAST:
@@ -201,8 +204,7 @@ class HeatmapTraining:
         return self._validation(model)
 
 
-def _restore(model: HeatmapNetwork, loaded: LoadedWeights) -> None:
-    """Copy weights into ``model``; those of the presence may be missing."""
+def _missing(model: HeatmapNetwork, loaded: LoadedWeights) -> dict[str, Tensor]:
+    """Return what ``model`` holds of the presence and ``loaded`` lacks, which it may."""
     own = dict(model.state_dict())
-    missing = {name: own[name] for name in own if name.startswith(_PRESENCE) and name not in loaded.tensors}
-    restore(model, replace(loaded, tensors={**loaded.tensors, **missing}))
+    return {name: own[name] for name in own if name.startswith(_PRESENCE) and name not in loaded.tensors}

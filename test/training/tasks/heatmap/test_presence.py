@@ -11,6 +11,7 @@ from hand_pose_ros.networks.heatmap.config import HeatmapConfig
 from hand_pose_ros.networks.heatmap.network import HeatmapNetwork
 from hand_pose_ros.networks.registry import HAND_HEATMAP, load_network
 from hand_pose_ros.networks.weights import save_weights
+from hand_pose_ros.training.tasks.heatmap import task as task_module
 from hand_pose_ros.training.tasks.heatmap.presence import mirrored_at_random, presence_terms
 from hand_pose_ros.training.tasks.heatmap.task import HeatmapTraining
 
@@ -76,6 +77,22 @@ def test_weights_with_the_head_are_stored_and_old_ones_still_load(given, tmp_pat
     torch.testing.assert_close(logits, new.hand_logits(images))
     assert logits.shape == (2, 2)
     assert old.stages(images)[-1].hand is None
+
+
+def test_the_landmark_network_is_read_only_for_what_a_warm_start_lacks(given, tmp_path, monkeypatch):
+    whole = HeatmapTraining.from_options(given)
+    path = tmp_path / "whole.safetensors"
+    save_weights(path, whole.model.eval(), HAND_HEATMAP, whole.metadata())
+
+    def refuse(_name):
+        raise AssertionError("the landmark network was read")
+
+    monkeypatch.setattr(task_module, "read_stored", refuse)
+    again = HeatmapTraining.from_options({**given, "warm_start": str(path)})
+    for name, value in whole.model.state_dict().items():
+        torch.testing.assert_close(again.model.state_dict()[name], value)
+    with pytest.raises(AssertionError, match="was read"):
+        HeatmapTraining.from_options(given)
 
 
 def test_terms_are_small_for_right_answers_only():
