@@ -20,7 +20,7 @@ from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.datasets.photo_folder import read_samples
-from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
+from hand_pose_ros.synthetic.detector.fit_noise import open_detector
 from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise
 from hand_pose_ros.synthetic.detector.statistics import (
     HIDDEN,
@@ -178,9 +178,9 @@ def main() -> None:
     options = parser.parse_args()
     study = load_studies(options.study)
     viewed = {f"{int(study.right_side.sum())} renders": view_study(on_its_side(study))}
-    detector = MediaPipeDetector(MediaPipeConfig(max_hands=1))
+    detect = open_detector("mediapipe")
     for folder, name in PHOTO_SETS.items():
-        photos = photo_study(read_samples(options.photos / folder), detector)
+        photos = photo_study(read_samples(options.photos / folder), detect)
         inside = Study(*(value[photos.inside.all(1)] for value in photos))
         found, on_side = inside.found.sum(), inside.right_side.sum()
         sys.stdout.write(f"{name}: {found} of {len(inside.found)} found, {on_side} on side\n")

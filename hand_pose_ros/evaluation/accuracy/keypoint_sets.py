@@ -23,7 +23,7 @@ from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.files.safe_arrays import read_arrays
 from hand_pose_ros.pose import Detection
-from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise
+from hand_pose_ros.synthetic.detector.noise import noise_of
 from hand_pose_ros.synthetic.observed_hands import ObservedHands, observe, sample_hands, wrist_frame_rotation
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 from hand_pose_ros.synthetic.views import HandView, random_views
@@ -33,15 +33,15 @@ _BOX_MARGIN: Final = 0.1
 _LEAST_WIDTH: Final = 1e-3  # in anchor lengths, of landmarks that depth alone would make too long
 
 
-def mediapipe_noise() -> DetectorNoise:
-    """Return the errors of MediaPipe: all keypoints are known, with depth and without confidence."""
-    return DetectorNoise(variety=NO_VARIETY)
+def generated_hands(count: int, seed: int = Seed.GENERATED, landmarks: str = "mediapipe") -> ObservedHands:
+    """Sample poses in random views.
 
-
-def generated_hands(count: int, seed: int = Seed.GENERATED) -> ObservedHands:
-    """Sample poses in random views."""
+    Args:
+        landmarks: whose errors the keypoints have, ``mediapipe`` or ``heatmap``, the fast 2.5D network; all are
+            known, with depth and without confidence.
+    """
     generator = torch.Generator().manual_seed(seed)
-    return sample_hands(count, PoseSampler(), mediapipe_noise(), generator).observed
+    return sample_hands(count, PoseSampler(), noise_of(landmarks), generator).observed
 
 
 def recorded_hands(joints_m: Tensor, seed: int = Seed.RECORDED) -> ObservedHands:
@@ -58,7 +58,7 @@ def recorded_hands(joints_m: Tensor, seed: int = Seed.RECORDED) -> ObservedHands
     # A hand of the recorded size gives the same image at a distance that is larger by the same factor.
     distance = placed.wrist_m * (size.float() / placed.anchor_length_m)[:, None]
     placed = placed._replace(wrist_m=distance, anchor_length_m=size.float())
-    return observe(joints, placed, mediapipe_noise(), generator)
+    return observe(joints, placed, noise_of("mediapipe"), generator)
 
 
 def read_dexycb(path: str | Path, count: int) -> Tensor:

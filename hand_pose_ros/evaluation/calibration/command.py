@@ -26,6 +26,7 @@ from hand_pose_ros.networks.diffusion.image_network import HandImageDiffusion
 from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.registry import DENOISERS, IMAGE_HAND_DIFFUSION, load_network
 from hand_pose_ros.networks.weights import load_weights, save_weights
+from hand_pose_ros.synthetic.detector.statistics import STATISTICS
 
 
 def fit_spread_scale(errors: reliability.ShapeErrors) -> float:
@@ -44,10 +45,14 @@ def fit_spread_scale(errors: reliability.ShapeErrors) -> float:
 
 
 def calibrate(
-    network: HandDiffusion, config: DiffusionEstimatorConfig, hands: int, seed: int = Seed.CALIBRATION
+    network: HandDiffusion,
+    config: DiffusionEstimatorConfig,
+    hands: int,
+    landmarks: str = "heatmap",
+    seed: int = Seed.CALIBRATION,
 ) -> float:
-    """Fit the factor, store it in the network, and return it."""
-    observations = observations_of(generated_hands(hands, seed))
+    """Fit the factor, store it in the network, and return it; ``landmarks`` as in :func:`generated_hands`."""
+    observations = observations_of(generated_hands(hands, seed, landmarks))
     scale = fit_spread_scale(reliability.shape_errors(network, observations, config))
     with torch.no_grad():
         network.spread_scale.fill_(scale)
@@ -79,6 +84,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="the same weights with the fitted factor")
     parser.add_argument("--hands", type=int, default=2000, help="generated hands")
     parser.add_argument(
+        "--landmarks", choices=tuple(STATISTICS), default="heatmap", help="whose errors their keypoints have"
+    )
+    parser.add_argument(
         "--images", type=Path, nargs="*", default=[],
         help="folders of unseen training images, for weights with an image encoder (see hand_pose detect-images)",
     )  # fmt: skip
@@ -96,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
             for name, share in within.items():
                 sys.stdout.write(f"{name}: {100 * share:.1f} % within one sigma\n")
         else:
-            calibrate(network, config, options.hands)
+            calibrate(network, config, options.hands, options.landmarks)
         stored = load_weights(options.weights).tensors.values()
         half = any(tensor.dtype == torch.float16 for tensor in stored)
         save_weights(options.output, network, loaded.kind, loaded.config.to_dict(), half)

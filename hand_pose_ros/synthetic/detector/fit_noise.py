@@ -12,18 +12,23 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import rows
 from hand_pose_ros.common.seeds import Seed
+from hand_pose_ros.detection.own.follower import read_again
+from hand_pose_ros.detection.own.landmarks import HeatmapLandmarks
 from hand_pose_ros.files.safe_arrays import read_arrays
+from hand_pose_ros.networks.registry import HAND_HEATMAP, shipped_weights
+from hand_pose_ros.networks.runtime.heatmap import load_heatmap_network
 from hand_pose_ros.synthetic.detector.finger_confusion import find_confusion, fingers_unseen
 from hand_pose_ros.synthetic.detector.statistics import (
     HIDDEN,
     OUTSIDE,
-    STATISTICS_PATH,
+    STATISTICS,
     VISIBLE,
     NoiseStatistics,
     anchor_in_half_extents,
@@ -32,6 +37,7 @@ from hand_pose_ros.synthetic.detector.statistics import (
     level_features,
 )
 from hand_pose_ros.synthetic.detector.study import (
+    Detect,
     Study,
     ViewedStudy,
     load_studies,
@@ -272,33 +278,49 @@ def _level_distribution(spread: Tensor, sampled: Tensor) -> tuple[Tensor, Tensor
     return torch.linalg.cholesky(matrix), centred.quantile(steps, dim=0)
 
 
-def collect(folder: Path, count: int, seed: int) -> Study:
-    """Answers of MediaPipe on pictures until ``count`` hands are found, kept in ``folder``."""
-    from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
-
+def collect(folder: Path, count: int, seed: int, detect: Detect) -> Study:
+    """A detector's answers on pictures until ``count`` hands are found, kept in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    detector = MediaPipeDetector(MediaPipeConfig(max_hands=1))
     found, part = 0, 0
     while found < count:
         path = folder / f"study_{part:04d}.npz"
         if not path.exists():
-            save_study(run_study(_PART, detector, seed + part), path)
+            save_study(run_study(_PART, detect, seed + part), path)
         found += int(read_arrays(path)["right_side"].sum())
         part += 1
-    detector.close()
     return load_studies(folder)
+
+
+def open_detector(landmarks: str) -> Detect:
+    """What is studied: MediaPipe, or the shipped 2.5D network that reads the landmarks of what MediaPipe finds.
+
+    Raises:
+        FileNotFoundError: the network's weights are missing.
+    """
+    from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
+
+    detector = MediaPipeDetector(MediaPipeConfig(max_hands=1))
+    if landmarks == "mediapipe":
+        return lambda frame: detector.detect(frame.image_bgr)
+    network = load_heatmap_network(shipped_weights(HAND_HEATMAP), "auto", "cpu", threads=1)
+    reader = HeatmapLandmarks(network, in_3d=False)
+    return lambda frame: [read_again(reader, frame, one) for one in detector.detect(frame.image_bgr)]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="hand_pose noise-fit", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--landmarks", choices=tuple(STATISTICS), default="mediapipe", help="the network that tells landmarks"
+    )
     parser.add_argument("--count", type=int, default=3000, help="hands that are to be found")
     parser.add_argument("--study", type=Path, required=True, help="folder of the answers, old and new")
     parser.add_argument("--seed", type=int, default=Seed.DETECTOR_STUDY.value)
-    parser.add_argument("--output", type=Path, default=STATISTICS_PATH, help="file of the statistics")
+    parser.add_argument("--output", type=Path, help="file of the statistics; by default the package's own")
     options = parser.parse_args(arguments)
-    study = collect(options.study, options.count, options.seed)
-    fit_noise(view_study(rows(study, study.right_side))).save(options.output)
+    study = collect(options.study, options.count, options.seed, open_detector(options.landmarks))
+    found = rows(study, study.right_side & np.isfinite(study.depth).all(1))
+    fit_noise(view_study(found)).save(options.output or STATISTICS[options.landmarks])
     sys.stdout.write(
         f"{len(study.found)} pictures, {study.found.mean():.1%} found, "
         f"{study.right_side.sum() / study.found.sum():.1%} of these on their side\n"

@@ -9,7 +9,7 @@ is fitted to MediaPipe (docs/how/detector_noise.md); variants for other detector
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.common.named_tensors import to
+from hand_pose_ros.common.named_tensors import cat, each, to
 from hand_pose_ros.common.shapes import check_shape
 from hand_pose_ros.networks.condition import CONFIDENCE_LOSS
 from hand_pose_ros.synthetic.detector.finger_confusion import confuse, fingers_unseen, random_sources
 from hand_pose_ros.synthetic.detector.statistics import (
+    STATISTICS,
     NoiseStatistics,
     anchor_in_half_extents,
     error_features,
@@ -202,6 +203,45 @@ class DetectorNoise:
             depth=torch.where(has_depth, noisy[..., 2], nan),
             confidence=torch.where(told, torch.exp(-loss), nan),
         )
+
+
+def noise_of(landmarks: str, variety: DetectorVariety = NO_VARIETY) -> DetectorNoise:
+    """The errors of the network that tells the landmarks, one of ``STATISTICS``, and of what ``variety`` adds."""
+    return DetectorNoise(variety=variety, statistics=load_statistics(STATISTICS[landmarks]))
+
+
+class MixedNoise:
+    """Each hand is seen by one of several detectors, chosen at random; called like :class:`DetectorNoise`."""
+
+    def __init__(self, noises: Sequence[KeypointNoise], shares: Sequence[float]) -> None:
+        """Take the detectors.
+
+        Args:
+            shares: of the hands that each detector sees; their sum is 1.
+        """
+        self._noises, self._shares = tuple(noises), torch.tensor(shares)
+
+    def __call__(
+        self,
+        points: Tensor,
+        depth: Tensor,
+        visible: Tensor,
+        inside: Tensor,
+        view_rotation: Tensor,
+        generator: torch.Generator,
+    ) -> NoisyKeypoints:
+        """See :class:`DetectorNoise`."""
+        given = (points, depth, visible, inside, view_rotation)
+        chosen = torch.multinomial(
+            self._shares.to(generator.device), len(points), replacement=True, generator=generator
+        ).to(points.device)
+        parts, order = [], []
+        for number, noise in enumerate(self._noises):
+            at = (chosen == number).nonzero()[:, 0]
+            order.append(at)
+            parts.append(noise(*(one[at] for one in given), generator))
+        back = torch.cat(order).argsort()
+        return each(lambda value: value[back], cat(parts))
 
 
 def _from_quantiles(normal: Tensor, quantiles: Tensor) -> Tensor:

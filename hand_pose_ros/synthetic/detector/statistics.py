@@ -13,8 +13,11 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.files.safe_arrays import read_arrays
 
-STATISTICS_PATH: Final = Path(__file__).with_name("statistics.npz")
-"""Written by ``hand_pose noise-fit``."""
+STATISTICS: Final = {
+    "mediapipe": Path(__file__).with_name("mediapipe.npz"),
+    "heatmap": Path(__file__).with_name("heatmap.npz"),
+}
+"""Files of the statistics of MediaPipe and of the fast 2.5D network, written by ``hand_pose noise-fit``."""
 VISIBLE, HIDDEN, OUTSIDE = range(3)
 """States of a joint: seen, behind another part of the hand, outside the image."""
 
@@ -63,7 +66,9 @@ class NoiseStatistics(NamedTuple):
 
 @lru_cache(maxsize=8)
 def load_statistics(
-    path: Path = STATISTICS_PATH, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+    path: Path = STATISTICS["mediapipe"],
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
 ) -> NoiseStatistics:
     """Statistics from a file, read once per path, dtype and device."""
     stored = read_arrays(path)

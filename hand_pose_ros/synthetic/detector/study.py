@@ -7,6 +7,7 @@ pictures are mirrored back, so that all that is stored is of right hands.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,10 +19,10 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import view_keypoints
 from hand_pose_ros.camera.model import CameraModel
 from hand_pose_ros.common.named_tensors import cat, stack
-from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.detection.relative_depth import relative_depth
 from hand_pose_ros.files.safe_arrays import read_arrays
 from hand_pose_ros.kinematics.forward import HandFrames, forward_kinematics
+from hand_pose_ros.pose import Detection, Frame
 from hand_pose_ros.rendering.background import room_background
 from hand_pose_ros.rendering.forearm import Forearm
 from hand_pose_ros.rendering.lighting import Light, Lighting
@@ -34,6 +35,9 @@ _SIDE_PX = (140.0, 320.0)  # of a picture
 _HAND_SHARE = (0.35, 0.7)  # of its larger side that the hand's joints fill
 _SMALLEST_SIDE_PX = 48
 
+Detect = Callable[[Frame], Sequence[Detection]]
+"""Finds the hand of a picture, with 2D landmarks and either 3D ones or depths that a 2.5D network has read."""
+
 
 class Study(NamedTuple):
     """n pictures: what is true of the hand in each, and what the detector said.
@@ -41,7 +45,7 @@ class Study(NamedTuple):
     joints_m: (n, 21, 3) camera frame. rotation: (n, 3, 3) wrist frame -> camera frame. visible: (n, 21) bool,
     inside the picture and not hidden. inside: (n, 21) bool. camera: (n, 4) fx, fy, cx, cy in pixels.
     found: (n,) bool. right_side: (n,) bool, the detector took the hand for one of its own side. score: (n,).
-    landmarks_px: (n, 21, 2) and landmarks_m: (n, 21, 3), NaN where not found.
+    landmarks_px: (n, 21, 2). depth: (n, 21) relative to the wrist, in anchor lengths. NaN where not found.
     """
 
     joints_m: np.ndarray
@@ -53,7 +57,7 @@ class Study(NamedTuple):
     right_side: np.ndarray
     score: np.ndarray
     landmarks_px: np.ndarray
-    landmarks_m: np.ndarray
+    depth: np.ndarray
 
 
 class ViewedStudy(NamedTuple):
@@ -75,7 +79,7 @@ class ViewedStudy(NamedTuple):
     view_rotation: Tensor
 
 
-def run_study(count: int, detector: HandDetector, seed: int) -> Study:
+def run_study(count: int, detect: Detect, seed: int) -> Study:
     """Show ``count`` pictures to a detector that looks for one hand; the same seed gives the same pictures."""
     generator = torch.Generator().manual_seed(seed)
     random = np.random.default_rng(seed)
@@ -86,13 +90,11 @@ def run_study(count: int, detector: HandDetector, seed: int) -> Study:
     answers = []
     for index in range(count):
         one = HandFrames(frames.joints[index], frames.rotations[index])
-        answers.append(_show(one, limits[index], detector, random))
+        answers.append(_show(one, limits[index], detect, random))
     return stack(answers)
 
 
-def _show(
-    frames: HandFrames, limit: np.ndarray, detector: HandDetector, random: np.random.Generator
-) -> Study:
+def _show(frames: HandFrames, limit: np.ndarray, detect: Detect, random: np.random.Generator) -> Study:
     """One picture, as a study without its leading axis. ``limit`` (2,): where the image ends, at z = 1."""
     camera = _crop_camera(frames.joints.double().numpy(), limit, random)
     one = HandInView(frames, "right", SKIN_TONES[random.integers(len(SKIN_TONES))], _random_forearm(random))
@@ -107,35 +109,49 @@ def _show(
         visible=truth.visible,
         inside=in_image.all(1),
         camera=np.array((camera.fx, camera.fy, camera.cx, camera.cy)),
-        **answer(detector, picture.image, mirrored),
+        **answer(detect, Frame(picture.image, camera), mirrored),
     )
 
 
-def answer(detector: HandDetector, image: np.ndarray, mirrored: bool) -> dict[str, np.ndarray]:
-    """What a :class:`Study` holds of a detector's answer, for a right hand or its mirror image."""
-    detections = detector.detect(np.ascontiguousarray(image[:, ::-1]) if mirrored else image)
+def answer(detect: Detect, frame: Frame, mirrored: bool) -> dict[str, np.ndarray]:
+    """What a :class:`Study` holds of a detector's answer, for a right hand or its mirror image.
+
+    Raises:
+        ValueError: the detector does not tell depths.
+    """
+    detections = detect(mirror_image(frame) if mirrored else frame)
     if not detections:
         return {
             "found": np.array(False),
             "right_side": np.array(False),
             "score": np.array(np.nan),
             "landmarks_px": np.full((hand.NUM_JOINTS, 2), np.nan),
-            "landmarks_m": np.full((hand.NUM_JOINTS, 3), np.nan),
+            "depth": np.full(hand.NUM_JOINTS, np.nan),
         }
     found = detections[0]
-    if found.landmarks_px is None or found.landmarks_m is None:
-        raise ValueError("the detector must give 2D and 3D landmarks")
-    px, metres = found.landmarks_px.copy(), found.landmarks_m.copy()
+    if found.landmarks_px is None or (found.landmarks_m is None and found.read is None):
+        raise ValueError("the detector must give 2D landmarks and their depths")
+    if found.read is not None:
+        depth = found.read.depth
+    else:
+        depth = relative_depth(torch.from_numpy(found.landmarks_m).double()).numpy()
+    px = found.landmarks_px.copy()
     if mirrored:
-        px[:, 0] = image.shape[1] - 1 - px[:, 0]
-        metres[:, 0] *= -1
+        px[:, 0] = frame.camera.width - 1 - px[:, 0]
     return {
         "found": np.array(True),
         "right_side": np.array(found.side == ("left" if mirrored else "right")),
         "score": np.array(found.score),
         "landmarks_px": px,
-        "landmarks_m": metres,
+        "depth": np.asarray(depth, dtype=np.float64),
     }
+
+
+def mirror_image(frame: Frame) -> Frame:
+    """The mirror image of a frame of a camera without distortion."""
+    one = frame.camera
+    camera = CameraModel.pinhole(one.fx, one.fy, one.width - 1 - one.cx, one.cy, one.width, one.height)
+    return Frame(np.ascontiguousarray(frame.image_bgr[:, ::-1]), camera)
 
 
 def _crop_camera(joints_m: np.ndarray, limit: np.ndarray, random: np.random.Generator) -> CameraModel:
@@ -206,7 +222,7 @@ def view_study(study: Study) -> ViewedStudy:
         points=view.points,
         points_found=turned[..., :2] / turned[..., 2:] / view.half_extent[:, None, None],
         depth=relative[..., 2],
-        depth_found=relative_depth(torch.from_numpy(study.landmarks_m[found]).double()),
+        depth_found=torch.from_numpy(study.depth[found]).double(),
         joints=relative,
         visible=torch.from_numpy(study.visible[found]),
         inside=torch.from_numpy(study.inside[found]),

@@ -10,17 +10,17 @@ import torch
 from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import stack
 from hand_pose_ros.datasets.photo_folder import LabelledPhoto
-from hand_pose_ros.detection.detector import HandDetector
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.kinematics.initial_guess import rigid_fit
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.mesh.joint_visibility import joints_visible
-from hand_pose_ros.synthetic.detector.study import Study, answer
+from hand_pose_ros.pose import Frame
+from hand_pose_ros.synthetic.detector.study import Detect, Study, answer, mirror_image
 
 _PALM = [hand.WRIST, *hand.KNUCKLES]
 
 
-def photo_study(photos: Sequence[LabelledPhoto], detector: HandDetector) -> Study:
+def photo_study(photos: Sequence[LabelledPhoto], detect: Detect) -> Study:
     """Show photos to a detector that looks for one hand; those without a camera or all 21 joints are left out.
 
     Hidden joints are those that :func:`joints_visible` takes for hidden; the wrist's orientation is that of a mean
@@ -32,23 +32,23 @@ def photo_study(photos: Sequence[LabelledPhoto], detector: HandDetector) -> Stud
     complete = [photo for photo in photos if photo.camera is not None and np.isfinite(photo.joints_m).all()]
     if not complete:
         raise ValueError(f"none of {len(photos)} photos has a camera and all of its joints labelled in 3D")
-    return stack([_show(photo, detector) for photo in complete])
+    return stack([_show(photo, detect) for photo in complete])
 
 
-def _show(photo: LabelledPhoto, detector: HandDetector) -> Study:
-    camera, image = photo.camera, photo.image()
-    assert camera is not None, "only photos with a camera are shown"
-    fx, fy, cx, cy = camera.fx, camera.fy, camera.cx, camera.cy
-    joints = photo.joints_m.copy()
+def _show(photo: LabelledPhoto, detect: Detect) -> Study:
+    assert photo.camera is not None, "only photos with a camera are shown"
+    frame, joints = Frame(photo.image(), photo.camera), photo.joints_m.copy()
     if photo.side == "left":  # stored as the right hand that its mirror image shows
-        image, cx = np.ascontiguousarray(image[:, ::-1]), camera.width - 1 - cx
+        frame = mirror_image(frame)
         joints[:, 0] *= -1
+    camera = frame.camera
+    fx, fy, cx, cy = camera.fx, camera.fy, camera.cx, camera.cy
     points = torch.from_numpy(joints)[None]
     projected = joints[:, :2] / joints[:, 2:] * (fx, fy) + (cx, cy)
     inside = ((projected > -0.5) & (projected < (camera.width - 0.5, camera.height - 0.5))).all(1)
     anchor = (points[:, hand.ANCHOR_JOINT] - points[:, hand.WRIST]).norm(dim=-1)
     visible = joints_visible(points, anchor)[0].numpy()
-    found = answer(detector, image, mirrored=False)
+    found = answer(detect, frame, mirrored=False)
     return Study(
         joints_m=joints,
         rotation=_palm_rotation(points)[0].numpy(),

@@ -45,11 +45,21 @@ class Windows(NamedTuple):
     true_joints: Tensor
 
 
-def make_videos(count: int, frames: int, estimate: FrameEstimator, generator: torch.Generator) -> HandVideos:
-    """``count`` random videos, in batches, with a line in the log now and then."""
+def make_videos(
+    count: int,
+    frames: int,
+    estimate: FrameEstimator,
+    generator: torch.Generator,
+    landmarks: str = "mediapipe",
+) -> HandVideos:
+    """``count`` random videos, in batches, with a line in the log now and then.
+
+    ``landmarks``: whose errors the keypoints have, see :func:`~hand_pose_ros.synthetic.detector.noise.noise_of`.
+    """
     sampler, parts = PoseSampler(), []
     for start in range(0, count, _AT_ONCE):
-        parts.append(sample_videos(min(_AT_ONCE, count - start), frames, sampler, estimate, generator))
+        many = min(_AT_ONCE, count - start)
+        parts.append(sample_videos(many, frames, sampler, estimate, generator, landmarks))
         if start // _AT_ONCE % 5 == 0:
             _log.info("made %d of %d videos", start + len(parts[-1].views), count)
     return cat(parts)

@@ -17,6 +17,7 @@ from hand_pose_ros.networks.diffusion.network import HandDiffusion
 from hand_pose_ros.networks.diffusion.sampling import antithetic_noise, fit_samples, sample_joints
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.temporal.window import HandWindow, samples_sigma
+from hand_pose_ros.synthetic.detector.noise import noise_of
 from hand_pose_ros.synthetic.detector.noise_over_time import MotionNoise
 from hand_pose_ros.synthetic.motion.hand_motion import HandMotion, sample_motion
 from hand_pose_ros.synthetic.observed_hands import ObservedHands, observe
@@ -62,18 +63,28 @@ class HandVideos(NamedTuple):
 
 
 def sample_videos(
-    count: int, frames: int, sampler: PoseSampler, estimate: FrameEstimator, generator: torch.Generator
+    count: int,
+    frames: int,
+    sampler: PoseSampler,
+    estimate: FrameEstimator,
+    generator: torch.Generator,
+    landmarks: str = "mediapipe",
 ) -> HandVideos:
     """``count`` random videos through the whole chain."""
-    return estimated_videos(sample_motion(count, frames, sampler, generator), estimate, generator)
+    return estimated_videos(sample_motion(count, frames, sampler, generator), estimate, generator, landmarks)
 
 
 @torch.no_grad()
-def estimated_videos(motion: HandMotion, estimate: FrameEstimator, generator: torch.Generator) -> HandVideos:
-    """A motion as a detector sees it, and what the estimator makes of every frame."""
+def estimated_videos(
+    motion: HandMotion, estimate: FrameEstimator, generator: torch.Generator, landmarks: str = "mediapipe"
+) -> HandVideos:
+    """A motion as a detector sees it, and what the estimator makes of every frame.
+
+    ``landmarks``: whose errors the keypoints have, see :func:`~hand_pose_ros.synthetic.detector.noise.noise_of`.
+    """
     shape = tuple(motion.stamps_s.shape)
     joints = motion.joints()
-    noise = MotionNoise(motion.stamps_s)
+    noise = MotionNoise(motion.stamps_s, noise_of(landmarks))
     observed = observe(joints.flatten(0, 1), motion.view(), noise, generator)
     single = estimate(observed, generator)
     views = observed.view.rotation

@@ -18,7 +18,13 @@ from hand_pose_ros.networks.denoising.samplers import sample, sampling_steps
 from hand_pose_ros.networks.diffusion.baseline import HandRegressor
 from hand_pose_ros.networks.diffusion.network import HandDiffusion, HandDiffusionConfig
 from hand_pose_ros.networks.network_config import NetworkConfig
-from hand_pose_ros.synthetic.detector.noise import DetectorNoise
+from hand_pose_ros.synthetic.detector.noise import (
+    DetectorNoise,
+    DetectorVariety,
+    KeypointNoise,
+    MixedNoise,
+    noise_of,
+)
 from hand_pose_ros.synthetic.observed_hands import SampledHands, sample_hands
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 from hand_pose_ros.training.tasks.hand_losses import (
@@ -30,18 +36,25 @@ from hand_pose_ros.training.tasks.hand_losses import (
 
 _STATISTICS_HANDS = 8192
 _VALIDATION_STEPS = 5
+_READ_VARIETY = DetectorVariety(without_depth=0.05, incomplete=0.05, with_confidence=0.0)
 
 
 @dataclass(frozen=True)
 class LiftingOptions:
     """Options of the tasks in this file, apart from ``network``.
 
-    batch_size: hands per step. validation_hands: size of the fixed set that validation uses.
+    batch_size: hands per step. validation_hands: size of the fixed set that validation uses. heatmap_share: of the
+        hands whose keypoints have the errors of the fast 2.5D network; the others have MediaPipe's.
     """
 
     batch_size: int = 512
     validation_hands: int = 1000
+    heatmap_share: float = 0.0
     losses: LossWeights = field(default_factory=LossWeights)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.heatmap_share <= 1:
+            raise ValueError(f"heatmap_share must lie in [0, 1], got {self.heatmap_share}")
 
 
 @lru_cache(maxsize=1)
@@ -49,6 +62,14 @@ def typical_joints() -> Tensor:
     """Return joints (n, 21, 3) of generated hands; their mean and spread standardise the diffusion."""
     generator = torch.Generator().manual_seed(Seed.STATISTICS)
     return sample_hands(_STATISTICS_HANDS, PoseSampler(), DetectorNoise(), generator).observed.joints
+
+
+def keypoint_noise(heatmap_share: float) -> KeypointNoise:
+    """Errors of the keypoints, those of the fast 2.5D network in this share of the hands, else MediaPipe's."""
+    if not heatmap_share:
+        return DetectorNoise()
+    noises = noise_of("heatmap", _READ_VARIETY), DetectorNoise()
+    return MixedNoise(noises, (heatmap_share, 1 - heatmap_share))
 
 
 class _Lifting:
@@ -60,7 +81,7 @@ class _Lifting:
     def __init__(self, options: LiftingOptions, network: NetworkConfig) -> None:
         self.options = options
         self.model = self.network_class(network)
-        self._sampler, self._noise = PoseSampler(), DetectorNoise()
+        self._sampler, self._noise = PoseSampler(), keypoint_noise(options.heatmap_share)
         self._validation: SampledHands | None = None
 
     @classmethod

@@ -17,6 +17,7 @@ from hand_pose_ros.evaluation.smoothness.measures import smoothness
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, load_network
 from hand_pose_ros.networks.temporal.transformer import TemporalConfig, TemporalTransformer
+from hand_pose_ros.synthetic.detector.statistics import STATISTICS
 from hand_pose_ros.synthetic.motion.video_bank import (
     Windows,
     cut_windows,
@@ -57,6 +58,7 @@ class TemporalOptions:
     diffusion: weight file of the frozen diffusion network. videos, frames: size of the bank, which is made once,
         before the first step. samples, sample_steps: of the diffusion; fewer than at run time cost less and have
         similar errors.
+    landmarks: whose errors the videos' keypoints have, ``mediapipe`` or ``heatmap``, the fast 2.5D network.
     bank: file that stores the bank, and is read if it exists; empty for none.
     batch_size: clips per step; each has two frames more than a window. hidden: largest share of hidden frames.
     bend_rad, turn_rad: random bend and turn of hands and their estimates alike, see ``varied``.
@@ -68,6 +70,7 @@ class TemporalOptions:
     frames: int = 24
     samples: int = 4
     sample_steps: int = 3
+    landmarks: str = "mediapipe"
     bank: str = ""
     batch_size: int = 96
     hidden: float = 0.5
@@ -76,6 +79,10 @@ class TemporalOptions:
     validation_videos: int = 60
     losses: TemporalLosses = field(default_factory=TemporalLosses)
     network: TemporalConfig = field(default_factory=TemporalConfig)
+
+    def __post_init__(self) -> None:
+        if self.landmarks not in STATISTICS:
+            raise ValueError(f"landmarks must be one of {tuple(STATISTICS)}, got {self.landmarks!r}")
 
 
 class TemporalSmoothing:
@@ -130,7 +137,11 @@ class TemporalSmoothing:
         if self._validation is None:
             generator = torch.Generator().manual_seed(Seed.TEMPORAL_VALIDATION)
             self._validation = make_videos(
-                self.options.validation_videos, self.options.frames, self._estimate, generator
+                self.options.validation_videos,
+                self.options.frames,
+                self._estimate,
+                generator,
+                self.options.landmarks,
             )
         return smoothness(model, self._validation, torch.Generator().manual_seed(Seed.TEMPORAL_VALIDATION))
 
@@ -141,11 +152,12 @@ class TemporalSmoothing:
             "frames": options.frames,
             "samples": options.samples,
             "sample_steps": options.sample_steps,
+            "landmarks": options.landmarks,
         }
         if options.bank and Path(options.bank).is_file():
             return load_videos(options.bank, made_with)
         generator = torch.Generator().manual_seed(Seed.TEMPORAL_BANK)
-        videos = make_videos(options.videos, options.frames, self._estimate, generator)
+        videos = make_videos(options.videos, options.frames, self._estimate, generator, options.landmarks)
         if options.bank:
             save_videos(options.bank, videos, made_with)
         return videos

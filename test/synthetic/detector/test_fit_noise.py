@@ -1,12 +1,15 @@
 """The fit of the noise model: it finds again what the model put in, and studies are kept and read as they were."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from helpers.keypoints import random_keypoints
 
 from hand_pose_ros import hand
-from hand_pose_ros.pose import Detection
+from hand_pose_ros.detection.relative_depth import relative_depth
+from hand_pose_ros.pose import Detection, Frame, ReadLandmarks
 from hand_pose_ros.synthetic.detector.fit_noise import fit_noise
 from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise
 from hand_pose_ros.synthetic.detector.study import (
@@ -55,7 +58,7 @@ class TruthfulDetector:
     def __init__(self, answers: list[np.ndarray | None]) -> None:
         self._answers = iter(answers)
 
-    def detect(self, image_bgr: np.ndarray) -> list[Detection]:
+    def __call__(self, frame: Frame) -> list[Detection]:
         landmarks = next(self._answers)
         if landmarks is None:
             return []
@@ -75,7 +78,6 @@ def test_a_study_is_mirrored_back_and_read_as_it_was_kept(tmp_path):
         if not same:
             width = study.landmarks_px[index, 0, 0] + answer[0, 0] + 1
             assert np.allclose(width - 1 - study.landmarks_px[index, :, 0], answer[:, 0])
-            assert np.allclose(study.landmarks_m[index, :, 0], -1e-3 * answer[:, 0])
 
     save_study(study, tmp_path / "study_0000.npz")
     save_study(study, tmp_path / "study_0001.npz")
@@ -87,6 +89,26 @@ def test_a_study_is_mirrored_back_and_read_as_it_was_kept(tmp_path):
         load_studies(tmp_path / "nowhere")
 
 
+def test_the_depths_that_a_network_has_read_are_kept():
+    depth = np.linspace(0, 1, hand.NUM_JOINTS, dtype=np.float32)
+
+    def reader(frame: Frame) -> list[Detection]:
+        centre = np.array((frame.camera.cx, frame.camera.cy))
+        landmarks = centre + np.arange(2.0 * hand.NUM_JOINTS).reshape(-1, 2)
+        box = np.concatenate((landmarks.min(0), landmarks.max(0)))
+        read = ReadLandmarks(depth, np.full(hand.NUM_JOINTS, 0.1, np.float32))
+        return [Detection("right", 0.9, box, landmarks_px=landmarks, read=read)]
+
+    study = run_study(6, reader, seed=4)
+    np.testing.assert_allclose(study.depth, np.tile(depth, (6, 1)))
+    # The reader is shown the mirror image with the camera that took it: it sees the same side of the axis.
+    offset = study.landmarks_px[:, 0, 0] - study.camera[:, 2]
+    np.testing.assert_allclose(offset, 0, atol=1e-9)
+    assert 0 < study.right_side.sum() < 6
+    with pytest.raises(ValueError, match="depths"):
+        run_study(1, lambda frame: [replace(reader(frame)[0], read=None)], seed=4)
+
+
 def test_the_canonical_view_of_a_perfect_answer_is_the_truth():
     study = run_study(4, TruthfulDetector([None] * 4), seed=9)
     fx, fy, cx, cy = (study.camera[:, [k], None] for k in range(4))
@@ -95,7 +117,7 @@ def test_the_canonical_view_of_a_perfect_answer_is_the_truth():
         study._replace(
             found=np.ones(4, bool),
             landmarks_px=points + np.concatenate((cx, cy), -1),
-            landmarks_m=study.joints_m,
+            depth=relative_depth(torch.from_numpy(study.joints_m)).numpy(),
         )
     )
     assert torch.allclose(viewed.points, viewed.points_found, atol=1e-5)

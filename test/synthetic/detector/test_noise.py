@@ -8,8 +8,8 @@ from hand_pose_ros import hand
 from hand_pose_ros.detection.relative_depth import relative_depth
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.synthetic.detector.finger_confusion import confuse, find_confusion, random_sources
-from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise, DetectorVariety
-from hand_pose_ros.synthetic.detector.statistics import anchor_in_half_extents
+from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise, DetectorVariety, MixedNoise
+from hand_pose_ros.synthetic.detector.statistics import STATISTICS, anchor_in_half_extents, load_statistics
 from hand_pose_ros.synthetic.poses.sampler import PoseSampler
 from hand_pose_ros.synthetic.views import random_views
 
@@ -141,6 +141,35 @@ def test_no_hands_give_no_keypoints():
     noisy = DetectorNoise()(**truth, generator=torch.Generator())
     assert noisy.points.shape == (0, 21, 2)
     assert noisy.depth.shape == (0, 21)
+
+
+def test_the_2_5d_network_errs_less_than_mediapipe():
+    truth = random_keypoints(2000)
+    read = DetectorNoise(variety=NO_VARIETY, statistics=load_statistics(STATISTICS["heatmap"]))
+    first, second = (
+        noise(**truth, generator=torch.Generator().manual_seed(0))
+        for noise in (read, DetectorNoise(variety=NO_VARIETY))
+    )
+    depth = [(one.depth - truth["depth"]).abs().median() for one in (first, second)]
+    points = [(one.points - truth["points"]).norm(dim=-1).median() for one in (first, second)]
+    assert depth[0] < 0.7 * depth[1]
+    assert points[0] < 0.9 * points[1]
+
+
+def test_a_mixture_gives_each_hand_the_errors_of_one_detector():
+    truth = random_keypoints(400)
+    exact, nothing = DetectorNoise(scale=0.0, variety=NO_VARIETY), DetectorVariety(without_depth=1.0)
+    noise = MixedNoise((exact, DetectorNoise(variety=nothing)), (0.75, 0.25))
+    noisy = noise(**truth, generator=torch.Generator().manual_seed(0))
+    without = noisy.depth.isnan().all(1)
+    assert 0.18 < without.float().mean() < 0.32
+    same = torch.isclose(noisy.points, truth["points"], atol=1e-6).all(-1).all(-1)
+    assert same[~without].float().mean() > 0.85
+    assert not same[without].any()
+    again = noise(**truth, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(noisy.points.nan_to_num(), again.points.nan_to_num())
+    one = {name: value[:1] for name, value in truth.items()}
+    assert noise(**one, generator=torch.Generator()).points.shape == (1, 21, 2)
 
 
 def test_the_anchor_in_half_extents():
