@@ -54,8 +54,8 @@ def unknown_keypoints(half_extent: Tensor) -> KeypointCondition:
     )
 
 
-class Encoded(NamedTuple):
-    """An encoded condition; it is computed once per hand and used in every sampling step.
+class EncodedCondition(NamedTuple):
+    """The output of :class:`ConditionEncoder`.
 
     features: (n, width). joints: (n, 21, ConditionConfig.joint_features).
     """
@@ -63,9 +63,35 @@ class Encoded(NamedTuple):
     features: Tensor
     joints: Tensor
 
+
+class Encoded(NamedTuple):
+    """An encoded condition and the space of its diffusion; computed once per hand, used in every sampling step.
+
+    features, joints: as in :class:`EncodedCondition`.
+    mean, scale: (n, 21, 3) in anchor lengths: a sample x stands for the joints ``mean + scale * x``.
+    """
+
+    features: Tensor
+    joints: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def to_joints(self, samples: Tensor) -> Tensor:
+        """Return the joints (n, ..., 21, 3) of samples of the diffusion of the same shape."""
+        return samples * _between(self.scale, samples) + _between(self.mean, samples)
+
+    def to_samples(self, joints: Tensor) -> Tensor:
+        """Invert :meth:`to_joints`."""
+        return (joints - _between(self.mean, joints)) / _between(self.scale, joints)
+
     def repeat(self, samples: int) -> Encoded:
         """Repeat each hand ``samples`` times in a row: (n * samples, ...)."""
         return each(lambda value: value.repeat_interleave(samples, 0), self)
+
+
+def _between(values: Tensor, like: Tensor) -> Tensor:
+    """Give (n, 21, 3) as many axes as ``like`` (n, ..., 21, 3)."""
+    return values.reshape(-1, *[1] * (like.ndim - 3), hand.NUM_JOINTS, 3)
 
 
 def joint_features(condition: KeypointCondition) -> Tensor:
@@ -140,7 +166,7 @@ class ConditionConfig:
 
 
 class ConditionEncoder(nn.Module):
-    """The encoder maps keypoints, image features, or both to :class:`Encoded`.
+    """The encoder maps keypoints, image features, or both to :class:`EncodedCondition`.
 
     With ``image_joints``, the joints of the image encoder replace missing keypoints, so that an image uses the
     layers that were trained on keypoints.
@@ -161,7 +187,7 @@ class ConditionEncoder(nn.Module):
         keypoints: KeypointCondition | None,
         image_features: Tensor | None = None,
         generator: torch.Generator | None = None,
-    ) -> Encoded:
+    ) -> EncodedCondition:
         """Encode n hands.
 
         Args:
@@ -177,7 +203,7 @@ class ConditionEncoder(nn.Module):
             raise ValueError("give keypoints, image_features, or both")
         if keypoints is not None and not self.config.image_features:
             joints = joint_features(keypoints)
-            return Encoded(self.keypoints(joints.flatten(1)), joints)
+            return EncodedCondition(self.keypoints(joints.flatten(1)), joints)
         return self._fused(keypoints, image_features, generator)
 
     def _fused(
@@ -185,7 +211,7 @@ class ConditionEncoder(nn.Module):
         keypoints: KeypointCondition | None,
         image_features: Tensor | None,
         generator: torch.Generator | None,
-    ) -> Encoded:
+    ) -> EncodedCondition:
         like = self.absent_image
         if keypoints is not None:
             joints = joint_features(keypoints)
@@ -210,11 +236,11 @@ class ConditionEncoder(nn.Module):
             has_keypoints[:, None], self.keypoints(joints.flatten(1)), self.absent_keypoints
         )
         from_image = torch.where(has_image[:, None], self.image(image_features), self.absent_image)
-        return Encoded(self.fuse(from_keypoints + from_image), joints)
+        return EncodedCondition(self.fuse(from_keypoints + from_image), joints)
 
     def _with_image_joints(
         self, joints: Tensor, image_features: Tensor, has_keypoints: Tensor, has_image: Tensor
-    ) -> Encoded:
+    ) -> EncodedCondition:
         """Fuse joints (n, 21, 9) and image features; either is zero where it is missing."""
         # reshape, because ONNX export would fix the number of hands in an unflatten
         image_joints = image_features[:, 1 - _IMAGE_TAIL :].reshape(-1, hand.NUM_JOINTS, IMAGE_JOINT_FEATURES)
@@ -225,4 +251,4 @@ class ConditionEncoder(nn.Module):
         from_image = torch.where(has_image[:, None], self.image(image_features), self.absent_image)
         present = has_image.to(image_joints)[:, None, None].expand(-1, hand.NUM_JOINTS, 1)
         every = torch.cat((joints, image_joints, present), dim=-1)
-        return Encoded(self.fuse(from_keypoints + from_image), every)
+        return EncodedCondition(self.fuse(from_keypoints + from_image), every)

@@ -20,7 +20,11 @@ PALM_UP = torch.tensor(((0.0, 1.0, 0.0), (-1.0, 0.0, 0.0), (0.0, 0.0, 1.0)), dty
 
 
 def random_network(
-    image_features: int = 0, parametrisation: str = "x0", seed: int = 0, steps: int = 20
+    image_features: int = 0,
+    parametrisation: str = "x0",
+    seed: int = 0,
+    steps: int = 20,
+    residual: bool = False,
 ) -> HandDiffusion:
     """A tiny network whose U-Net and encoder have no weight of zero, as they are at first in every block.
 
@@ -31,6 +35,7 @@ def random_network(
     config = HandDiffusionConfig(
         steps=steps,
         parametrisation=parametrisation,
+        residual=residual,
         channels=(16, 24, 32),
         head_width=32,
         head_blocks=1,
@@ -41,6 +46,8 @@ def random_network(
         for parameter in (*model.encoder.parameters(), *model.unet.parameters()):
             if not parameter.any():
                 parameter.normal_(std=0.1)
+        if residual:
+            model.regression[1].weight.normal_(std=0.1)
         model.mean.normal_(std=0.3)
         model.scale.uniform_(0.3, 0.6)
         model.spread_scale.fill_(1.25)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from helpers.diffusion import random_condition, random_network
@@ -162,14 +164,34 @@ def test_antithetic_noise_is_normal_and_cancels():
     assert antithetic_noise(3, generator()).shape == (3, 21, 3)
 
 
-def test_standardising_and_back():
+def test_the_diffusion_runs_on_standardised_joints():
     model = random_network()
-    joints = torch.randn(4, 21, 3)
-    torch.testing.assert_close(model.joints(model.standardise(joints)), joints)
+    encoded, joints = model.encode(random_condition(4)), torch.randn(4, 2, 21, 3)
+    torch.testing.assert_close(encoded.to_joints(encoded.to_samples(joints)), joints)
     model.set_statistics(torch.randn(5000, 21, 3, generator=generator()) * 2 + 1)
-    standard = model.standardise(torch.randn(5000, 21, 3, generator=generator(1)) * 2 + 1)
+    encoded = model.encode(random_condition(1))
+    standard = encoded.to_samples(torch.randn(1, 5000, 21, 3, generator=generator(1)) * 2 + 1)
     assert standard.mean().abs() < 0.02
     assert standard.std() == pytest.approx(1, abs=0.02)
+
+
+def test_a_residual_diffusion_starts_on_standardised_joints_and_moves_with_the_condition():
+    model = random_network()
+    config = replace(model.config, residual=True)
+    torch.manual_seed(0)
+    residual = HandDiffusion(config).eval()
+    residual.load_state_dict(model.state_dict(), strict=False)
+    condition = random_condition(3)
+    for one, same in zip(residual.encode(condition), model.encode(condition), strict=True):
+        torch.testing.assert_close(one, same)
+    residual.regression[1].weight.data.normal_(std=0.1)
+    encoded = residual.encode(condition)
+    assert not torch.allclose(encoded.mean[0], encoded.mean[1])
+    assert (encoded.scale > 0).all()
+    fitted = residual.fit(torch.randn(3, 21, 3, generator=generator()), encoded)
+    assert_within_limits(fitted)
+    fitted.joints.sum().backward()
+    assert residual.regression[1].weight.grad is None  # the head has no say in what the regression learns
 
 
 def test_a_configuration_survives_a_round_trip_and_refuses_nonsense():

@@ -85,8 +85,8 @@ class CompiledDenoiser:
 
     def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
         """See ``HandDenoiser``."""
-        return self._unet(noisy, t, *encoded)
+        return self._unet(noisy, t, encoded.features, encoded.joints)
 
-    def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
+    def fit(self, samples: Tensor, encoded: Encoded) -> HandParameters:
         """See ``HandDenoiser``."""
-        return self._model.fit(standardised, encoded)
+        return self._model.fit(samples, encoded)

@@ -62,6 +62,5 @@ def lift(
         image = None if image_features is None else image_features[chunk].to(device)
         encoded = denoiser.encode(to(rows(condition, chunk), device), image)
         x0 = sample_joints(denoiser, encoded, noise, steps, generator)
-        unet = x0 * denoiser.scale + denoiser.mean
-        parts.append(Lifted(encoded, unet, fit_samples(denoiser, encoded, x0)))
+        parts.append(Lifted(encoded, encoded.to_joints(x0), fit_samples(denoiser, encoded, x0)))
     return cat(parts)

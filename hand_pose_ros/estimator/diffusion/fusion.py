@@ -36,7 +36,7 @@ def fuse_samples(
     """
     if method == "fit":
         mean = (weights[..., None, None] * samples.joints).sum(1)
-        return denoiser.fit((mean - denoiser.mean) / denoiser.scale, encoded)
+        return denoiser.fit(encoded.to_samples(mean), encoded)
     if method == "angles":
         angles = (weights[..., None] * samples.angles).sum(1)
         proportions = (weights[..., None] * samples.proportions).sum(1)

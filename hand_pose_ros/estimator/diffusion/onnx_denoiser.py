@@ -137,9 +137,14 @@ class OnnxDenoiser:
         inputs = {"noisy": noisy, "t": t, "features": encoded.features, "joints": encoded.joints}
         return self._denoiser.run(inputs)[0]
 
-    def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
+    def fit(self, samples: Tensor, encoded: Encoded) -> HandParameters:
         """See ``HandDenoiser``."""
-        inputs = {"standardised": standardised, "features": encoded.features}
+        inputs = {
+            "samples": samples,
+            "features": encoded.features,
+            "mean": encoded.mean,
+            "scale": encoded.scale,
+        }
         return HandParameters(*self._head.run(inputs))
 
 

@@ -92,9 +92,9 @@ class HandImageDiffusion(nn.Module):
         """See ``HandDenoiser``."""
         return self.diffusion.denoise(noisy, t, encoded)
 
-    def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
+    def fit(self, samples: Tensor, encoded: Encoded) -> HandParameters:
         """See ``HandDenoiser``."""
-        return self.diffusion.fit(standardised, encoded)
+        return self.diffusion.fit(samples, encoded)
 
     def encode_crops(self, crops: np.ndarray | Tensor, half_extent: Tensor) -> tuple[ImageFeatures, Tensor]:
         """See :class:`~hand_pose_ros.networks.diffusion.sampling.HandImageDenoiser`."""

@@ -1,7 +1,8 @@
 """The diffusion network has a condition encoder, a denoising U-Net, and an IK head (paper, 2.5 and 2.6).
 
 The diffusion runs on the 63 coordinates of a right hand: relative to the wrist, in anchor lengths, in the
-canonical view, standardised. The paper calls the joints of the U-Net D, and the valid hand of the IK head D*.
+canonical view, and standardised: see :class:`~hand_pose_ros.networks.condition.Encoded`. The paper calls the
+joints of the U-Net D, and the valid hand of the IK head D*.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ from hand_pose_ros.networks.denoising.schedule import (
     linear_schedule,
 )
 from hand_pose_ros.networks.diffusion.unet1d import UNet1d
+from hand_pose_ros.networks.embeddings import ResidualBlock
 from hand_pose_ros.networks.hand_head import HandHead, HandParameters
 from hand_pose_ros.networks.network_config import NetworkConfig
 
 SCHEDULES = {"linear": linear_schedule, "cosine": cosine_schedule}
 _MOST_STEPS = 10_000
+_COORDINATES = 3 * hand.NUM_JOINTS
+_LEAST_LOG_SIGMA = -4.0  # of a regressed coordinate, which is standardised
 _MIN_SCALE = 0.05  # anchor lengths: the wrist is always zero and has no spread of its own
 
 
@@ -41,6 +45,8 @@ class HandDiffusionConfig(NetworkConfig):
     steps: T of the diffusion. schedule: 'linear' or 'cosine'. parametrisation: target of the U-Net, the noise
         ('epsilon', eq. 5) or the clean joints ('x0').
     channels: channels of the U-Net. head_width, head_blocks: size of the IK head.
+    residual: the diffusion runs on what a regression of the joints leaves, in multiples of the deviation that it
+        states, rather than on the joints.
     """
 
     steps: int = 50
@@ -49,6 +55,7 @@ class HandDiffusionConfig(NetworkConfig):
     channels: tuple[int, ...] = (32, 48, 96)
     head_width: int = 512
     head_blocks: int = 2
+    residual: bool = False
     condition: ConditionConfig = field(default_factory=ConditionConfig)
 
     def __post_init__(self) -> None:
@@ -67,7 +74,7 @@ class HandDiffusionConfig(NetworkConfig):
 class HandDiffusion(nn.Module):
     """The network combines encoder, U-Net and IK head.
 
-    mean, scale: (21, 3) that standardise the joints. spread_scale: () factor that calibrates the samples' spread
+    mean, scale: (21, 3) that standardise joints. spread_scale: () factor that calibrates the samples' spread
         to the error on held-out hands. schedule: the noise schedule.
     """
 
@@ -81,9 +88,13 @@ class HandDiffusion(nn.Module):
         self.config = config = config or HandDiffusionConfig()
         self.encoder = ConditionEncoder(config.condition)
         self.unet = UNet1d(config.condition.joint_features, config.condition.width, config.channels)
-        self.head = HandHead(
-            3 * hand.NUM_JOINTS + config.condition.width, config.head_width, config.head_blocks
-        )
+        self.head = HandHead(_COORDINATES + config.condition.width, config.head_width, config.head_blocks)
+        if config.residual:
+            width = config.condition.width
+            last = nn.Linear(width, 2 * _COORDINATES)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+            self.regression = nn.Sequential(ResidualBlock(width), last)
         self.register_buffer("mean", torch.zeros(hand.NUM_JOINTS, 3))
         self.register_buffer("scale", torch.ones(hand.NUM_JOINTS, 3))
         self.register_buffer("spread_scale", torch.ones(()))
@@ -99,27 +110,34 @@ class HandDiffusion(nn.Module):
         self.mean.copy_(joints.mean(0))
         self.scale.copy_(joints.std(0).clamp(min=_MIN_SCALE))
 
-    def standardise(self, joints: Tensor) -> Tensor:
-        """Map normalised joints (..., 21, 3) to the standardised space of the diffusion."""
-        return (joints - self.mean) / self.scale
-
-    def joints(self, standardised: Tensor) -> Tensor:
-        """Invert :meth:`standardise`."""
-        return standardised * self.scale + self.mean
-
     def encode(
         self,
         keypoints: KeypointCondition | None,
         image_features: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Encoded:
-        """See :class:`ConditionEncoder`."""
-        return self.encoder(keypoints, image_features, generator)
+        """Encode conditions, see :class:`ConditionEncoder`, and place the diffusion for each of them.
+
+        With ``residual``, it is placed at the regressed joints, in multiples of the deviation stated for them.
+        """
+        features, joints = self.encoder(keypoints, image_features, generator)
+        mean, scale = self.mean, self.scale
+        if self.config.residual:
+            regressed = self.regression(features).float().reshape(-1, 2, hand.NUM_JOINTS, 3)
+            mean = self.mean + self.scale * regressed[:, 0]
+            scale = self.scale * regressed[:, 1].clamp(min=_LEAST_LOG_SIGMA).exp()
+        count = features.shape[0]  # len() would be a constant of an exported graph
+        return Encoded(features, joints, mean.expand(count, -1, -1), scale.expand(count, -1, -1))
 
     def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
-        """Predict (n, 21, 3) for standardised noisy joints at steps ``t`` (n,) with the U-Net."""
-        return self.unet(noisy, t, *encoded)
+        """Predict (n, 21, 3) for noisy samples at steps ``t`` (n,) with the U-Net."""
+        return self.unet(noisy, t, encoded.features, encoded.joints)
 
-    def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
-        """Fit valid hands to standardised, possibly noisy joints (n, 21, 3) with the IK head."""
+    def fit(self, samples: Tensor, encoded: Encoded) -> HandParameters:
+        """Fit valid hands to possibly noisy samples (n, 21, 3) with the IK head.
+
+        In training it has no effect on what places the diffusion.
+        """
+        space = encoded._replace(mean=encoded.mean.detach(), scale=encoded.scale.detach())
+        standardised = (space.to_joints(samples) - self.mean) / self.scale
         return self.head(torch.cat((standardised.flatten(1), encoded.features), dim=-1))

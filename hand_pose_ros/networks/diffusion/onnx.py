@@ -2,9 +2,10 @@
 
     hand_pose export-onnx --weights diffusion.safetensors --output diffusion_onnx
 
-    encoder.onnx    points, depth, confidence, inside, half_extent [, image_features] -> features, joints
+    encoder.onnx    points, depth, confidence, inside, half_extent [, image_features]
+                    -> features, joints, mean, scale
     denoiser.onnx   noisy, t, features, joints -> prediction
-    head.onnx       standardised, features -> angles, proportions, rotation, joint_positions, rotations
+    head.onnx       samples, features, mean, scale -> angles, proportions, rotation, joint_positions, rotations
     image.onnx      crops, crop_half_extent -> features, points, depth, sigma, presence, log_heat, image_features
                     only of a network with an image encoder; crops (n, s, s, 3) uint8 BGR
     model.json      everything else that a sampler needs, and the graphs' checksums
@@ -36,7 +37,7 @@ from hand_pose_ros.networks.image.image_encoder import ImageFeatures, normalised
 from hand_pose_ros.networks.onnx_graph import export_graph
 from hand_pose_ros.networks.registry import DENOISERS, HAND_DIFFUSION, IMAGE_HAND_DIFFUSION, load_network
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 METADATA_FILE: Final = "model.json"
 GRAPHS: Final = ("encoder", "denoiser", "head")
 CONDITION_INPUTS: Final = KeypointCondition._fields
@@ -52,11 +53,11 @@ _EXAMPLES: Final = 3  # not 1, which the tracer might treat as a constant
 class _Encoder(nn.Module):
     def __init__(self, model: HandDiffusion) -> None:
         super().__init__()
-        self.encoder = model.encoder
+        self.model = model
 
     def forward(self, *inputs: Tensor) -> Encoded:
         keypoints, image = inputs[: len(CONDITION_INPUTS)], inputs[len(CONDITION_INPUTS) :]
-        return self.encoder(KeypointCondition(*keypoints), *image)
+        return self.model.encode(KeypointCondition(*keypoints), image[0] if image else None)
 
 
 class _Image(nn.Module):
@@ -74,8 +75,8 @@ class _Head(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, standardised: Tensor, features: Tensor) -> HandParameters:
-        return self.model.fit(standardised, Encoded(features, standardised))
+    def forward(self, samples: Tensor, features: Tensor, mean: Tensor, scale: Tensor) -> HandParameters:
+        return self.model.fit(samples, Encoded(features, samples, mean, scale))
 
 
 def graphs_of(kind: str) -> tuple[str, ...]:
@@ -114,9 +115,9 @@ def export_onnx(network: HandDiffusion | HandImageDiffusion, folder: str | Path)
         "joints": torch.zeros(count, hand.NUM_JOINTS, model.config.condition.joint_features),
     }
     unet = RowUNet1d(model.unet, model.schedule.steps)
-    export_graph(_Encoder(model), condition, ("features", "joints"), folder / "encoder.onnx")
+    export_graph(_Encoder(model), condition, Encoded._fields, folder / "encoder.onnx")
     export_graph(unet, noisy, ("prediction",), folder / "denoiser.onnx", {"t": "steps"})
-    fitted = {"standardised": joints, "features": features}
+    fitted = {"samples": joints, "features": features, "mean": joints, "scale": joints + 1}
     export_graph(_Head(model), fitted, HEAD_OUTPUTS, folder / "head.onnx")
     if isinstance(network, HandImageDiffusion):
         size = network.crops.size_px

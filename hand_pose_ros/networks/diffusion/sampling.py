@@ -45,11 +45,11 @@ class HandDenoiser(Protocol):
         ...
 
     def denoise(self, noisy: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
-        """Predict (n, 21, 3) for standardised noisy joints (n, 21, 3) at steps (n,)."""
+        """Predict (n, 21, 3) for noisy samples (n, 21, 3) at steps (n,)."""
         ...
 
-    def fit(self, standardised: Tensor, encoded: Encoded) -> HandParameters:
-        """Return the valid hands for standardised joints (n, 21, 3)."""
+    def fit(self, samples: Tensor, encoded: Encoded) -> HandParameters:
+        """Return the valid hands for samples (n, 21, 3) of the diffusion."""
         ...
 
 
@@ -86,7 +86,7 @@ def sample_joints(
     steps: int | None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Draw standardised joints (n, S, 21, 3) of n hands.
+    """Draw samples (n, S, 21, 3) of the joints of n hands, see :class:`~hand_pose_ros.networks.condition.Encoded`.
 
     Args:
         noise: (S, 21, 3) or (n, S, 21, 3) standard normal; the same noise gives the same samples.
@@ -105,7 +105,7 @@ def sample_joints(
 
 
 def fit_samples(denoiser: HandDenoiser, encoded: Encoded, samples: Tensor) -> HandParameters:
-    """Run the IK head on standardised joints (n, S, 21, 3); returns valid hands, fields (n, S, ...)."""
+    """Run the IK head on samples (n, S, 21, 3); returns valid hands, fields (n, S, ...)."""
     hands, count = samples.shape[:2]
     fitted = denoiser.fit(samples.flatten(0, 1), encoded.repeat(count))
     return each(lambda value: value.unflatten(0, (hands, count)), fitted)

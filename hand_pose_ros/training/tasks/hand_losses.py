@@ -22,12 +22,15 @@ _MIN_HALF_EXTENT = 0.03  # of a view: a hand at 3 m
 class LossWeights:
     """Weights of the loss terms (diffusion + FK paper, 2.4 and 2.5); 0 leaves a term out.
 
-    diffusion: squared error of what the U-Net predicts, standardised. camera, canonical: L1 of the valid hand's
-        joints in the view's frame and in the wrist's. reprojection: L1 in the canonical view, in multiples of its
-        half extent. angles: L1 in radians, against the sampler's own angles: joints do not determine them all.
+    diffusion: squared error of what the U-Net predicts. regression: squared error of the regressed joints and
+        negative log-likelihood of their stated deviation, of a network with ``residual``.
+    camera, canonical: L1 of the valid hand's joints in the view's frame and in the wrist's. reprojection: L1 in
+        the canonical view, in multiples of its half extent. angles: L1 in radians, against the sampler's own
+        angles: joints do not determine them all.
     """
 
     diffusion: float = 1.0
+    regression: float = 1.0
     camera: float = 2.0
     canonical: float = 1.0
     reprojection: float = 0.5
@@ -81,7 +84,16 @@ def diffusion_losses(
         encoded: the conditions of the hands. generator: source of steps and noise, on the CPU.
     """
     schedule, known = model.schedule, truth.weights > 0
-    x0 = model.standardise(truth.joints.masked_fill(~known[..., None], 0.0))
+    joints = torch.where(known[..., None], truth.joints, encoded.mean.detach())
+    x0 = encoded.to_samples(joints).detach()
+    terms = {}
+    if model.config.residual:
+        # The deviation is learned from the error of the mean, without an effect on it.
+        error = ((joints - encoded.mean) / model.scale).square()
+        surprise = (encoded.scale / model.scale).log() + 0.5 * (
+            (joints - encoded.mean.detach()) / encoded.scale
+        ).square()
+        terms["regression"] = weights.regression * weighted_mean((error + surprise).mean(-1), truth.weights)
     t = torch.randint(schedule.steps, (len(x0),), generator=generator).to(x0.device)
     noise = torch.randn(x0.shape, generator=generator).to(x0)
     noisy = schedule.add_noise(x0, noise, t)
@@ -90,6 +102,7 @@ def diffusion_losses(
     estimate, _ = schedule.x0_and_epsilon(noisy, prediction.detach(), t, model.parametrisation)
     error = (prediction - target).square().mean(-1)
     return {
+        **terms,
         "diffusion": weights.diffusion * weighted_mean(error, truth.weights),
         **hand_losses(model.fit(estimate, encoded), truth, weights),
     }

@@ -142,7 +142,7 @@ class DiffusionLifting(_Lifting):
 
         x0 = drawn(min(_VALIDATION_STEPS, model.schedule.steps))
         return {
-            "unet_mm": _mean_error_mm(model.joints(x0), truth),
+            "unet_mm": _mean_error_mm(encoded.to_joints(x0), truth),
             "head_mm": _mean_error_mm(model.fit(x0, encoded).joints, truth),
             "head_of_mean_mm": _mean_error_mm(model.fit(drawn(1), encoded).joints, truth),
         }

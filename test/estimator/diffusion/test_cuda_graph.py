@@ -126,7 +126,7 @@ class Vertices:
 
 @pytest.mark.parametrize("steps", [None, 4])
 def test_other_data_than_joints_are_sampled_as_well(steps):
-    denoiser, encoded = Vertices(), Encoded(torch.tensor([[0.5], [0.7]]), torch.zeros(2, 1))
+    denoiser, encoded = Vertices(), Encoded(torch.tensor([[0.5], [0.7]]), *[torch.zeros(2, 1)] * 3)
     start = torch.randn(SAMPLES, 7, 4, generator=generator(1))
     sampler = GraphSampler(denoiser, hands=2, samples=SAMPLES, steps=steps, capture=FakeGraph())
     expected = sample_joints(denoiser, encoded, start, steps, generator())

@@ -9,19 +9,18 @@ import torch
 from helpers.diffusion import random_condition, random_network
 
 from hand_pose_ros.estimator.diffusion.fusion import FUSIONS, fuse_samples, reprojection_weights
+from hand_pose_ros.networks.condition import Encoded
 from hand_pose_ros.networks.hand_head import HandParameters, hand_from_raw
 
 
 class Retracing:
     """A denoiser whose IK head recognises the joints that it is shown."""
 
-    mean, scale = torch.full((21, 3), 0.1), torch.full((21, 3), 0.5)
-
     def __init__(self, hands: HandParameters) -> None:
         self._hands = hands
 
-    def fit(self, standardised, encoded):
-        joints = standardised * self.scale + self.mean
+    def fit(self, samples, encoded):
+        joints = encoded.to_joints(samples)
         index = (joints[:, None] - self._hands.joints).flatten(2).norm(dim=-1).argmin(1)
         return HandParameters(*(value[index] for value in self._hands))
 
@@ -29,6 +28,11 @@ class Retracing:
 def hands(count, seed=0):
     raw = torch.randn(count, 67, generator=torch.Generator().manual_seed(seed))
     return hand_from_raw(raw)
+
+
+def space(count):
+    mean_and_scale = torch.full((count, 21, 3), 0.1), torch.full((count, 21, 3), 0.5)
+    return Encoded(torch.zeros(count, 1), torch.zeros(count, 21, 1), *mean_and_scale)
 
 
 def uniform(count, samples):
@@ -39,7 +43,7 @@ def uniform(count, samples):
 def test_equal_samples_give_that_hand(method):
     two = hands(2)
     samples = HandParameters(*(value[:, None].expand(-1, 5, *value.shape[1:]) for value in two))
-    fused = fuse_samples(samples, uniform(2, 5), method, Retracing(two), None)
+    fused = fuse_samples(samples, uniform(2, 5), method, Retracing(two), space(2))
     for one, other in zip(fused, two, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=2e-6)
 
@@ -50,7 +54,7 @@ def test_fit_shows_the_head_the_weighted_mean():
     samples = HandParameters(*(value[None] for value in hands(4)))
     weights = torch.tensor([[0.1, 0.2, 0.3, 0.4]])
     mean = sum(weight * joints for weight, joints in zip(weights[0], samples.joints[0], strict=True))
-    expected = model.fit(model.standardise(mean[None]), encoded)
+    expected = model.fit(encoded.to_samples(mean[None]), encoded)
     fused = fuse_samples(samples, weights, "fit", model, encoded)
     torch.testing.assert_close(fused.joints, expected.joints, rtol=0, atol=1e-5)
 
@@ -78,7 +82,7 @@ def test_weight_of_one_sample_gives_that_sample():
     weights = torch.tensor([[0.0, 0.0, 1.0, 0.0, 0.0]])
     for method in FUSIONS:
         found = Retracing(HandParameters(*(value[0] for value in samples)))
-        fused = fuse_samples(samples, weights, method, found, None)
+        fused = fuse_samples(samples, weights, method, found, space(1))
         torch.testing.assert_close(fused.joints[0], samples.joints[0, 2], rtol=0, atol=2e-5)
 
 

@@ -45,8 +45,8 @@ def test_the_rearranged_unet_gives_the_same_numbers(model, count):
     noisy = noisy_joints(count)
     for step in (0, 7, 19):
         expected = model.denoise(noisy, torch.full((count,), step), encoded)
-        assert_same((rows(noisy, torch.full((count,), step), *encoded),), (expected,))
-        assert_same((rows(noisy, torch.tensor([step]), *encoded),), (expected,))
+        assert_same((rows(noisy, torch.full((count,), step), encoded.features, encoded.joints),), (expected,))
+        assert_same((rows(noisy, torch.tensor([step]), encoded.features, encoded.joints),), (expected,))
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -59,6 +59,16 @@ def test_every_graph_gives_what_pytorch_gives_for_any_number_of_hands(model, fol
     for t in (torch.full((count,), 5), torch.arange(count)):
         assert_same((exported.denoise(noisy, t, encoded),), (model.denoise(noisy, t, encoded),))
     assert_same(exported.fit(noisy, encoded), model.fit(noisy, encoded))
+
+
+def test_a_residual_diffusion_is_exported_with_its_regression(tmp_path):
+    model = random_network(residual=True)
+    export_onnx(model, tmp_path)
+    exported = OnnxDenoiser(tmp_path, threads=1)
+    encoded = model.encode(random_condition(4))
+    assert not torch.allclose(encoded.mean[0], encoded.mean[1])
+    assert_same(exported.encode(random_condition(4)), encoded)
+    assert_same(exported.fit(noisy_joints(4), encoded), model.fit(noisy_joints(4), encoded))
 
 
 def test_hands_from_the_head_graph_are_within_limits_for_extreme_inputs(model, folder):

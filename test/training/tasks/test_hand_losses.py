@@ -61,7 +61,7 @@ def test_the_diffusion_term_is_the_error_of_the_prediction(hands):
     encoded = model.encode(hands.observed.condition)
     losses = diffusion_losses(model, encoded, truth, WEIGHTS, generator(2))
     draws = generator(2)
-    x0 = model.standardise(truth.joints)
+    x0 = encoded.to_samples(truth.joints)
     t = torch.randint(model.schedule.steps, (len(x0),), generator=draws)
     noisy = model.schedule.add_noise(x0, torch.randn(x0.shape, generator=draws), t)
     prediction = model.denoise(noisy, t, encoded)
@@ -69,8 +69,23 @@ def test_the_diffusion_term_is_the_error_of_the_prediction(hands):
     assert losses.keys() == {"diffusion", "camera", "canonical", "reprojection", "angles"}
 
 
-def test_what_is_unknown_changes_no_loss(hands, predicted):
-    model, truth = random_network(), targets_of_generated(hands)
+def test_a_residual_diffusion_learns_the_rest_of_a_regression(hands):
+    truth = targets_of_generated(hands)
+    model = random_network(residual=True).requires_grad_(True)
+    encoded = model.encode(hands.observed.condition)
+    losses = diffusion_losses(model, encoded, truth, LossWeights(regression=0.7), generator(2))
+    normal = torch.distributions.Normal(encoded.mean, encoded.scale)
+    unit = torch.distributions.Normal(0.0, model.scale)
+    error = ((truth.joints - encoded.mean) / model.scale).square()
+    surprise = unit.log_prob(torch.zeros(21, 3)) - normal.log_prob(truth.joints)
+    torch.testing.assert_close(losses["regression"], 0.7 * (error + surprise).mean())
+    losses["diffusion"].backward()
+    assert model.regression[1].weight.grad is None  # of the space, which the diffusion takes as it is
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_what_is_unknown_changes_no_loss(hands, predicted, residual):
+    model, truth = random_network(residual=residual), targets_of_generated(hands)
     encoded = model.encode(hands.observed.condition)
     weights = truth.weights.clone()
     weights[:2], weights[3, 5:] = 0.0, 0.0
