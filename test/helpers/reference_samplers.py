@@ -32,3 +32,26 @@ def sample_ddim(denoise, noise, schedule, steps, parametrisation, eta=0.0, gener
         if eta > 0:
             x = x + variance**0.5 * torch.randn(x.shape, generator=generator, dtype=x.dtype)
     return None
+
+
+def sample_dpm_solver(denoise, noise, schedule, walk):
+    """DPM-Solver++(2M) as its paper writes it (Lu et al. 2022, algorithm 2), for a network that predicts x0.
+
+    The last step leads to zero noise, where half the log signal-to-noise ratio is infinite: the first-order step.
+    """
+    x, before, last = noise, None, None
+    levels = [schedule.alpha_bars[t] for t in walk]
+    half_log_snr = [0.5 * torch.log(level / (1 - level)) for level in levels]
+    for i, t in enumerate(walk):
+        x0 = denoise(x, torch.full((len(x),), t))
+        if i + 1 == len(walk):
+            return x0
+        h = half_log_snr[i + 1] - half_log_snr[i]
+        data = x0
+        if before is not None:
+            r = last / h
+            data = (1 + 1 / (2 * r)) * x0 - 1 / (2 * r) * before
+        sigma_ratio = ((1 - levels[i + 1]) / (1 - levels[i])).sqrt()
+        x = sigma_ratio * x - levels[i + 1].sqrt() * torch.expm1(-h) * data
+        before, last = x0, h
+    raise ValueError("no steps")

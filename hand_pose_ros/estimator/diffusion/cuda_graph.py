@@ -13,8 +13,8 @@ from torch import Tensor
 
 from hand_pose_ros.common.named_tensors import each
 from hand_pose_ros.networks.condition import Encoded
-from hand_pose_ros.networks.denoising.samplers import SamplingStep, sample, sampling_steps
-from hand_pose_ros.networks.diffusion.sampling import HandDenoiser, sample_joints
+from hand_pose_ros.networks.denoising.samplers import SamplingStep, sample
+from hand_pose_ros.networks.diffusion.sampling import HandDenoiser, hand_steps, sample_joints
 
 Replay = Callable[[], None]
 Capture = Callable[[Callable[[], None]], Replay]
@@ -61,7 +61,7 @@ class GraphSampler:
         """Set the shape of the graph.
 
         Args:
-            hands: maximum number. samples: of each hand. steps: of DDIM, None for ancestral sampling over all.
+            hands: maximum number. samples: of each hand. steps: None for ancestral sampling over all.
             capture: makes the graph.
 
         Raises:
@@ -69,7 +69,7 @@ class GraphSampler:
         """
         if hands < 1 or samples < 1:
             raise ValueError(f"hands and samples must be at least 1, got {hands} and {samples}")
-        self._walk = sampling_steps(denoiser.schedule, steps, denoiser.parametrisation)
+        self._walk = hand_steps(denoiser, steps)
         self._denoiser, self._hands, self._samples, self._steps = denoiser, hands, samples, steps
         self._capture = capture
         self._graph: _SamplingGraph | None = None
@@ -82,7 +82,7 @@ class GraphSampler:
         steps: int | None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Standardised joints (n, S, 21, 3); see ``sample_joints`` for the arguments and what is raised."""
+        """Samples (n, S, 21, 3); see ``sample_joints`` for the arguments and what is raised."""
         hands = len(encoded.features)
         fits = (
             denoiser is self._denoiser

@@ -55,7 +55,7 @@ Sampler = Callable[[HandDenoiser, Encoded, Tensor, int | None, torch.Generator |
 class DiffusionEstimatorConfig(Options):
     """Options of :class:`DiffusionEstimator`.
 
-    steps: of DDIM; None for ancestral sampling over all steps.
+    steps: of the solver; None for ancestral sampling over all steps.
     fusion: method that fuses the samples, one of ``FUSIONS``.
     reprojection_sigma: standard deviation of the reprojection error, in half extents of the hand, that weights
         the samples; infinite for equal weights.
@@ -91,8 +91,8 @@ class DiffusionEstimatorConfig(Options):
         essential=True,
     )
     steps: int | None = option(
-        3,
-        "DDIM sampling steps; 0 for ancestral sampling over all 50 steps, which is slower and no better.",
+        4,
+        "Sampling steps; 0 for ancestral sampling over all 50 steps, which is slower and no better.",
         minimum=1,
         maximum=1000,
         unset=0,

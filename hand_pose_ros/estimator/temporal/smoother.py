@@ -169,7 +169,8 @@ class TemporalSmoother:
         assert estimate.weights is not None
         weights = estimate.weights.to(samples.joints.device)
         joints = (weights[..., None, None] * samples.joints).sum(1)
-        smoothed = self.newest(tracked, joints, samples_sigma(samples.joints, weights), hands)
+        sigma = estimate.spread_scale * samples_sigma(samples.joints, weights)
+        smoothed = self.newest(tracked, joints, sigma, hands)
         return replace(estimate, hands=smoothed, samples=moved_samples(samples, hands, smoothed))
 
     @torch.inference_mode()
@@ -179,7 +180,7 @@ class TemporalSmoother:
         """Return the smoothed hands of a frame, each in its own view.
 
         Args:
-            joints: (n, 21, 3) mean of their samples. sigma: (n, 21) spread of the samples, without the
+            joints: (n, 21, 3) mean of their samples. sigma: (n, 21) spread of the samples, with the
                 factor that calibrates it; NaN where not known.
             fused: the frame's own estimate D*, fields (n, ...).
         """

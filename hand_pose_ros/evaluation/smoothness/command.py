@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--docs", type=Path, help="document whose tables are replaced, between its markers")
     parser.add_argument("--videos", type=int, default=200, help="number of generated videos")
     parser.add_argument("--samples", type=int, default=8, help="samples of the diffusion per frame")
-    parser.add_argument("--steps", type=int, default=3, help="DDIM steps")
+    parser.add_argument("--steps", type=int, default=4, help="sampling steps")
     parser.add_argument("--labelled", type=Path, help="folder of labelled photos, with consecutive ones")
     parser.add_argument("--video", type=Path, help="video of one hand, without labels")
     parser.add_argument(

@@ -49,7 +49,7 @@ def lift_hands(
     """Lift n hands with the network that is conditioned on keypoints.
 
     Args:
-        view, condition: of the same n hands. samples: number per hand, at least 2. steps: number of DDIM steps.
+        view, condition: of the same n hands. samples: number per hand, at least 2. steps: of the sampling.
 
     Raises:
         ValueError: there are fewer than two samples, so there is no spread.

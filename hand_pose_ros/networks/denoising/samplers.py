@@ -1,13 +1,14 @@
-"""The samplers are DDPM ancestral sampling (diffusion + FK paper, eq. 6) and DDIM (Song et al. 2021).
+"""DDPM ancestral sampling (diffusion + FK paper, eq. 6), DDIM (Song et al. 2021), DPM-Solver++ (Lu et al. 2022).
 
-Given the network's prediction, every step of both is linear, so three numbers describe a step and one loop runs
-both. A step costs two products and a sum, and uses floats and tensors only, so a CUDA graph can capture the loop.
+Given the network's predictions, every step of each is linear, so four numbers describe a step and one loop runs
+all. A step costs a few products and sums, and uses floats and tensors only, so a CUDA graph can capture the loop.
 The network is any function of a noisy sample and its step. Every random number comes from the generator that the
 caller passes, and no value is clipped.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -23,12 +24,17 @@ Denoiser = Callable[[Tensor, Tensor], Tensor]
 
 
 class SamplingStep(NamedTuple):
-    """The step at time ``t``: ``x = of_x * x + of_prediction * prediction + of_noise * standard normal noise``."""
+    """The step at time ``t``.
+
+    It leads to ``of_x * x + of_prediction * prediction + of_noise * standard normal noise``, and adds
+    ``of_previous *`` the prediction of the step before.
+    """
 
     t: int
     of_x: float
     of_prediction: float
     of_noise: float
+    of_previous: float = 0.0
 
 
 def spaced_steps(total: int, count: int) -> tuple[int, ...]:
@@ -48,19 +54,23 @@ def spaced_steps(total: int, count: int) -> tuple[int, ...]:
 
 
 def sampling_steps(
-    schedule: NoiseSchedule, count: int | None, parametrisation: str
+    schedule: NoiseSchedule, count: int | None, parametrisation: str, order: int = 1
 ) -> tuple[SamplingStep, ...]:
-    """Return ``count`` evenly spaced steps of DDIM, or all steps of ancestral sampling if it is None.
+    """Return ``count`` evenly spaced steps, or all steps of ancestral sampling if it is None.
 
     Args:
         parametrisation: the prediction's target, 'epsilon' or 'x0'.
+        order: of the solver: 1 for DDIM, 2 for DPM-Solver++(2M) where x0 is predicted, and DDIM elsewhere.
 
     Raises:
         ValueError: count exceeds the schedule's steps.
     """
     if count is None:
         return ancestral_steps(schedule, parametrisation)
-    return ddim_steps(schedule, spaced_steps(schedule.steps, count), parametrisation)
+    walk = spaced_steps(schedule.steps, count)
+    if order == 2 and parametrisation == "x0":
+        return multistep_steps(schedule, walk)
+    return ddim_steps(schedule, walk, parametrisation)
 
 
 @lru_cache(maxsize=32)
@@ -102,6 +112,27 @@ def ddim_steps(
     return tuple(steps)
 
 
+@lru_cache(maxsize=32)
+def multistep_steps(schedule: NoiseSchedule, walk: tuple[int, ...]) -> tuple[SamplingStep, ...]:
+    """Return the steps of DPM-Solver++(2M) for a network that predicts x0, at the times of :func:`ddim_steps`.
+
+    DDIM takes the prediction as constant over a step, so few steps give samples that differ too little: three
+    evenly spaced ones halve the deviation of a normal distribution. This solver extrapolates the prediction from
+    the last two, at no further evaluation (Lu et al. 2022, algorithm 2). The first step and the last, to x0, are
+    DDIM's.
+    """
+    steps = list(ddim_steps(schedule, walk, "x0"))
+    alpha_bars = [schedule.alpha_bars[t].item() for t in walk]
+    levels = [0.5 * math.log(one / (1 - one)) for one in alpha_bars]
+    for index in range(1, len(walk) - 1):
+        ratio = (levels[index] - levels[index - 1]) / (levels[index + 1] - levels[index])
+        first_order = steps[index].of_prediction
+        steps[index] = steps[index]._replace(
+            of_prediction=(1 + 0.5 / ratio) * first_order, of_previous=-0.5 / ratio * first_order
+        )
+    return tuple(steps)
+
+
 def _readings(alpha_bar: float, parametrisation: str) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return x0 and epsilon as (factor of x_t, factor of the prediction)."""
     signal, noise = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
@@ -131,12 +162,16 @@ def sample(
         if generator is None and any(step.of_noise for step in steps):
             raise ValueError("steps that add noise need a generator")
         added = _fresh_noise(noise, generator)
-    added, x = iter(added), noise
+    added, x, previous = iter(added), noise, noise
     for step in steps:
         t = torch.full((len(x),), step.t, dtype=torch.long, device=x.device)
-        x = step.of_x * x + step.of_prediction * denoise(x, t)
+        prediction = denoise(x, t)
+        x = step.of_x * x + step.of_prediction * prediction
+        if step.of_previous:
+            x = x + step.of_previous * previous
         if step.of_noise:
             x = x + step.of_noise * next(added)
+        previous = prediction
     return x
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import each
 from hand_pose_ros.networks.condition import Encoded, KeypointCondition
-from hand_pose_ros.networks.denoising.samplers import sample, sampling_steps
+from hand_pose_ros.networks.denoising.samplers import SamplingStep, sample, sampling_steps
 from hand_pose_ros.networks.denoising.schedule import NoiseSchedule
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.image.image_encoder import ImageEncoderConfig, ImageFeatures
@@ -78,6 +78,15 @@ def antithetic_noise(samples: int, generator: torch.Generator) -> Tensor:
     return torch.cat((half, -half))[:samples]
 
 
+def hand_steps(denoiser: HandDenoiser, steps: int | None) -> tuple[SamplingStep, ...]:
+    """Return the sampling steps of a hand: ``steps`` of DPM-Solver++(2M), or ancestral ones (eq. 6) if None.
+
+    Raises:
+        ValueError: more steps than the diffusion has.
+    """
+    return sampling_steps(denoiser.schedule, steps, denoiser.parametrisation, order=2)
+
+
 @torch.no_grad()
 def sample_joints(
     denoiser: HandDenoiser,
@@ -90,7 +99,7 @@ def sample_joints(
 
     Args:
         noise: (S, 21, 3) or (n, S, 21, 3) standard normal; the same noise gives the same samples.
-        steps: number of DDIM steps; None for ancestral sampling (eq. 6) over all steps, which needs the generator.
+        steps: number of steps of :func:`hand_steps`; None for ancestral sampling, which needs the generator.
         generator: on the device of ``noise``.
 
     Raises:
@@ -99,7 +108,7 @@ def sample_joints(
     hands, samples = len(encoded.features), noise.shape[-3]
     start = noise.expand(hands, *noise.shape[-3:]).flatten(0, 1)
     every = encoded.repeat(samples)
-    walk = sampling_steps(denoiser.schedule, steps, denoiser.parametrisation)
+    walk = hand_steps(denoiser, steps)
     drawn = sample(lambda x, t: denoiser.denoise(x, t, every), start, walk, generator)
     return drawn.unflatten(0, (hands, samples))
 

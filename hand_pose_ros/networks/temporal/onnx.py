@@ -16,7 +16,7 @@ from hand_pose_ros.networks.temporal.transformer import TemporalTransformer
 from hand_pose_ros.networks.temporal.window import HandWindow
 
 GRAPH_FILE: Final = "temporal.onnx"
-GRAPH_VERSION: Final = 1
+GRAPH_VERSION: Final = 2
 GRAPH_INPUTS: Final = (*HandWindow._fields, "proportions")
 """Fields of a window, with the number of frames of training, and the proportions of the tracks."""
 GRAPH_OUTPUTS: Final = tuple(f"newest_{name}" for name in HandParameters._fields)

@@ -32,6 +32,7 @@ _ROTATION: Final = 9
 _POSE: Final = 3 * hand.NUM_JOINTS + hand.NUM_ANGLES + _ROTATION
 _FEATURES: Final = 2 * _POSE + hand.NUM_JOINTS + 1
 _MOST_FRAMES: Final = 1000
+_LEAST_SIGMA: Final = 0.02  # of the typical one
 _LONGEST_PERIOD: Final = 30.0  # of the sinusoids, in 2 pi frames
 _DIFFERENCE_SCALE: Final = 4.0  # of differences between frames, so that they are of the order of 1
 _BUILD, _WRIST = len(hand.FINGERS), len(hand.FINGERS) + 1
@@ -199,7 +200,7 @@ def frame_features(window: HandWindow) -> Tensor:
     pose = torch.cat((window.joints.flatten(2), window.angles / half, window.rotation.flatten(2)), dim=-1)
     newest = newest_valid(window.valid)[:, None, None].expand(-1, 1, _POSE)
     difference = pose - pose.gather(1, newest)
-    sigma = (window.sigma.clamp(min=1e-3) / TYPICAL_SIGMA).log()
+    sigma = (window.sigma / TYPICAL_SIGMA).clamp(min=_LEAST_SIGMA).log()
     sigma = torch.where(sigma.isfinite(), sigma, torch.zeros_like(sigma))
     features = torch.cat((pose, _DIFFERENCE_SCALE * difference, sigma), dim=-1)
     valid = window.valid[..., None]

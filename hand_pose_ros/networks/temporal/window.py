@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-TYPICAL_SIGMA: Final = 0.05  # anchor lengths
+TYPICAL_SIGMA: Final = 0.1175  # anchor lengths
 _LEAST_VARIANCE: Final = 0.1  # in typical variances: no frame counts more than ten typical ones
 
 
@@ -22,7 +22,7 @@ class HandWindow(NamedTuple):
 
     stamps_s: (n, F) not decreasing. valid: (n, F) bool; the other fields of an invalid frame are ignored.
     joints: (n, F, 21, 3) mean of the diffusion's samples, relative to the wrist, in anchor lengths.
-    sigma: (n, F, 21) standard deviation of the samples, per axis, in anchor lengths; NaN where unknown.
+    sigma: (n, F, 21) calibrated standard deviation of the samples, per axis, in anchor lengths; NaN where unknown.
     angles: (n, F, 38) rad and rotation: (n, F, 3, 3) of the IK head (D*); wrist frame -> frame of the joints.
     """
 

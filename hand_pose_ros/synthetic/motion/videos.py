@@ -29,7 +29,8 @@ _HANDS_AT_ONCE = 256
 class FrameEstimates(NamedTuple):
     """What is made of n single frames, in each one's canonical view.
 
-    joints: (n, 21, 3) mean of the samples. sigma: (n, 21) their spread. fused: the valid hand D*, fields (n, ...).
+    joints: (n, 21, 3) mean of the samples. sigma: (n, 21) their calibrated spread. fused: the valid hand D*,
+        fields (n, ...).
     """
 
     joints: Tensor
@@ -108,7 +109,7 @@ class DiffusionFrames:
     def __init__(
         self, network: HandDiffusion, samples: int = 8, steps: int = 4, seed: int = Seed.ARBITRARY
     ) -> None:
-        """``samples``: S of each frame. ``steps``: of DDIM. ``seed``: of the noise, the same for all frames."""
+        """``samples``: S of each frame. ``steps``: of sampling. ``seed``: of the noise, that of all frames."""
         self._network = network.eval()
         self._steps = steps
         self._noise = antithetic_noise(samples, torch.Generator().manual_seed(seed))
@@ -130,4 +131,5 @@ class DiffusionFrames:
         hands = fit_samples(network, encoded, x0)
         weights = x0.new_full(x0.shape[:2], 1 / samples)
         fused = fuse_samples(hands, weights, DiffusionEstimatorConfig.fusion, network, encoded)
-        return FrameEstimates(hands.joints.mean(1), samples_sigma(hands.joints), fused)
+        sigma = network.spread_scale * samples_sigma(hands.joints)
+        return FrameEstimates(hands.joints.mean(1), sigma, fused)

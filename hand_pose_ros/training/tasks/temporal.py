@@ -69,7 +69,7 @@ class TemporalOptions:
     videos: int = 2400
     frames: int = 24
     samples: int = 4
-    sample_steps: int = 3
+    sample_steps: int = 4
     landmarks: str = "mediapipe"
     bank: str = ""
     batch_size: int = 96

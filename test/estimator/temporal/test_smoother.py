@@ -16,12 +16,13 @@ from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.networks.hand_head import HandParameters
 from hand_pose_ros.networks.registry import TEMPORAL, load_network
 from hand_pose_ros.networks.temporal.transformer import TemporalTransformer
-from hand_pose_ros.networks.temporal.window import HandWindow
+from hand_pose_ros.networks.temporal.window import TYPICAL_SIGMA, HandWindow
 from hand_pose_ros.networks.weights import save_weights
 from hand_pose_ros.pose import Detection
 from hand_pose_ros.synthetic.motion.video_bank import cut_windows
 
 SAMPLES = 4
+SPREAD_SCALE = 1.5
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +54,12 @@ def frame(videos, number, rows=(0,), stamp=None, ids=None, sides=None):
     seen = KeypointView(view, torch.ones(len(rows)), torch.zeros(len(rows), 21, 2))
     generator = torch.Generator().manual_seed(number)
     samples = HandParameters(*(value[:, None].repeat_interleave(SAMPLES, 1) for value in fused))
-    noise = 0.05 * torch.randn(3, *samples.joints.shape[1:], generator=generator)[rows]
+    noise = (
+        TYPICAL_SIGMA / SPREAD_SCALE * torch.randn(3, *samples.joints.shape[1:], generator=generator)[rows]
+    )
     samples = samples._replace(joints=samples.joints + noise - noise.mean(1, keepdim=True))
     weights = torch.full((len(rows), SAMPLES), 1 / SAMPLES)
-    estimate = EstimatedHands(found, tuple(range(len(rows))), {}, seen, fused, samples, weights)
+    estimate = EstimatedHands(found, tuple(range(len(rows))), {}, seen, fused, samples, weights, SPREAD_SCALE)
     return estimate, number / 30 if stamp is None else stamp
 
 
@@ -75,7 +78,7 @@ def test_it_gives_what_the_network_gives_for_the_window(model, videos):
     steadied, _ = last(TemporalSmoother(model), videos, range(7))
     windows = cut_windows(videos, 5)
     samples = [frame(videos, number)[0].samples for number in range(2, 7)]
-    sigma = torch.stack([one.joints.var(1).mean(-1).sqrt() for one in samples], dim=1)
+    sigma = torch.stack([SPREAD_SCALE * one.joints.var(1).mean(-1).sqrt() for one in samples], dim=1)
     window = HandWindow(*(value[2:3] for value in windows.window))._replace(sigma=sigma)
     expected = model(window, videos.proportions[:1, 0])
     assert torch.allclose(steadied.angles, expected.angles[:, -1], atol=1e-4)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers.reference_samplers import sample_ddim, sample_ddpm
+from helpers.reference_samplers import sample_ddim, sample_ddpm, sample_dpm_solver
 
 from hand_pose_ros.networks.denoising.samplers import (
     ancestral_steps,
@@ -112,6 +112,32 @@ def test_ddim_of_one_point_lands_on_it_in_any_number_of_steps():
         steps = sampling_steps(schedule, count, "x0")
         samples = sample(lambda x, t: MEAN.expand_as(x), normal(8, 0), steps)
         torch.testing.assert_close(samples, MEAN.expand(8, 3))
+
+
+def test_the_second_order_solver_keeps_the_spread_of_the_data_in_few_steps():
+    schedule, denoise = cosine_schedule(50), best_denoiser(cosine_schedule(50), "x0")
+    noise = normal(40_000, 0)
+    drawn = {order: sample(denoise, noise, sampling_steps(schedule, 4, "x0", order)) for order in (1, 2)}
+    deviation = {
+        order: (samples.T.cov().diagonal() / COVARIANCE.diagonal()).sqrt() for order, samples in drawn.items()
+    }
+    assert (deviation[1] < 0.7).all()
+    assert ((deviation[2] > 0.85) & (deviation[2] < 1.05)).all()
+    torch.testing.assert_close(drawn[2].mean(0), MEAN, atol=0.015, rtol=0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_the_second_order_solver_is_the_papers(count):
+    schedule = cosine_schedule(30)
+    noise = torch.randn(5, 7, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+    def denoise(x, t):
+        return (x + t[:, None, None] / 30).sin()
+
+    steps = sampling_steps(schedule, count, "x0", 2)
+    expected = sample_dpm_solver(denoise, noise, schedule, spaced_steps(30, count))
+    torch.testing.assert_close(sample(denoise, noise, steps), expected)
+    assert sampling_steps(schedule, count, "epsilon", 2) == sampling_steps(schedule, count, "epsilon")
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (2, 5, 7, 3)])
