@@ -199,12 +199,15 @@ def load_studies(folder: Path) -> Study:
     """All studies of a folder as one.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or one is of another version of this package.
     """
     paths = sorted(folder.glob("study_*.npz"))
     if not paths:
         raise ValueError(f"no study_*.npz in {folder}")
-    return cat([Study(**read_arrays(path)) for path in paths])
+    stored = {path: read_arrays(path) for path in paths}
+    if strange := [path for path, arrays in stored.items() if arrays.keys() != set(Study._fields)]:
+        raise ValueError(f"{strange[0]} is not a study of this version: remove it, and it is made again")
+    return cat([Study(**arrays) for arrays in stored.values()])
 
 
 def view_study(study: Study) -> ViewedStudy:

@@ -87,6 +87,10 @@ def test_a_study_is_mirrored_back_and_read_as_it_was_kept(tmp_path):
         assert np.array_equal(getattr(twice, name), both, equal_nan=both.dtype.kind == "f")
     with pytest.raises(ValueError, match="study"):
         load_studies(tmp_path / "nowhere")
+    old = {name: value for name, value in study._asdict().items() if name != "depth"}
+    np.savez(tmp_path / "study_0002.npz", **old, landmarks_m=np.zeros((3, 21, 3)))
+    with pytest.raises(ValueError, match=r"study_0002.npz is not a study of this version"):
+        load_studies(tmp_path)
 
 
 def test_the_depths_that_a_network_has_read_are_kept():
