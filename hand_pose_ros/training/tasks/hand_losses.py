@@ -22,15 +22,14 @@ _MIN_HALF_EXTENT = 0.03  # of a view: a hand at 3 m
 class LossWeights:
     """Weights of the loss terms (diffusion + FK paper, 2.4 and 2.5); 0 leaves a term out.
 
-    diffusion: squared error of what the U-Net predicts. regression: squared error of the regressed joints and
-        negative log-likelihood of their stated deviation, of a network with ``residual``.
+    diffusion: squared error of what the U-Net predicts; of a network with ``residual`` also the squared error of
+        the regressed joints and the negative log-likelihood of their stated deviation.
     camera, canonical: L1 of the valid hand's joints in the view's frame and in the wrist's. reprojection: L1 in
         the canonical view, in multiples of its half extent. angles: L1 in radians, against the sampler's own
         angles: joints do not determine them all.
     """
 
     diffusion: float = 1.0
-    regression: float = 1.0
     camera: float = 2.0
     canonical: float = 1.0
     reprojection: float = 0.5
@@ -93,7 +92,7 @@ def diffusion_losses(
         surprise = (encoded.scale / model.scale).log() + 0.5 * (
             (joints - encoded.mean.detach()) / encoded.scale
         ).square()
-        terms["regression"] = weights.regression * weighted_mean((error + surprise).mean(-1), truth.weights)
+        terms["regression"] = weights.diffusion * weighted_mean((error + surprise).mean(-1), truth.weights)
     t = torch.randint(schedule.steps, (len(x0),), generator=generator).to(x0.device)
     noise = torch.randn(x0.shape, generator=generator).to(x0)
     noisy = schedule.add_noise(x0, noise, t)

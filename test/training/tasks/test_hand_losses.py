@@ -73,7 +73,7 @@ def test_a_residual_diffusion_learns_the_rest_of_a_regression(hands):
     truth = targets_of_generated(hands)
     model = random_network(residual=True).requires_grad_(True)
     encoded = model.encode(hands.observed.condition)
-    losses = diffusion_losses(model, encoded, truth, LossWeights(regression=0.7), generator(2))
+    losses = diffusion_losses(model, encoded, truth, LossWeights(diffusion=0.7), generator(2))
     normal = torch.distributions.Normal(encoded.mean, encoded.scale)
     unit = torch.distributions.Normal(0.0, model.scale)
     error = ((truth.joints - encoded.mean) / model.scale).square()
