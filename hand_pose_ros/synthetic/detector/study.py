@@ -119,7 +119,7 @@ def answer(detect: Detect, frame: Frame, mirrored: bool) -> dict[str, np.ndarray
     Raises:
         ValueError: the detector does not tell depths.
     """
-    detections = detect(mirror_image(frame) if mirrored else frame)
+    detections = detect(frame.mirrored() if mirrored else frame)
     if not detections:
         return {
             "found": np.array(False),
@@ -145,13 +145,6 @@ def answer(detect: Detect, frame: Frame, mirrored: bool) -> dict[str, np.ndarray
         "landmarks_px": px,
         "depth": np.asarray(depth, dtype=np.float64),
     }
-
-
-def mirror_image(frame: Frame) -> Frame:
-    """The mirror image of a frame of a camera without distortion."""
-    one = frame.camera
-    camera = CameraModel.pinhole(one.fx, one.fy, one.width - 1 - one.cx, one.cy, one.width, one.height)
-    return Frame(np.ascontiguousarray(frame.image_bgr[:, ::-1]), camera)
 
 
 def _crop_camera(joints_m: np.ndarray, limit: np.ndarray, random: np.random.Generator) -> CameraModel:

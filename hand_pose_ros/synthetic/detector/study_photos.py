@@ -15,7 +15,7 @@ from hand_pose_ros.kinematics.initial_guess import rigid_fit
 from hand_pose_ros.kinematics.limits import angle_bounds, proportion_bounds
 from hand_pose_ros.mesh.joint_visibility import joints_visible
 from hand_pose_ros.pose import Frame
-from hand_pose_ros.synthetic.detector.study import Detect, Study, answer, mirror_image
+from hand_pose_ros.synthetic.detector.study import Detect, Study, answer
 
 _PALM = [hand.WRIST, *hand.KNUCKLES]
 
@@ -39,7 +39,7 @@ def _show(photo: LabelledPhoto, detect: Detect) -> Study:
     assert photo.camera is not None, "only photos with a camera are shown"
     frame, joints = Frame(photo.image(), photo.camera), photo.joints_m.copy()
     if photo.side == "left":  # stored as the right hand that its mirror image shows
-        frame = mirror_image(frame)
+        frame = frame.mirrored()
         joints[:, 0] *= -1
     camera = frame.camera
     fx, fy, cx, cy = camera.fx, camera.fy, camera.cx, camera.cy
