@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,11 +19,10 @@ import numpy as np
 import torch
 
 from hand_pose_ros import hand
-from hand_pose_ros.datasets.labelled_hand import Observation
 from hand_pose_ros.datasets.photo_folder import read_samples
 from hand_pose_ros.detection.own.follower import read_again
 from hand_pose_ros.estimator.diffusion.batch import lift
-from hand_pose_ros.estimator.landmark_reading import load_heatmap_landmarks, read_depths
+from hand_pose_ros.estimator.landmark_reading import open_heatmap_landmarks, read_depths
 from hand_pose_ros.evaluation.accuracy.comparison import photo_set
 from hand_pose_ros.evaluation.accuracy.keypoint_sets import generated_hands
 from hand_pose_ros.evaluation.hypotheses import FIGURES, hypothesis_scores
@@ -56,14 +56,12 @@ def generated(count: int) -> Hands:
 
 def photographed(folder: Path, every: int) -> Hands:
     """Read the landmarks of the hands in labelled photos that MediaPipe finds and whose anchor is labelled."""
-    detector, landmarks = open_mediapipe(), load_heatmap_landmarks("", "auto", "cpu")
-    if landmarks is None:
-        raise FileNotFoundError("the weights of the fast 2.5D network are missing")
+    detector, landmarks = open_mediapipe(), open_heatmap_landmarks("", "auto", "cpu")
     observations = []
     for one in photo_set(folder.name, read_samples(folder)[::every], detector).observations:
         if np.isfinite(one.joints_m[[hand.WRIST, hand.ANCHOR_JOINT]]).all():
             read = read_again(landmarks, Frame(one.image(), one.camera), one.detection)
-            observations.append(Observation(**{**vars(one), "detection": read}))
+            observations.append(replace(one, detection=read))
     detector.close()
     given = network_input(observations)
     taken = [observations[row] for row in given.rows]

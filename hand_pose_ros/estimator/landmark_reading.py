@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,6 +34,17 @@ def load_heatmap_landmarks(path: str, backend: str, device: str) -> HeatmapLandm
     except FileNotFoundError as error:
         _LOGGER.warning("hands are estimated and followed with the detector's own landmarks: %s", error)
         return None
+    return open_heatmap_landmarks(weights, backend, device)
+
+
+def open_heatmap_landmarks(path: str | Path, backend: str, device: str) -> HeatmapLandmarks:
+    """Load the network as :func:`load_heatmap_landmarks` does, where nothing goes on without it.
+
+    Raises:
+        FileNotFoundError: the shipped weights are missing.
+        ValueError: as for ``load_heatmap_landmarks``.
+    """
+    weights = path or shipped_weights(HAND_HEATMAP)
     return HeatmapLandmarks(load_heatmap_network(weights, backend, device, threads=1), in_3d=False)
 
 

@@ -20,10 +20,8 @@ from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import rows
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.own.follower import read_again
-from hand_pose_ros.detection.own.landmarks import HeatmapLandmarks
+from hand_pose_ros.estimator.landmark_reading import open_heatmap_landmarks
 from hand_pose_ros.files.safe_arrays import read_arrays
-from hand_pose_ros.networks.registry import HAND_HEATMAP, shipped_weights
-from hand_pose_ros.networks.runtime.heatmap import load_heatmap_network
 from hand_pose_ros.synthetic.detector.finger_confusion import find_confusion, fingers_unseen
 from hand_pose_ros.synthetic.detector.statistics import (
     HIDDEN,
@@ -302,8 +300,7 @@ def open_detector(landmarks: str) -> Detect:
     detector = MediaPipeDetector(MediaPipeConfig(max_hands=1))
     if landmarks == "mediapipe":
         return lambda frame: detector.detect(frame.image_bgr)
-    network = load_heatmap_network(shipped_weights(HAND_HEATMAP), "auto", "cpu", threads=1)
-    reader = HeatmapLandmarks(network, in_3d=False)
+    reader = open_heatmap_landmarks("", "auto", "cpu")
     return lambda frame: [read_again(reader, frame, one) for one in detector.detect(frame.image_bgr)]
 
 
