@@ -68,7 +68,7 @@ class CompiledDenoiser:
         self.crops = getattr(model, "crops", None)
         network = model.diffusion if isinstance(model, HandImageDiffusion) else model
         self.schedule, self.parametrisation = model.schedule, model.parametrisation
-        self.mean, self.scale = model.mean, model.scale
+        self.mean = model.mean
         on_cpu = model.mean.device.type == "cpu"
         unet = RowUNet1d(network.unet, model.schedule.steps) if on_cpu else network.unet
         # The number of hands changes from frame to frame; a graph for each number would compile in mid-video.

@@ -75,11 +75,6 @@ class HandImageDiffusion(nn.Module):
         return self.diffusion.mean
 
     @property
-    def scale(self) -> Tensor:
-        """See ``HandDiffusion``."""
-        return self.diffusion.scale
-
-    @property
     def spread_scale(self) -> Tensor:
         """See ``HandDiffusion``."""
         return self.diffusion.spread_scale

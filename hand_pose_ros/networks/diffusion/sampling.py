@@ -35,11 +35,6 @@ class HandDenoiser(Protocol):
         """(21, 3) that standardises the joints, see ``HandDiffusion``."""
         ...
 
-    @property
-    def scale(self) -> Tensor:
-        """(21, 3) that standardises the joints, see ``HandDiffusion``."""
-        ...
-
     def encode(self, keypoints: KeypointCondition | None, image_features: Tensor | None = None) -> Encoded:
         """Encode the condition, once per hand."""
         ...
