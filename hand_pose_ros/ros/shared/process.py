@@ -51,8 +51,9 @@ def run_node(
     except (rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError) as error:
         get_logger(create.__name__).fatal(f"ROS cannot start with these arguments: {error}")
         return USAGE_ERROR
-    broken = threading.Event()
-    previous = {number: signal.signal(number, _interrupt_once(broken, clean_up_s)) for number in STOP_SIGNALS}
+    broken, stopped = threading.Event(), threading.Event()
+    interrupt = _interrupt_once(broken, stopped, clean_up_s)
+    previous = {number: signal.signal(number, interrupt) for number in STOP_SIGNALS}
     node = None
     try:
         node = create()
@@ -63,8 +64,10 @@ def run_node(
         return 0
     except KeyboardInterrupt:
         return 0
-    except _REFUSALS as error:
-        if node is not None:
+    except Exception as error:
+        if stopped.is_set():  # an interrupt inside a lock of Python's leaves as "release unlocked lock"
+            return 0
+        if node is not None or not isinstance(error, _REFUSALS):
             raise
         get_logger(create.__name__).fatal(shortened(str(error), 4 * MOST_MESSAGE))
         return 1
@@ -82,15 +85,18 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _interrupt_once(broken: threading.Event, clean_up_s: float) -> Callable[[int, FrameType | None], None]:
+def _interrupt_once(
+    broken: threading.Event, stopped: threading.Event, clean_up_s: float
+) -> Callable[[int, FrameType | None], None]:
     """A handler that raises KeyboardInterrupt once: a second Ctrl-C must not interrupt the clean-up.
 
-    ``broken``: set if the interrupt comes from a callback that failed.
+    ``broken``: set if the interrupt comes from a callback that failed; otherwise the handler sets ``stopped``.
     """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         _ignore_signals()
         if not broken.is_set():
+            stopped.set()
             limit_clean_up(clean_up_s)
         raise KeyboardInterrupt
 

@@ -10,6 +10,8 @@ import pytest
 
 NODE = """
     import sys
+    import threading
+    import time
     from rclpy.node import Node
     from hand_pose_ros.ros.shared.process import run_node
 
@@ -26,6 +28,7 @@ NODE = """
             if {fails} and self.ticks == 30:
                 raise RuntimeError("the callback broke")
 
+    {before}
     sys.exit(run_node(Example, {work}))
 """
 
@@ -35,8 +38,10 @@ def start_example(start_node, tmp_path, monkeypatch):
     """Start the node above as a process."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
 
-    def start(fails: bool = False, work: str = "None"):
-        (Path(tmp_path) / "example_node.py").write_text(textwrap.dedent(NODE).format(fails=fails, work=work))
+    def start(fails: bool = False, work: str = "None", before: str = ""):
+        (Path(tmp_path) / "example_node.py").write_text(
+            textwrap.dedent(NODE.format(fails=fails, work=work, before=before))
+        )
         return start_node("example_node")
 
     return start
@@ -49,6 +54,23 @@ def test_a_signal_ends_it_quietly(start_example, number, work):
     process.wait_for_log("ticking")
     process.signal(number)
     process.signal(number)
+    assert process.wait() == 0
+    assert "Traceback" not in process.log
+
+
+TORN_LOCK = """
+    def torn_lock(node):
+        try:
+            time.sleep(1000)
+        except KeyboardInterrupt:
+            threading.Lock().release()
+"""
+
+
+def test_a_lock_that_a_signal_tears_open_is_no_failure(start_example):
+    process = start_example(work="torn_lock", before=TORN_LOCK)
+    process.wait_for_log("ticking")
+    process.signal(signal.SIGINT)
     assert process.wait() == 0
     assert "Traceback" not in process.log
 
