@@ -1,5 +1,6 @@
 """The ament_python package: modules, nodes, and the files that ROS 2 looks for in the package's share folder."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -72,9 +73,15 @@ def shared_files() -> list[tuple[str, list[str]]]:
     return list(files.items())
 
 
+def version() -> str:
+    """The package's ``__version__``, read without an import: a build has nothing of it on its path."""
+    (found,) = re.findall(r'^__version__ = "(.+)"$', (HERE / NAME / "__init__.py").read_text(), re.MULTILINE)
+    return found
+
+
 setup(
     name=NAME,
-    version="0.1.0",
+    version=version(),
     description="Metric 3D hand pose from one RGB camera, for ROS 2",
     maintainer="hand_pose_ros maintainers",
     maintainer_email="maintainers@hand-pose-ros.example",

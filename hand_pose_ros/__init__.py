@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hand_pose_ros.factory import PipelineConfig, create_pipeline
     from hand_pose_ros.pose import Detection, Frame, HandPose
 
+__version__ = "0.1.0"
 __all__ = ["CameraModel", "Detection", "Frame", "HandPose", "PipelineConfig", "create_pipeline"]
 
 _HOMES = {

@@ -11,6 +11,8 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Final
 
+from hand_pose_ros import __version__
+
 GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "use": {
         "demo": ("ros.demo.command", "play a rendered hand, a video, a webcam or a bag through the nodes"),
@@ -67,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if verb in ("-h", "--help"):
         sys.stdout.write(usage())
         return 0
+    if verb == "--version":
+        sys.stdout.write(f"hand_pose_ros {__version__}\n")
+        return 0
     if verb not in COMMANDS:
         likely = "".join(f"; did you mean {match!r}?" for match in get_close_matches(verb, COMMANDS, 1))
         sys.stderr.write(
@@ -85,7 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def usage() -> str:
     """The commands by group, with a line on each."""
-    lines = ["usage: hand_pose COMMAND [--help] ...", "", "Metric 3D hands from one RGB camera."]
+    lines = [
+        "usage: hand_pose COMMAND [--help] ...",
+        "       hand_pose --version",
+        "",
+        "Metric 3D hands from one RGB camera.",
+    ]
     width = max(map(len, COMMANDS))
     for group, commands in GROUPS.items():
         lines += ["", f"{group}:", *(f"  {verb:{width}}  {what}" for verb, (_, what) in commands.items())]

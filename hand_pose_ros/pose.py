@@ -73,11 +73,11 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class SeenHand:
-    """What an image encoder saw of a hand; whoever has the same encoder need not look again.
+    """The output of an image encoder for one hand, so that the same encoder need not run on it again.
 
-    encoder: the network. side: of the hand that it looked for.
-    view: fields (1, ...), where it looked, as right hands are looked at; its points are the joints that it saw.
-    features: (1, k) what the network is told of the image.
+    encoder: the network. side: of the hand.
+    view: fields (1, ...), of the crop, mirrored for a left hand; its points are the joints that were found there.
+    features: (1, k) the image features that condition the diffusion.
     log_heat: (1, 21, h, w) logarithms of the heatmaps of the joints.
     """
 
@@ -90,7 +90,7 @@ class SeenHand:
 
 @dataclass(frozen=True, eq=False)
 class CropFeatures:
-    """What the landmark network has inside of a hand's crop; whoever continues from it need not run it again.
+    """Features inside the landmark network for a hand's crop, so that another network can continue from them.
 
     network: checksum of the network's file. features: (channels, height, width) float32.
     corners_px: (4, 2) the crop's corners in the image: upper left, upper right, lower right, lower left.
@@ -103,7 +103,7 @@ class CropFeatures:
 
 @dataclass(frozen=True, eq=False)
 class ReadLandmarks:
-    """What a 2.5D network states of the landmarks that it has read from the image.
+    """Depths and expected errors that a 2.5D network gives with the landmarks it reads from the image.
 
     depth: (21,) relative to the wrist, along the ray through the hand's middle, anchor lengths, positive = away.
     error: (21,) expected distance of each landmark from its true place, in half extents of the hand's view.

@@ -9,6 +9,7 @@ import sys
 import pytest
 from helpers.executables import executables
 
+import hand_pose_ros
 from hand_pose_ros.command import COMMANDS, main
 
 NEED_ROS = ("demo", "parameters")
@@ -33,6 +34,11 @@ def test_every_command_explains_itself(verb, capsys):
         main([verb, "--help"])
     assert ended.value.code == 0
     assert " ".join(capsys.readouterr().out.split()).startswith(f"usage: hand_pose {verb} [-h]")
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"hand_pose_ros {hand_pose_ros.__version__}\n"
 
 
 def test_an_unknown_command_is_refused(capsys):

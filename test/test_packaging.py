@@ -19,6 +19,7 @@ from helpers.executables import executables
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from hand_pose_ros import __version__
 from hand_pose_ros.common import share
 
 NAME = "hand_pose_ros"
@@ -119,7 +120,7 @@ def test_versions_names_and_licence_agree(repository):
         check=True,
     ).stdout.splitlines()[-4:]
     expected = [root.findtext("name"), root.findtext("version"), root.find("maintainer").get("email")]
-    assert answer == [*expected, root.findtext("license")] == [NAME, "0.1.0", expected[2], "Apache-2.0"]
+    assert answer == [*expected, root.findtext("license")] == [NAME, __version__, expected[2], "Apache-2.0"]
     assert "Apache License" in (repository / "LICENSE").read_text()[:200]
 
 

@@ -12,6 +12,8 @@ DEVICES: Final = ("auto", "cpu", "cuda")
 BACKENDS: Final = ("auto", "torch", "compiled", "onnxruntime")
 """The backends that run a network. All read a weight file (.safetensors); 'onnxruntime' also a folder of
 ``hand_pose export-onnx``. 'auto': see :func:`choose_backend`."""
+UNCOMPILED_BACKENDS: Final = ("auto", "torch", "onnxruntime")
+"""Those of networks that torch.compile does not make faster."""
 
 
 def why_no_torch_cuda() -> str:

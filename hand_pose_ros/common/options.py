@@ -54,13 +54,14 @@ class Group(NamedTuple):
     """A field that holds further options.
 
     kinds: name -> class. A section has one, under the name of its field; '' if its options have no prefix.
-    default, description: of the choice; '' for a section.
+    default, description, essential: of the choice; '' and False for a section.
     """
 
     kinds: Mapping[str, type[Options]]
     default: str = ""
     description: str = ""
     read_only: bool = False
+    essential: bool = False
 
 
 def option(default: Any, description: str, **spec: Any) -> Any:
@@ -74,9 +75,11 @@ def section(kind: type[Options], name: str = "", read_only: bool = False) -> Any
     return dataclasses.field(default_factory=kind, metadata={"options": group})
 
 
-def one_of(kinds: Mapping[str, type[Options]], default: str, description: str) -> Any:
+def one_of(
+    kinds: Mapping[str, type[Options]], default: str, description: str, essential: bool = False
+) -> Any:
     """A field that is one of several groups; an option of the field's name says which, by its key in ``kinds``."""
-    group = Group(kinds, default, description)
+    group = Group(kinds, default, description, essential=essential)
 
     def make() -> Options:  # looks the class up when called: the table may have changed since the declaration
         return kinds[default]()
@@ -138,7 +141,8 @@ def _walk(kind: type[Options], instance: Options | None, prefix: str = "") -> It
             continue
         if declared.default:
             chosen = next(key for key, one in declared.kinds.items() if one is type(value))
-            yield Leaf(prefix + name, chosen, Spec(declared.description, choices=tuple(declared.kinds)))
+            spec = Spec(declared.description, choices=tuple(declared.kinds), essential=declared.essential)
+            yield Leaf(prefix + name, chosen, spec)
         for key, one in declared.kinds.items():
             inner = f"{prefix}{key}." if key else prefix
             for leaf in _walk(one, value if type(value) is one else None, inner):

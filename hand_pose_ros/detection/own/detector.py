@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from hand_pose_ros.camera.model import CameraModel
-from hand_pose_ros.common.device import BACKENDS, DEVICES
+from hand_pose_ros.common.device import DEVICES, UNCOMPILED_BACKENDS
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.detection.detector import check_image
 from hand_pose_ros.detection.own.landmarks import HeatmapLandmarks
@@ -37,7 +37,7 @@ class OwnDetectorConfig(Options):
     backend: str = option(
         "auto",
         "Runs both networks: `onnxruntime`, `torch`, or `auto`: torch on CUDA, onnxruntime on a CPU.",
-        choices=BACKENDS,
+        choices=UNCOMPILED_BACKENDS,
     )
     min_score: float = option(
         0.3, "Score of the hand detector from which a place is read as a hand.", minimum=0.0, maximum=1.0

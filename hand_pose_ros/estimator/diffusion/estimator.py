@@ -77,9 +77,9 @@ class DiffusionEstimatorConfig(Options):
     )
     condition: str = option(
         "auto",
-        "Input of the diffusion estimator: the detector's landmarks (`keypoints`), the image, by which the "
-        "hand is then also tracked (`image`), or `both`; `auto` uses what the detector gives and the "
-        "weights take.",
+        "Input of the diffusion estimator: landmarks (`keypoints`; `diffusion.landmarks` says whose), the image, "
+        "by which the hand is then also tracked (`image`), or `both`; `auto` uses what the detector gives and "
+        "the weights take.",
         choices=CONDITIONS,
         essential=True,
     )
@@ -110,19 +110,20 @@ class DiffusionEstimatorConfig(Options):
     )
     image_depths: bool = option(
         True,
-        "Tell the depths of the joints from the image, by features inside MediaPipe's full landmark network, in "
-        "place of that network's own depths. For `diffusion.landmarks: detector` with the detector 'mediapipe'.",
+        "Estimate the depths of the joints from features of MediaPipe's full landmark network, instead of using "
+        "its own depths. For `diffusion.landmarks: detector` with the detector `mediapipe`.",
     )
     orientation_file: str = option(
-        "", "Weights of the network that tells the depths (.safetensors); empty for the shipped weights."
+        "", "Weights of the network that estimates the depths (.safetensors); empty for the shipped weights."
     )
     landmark_errors: bool = option(
         True,
         "Add the expected errors of the landmarks to the covariances: those that the 2.5D network states, or, "
-        "with `diffusion.landmarks: detector`, those told by features inside MediaPipe's full landmark network.",
+        "with `diffusion.landmarks: detector`, those estimated from features of MediaPipe's landmark network.",
     )
     landmark_error_file: str = option(
-        "", "Weights of the network that tells these errors (.safetensors); empty for the shipped weights."
+        "",
+        "Weights of the network that estimates these errors (.safetensors); empty for the shipped weights.",
     )
     selection: bool = option(
         True,

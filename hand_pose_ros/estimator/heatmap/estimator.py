@@ -18,7 +18,7 @@ from hand_pose_ros import hand
 from hand_pose_ros.camera.keypoint_view import KeypointView
 from hand_pose_ros.camera.root_depth import joints_from_depths
 from hand_pose_ros.camera.solved_root import Reason, RootSolution
-from hand_pose_ros.common.device import BACKENDS
+from hand_pose_ros.common.device import UNCOMPILED_BACKENDS
 from hand_pose_ros.common.named_tensors import cat, rows, to
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.common.seeds import Seed
@@ -56,7 +56,7 @@ class HeatmapEstimatorConfig(Options):
     backend: str = option(
         "auto",
         "Runs the network: `onnxruntime`, `torch`, or `auto`: torch on CUDA, onnxruntime on a CPU.",
-        choices=BACKENDS,
+        choices=UNCOMPILED_BACKENDS,
     )
     root: str = option(
         "all_bones",

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.common.device import BACKENDS
+from hand_pose_ros.common.device import UNCOMPILED_BACKENDS
 from hand_pose_ros.common.named_tensors import cat, rows, to
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.common.seeds import Seed
@@ -53,7 +53,7 @@ class MeshDiffusionEstimatorConfig(Options):
     backend: str = option(
         "auto",
         "Runs the network: `onnxruntime`, `torch`, or `auto`: torch on CUDA, onnxruntime on a CPU.",
-        choices=BACKENDS,
+        choices=UNCOMPILED_BACKENDS,
     )
     samples: int = option(
         4,

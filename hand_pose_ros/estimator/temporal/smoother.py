@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros import hand
-from hand_pose_ros.common.device import BACKENDS
+from hand_pose_ros.common.device import UNCOMPILED_BACKENDS
 from hand_pose_ros.common.named_tensors import rows, to
 from hand_pose_ros.common.options import Options, option
 from hand_pose_ros.estimator.estimate import EstimatedHands
@@ -42,7 +42,7 @@ class TemporalConfig(Options):
     backend: str = option(
         "auto",
         "Runs the network: `onnxruntime`, `torch`, or `auto`: torch on CUDA, onnxruntime on a CPU.",
-        choices=BACKENDS,
+        choices=UNCOMPILED_BACKENDS,
     )
     window: int | None = option(
         None,

@@ -63,8 +63,8 @@ class HandEstimatorParameters(Options):
     )
     display_rate_hz: float = option(
         15.0,
-        "Most frames per second on `markers` and `image_overlay`; 0 for every frame. Their own thread draws the "
-        "newest frame and never delays the hands.",
+        "Maximum frames per second on `markers` and `image_overlay`; 0 for every frame. Their own thread draws "
+        "the newest frame and never delays the hands.",
         minimum=0.0,
         maximum=240.0,
     )

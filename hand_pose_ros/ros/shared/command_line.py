@@ -12,7 +12,7 @@ from typing import Final
 
 from hand_pose_ros.common.late_import import import_named
 from hand_pose_ros.common.option_documents import help_text
-from hand_pose_ros.common.share import share_file
+from hand_pose_ros.common.share import share_file, share_folder
 from hand_pose_ros.ros.shared.ending import node_process
 from hand_pose_ros.ros.shared.interface import Endpoint, NodeInterface
 
@@ -97,7 +97,8 @@ def _more(interface: NodeInterface) -> str:
     if interface.parameter_file:
         lines.append(f"every parameter, as a file to copy: {share_file(interface.parameter_file)}")
     if interface.page:
-        lines.append(f"description: {interface.page}")
+        page = share_folder() / interface.page
+        lines.append(f"description: {page if page.is_file() else interface.page + ' of the sources'}")
     return "\n".join(lines)
 
 
