@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from hand_pose_ros.common.device import DEVICES, check_device, has_cuda
@@ -37,6 +37,15 @@ ESTIMATORS: Final = {
 }
 """Name -> options, whose ``create(hand_size_m, device)`` makes the estimator; a new one needs only a line here."""
 _SMALLEST_HAND_M: Final = 0.03
+_GIVEN_BY_PIPELINE: Final = {
+    "hand_size_m": "hand_size_m",
+    "device": "device",
+    "max_hands": "tracker.max_hands",
+    "min_detection_confidence": "tracker.min_detection_confidence",
+    "min_tracking_confidence": "tracker.min_tracking_confidence",
+    "score_threshold": "tracker.min_detection_confidence",
+}
+"""Fields of detectors and estimators that the pipeline fills in -> its option."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,10 @@ class PipelineConfig(Options):
     """The parts of the pipeline and their options.
 
     hand_size_m, hand_length_m: None if unknown; one of them is enough.
+
+    Raises:
+        ValueError: as :class:`Options`, options that contradict each other, or a detector or estimator with a
+            value of its own for something that the pipeline gives it, such as the hand's size.
     """
 
     detector: MediaPipeConfig | OwnDetectorConfig | OnnxDetectorConfig = one_of(
@@ -51,6 +64,7 @@ class PipelineConfig(Options):
         "mediapipe",
         "Hand detector: MediaPipe's networks, this package's own (`own`), which need no file of MediaPipe, or a "
         "network of yours (`onnx`).",
+        essential=True,
     )
     tracker: TrackerConfig = section(TrackerConfig, "tracker")
     mirrored: bool = option(
@@ -67,6 +81,7 @@ class PipelineConfig(Options):
         "image points and depths from the image by a 2.5D network (`heatmap.weights`), and states its "
         "uncertainty; `ik` fits the skeleton to the detector's 3D landmarks, without an uncertainty; "
         "`mesh_diffusion` draws the hand's mesh from the image, and states its uncertainty.",
+        essential=True,
     )
     temporal: TemporalConfig = section(TemporalConfig, "temporal")
     last_fit: LastFitConfig = section(LastFitConfig, "last_fit")
@@ -120,6 +135,12 @@ class PipelineConfig(Options):
 
         if self.hand_size_m is not None and self.hand_length_m is not None:
             raise ValueError("give hand_size_m or hand_length_m, not both: one sets the scale")
+        for part in (self.detector, self.estimator):
+            for field in fields(part):
+                given = _GIVEN_BY_PIPELINE.get(field.name)
+                if given is not None and getattr(part, field.name) != field.default:
+                    kind = type(part).__name__
+                    raise ValueError(f"give {given} of the pipeline in place of {kind}.{field.name}")
 
     @property
     def hand_size(self) -> HandSize | None:

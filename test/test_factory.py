@@ -11,7 +11,9 @@ from helpers.diffusion import CAMERA, detections
 from helpers.mano_files import write_npz
 
 from hand_pose_ros import factory, hand
-from hand_pose_ros.detection.mediapipe.detector import MediaPipeDetector
+from hand_pose_ros.detection.mediapipe.detector import MediaPipeConfig, MediaPipeDetector
+from hand_pose_ros.detection.own.detector import OwnDetectorConfig
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.diffusion.onnx_denoiser import OnnxDenoiser
 from hand_pose_ros.estimator.ik import IkEstimator
 from hand_pose_ros.estimator.last_fit.smoother import LastFitConfig
@@ -68,6 +70,19 @@ def test_a_length_and_a_bone_both_give_the_size():
 def test_impossible_configurations_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         PipelineConfig.from_flat(options)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"estimator": DiffusionEstimatorConfig(hand_size_m=0.1)}, "give hand_size_m of the pipeline"),
+        ({"detector": MediaPipeConfig(max_hands=1)}, "give tracker.max_hands of the pipeline"),
+        ({"detector": OwnDetectorConfig(device="cpu")}, "give device of the pipeline"),
+    ],
+)
+def test_what_the_pipeline_gives_its_parts_is_refused_from_them(parts, message):
+    with pytest.raises(ValueError, match=message):
+        PipelineConfig(**parts)
 
 
 @pytest.mark.parametrize(
