@@ -9,6 +9,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from hand_pose_ros.ros.shared.launching import (
     SHOWN_PALM,
@@ -20,6 +21,7 @@ from hand_pose_ros.ros.shared.launching import (
     true_or_false,
     view_frame,
 )
+from hand_pose_ros.ros.shared.parameter_file import node_parameters
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 PACKAGE = "hand_pose_ros"
@@ -50,6 +52,9 @@ SIMULATOR_PARAMETERS = {
     "joint_states_topic": ("joint_states_topic", str),
     **CLOCK,
 }
+# Arguments that say which robot there is; a simulated one also follows the file of the hand_teleop.
+OF_ROBOT = ("robot", "robot_side", "side", "robot_description_file", "command_kind")
+TELEOP = "hand_teleop"
 ROBOT = "robot"  # namespace and frame prefix of the simulated robot's model
 DEMO_HAND = "demo_hand"
 MODEL_M = (-0.5, 0.25, -0.1)
@@ -186,24 +191,38 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if given["simulated_robot"] == "true":
         given.setdefault("joint_states_topic", f"{ROBOT}/joint_states")
         given.setdefault("robot_frame_prefix", f"{ROBOT}/")
-        if given.get("robot", DEMO_HAND) != DEMO_HAND:
-            given.setdefault("command_topic", f"{ROBOT}/command")  # not the topic of a driver that may run
-        entities.append(_simulated_robot(given))
+        given.setdefault("command_topic", f"{ROBOT}/command")  # not the topic of a driver that may run
+        entities.append(_simulated_robot(_robot_of_file(given) | given))
     teleop = Node(
         package=PACKAGE,
-        executable="hand_teleop",
-        name="hand_teleop",
+        executable=TELEOP,
+        name=TELEOP,
         namespace=given.get("namespace", ""),
         parameters=[given["teleop_params_file"], parameters(given, PARAMETERS)],
         remappings=[("robot_description", given["robot_description"])],
         ros_arguments=["--log-level", given["log_level"]],
-        exec_name="hand_teleop",
+        exec_name=TELEOP,
         prefix=start_prefix(given),
-        on_exit=ends_the_launch("hand_teleop"),
+        on_exit=ends_the_launch(TELEOP),
         output="screen",
         emulate_tty=True,
     )
     return [*entities, teleop]
+
+
+def _robot_of_file(given: dict[str, str]) -> dict[str, str]:
+    """The arguments of the robot that stand for what the hand_teleop's parameter file says of it.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    namespace = make_namespace_absolute(prefix_namespace(given.get("ros_namespace"), given.get("namespace")))
+    try:
+        in_file = node_parameters(given["teleop_params_file"], f"{namespace.rstrip('/')}/{TELEOP}")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the simulated robot cannot follow teleop_params_file: {error}") from error
+    values = {argument: in_file.get(PARAMETERS[argument][0], "") for argument in OF_ROBOT}
+    return {argument: str(value) for argument, value in values.items() if value != ""}
 
 
 def _simulated_robot(given: dict[str, str]) -> Node:

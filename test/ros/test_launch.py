@@ -433,6 +433,9 @@ def test_teleop_with_a_simulated_robot_shares_its_topics(repository):
     assert simulator.expanded_node_namespace == "/lab"
     assert simulator.expanded_remapping_rules == [("robot_description", "robot/robot_description")]
     model = {
+        "robot": "demo_hand",
+        "command_kind": "profile",
+        "command_topic": "robot/command",
         "joint_states_topic": "robot/joint_states",
         "side": "left",
         "publish_description": True,
@@ -446,14 +449,42 @@ def test_teleop_with_a_simulated_robot_shares_its_topics(repository):
     assert np.linalg.norm(orientation) == pytest.approx(1)
     assert parameters(node(entities, "hand_teleop", context))[1] == {
         "hand.side": "left",
+        "command.topic": "robot/command",
         "joint_states_topic": "robot/joint_states",
         "robot_frame_prefix": "robot/",
         "autostart": True,
     }
     entities, context = launched(repository, "teleop.launch.py", simulated_robot="true", robot="leap")
     (given,) = parameters(node(entities, "robot_simulator", context))
-    assert given == model | {"side": "right", "robot": "leap", "command_topic": "robot/command"}
+    assert given == model | {"side": "right", "robot": "leap"}
     assert parameters(node(entities, "hand_teleop", context))[1]["command.topic"] == "robot/command"
+
+
+def test_a_simulated_robot_is_the_one_of_teleop_s_parameter_file(repository, tmp_path):
+    file = tmp_path / "teleop.yaml"
+    in_file = "robot: leap, robot_description_file: /leap.urdf, hand: {side: left}"
+    driver = "command: {kind: trajectory, topic: /cmd_leap}, joint_states_topic: /leap_state"
+    file.write_text(f"/lab/hand_teleop: {{ros__parameters: {{{in_file}, {driver}}}}}")
+
+    def simulated(**arguments: str) -> dict[str, Any]:
+        arguments |= {"simulated_robot": "true", "teleop_params_file": str(file)}
+        entities, context = launched(repository, "teleop.launch.py", **arguments)
+        of_teleop = parameters(node(entities, "hand_teleop", context))[1]
+        assert of_teleop["command.topic"] == "robot/command", "a driver's topic is never used"
+        assert of_teleop["joint_states_topic"] == "robot/joint_states"
+        return parameters(node(entities, "robot_simulator", context))[0]
+
+    names = ("robot", "robot_description_file", "side", "command_kind", "command_topic", "joint_states_topic")
+    given = simulated(namespace="lab")
+    assert [given[name] for name in names[:4]] == ["leap", "/leap.urdf", "left", "trajectory"]
+    assert [given[name] for name in names[4:]] == ["robot/command", "robot/joint_states"]
+    assert "root_parent_frame" not in given
+    given = simulated(namespace="lab", robot="shadow", robot_side="right", command_kind="multi_array")
+    assert [given[name] for name in names[:4]] == ["shadow", "/leap.urdf", "right", "multi_array"]
+    assert "robot" not in simulated(), "the file names a node of another namespace"
+    file.unlink()
+    with pytest.raises(ValueError, match=r"cannot follow teleop_params_file: .*teleop\.yaml"):
+        simulated()
 
 
 def test_teleop_shows_a_layout_of_its_own(repository):
