@@ -18,7 +18,8 @@ class Run:
     """A session in simulated time: hands at 30 Hz, robot states and commands at 60 Hz.
 
     ``hands``: makes the view at a time, None for no image. ``clock_offset_s``: of the node's clock. ``robot``: its
-    joint positions, None for silence.
+    joint positions, None for silence. ``follows``: it goes where the commands say, ``lag`` commands late, and
+    reports it once in ``every`` commands.
     """
 
     def __init__(self, **options: object) -> None:
@@ -38,6 +39,7 @@ class Run:
         self.clock_offset_s = 1000.0
         self.hands: Callable[[float], HandsInView | None] = lambda stamp_s: view(observed(), stamp_s=stamp_s)
         self.robot: np.ndarray | None = START
+        self.follows, self.lag, self.every = False, 0, 1
         self.series: list[list[np.ndarray]] = []
         """Commands between engaging and the end of sending."""
         self._sending = False
@@ -58,7 +60,7 @@ class Run:
                 seen = self.hands(self.now_s + self.clock_offset_s - 0.03)
                 if seen is not None:
                     self.session.observe(seen, self.now_s + self.clock_offset_s, self.now_s)
-            if self.robot is not None:
+            if self.robot is not None and round(self.now_s * 60) % self.every == 0:
                 self.session.robot_state.update(NAMES, self.robot.tolist(), self.now_s)
             command = self.session.tick(self.now_s)
             if command is not None and not self._sending:
@@ -66,6 +68,12 @@ class Run:
             self._sending = command is not None
             if command is not None:
                 self.series[-1].append(command)
+                if self.follows:
+                    self.robot = self.series[-1][-1 - self.lag :][0]
+
+    def restart(self, positions: np.ndarray) -> None:
+        """The robot stands elsewhere at once, and stays there."""
+        self.robot, self.follows = positions, False
 
     def engage(self) -> None:
         assert self.session.engage("test", self.now_s) == ""

@@ -146,6 +146,7 @@ class Teleop:
         rclpy.init(args=arguments)
         self.node = HandTeleop()
         self.simulator = None if simulator is None else RobotSimulator()
+        self._ended: list[RobotSimulator] = []
         self._executor = SingleThreadedExecutor()
         for node in filter(None, (self.node, self.simulator)):
             self._executor.add_node(node)
@@ -171,12 +172,19 @@ class Teleop:
         """The simulated robot goes silent."""
         self._executor.remove_node(self.simulator)
 
+    def restart_robot(self) -> None:
+        """The simulated robot restarts in its start pose, in no time; its old subscription stays a while."""
+        self.stop_robot()
+        self._ended.append(self.simulator)
+        self.simulator = RobotSimulator()
+        self._executor.add_node(self.simulator)
+
     def close(self) -> None:
         """End the node as its process would: the executor first."""
         self._end.set()
         self._thread.join()
         self._executor.shutdown()
-        for node in filter(None, (self.node, self.simulator)):
+        for node in filter(None, (self.node, self.simulator, *self._ended)):
             node.destroy_node()
         release_state_machine(self.node)
         rclpy.shutdown()

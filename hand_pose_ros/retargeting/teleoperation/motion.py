@@ -108,6 +108,11 @@ class CommandMotion:
         self._limiter.halt()
         self._rest_rad = self._limiter.positions_rad
 
+    def abandon(self) -> None:
+        """Send nothing more, not even to brake: for a robot that must not be drawn to the newest command."""
+        self._limiter.halt()
+        self._rest_rad = None
+
     def resume(self) -> None:
         """Follow the targets again."""
         self._rest_rad = None

@@ -23,6 +23,8 @@ from hand_pose_ros.retargeting.wrist_frame import in_wrist_frame
 _FIRST_FRAME_S: Final = 1 / 30
 _FRAME_RANGE_S: Final = (0.001, 0.2)
 """Times between images that the retargeter is told of."""
+_TURN_RAD: Final = 2 * np.pi - 1e-6
+"""A joint of this range turns all round."""
 
 
 class HandRetargeter(Protocol):
@@ -92,7 +94,9 @@ class TeleopSession:
         self._listener = on_change
         self._obstacle = obstacle
         self.options = options
-        self.robot_state = RobotState(retargeter.joint_names, options.robot_state, reported)
+        whole_turn = limits.upper_rad - limits.lower_rad >= _TURN_RAD
+        turning = [name for name, turns in zip(retargeter.joint_names, whole_turn, strict=True) if turns]
+        self.robot_state = RobotState(retargeter.joint_names, options.robot_state, reported, turning)
         self.switch = switch or OperatorSwitch(options.switch)
         self.switch.options = options.switch
         self.engagement = Engagement(options.watchdog, self._on_change, self.switch.stop_reason)
@@ -234,10 +238,13 @@ class TeleopSession:
         self._judge(now_s)
         state = self.engagement.state
         if not state.following:
-            return self._motion.rest(now_s, stay=state.active and not self._adrift)
-        command, near = self._motion.follow(now_s, ramping=state is State.RAMPING)
-        if near:
-            self.engagement.caught_up()
+            command = self._motion.rest(now_s, stay=state.active and not self._adrift)
+        else:
+            command, near = self._motion.follow(now_s, ramping=state is State.RAMPING)
+            if near:
+                self.engagement.caught_up()
+        if command is not None:
+            self.robot_state.commanded(command, now_s)
         return command
 
     # --- doubts ------------------------------------------------------------------------------------------------
@@ -255,6 +262,8 @@ class TeleopSession:
             self.engagement.tick(now_s)
         else:
             self.engagement.resume()
+        if self.robot_state.why_jumped(now_s):
+            self._motion.abandon()
 
     def _doubt(self, now_s: float) -> str:
         if self._hand_doubt:

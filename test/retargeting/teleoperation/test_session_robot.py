@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.session_run import START
+from helpers.session_run import START, Run
 from helpers.teleoperation import LIMITS, NAMES
 
 from hand_pose_ros.retargeting.teleoperation.engagement import State
@@ -136,3 +136,103 @@ def test_an_obstacle_holds(make):
     run.obstacle = "nobody listens on /command"
     run.run(0.1)
     assert (run.state, run.session.engagement.reason) == (State.HOLDING, run.obstacle)
+
+
+# --- a robot that jumps ----------------------------------------------------------------------------------------
+
+
+def following(make, **options: object) -> Run:
+    """A session whose robot does what it is told, from START on."""
+    run = make(**{"watchdog.disengage_after_s": 5.0, **options})
+    run.follows = True
+    return run.engaged()
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_a_driver_that_restarts_gets_no_command_and_is_then_approached_from_where_it_is(make, moving):
+    run = following(make)
+    run.retargeter.positions = np.array([-0.4, 1.5, 2.0])
+    run.run(0.2 if moving else 3.0)
+    resets, count = len(run.retargeter.resets), len(run.commands)
+    run.restart(START)
+    run.run(1 / 60)
+    assert run.state is State.HOLDING
+    assert run.session.engagement.reason.startswith("the robot jumped away from its commands: ")
+    assert run.session.robot_state.why_unknown(run.now_s) == run.session.engagement.reason
+    run.run(0.9)
+    assert len(run.commands) == count, "not even to brake: it would be drawn to where the command was"
+    run.run(0.2)
+    assert run.state is State.RAMPING
+    np.testing.assert_array_equal(run.retargeter.resets[resets:], [START])
+    run.run(8.0)
+    assert run.state is State.ENGAGED
+    run.series, run.robot = [], START
+
+
+def test_a_robot_that_jumps_during_a_hold_is_not_drawn_back(make):
+    run = following(make)
+    run.hands = lambda stamp_s: None
+    run.run(1.0)
+    assert run.state is State.HOLDING
+    count = len(run.commands)
+    run.restart(START)
+    run.run(1.0)
+    assert len(run.commands) == count
+    run.series, run.robot = [], START
+
+
+def test_a_robot_that_jumps_once_and_back_is_held_where_it_is(make):
+    """One joint state that is wrong."""
+    run = following(make)
+    held = run.commands[-1]
+    run.restart(START)
+    run.run(1 / 60)
+    run.restart(held)
+    run.run(1.2)
+    assert run.state in (State.RAMPING, State.ENGAGED)
+    np.testing.assert_allclose(run.series[-1][0], held, atol=1e-9)
+    run.series = []
+
+
+def test_nobody_engages_right_after_a_jump(make):
+    run = following(make)
+    run.restart(START)
+    run.run(1 / 60)
+    run.session.disengage("test")
+    assert "jumped" in run.session.engage("test", run.now_s)
+    run.run(1.1)
+    run.engage()
+    run.series, run.robot = [], START
+
+
+@pytest.mark.parametrize("every", [1, 6, 18])
+@pytest.mark.parametrize("lag", [0, 12])
+def test_motion_that_was_commanded_is_no_jump(make, every, lag):
+    """The robot lags behind by 0.2 s, and of its joint states only one in 0.3 s comes."""
+    run = following(make, **{"motion.ramp_speed": 1.0})
+    run.lag, run.every = lag, every
+    for positions in ([-0.4, 1.5, 2.0], [1.4, -0.2, -2.0]) * 3:
+        run.retargeter.positions = np.array(positions)
+        run.run(0.4)
+        assert run.state in (State.RAMPING, State.ENGAGED), run.session.engagement.reason
+    run.series = []
+
+
+def test_a_joint_that_turns_may_go_on_at_the_other_end_of_its_turn(make):
+    run = following(make)
+    wheel = [0.0, 0.0, 2 * np.pi]
+    run.restart(run.robot - wheel)
+    run.run(0.1)
+    assert run.state is State.ENGAGED
+    run.restart(run.robot - wheel[::-1])
+    run.run(0.1)
+    assert run.session.engagement.reason == "the robot jumped away from its commands: finger by 6.28 rad"
+    run.series = []
+
+
+def test_a_larger_jump_may_be_allowed(make):
+    run = following(make, **{"robot_state.max_jump_rad": 5.0})
+    run.restart(START)
+    run.run(0.1)
+    assert run.state is State.ENGAGED
+    run.series = []

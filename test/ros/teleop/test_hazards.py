@@ -167,6 +167,19 @@ def test_a_robot_that_falls_silent_is_held(make, hands):
     teleop.wait_for_state("disengaged_latched")
 
 
+def test_a_robot_whose_driver_restarts_gets_no_commands_until_it_has_settled(make, hands):
+    teleop = make()
+    teleop.engage()
+    hands.poses = [pose_of("fist")]
+    wait_for(lambda: at_rest(teleop) and np.abs(teleop.positions()[-1]).max() > 1.0, "the robot to bend")
+    time.sleep(1.0)  # a robot may be late
+    teleop.restart_robot()
+    teleop.wait_for_state("holding", "the robot jumped away from its commands: right_demo_")
+    wait_for(lambda: (s := teleop.status("robot")) and "jumped away" in s.message, "the diagnosis")
+    teleop.wait_for_state("engaged")
+    assert np.diff(teleop.commands.times_s).max() > 0.9
+
+
 def test_a_robot_far_away_is_approached_from_where_it_is(make, hands, listener):
     states = listener.subscribe(JointState, STATES)
     teleop = make({"motion.ramp_speed": 0.2}, {"start_rad": 1.4})
