@@ -69,6 +69,7 @@ class RobotState:
         self._positions: dict[str, float] = {}
         self._times_s: dict[str, float] = {}
         self._fault = ""
+        self._not_finite: dict[str, None] = {}  # a set in order
         self._turning = frozenset(turning)
         self._commands: deque[tuple[float, Array]] = deque()
         self._jump = ""
@@ -89,10 +90,12 @@ class RobotState:
             self._fault = f"the joint state has {len(names)} names and {len(positions_rad)} positions"
             return
         ours = {n: float(p) for n, p in zip(names, positions_rad, strict=True) if n in self._names}
-        if unknown := [name for name, position in ours.items() if not np.isfinite(position)]:
-            self._fault = f"the joint state of {', '.join(unknown)} is not finite"
-            return
         self._fault = ""
+        if unknown := [name for name, position in ours.items() if not np.isfinite(position)]:
+            self._not_finite.update(dict.fromkeys(unknown))
+            return
+        for name in ours:
+            self._not_finite.pop(name, None)
         self._watch(ours, now_s)
         self._positions.update(ours)
         self._times_s.update(dict.fromkeys(ours, now_s))
@@ -137,6 +140,8 @@ class RobotState:
             return ""
         if self._fault:
             return self._fault
+        if self._not_finite:
+            return f"the joint state of {', '.join(self._not_finite)} is not finite"
         if jump := self.why_jumped(now_s):
             return jump
         if not self._positions:

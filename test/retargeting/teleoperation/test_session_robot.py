@@ -138,6 +138,17 @@ def test_an_obstacle_holds(make):
     assert (run.state, run.session.engagement.reason) == (State.HOLDING, run.obstacle)
 
 
+def test_a_joint_that_is_not_finite_stays_unknown_until_it_is_reported(make):
+    run = make().engaged()
+    state = run.session.robot_state
+    state.update(("thumb",), (np.nan,), run.now_s)
+    for other in (("elbow",), ("finger",)):  # of another driver on the same topic
+        state.update(other, (0.1,), run.now_s)
+        assert state.why_unknown(run.now_s) == "the joint state of thumb is not finite"
+    state.update(("thumb",), (0.2,), run.now_s)
+    assert state.why_unknown(run.now_s) == ""
+
+
 # --- a robot that jumps ----------------------------------------------------------------------------------------
 
 
