@@ -85,7 +85,7 @@ class TeleopDriver:
         self._at_camera_rate = motion.output_rate_hz == CAMERA_RATE
         self._clutched = False
         self._pending_stamp_s: float | None = None
-        self._last_output_s = 0.0
+        self._last_hand_s = 0.0
         with ExitStack() as made:  # what was made is closed if the rest fails
             self._connect(made, clock)
             self._made = made.pop_all()
@@ -159,6 +159,7 @@ class TeleopDriver:
         self._status.hand = admission.reason if admission.hand is None else admission.hand.label
         self._pending_stamp_s = view.stamp_s if admission.hand is not None else None
         if self._at_camera_rate and admission.hand is not None:
+            self._last_hand_s = now_s
             self.output(now_s)
         if admission.hand is not None:  # after the command, which is urgent
             session.prepare_next()
@@ -242,12 +243,11 @@ class TeleopDriver:
 
     def _on_timer(self) -> None:
         now_s = time.monotonic()
-        if not self._at_camera_rate or now_s - self._last_output_s > 1.5 * _WITHOUT_IMAGES_S:
+        if not self._at_camera_rate or now_s - self._last_hand_s > 1.5 * _WITHOUT_IMAGES_S:
             self.output(now_s)
 
     def output(self, now_s: float) -> None:
         """Send the command that is due at ``now_s``, if any."""
-        self._last_output_s = now_s
         command: np.ndarray | None = self.session.tick(now_s)
         if command is None:
             return

@@ -254,7 +254,10 @@ def test_at_camera_rate_each_image_gives_a_command(make, hands):
     teleop.commands.wait_for(count + 20)
     hands.poses = None
     teleop.wait_for_state("holding")
+    count = len(teleop.commands)
     teleop.wait_for_state("disengaged_latched")
+    held_s = np.diff(teleop.commands.times_s[count:])
+    assert np.median(held_s) < 0.045, "30 commands per second without images"
 
 
 @pytest.mark.parametrize("name", ["joint_states_topic", "command.topic"])
