@@ -92,10 +92,7 @@ class HandTeleop(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         self._faults.clear("robot")
         if urdf is None:
-            topic = self.resolve_topic_name("robot_description")
-            self._faults.report(
-                "robot_description", f"waiting for the robot's URDF on {topic}", DiagnosticStatus.WARN
-            )
+            self._report_no_description()
             self._description = self.create_subscription(
                 String, "robot_description", self._on_description, LATCHED
             )
@@ -110,6 +107,9 @@ class HandTeleop(LifecycleNode):
         self._status.start()
         if self._robot is not None:
             self._begin(self._robot)
+        else:
+            self._report_no_description()
+            self._publish_idle(self._why_no_driver())
         return result
 
     @logged
@@ -195,6 +195,7 @@ class HandTeleop(LifecycleNode):
         if self._description is not None:
             self.destroy_subscription(self._description)
             self._description = None
+            self._faults.clear("robot_description")
         self._robot = None
         self._lifecycle = "unconfigured"
 
@@ -214,6 +215,12 @@ class HandTeleop(LifecycleNode):
         except Exception as error:  # whatever it is, it must not end the process
             self._robot = None
             self._report_bad_robot(error)
+
+    def _report_no_description(self) -> None:
+        topic = self.resolve_topic_name("robot_description")
+        self._faults.report(
+            "robot_description", f"waiting for the robot's URDF on {topic}", DiagnosticStatus.WARN
+        )
 
     def _report_bad_robot(self, error: Exception) -> None:
         self._faults.report("robot", f"the robot {self._settings.robot!r} cannot be loaded: {error}")

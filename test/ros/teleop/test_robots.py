@@ -7,6 +7,8 @@ import pytest
 from helpers.ros_harness import RELIABLE, wait_for
 from helpers.small_robots import JOINTS, small_urdf, write_robot
 from helpers.teleop_harness import LATCHED, NAMESPACE, pose_of
+from lifecycle_msgs.msg import Transition
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 
@@ -135,6 +137,16 @@ def test_a_description_that_cannot_be_driven_does_not_end_the_node(make, listene
     wait_for(lambda: "hand yet" in teleop.call("engage").message, "the robot")
 
 
+def test_another_robot_waits_for_no_description(make, tmp_path):
+    profile, urdf = write_robot(tmp_path, TRAJECTORY)
+    teleop = make({"robot": str(profile)}, None, activate=False)
+    wait_for(lambda: (s := teleop.status("robot")) and "waiting for" in s.message, "the diagnosis")
+    teleop.node.trigger_cleanup()
+    teleop.node.set_parameters([Parameter("robot_description_file", value=str(urdf))])
+    teleop.node.trigger_configure()
+    wait_for(lambda: teleop.status("robot").message == "not monitored: the node is inactive", "no diagnosis")
+
+
 def test_the_description_may_come_late_and_wrong_at_first(make, hands, listener, tmp_path):
     profile, _ = write_robot(tmp_path, TRAJECTORY)
     teleop = make({"robot": str(profile)}, None)
@@ -144,6 +156,10 @@ def test_the_description_may_come_late_and_wrong_at_first(make, hands, listener,
         "the diagnosis",
     )
     assert teleop.call("engage").message == "the robot's description is not known"
+    assert (teleop.state, teleop.reason) == ("disengaged", "the robot's description is not known")
+    teleop.change_state(Transition.TRANSITION_DEACTIVATE)
+    teleop.change_state(Transition.TRANSITION_ACTIVATE)
+    wait_for(lambda: "waiting for" in teleop.status("robot").message, "the diagnosis again")
     descriptions = listener.publisher(String, topic, LATCHED)
     descriptions.publish(String(data="<robot"))
     wait_for(lambda: "is not XML" in teleop.status("robot").message, "the diagnosis")
