@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-import yaml
-
 from hand_pose_ros import hand
 from hand_pose_ros.common.dataclass_reading import read_dataclass
 from hand_pose_ros.common.share import share_file, share_folder
+from hand_pose_ros.files.safe_yaml import read_yaml
 from hand_pose_ros.retargeting.dex_yaml import profile_from_dex
 from hand_pose_ros.retargeting.profile import RobotProfile
 
@@ -43,7 +42,7 @@ def read_profile(name_or_path: str | Path, side: str = "right") -> RobotProfile:
                 f"there is no robot {str(name_or_path)!r}; there are {', '.join(profile_names())}"
             )
         path = share_file(f"{_FOLDER}/{name_or_path}.yaml")
-    values = yaml.safe_load(path.read_text())
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise ValueError(f"{path} must hold keys and values")
     try:

@@ -166,6 +166,9 @@ def test_an_unknown_robot_or_file_is_named(tmp_path):
         read_profile("leep")
     with pytest.raises(FileNotFoundError):
         read_profile(tmp_path / "missing.yaml")
+    (tmp_path / "cut.yaml").write_text("name: {")
+    with pytest.raises(ValueError, match=r"cut\.yaml is not a usable YAML file"):
+        read_profile(tmp_path / "cut.yaml")
     (tmp_path / "list.yaml").write_text("[1]")
     with pytest.raises(ValueError, match="must hold keys and values"):
         read_profile(tmp_path / "list.yaml")

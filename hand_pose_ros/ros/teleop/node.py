@@ -17,6 +17,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from hand_pose_ros.retargeting.profile_files import read_profile
 from hand_pose_ros.retargeting.teleoperation.engagement import State
+from hand_pose_ros.retargeting.teleoperation.motion import CAMERA_RATE
 from hand_pose_ros.retargeting.teleoperation.operator_switch import OperatorSwitch
 from hand_pose_ros.retargeting.teleoperation.robot import TeleopRobot, teleop_robot, urdf_text
 from hand_pose_ros.ros.shared.diagnostics import diagnostics_message
@@ -146,13 +147,19 @@ class HandTeleop(LifecycleNode):
         super().destroy_node()
 
     def _load(self, urdf: str) -> TeleopRobot:
-        """The robot of a URDF; raises what its parts raise, and ValueError for an impossible topic."""
+        """The robot of a URDF; raises what its parts raise, and ValueError for an impossible topic or rate."""
         settings, command = self._settings, self._settings.command
         profile = read_profile(settings.robot, settings.side_of_robot)
         kind = "" if command.kind == OF_PROFILE else command.kind
         robot = teleop_robot(profile, urdf, kind, command.topic, settings.joint_states_topic)
         for topic in (robot.output.topic, robot.output.state_topic):
             self._check_topic(topic)
+        rate_hz, silence_s = settings.session.motion.output_rate_hz, robot.output.longest_silence_s
+        if rate_hz != CAMERA_RATE and 0 < silence_s < 1 / rate_hz:
+            raise ValueError(
+                f"motion.output_rate_hz must be at least {1 / silence_s:.3g}: the driver stops the hand if no "
+                f"command comes for {silence_s:g} s"
+            )
         hand = robot.retargeter.robot
         self.get_logger().info(
             f"{profile.name}: {hand.num_joints} joints, {robot.output.kind} on "

@@ -120,6 +120,21 @@ def test_joints_that_the_urdf_does_not_have_are_named(make, tmp_path):
     )
 
 
+def test_commands_too_rare_for_the_driver_are_refused(make, tmp_path):
+    profile, urdf = write_robot(tmp_path, TRAJECTORY + "longest_silence_s: 0.3\n")
+    changes = {
+        "robot": str(profile),
+        "robot_description_file": str(urdf),
+        "motion.output_rate_hz": 2.0,
+    }
+    teleop = make(changes, None, activate=False)
+    wait_for(
+        lambda: (s := teleop.status("robot")) and "output_rate_hz must be at least 3.33" in s.message,
+        "the diagnosis",
+    )
+    assert teleop.call("engage").message == "the node is unconfigured"
+
+
 def test_a_description_that_cannot_be_driven_does_not_end_the_node(make, listener, tmp_path, monkeypatch):
     profile, _ = write_robot(tmp_path, TRAJECTORY)
     teleop = make({"robot": str(profile)}, None)
