@@ -1,4 +1,4 @@
-"""Draws docs/images/robot_check.png: the frame check of a profile with wrong axes, and of the right one.
+"""Draws docs/images/robot_check.png: demo_hand's frame check with wrong axes, a wrong scaling, and as shipped.
 
 python docs/figures/robot_check.py --output docs/images/robot_check.png
 """
@@ -21,7 +21,7 @@ from hand_pose_ros.retargeting.view.check import check_image, gesture_joints
 from hand_pose_ros.retargeting.view.robot_image import RobotImage
 from hand_pose_ros.retargeting.view.shapes import link_shapes
 
-SIZE_PX = 360
+SIZE_PX, RIM_PX = 440, 3
 
 
 def tile(profile: RobotProfile, title: str, gesture: str) -> np.ndarray:
@@ -34,19 +34,26 @@ def tile(profile: RobotProfile, title: str, gesture: str) -> np.ndarray:
     return check_image(view, title, vector_parts(retargeter.vector_joints), result)
 
 
+def bordered(image: np.ndarray) -> np.ndarray:
+    """A tile with a white rim, which parts it from its neighbours."""
+    return np.pad(image, ((RIM_PX, RIM_PX), (RIM_PX, RIM_PX), (0, 0)), constant_values=255)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--output", type=Path, required=True, help="PNG file to write")
     options = parser.parse_args()
-    right = read_profile("demo_hand")
-    wrong = replace(right, axes=("distal", "-across", "palmar"))
-    tiles = [
-        tile(wrong, "wrong axes: open", "open"),
-        tile(replace(right, scaling=1.6), "wrong scaling: open", "open"),
-        tile(right, "right: open", "open"),
-        tile(right, "right: pinch", "pinch"),
+    shipped = read_profile("demo_hand")
+    wrong = replace(shipped, axes=("distal", "-across", "palmar"))
+    rows = [
+        [
+            tile(wrong, "wrong axes: open hand", "open"),
+            tile(replace(shipped, scaling=1.6), "wrong scaling: open hand", "open"),
+        ],
+        [tile(shipped, "as shipped: open hand", "open"), tile(shipped, "as shipped: pinch", "pinch")],
     ]
-    if not cv2.imwrite(str(options.output), np.hstack(tiles), [cv2.IMWRITE_PNG_COMPRESSION, 9]):
+    image = np.vstack([np.hstack([bordered(one) for one in row]) for row in rows])
+    if not cv2.imwrite(str(options.output), image, [cv2.IMWRITE_PNG_COMPRESSION, 9]):
         raise OSError(f"could not write {options.output}")
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -35,8 +35,10 @@ from hand_pose_ros.retargeting.view.shapes import link_shapes
 _SIZE_PX: Final = 480
 _FRAME_S: Final = 1 / 30
 _HUMAN_BGR, _ROBOT_BGR, _RESIDUAL_BGR = (40, 140, 245), (205, 110, 40), (40, 30, 220)
+_LEGEND: Final = {"human": _HUMAN_BGR, "robot": _ROBOT_BGR, "residual (mm):": _RESIDUAL_BGR}
 _WHITE: Final = (255, 255, 255)
-_LINE_PX: Final = 20
+_STRIP_GREY: Final = 50
+_LEFT_PX, _LINE_PX, _COLUMN_PX = 10, 22, 105
 
 
 def gesture_joints(gesture: str, side: str) -> Array:
@@ -51,18 +53,37 @@ def gesture_joints(gesture: str, side: str) -> Array:
 
 
 def check_image(view: RobotImage, title: str, parts: Sequence[str], result: RetargetedHand) -> Image:
-    """The robot at the retargeted joints with both sets of vectors and the residuals: (H, W, 3) uint8 BGR."""
+    """Draw the robot at the retargeted joints with both sets of vectors and the residuals.
+
+    Returns:
+        (H, W, 3) uint8 BGR: the view, and a strip below it with the title, a legend and each finger's residual.
+    """
     image = view.draw(result.positions_rad)
     human, robot = (result.origins_m + own for own in (result.human_vectors_m, result.robot_vectors_m))
     view.draw_vectors(image, result.origins_m, human, _HUMAN_BGR, 3)
     view.draw_vectors(image, result.origins_m, robot, _ROBOT_BGR, 2)
     view.draw_vectors(image, robot, human, _RESIDUAL_BGR, 2)
-    draw_text(image, title, (10, 24), _WHITE, 0.6)
     residuals = largest_residuals(parts, result.residuals_m)
-    fingers = [(part, residual) for part, residual in residuals.items() if "-" not in part]
-    for line, (part, residual) in enumerate(fingers):
-        draw_text(image, f"{part} {1e3 * residual:.0f} mm", (10, 24 + _LINE_PX * (line + 1)), _WHITE, 0.45)
-    return image
+    fingers = {part: residual for part, residual in residuals.items() if "-" not in part}
+    return np.vstack([image, _strip(image.shape[1], title, fingers)])
+
+
+def _strip(width_px: int, title: str, residuals_m: Mapping[str, float]) -> Image:
+    """The text below a view: (h, W, 3) uint8 BGR."""
+    columns = max((width_px - _LEFT_PX) // _COLUMN_PX, 1)
+    lines = 2 + -(-len(residuals_m) // columns)
+    strip = np.full((_LINE_PX * lines + _LEFT_PX, width_px, 3), _STRIP_GREY, np.uint8)
+    draw_text(strip, title, (_LEFT_PX, 20), _WHITE, 0.6)
+    for column, (name, bgr) in enumerate(_LEGEND.items()):
+        x, y = _LEFT_PX + column * _COLUMN_PX, _LINE_PX + 19
+        cv2.line(strip, (x, y - 5), (x + 18, y - 5), bgr, 3, cv2.LINE_AA)
+        cv2.circle(strip, (x + 18, y - 5), 4, bgr, cv2.FILLED, cv2.LINE_AA)
+        draw_text(strip, name, (x + 28, y), _WHITE, 0.45)
+    for place, (part, residual) in enumerate(residuals_m.items()):
+        line, column = divmod(place, columns)
+        at_px = (_LEFT_PX + column * _COLUMN_PX, _LINE_PX * (line + 2) + 19)
+        draw_text(strip, f"{part} {1e3 * residual:.0f}", at_px, _WHITE, 0.45)
+    return strip
 
 
 def vector_table(names: Sequence[str], result: RetargetedHand) -> str:

@@ -79,11 +79,24 @@ def test_the_image_shows_both_sets_and_the_difference():
         assert np.abs(image[y - 1 : y + 2, x - 1 : x + 2].astype(int) - bgr).sum(axis=-1).min() < 60
 
 
+def test_the_text_is_below_the_view():
+    profile = read_profile("demo_hand")
+    retargeter, result = solved(profile)
+    view = RobotImage(profile, retargeter.robot, link_shapes(demo_hand_urdf()), 320)
+    images = [
+        check_image(view, title, vector_parts(retargeter.vector_joints), result)
+        for title in ("one", "another")
+    ]
+    assert images[0].shape == (320 + 98, 320, 3)
+    assert (images[0][:320] == images[1][:320]).all()
+    assert (images[0][320:] != images[1][320:]).any()
+
+
 def test_the_command_writes_image_and_tables(tmp_path, capsys):
     output = tmp_path / "check.png"
     arguments = ["robot-check", "--robot", "demo_hand", "--poses", "open", "ok", "--output", str(output)]
     assert command.main(arguments) == 0
-    assert cv2.imread(str(output)).shape == (480, 960, 3)
+    assert cv2.imread(str(output)).shape == (480 + 76, 960, 3)
     text = capsys.readouterr().out
     assert "demo_hand, right hand, open" in text
     assert "demo_hand, right hand, ok" in text
