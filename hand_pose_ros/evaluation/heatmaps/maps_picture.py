@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import cv2
@@ -20,6 +20,7 @@ from hand_pose_ros.rendering.text import draw_text
 _WHITE: Final = (255, 255, 255)
 _HEAT_BGR: Final = (40, 150, 255)
 _DIMMED: Final = 0.45
+_BAND_PX, _BAND_GREY, _LEFT_PX, _TEXT_SIZE = 44, 40, 5, 0.5
 _JOINTS: Final = {
     "wrist": hand.WRIST,
     "index MCP": hand.ANCHOR_JOINT,
@@ -30,22 +31,23 @@ _JOINTS: Final = {
 
 @torch.inference_mode()
 def maps_picture(
-    networks: Mapping[str, HeatmapNetwork], images: HandImages, tile_px: int = 128
+    networks: Mapping[str, HeatmapNetwork], images: HandImages, tile_px: int = 160
 ) -> np.ndarray:
     """Draw a row for each hand: its crop, and for each network with maps those of three joints over the crop.
 
-    Each map is scaled to its own maximum; a dot shows the point that is read.
+    Each map is scaled to its own maximum; a dot shows the point that is read. Two lines above each column name its
+    network and joint.
 
     Returns:
         (rows, columns, 3) uint8 BGR.
     """
-    columns: list[list[np.ndarray]] = []
+    columns: list[np.ndarray] = []
     views = jittered_views(images, Seed.IMAGE_VIEWS)
     for name, network in networks.items():
         config = network.config
         crops = crops_of(config, images, views)
         if not columns:
-            columns.append([_scaled(crop, tile_px) for crop in crops])
+            columns.append(_titled([_scaled(crop, tile_px) for crop in crops], "crop", ""))
         if not config.map_size:
             continue
         found = network(network_images(crops))
@@ -54,9 +56,19 @@ def maps_picture(
                 _with_map(_scaled(crop, tile_px), log_heat[joint].exp().numpy(), points[joint].numpy())
                 for crop, log_heat, points in zip(crops, found.log_heat, found.points, strict=True)
             ]
-            draw_text(tiles[0], f"{name}: {title}", (3, 11), _WHITE, 0.3)
-            columns.append(tiles)
-    return np.hstack([np.vstack(tiles) for tiles in columns])
+            columns.append(_titled(tiles, name, title))
+    return np.hstack(columns)
+
+
+def _titled(tiles: Sequence[np.ndarray], first: str, second: str) -> np.ndarray:
+    """Stack the tiles of a column below a dark band with two lines, which are made as narrow as a tile."""
+    width = tiles[0].shape[1]
+    band = np.full((_BAND_PX, width, 3), _BAND_GREY, np.uint8)
+    for line, text in enumerate((first, second)):
+        (length, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, _TEXT_SIZE, 1)
+        size = _TEXT_SIZE * min(1.0, (width - 2 * _LEFT_PX) / max(length, 1))
+        draw_text(band, text, (_LEFT_PX, 17 + 19 * line), _WHITE, size)
+    return np.vstack([band, *tiles])
 
 
 def _with_map(tile: np.ndarray, heat: np.ndarray, point: np.ndarray) -> np.ndarray:

@@ -53,11 +53,8 @@ def test_tables_and_picture(runs, tmp_path, capsys):
     assert rows[0].count("±") == 6  # no hand is solved: its three errors are dashes
     assert rows[1].count("±") == 3
     drawn = cv2.imread(str(picture))
-    assert drawn.shape == (
-        6 * 128,
-        7 * 128,
-        3,
-    )  # the crop, three joints of latent and direct: holistic has no maps
+    # Titles and six hands; the crop, three joints of latent and direct: holistic has no maps.
+    assert drawn.shape == (44 + 6 * 160, 7 * 160, 3)
     assert drawn.std() > 10
 
 
