@@ -81,7 +81,7 @@ def plot(path: Path, videos: HandVideos, published: Published, shown: int = 4) -
     """Plot a coordinate of some joints over time, for the first videos: truth, per frame, temporal."""
     from matplotlib.figure import Figure  # only here: it takes long to load
 
-    figure = Figure(figsize=(4 * len(_JOINTS), 2.4 * shown), layout="constrained")
+    figure = Figure(figsize=(3 * len(_JOINTS), 2.1 * shown + 0.5), layout="constrained")
     axes = figure.subplots(shown, len(_JOINTS), squeeze=False)
     scale = hand.MEAN_ANCHOR_LENGTH_MM
     for row, video in zip(axes, range(shown), strict=True):
@@ -94,11 +94,15 @@ def plot(path: Path, videos: HandVideos, published: Published, shown: int = 4) -
                 (published.temporal, "C0.-", "temporal"),
             ):
                 axis.plot(times, scale * joints[video, :, joint, coordinate], style, label=label, lw=1, ms=3)
-            axis.set_title(f"{name}, {'xyz'[coordinate]} from the wrist, mm", fontsize=8)
-            axis.tick_params(labelsize=7)
-    axes[0, 0].legend(fontsize=7)
+            axis.set_title(f"video {video + 1}: {name.replace('_', ' ')}", fontsize=9)
+            axis.tick_params(labelsize=8)
+            axis.grid(alpha=0.3)
+        row[0].set_ylabel(f"{'xyz'[video % 3]} from the wrist (mm)", fontsize=9)
+    figure.align_ylabels(axes[:, 0])
     for axis in axes[-1]:
-        axis.set_xlabel("s", fontsize=8)
+        axis.set_xlabel("time (s)", fontsize=9)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=9)
     figure.savefig(path, dpi=110)
 
 

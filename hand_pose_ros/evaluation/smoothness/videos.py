@@ -191,7 +191,7 @@ def unlabelled_table(joints: VideoJoints) -> str:
 
 def plot_labelled(path: Path, videos: Mapping[str, VideoJoints]) -> None:
     """Plot the index fingertip's coordinates over time in each video: labels, per frame, temporal."""
-    figure = Figure(figsize=(12, 2.3 * len(videos)), layout="constrained")
+    figure = Figure(figsize=(9, 2.1 * len(videos) + 0.5), layout="constrained")
     axes = figure.subplots(len(videos), 3, squeeze=False)
     joint = hand.JOINT_INDEX["index_tip"]
     for row, (name, joints) in zip(axes, videos.items(), strict=True):
@@ -202,10 +202,17 @@ def plot_labelled(path: Path, videos: Mapping[str, VideoJoints]) -> None:
                 (joints.temporal, "C0.-", "temporal"),
             ):
                 axis.plot(values[:, joint, coordinate], style, label=label, lw=1, ms=3)
-            axis.set_title(f"{name}: index tip, {'xyz'[coordinate]} from the wrist, mm", fontsize=8)
-            axis.tick_params(labelsize=7)
-    axes[0, 0].legend(fontsize=7)
-    figure.savefig(path, dpi=100)
+            axis.set_title(f"{name}, {'xyz'[coordinate]}", fontsize=9)
+            axis.tick_params(labelsize=8)
+            axis.grid(alpha=0.3)
+        row[0].set_ylabel("mm", fontsize=9)
+    figure.align_ylabels(axes[:, 0])
+    for axis in axes[-1]:
+        axis.set_xlabel("frame", fontsize=9)
+    figure.supylabel("index fingertip, relative to the wrist, in the camera's axes", fontsize=10)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=9)
+    figure.savefig(path, dpi=110)
 
 
 def _placed(estimate: EstimatedHands) -> np.ndarray:
