@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -11,12 +12,22 @@ import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from hand_pose_ros.evaluation.reliability import PROBABILITIES, RANK_CORRELATION
 from hand_pose_ros.evaluation.scores import DECIMALS, THRESHOLDS_MM
 from hand_pose_ros.files.atomic_file import write_text_atomically
 
 COLOURS: Final = ("#1f5fd6", "#d62728", "#2ca02c", "#9467bd", "#8c8c8c", "#b5651d")
+_WIDTHS: Final = (3.3, 2.1, 1.0)
+"""Line widths of successive methods: of curves that lie on each other, all are seen."""
+_PANELS_PER_ROW: Final = 4
+_SMALL_PANEL_INCHES, _LARGE_PANEL_INCHES = (2.5, 2.5), (4.8, 5.0)
+_LEAST_INCHES: Final = (7.0, 3.4)  # room for the legend
+_TEXT_POINTS: Final = 9
+_TITLE_CHARACTERS: Final = 28
+_LEGEND_COLUMNS: Final = 3
+_SHAPE, _ABSOLUTE = ", shape", ", absolute"
 
 
 def accuracy_table(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
@@ -86,48 +97,86 @@ def save_picture(picture: np.ndarray, path: Path) -> None:
 
 
 def plot_pck(curves: Mapping[str, Mapping[str, list[float]]], path: Path) -> None:
-    """Plot correct root-relative joints over the threshold: set of hands (a panel each) -> method -> shares."""
-    figure, panels = _panels(len(curves))
+    """Plot correct root-relative joints over the threshold: set of hands (a panel each) -> method -> shares.
+
+    One legend above the panels names the methods of all of them.
+    """
+    rows = math.ceil(len(curves) / _PANELS_PER_ROW)
+    columns = math.ceil(len(curves) / rows)
+    figure, panels = _panels(rows, columns, _SMALL_PANEL_INCHES)
     methods = list(dict.fromkeys(method for of_set in curves.values() for method in of_set))
+    lines: dict[str, Line2D] = {}
     for axes, (name, of_set) in zip(panels, curves.items(), strict=False):
         for method, shares in of_set.items():
-            axes.plot(
-                THRESHOLDS_MM, shares, label=method, color=COLOURS[methods.index(method) % len(COLOURS)]
-            )
-        axes.set(title=name, xlabel="threshold (mm)", xlim=(0, THRESHOLDS_MM[-1]), ylim=(0, 1))
+            number = methods.index(method)
+            colour, width = COLOURS[number % len(COLOURS)], _WIDTHS[number % len(_WIDTHS)]
+            (line,) = axes.plot(THRESHOLDS_MM, shares, label=method, color=colour, linewidth=width)
+            lines.setdefault(method, line)
+        axes.set_title(textwrap.fill(name, _TITLE_CHARACTERS), fontsize=_TEXT_POINTS)
+        axes.set(xlim=(0, THRESHOLDS_MM[-1]), ylim=(0, 1))
+        axes.tick_params(labelsize=_TEXT_POINTS - 1)
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel("root-relative joints within")
-    panels[0].legend(fontsize=7, loc="lower right")
+    for axes in panels[len(curves) :]:
+        axes.remove()
+    figure.supxlabel("threshold (mm)", fontsize=_TEXT_POINTS)
+    figure.supylabel("share of root-relative joints within", fontsize=_TEXT_POINTS)
+    figure.legend(
+        [lines[method] for method in methods],
+        methods,
+        loc="outside upper center",
+        ncols=_LEGEND_COLUMNS,
+        fontsize=_TEXT_POINTS,
+    )
     save_figure(figure, path)
 
 
 def plot_reliability(
     curves: Mapping[str, list[float]], sigmas: Mapping[str, Mapping[str, float]], path: Path
 ) -> None:
-    """Plot observed over stated frequency for each curve, and the stated sigma of each joint state."""
-    figure, (left, right) = _panels(2)
-    left.plot((0, 1), (0, 1), color="black", linewidth=0.8, linestyle="--", label="as stated")
-    for colour, (name, observed) in zip(COLOURS, curves.items(), strict=False):
-        left.plot(PROBABILITIES, observed, marker="o", markersize=3, color=colour, label=name)
+    """Plot observed over stated frequency for each curve, and the stated sigma of each joint state.
+
+    Names are those of sets of hands, with a kind of error behind a comma or without. One legend above the panels
+    names all of them; what is of one set has one colour, and absolute errors are dashed and hatched.
+    """
+    names = list(dict.fromkeys([*curves, *sigmas]))
+    sets = list(dict.fromkeys(_set_name(name) for name in names))
+    colours = {name: COLOURS[sets.index(_set_name(name)) % len(COLOURS)] for name in names}
+    figure, (left, right) = _panels(1, 2, _LARGE_PANEL_INCHES)
+    for name, observed in curves.items():
+        style = "--" if name.endswith(_ABSOLUTE) else "-"
+        left.plot(PROBABILITIES, observed, style, marker="o", markersize=3, color=colours[name], label=name)
+    left.plot((0, 1), (0, 1), color="black", linewidth=0.8, linestyle=":", label="as stated")
     left.set(xlabel="stated probability of the central interval", ylabel="how often the truth lies in it")
     left.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     left.grid(alpha=0.3)
-    left.legend(fontsize=8, loc="upper left")
     states = [name for name in next(iter(sigmas.values())) if name.startswith("sigma")]
-    positions = np.arange(len(states))
     width = 0.8 / len(sigmas)
-    for index, (name, row) in enumerate(sigmas.items()):
-        heights = [row[state] for state in states]
-        right.bar(positions + (index + 0.5) * width - 0.4, heights, width, color=COLOURS[index], label=name)
-    right.set_xticks(positions, [state.removeprefix("sigma ").removesuffix(" mm") for state in states])
-    right.set(ylabel="median stated sigma (mm)")
-    right.legend(fontsize=8)
+    for position, state in enumerate(states):
+        known = {name: row[state] for name, row in sigmas.items() if np.isfinite(row[state])}
+        for index, (name, sigma_mm) in enumerate(known.items()):
+            place = position + (index + 0.5 - len(known) / 2) * width
+            hatch = "///" if name.endswith(_ABSOLUTE) else ""
+            right.bar(place, sigma_mm, width, color=colours[name], hatch=hatch, edgecolor="white")
+    right.set_xticks(
+        range(len(states)), [state.removeprefix("sigma ").removesuffix(" mm") for state in states]
+    )
+    right.set(xlabel="state of the joint", ylabel="median stated sigma (mm)")
+    right.grid(alpha=0.3, axis="y")
+    right.set_axisbelow(True)
+    figure.legend(loc="outside upper center", ncols=_LEGEND_COLUMNS, fontsize=_TEXT_POINTS)
     save_figure(figure, path)
 
 
-def _panels(count: int) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(4.6 * count, 4.2), layout="constrained")
-    return figure, list(np.atleast_1d(figure.subplots(1, count)))
+def _set_name(name: str) -> str:
+    return name.removesuffix(_ABSOLUTE).removesuffix(_SHAPE)
+
+
+def _panels(rows: int, columns: int, size_inches: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    width, height = columns * size_inches[0], rows * size_inches[1]
+    figure = Figure(
+        figsize=(max(width, _LEAST_INCHES[0]), max(height, _LEAST_INCHES[1])), layout="constrained"
+    )
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
