@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from torch import Tensor
 
 from hand_pose_ros import hand
@@ -35,6 +36,8 @@ SHOWN = (
     "middle_mcp_flexion", "middle_pip_flexion", "little_mcp_abduction", "little_pip_flexion",
 )  # fmt: skip
 COLOURS = {"sampler": "black", "photos": "tab:blue", "animated": "tab:orange", "DexYCB": "tab:red"}
+FONT_SIZE = 10
+BINS, FEW_BINS, FEW_POSES = 40, 13, 200  # a fine histogram of few poses shows nothing but noise
 MOST_POSES = 2500  # of a set, evenly spread
 CHUNK = 256
 CANDIDATES = 64  # nearest by squared distance, among which the mean distance per joint decides
@@ -92,44 +95,61 @@ def histograms(axes: np.ndarray, sets: dict[str, PoseSet]) -> None:
     for ax, name in zip(axes.flat, SHOWN, strict=True):
         column = hand.ANGLE_INDEX[name]
         angle = hand.ANGLES[column]
-        edges = np.linspace(angle.min_deg, angle.max_deg, 41)
         for label, poses in sets.items():
+            bins = BINS if len(poses.angles) > FEW_POSES else FEW_BINS
+            edges = np.linspace(angle.min_deg, angle.max_deg, bins + 1)
             degrees = torch.rad2deg(poses.angles[:, column])
             density, _ = np.histogram(degrees, edges, density=True, weights=poses.weights)
             filled = {"alpha": 0.12, "color": "black"} if label == "sampler" else {"fill": False}
             ax.stairs(density, edges, **filled | {"fill": label == "sampler"})
             ax.stairs(density, edges, color=COLOURS[label], lw=1.4, label=label)
-        ax.set_title(name.replace("_", " "), fontsize=10)
+        ax.set_title(finger_and_joint(name), fontsize=FONT_SIZE + 1)
         ax.set_yticks([])
         ax.set_ylim(0, min(ax.get_ylim()[1], 0.09))
-        ax.tick_params(labelsize=8)
+        ax.tick_params(labelsize=FONT_SIZE)
 
 
-def correlations(ax: Axes, title: str, poses: PoseSet) -> None:
-    """The correlation matrix of the 23 articulation angles."""
+def finger_and_joint(name: str) -> str:
+    """The name of an angle as a title: ``index_mcp_flexion`` is index MCP flexion."""
+    finger, joint, motion = name.split("_")
+    return f"{finger} {joint.upper()} {motion}"
+
+
+def correlations(ax: Axes, title: str, poses: PoseSet) -> AxesImage:
+    """The correlation matrix of the 23 articulation angles; returns what a colour bar is made for."""
     picked = poses.angles[:, : hand.NUM_ARTICULATION].double().T.numpy()
     covariance = np.cov(picked, aweights=poses.weights.numpy())
     spread = np.sqrt(np.diag(covariance))
-    ax.imshow(covariance / np.outer(spread, spread), cmap="RdBu_r", vmin=-1, vmax=1)
+    image = ax.imshow(covariance / np.outer(spread, spread), cmap="RdBu_r", vmin=-1, vmax=1)
     ax.set_title(title, fontsize=11)
     borders = [6.5, 10.5, 14.5, 18.5]
     for border in borders:
         ax.axhline(border, color="black", lw=0.5)
         ax.axvline(border, color="black", lw=0.5)
-    ax.set_xticks([3, 8.5, 12.5, 16.5, 20.5], hand.FINGERS, fontsize=8)
-    ax.set_yticks([3, 8.5, 12.5, 16.5, 20.5], hand.FINGERS, fontsize=8)
+    middles = [3, 8.5, 12.5, 16.5, 20.5]
+    ax.set_xticks(middles, hand.FINGERS, fontsize=FONT_SIZE, rotation=35, ha="right", rotation_mode="anchor")
+    ax.set_yticks(middles, hand.FINGERS, fontsize=FONT_SIZE)
+    return image
 
 
 def draw(sets: dict[str, PoseSet]) -> Figure:
-    """The whole figure: histograms above, correlations below."""
-    figure = Figure(figsize=(14, 12.5), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=(2.2, 1))
+    """The whole figure: histograms above, correlations with their colour scale below."""
+    figure = Figure(figsize=(12, 11.6), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=(2.4, 1))
     axes = above.subplots(3, 4)
     histograms(axes, sets)
-    axes[0, 0].legend(fontsize=9)
-    above.supxlabel("degrees, over the limits", fontsize=10)
-    for ax, (name, poses) in zip(below.subplots(1, len(sets)), sets.items(), strict=True):
-        correlations(ax, f"correlation: {name}", poses)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    above.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=FONT_SIZE + 2)
+    above.supxlabel("angle in degrees, from the lower to the upper limit", fontsize=FONT_SIZE + 2)
+    above.supylabel("density (each panel has its own scale)", fontsize=FONT_SIZE + 2)
+    panels = below.subplots(1, len(sets))
+    for ax, (name, poses) in zip(panels, sets.items(), strict=True):
+        image = correlations(ax, name, poses)
+        if ax is not panels[0]:
+            ax.set_yticklabels([])
+    scale = below.colorbar(image, ax=list(panels), shrink=0.75, ticks=[-1, -0.5, 0, 0.5, 1])
+    scale.ax.tick_params(labelsize=FONT_SIZE)
+    below.suptitle("correlation of the 23 articulation angles, grouped by finger", fontsize=FONT_SIZE + 2)
     return figure
 
 
