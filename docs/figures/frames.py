@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Ellipse, FancyArrowPatch, Polygon
 from matplotlib.patheffects import withStroke
 
@@ -27,10 +28,13 @@ FINGER_COLOURS = {
 }  # fmt: skip
 HALO = [withStroke(linewidth=3, foreground="white")]
 GREY = "#9a9a9a"
+SIGHT_COSINE = 0.98
+LEAST_LETTER_MM = 9.5  # from the origin, so that a joint's circle does not cover the letter of a short axis
+LABEL_SIZE = 10.5
 SKIN = "#f6e3d7"
-PANEL_X_MM = {"left": (-150, 160), "right": (-105, 100)}
+PANEL_X_MM = (-232, 240)
 PANEL_Y_MM = (-20, 172)
-SPREAD_DEG = {"index": 12.0, "middle": 0.0, "ring": -12.0, "little": -20.0}
+SPREAD_DEG = {"index": 16.0, "middle": 0.0, "ring": -13.0, "little": -25.0}
 
 
 def posed(side: str, **angles_deg: float) -> tuple[np.ndarray, np.ndarray]:
@@ -87,20 +91,27 @@ def convex_hull(points: np.ndarray) -> np.ndarray:
 def draw_frame(
     ax: Axes, origin: np.ndarray, rotation: np.ndarray, camera: np.ndarray, size: float, **text
 ) -> None:
-    """The x, y, z axes of one frame, with letters if a font size is given."""
+    """The x, y, z axes of one frame, with letters if a font size is given.
+
+    An axis along the line of sight is a dot if it points to the viewer, and a cross if it points away.
+    """
     start = camera @ origin
+    sight = np.cross(camera[0], camera[1])
     for axis, colour in enumerate(AXIS_COLOURS):
         end = camera @ (origin + size * rotation[:, axis])
-        ax.add_patch(
-            FancyArrowPatch(
-                start, end, arrowstyle="-|>", mutation_scale=9, lw=1.8, color=colour, zorder=6, shrinkA=0
-            )
-        )
+        along = float(sight @ rotation[:, axis])
+        if abs(along) > SIGHT_COSINE:
+            ax.plot(*start, "o", ms=9, mfc="white", mec=colour, mew=1.5, zorder=10)
+            ax.plot(*start, "." if along > 0 else "x", ms=5, color=colour, zorder=11)
+            beyond = start - 0.42 * size * camera @ rotation.sum(axis=1)
+        else:
+            arrow = {"arrowstyle": "-|>", "mutation_scale": 9, "lw": 1.8, "color": colour, "shrinkA": 0}
+            ax.add_patch(FancyArrowPatch(start, end, zorder=6, **arrow))
+            length = np.linalg.norm(end - start)
+            beyond = start + (end - start) * max(1.16, LEAST_LETTER_MM / length)
         if text:
-            beyond = camera @ (origin + 1.17 * size * rotation[:, axis])
-            ax.text(
-                *beyond, "xyz"[axis], color=colour, weight="bold", ha="center", va="center", zorder=7, **text
-            )
+            style = {"color": colour, "weight": "bold", "ha": "center", "va": "center"} | text
+            ax.text(*beyond, "xyz"[axis], zorder=7, path_effects=HALO, **style)
 
 
 def hand_panel(ax: Axes, side: str) -> None:
@@ -116,26 +127,31 @@ def hand_panel(ax: Axes, side: str) -> None:
     for node in (0, *(i for i in range(1, 21) if finger_of(i) == "index")):
         is_wrist = node == hand.WRIST
         draw_frame(
-            ax, joints[node], rotations[node], camera, 34 if is_wrist else 15, fontsize=14 if is_wrist else 9
+            ax, joints[node], rotations[node], camera, 34 if is_wrist else 13, fontsize=14 if is_wrist else 9
         )
     ax.scatter(*points.T, s=150, color="white", edgecolor="black", lw=0.8, zorder=8)
     for node, point in enumerate(points):
         ax.text(*point, str(node), fontsize=8, ha="center", va="center", zorder=9)
     (label_joints if side == "right" else label_angles)(ax, points)
     ax.set_title(f"{side} hand, its back towards you", fontsize=15)
-    ax.set(xlim=PANEL_X_MM[side], ylim=PANEL_Y_MM, aspect="equal")
+    ax.set(xlim=PANEL_X_MM, ylim=PANEL_Y_MM, aspect="equal")
     ax.axis("off")
 
 
 def label_joints(ax: Axes, points: np.ndarray) -> None:
-    """The name beside each joint of the right hand."""
-    for node, (x, y) in enumerate(points):
-        name = hand.JOINT_NAMES[node]
-        on_left = name.startswith("thumb")
-        place = (x - 5, y - 5) if on_left else (x + 5, y - 9) if node == hand.WRIST else (x + 5, y - 3)
-        colour = FINGER_COLOURS[finger_of(node)] if node else "black"
-        align = "right" if on_left else "left"
-        ax.text(*place, name, fontsize=9, ha=align, va="center", color=colour, zorder=7, path_effects=HALO)
+    """The right hand's joint names in columns at both sides, with thin lines to the joints."""
+    left, right = points[:, 0].min() - 16, points[:, 0].max() + 16
+
+    def named(fingers: tuple[str, ...]) -> list[int]:
+        return [i for i in range(1, 21) if finger_of(i) in fingers]
+
+    ax.text(
+        right, points[0, 1] - 12, "number: the joint's name", fontsize=LABEL_SIZE, style="italic", va="center"
+    )
+    place_labels(ax, points, named(("thumb", "index")), left, "right", hand.JOINT_NAMES.__getitem__)
+    place_labels(
+        ax, points, [0, *named(("middle", "ring", "little"))], right, "left", hand.JOINT_NAMES.__getitem__
+    )
 
 
 def label_angles(ax: Axes, points: np.ndarray) -> None:
@@ -151,7 +167,12 @@ def label_angles(ax: Axes, points: np.ndarray) -> None:
         return f"{joint}: {', '.join(motions)}"
 
     ax.text(
-        right, points[0, 1] - 12, "bone: the angles that turn it", fontsize=10.5, style="italic", va="center"
+        right,
+        points[0, 1] - 12,
+        "bone: the angles that turn it",
+        fontsize=LABEL_SIZE,
+        style="italic",
+        va="center",
     )
     place_labels(ax, middles, [*range(17, 21)], left, "right", angles_of)
     place_labels(ax, middles, [*range(1, 9)], right, "left", angles_of)
@@ -161,7 +182,7 @@ def place_labels(ax: Axes, anchors: np.ndarray, nodes: list[int], x: float, alig
     """Labels in a column at ``x``, in the order of their anchors' heights, with thin lines to those."""
     nodes = sorted(nodes, key=lambda i: anchors[i, 1])
     heights = anchors[nodes, 1].copy()
-    gap = 9.0
+    gap = 8.0
     for _ in range(500):  # push neighbours apart until none overlap
         for i in range(1, len(heights)):
             overlap = gap - (heights[i] - heights[i - 1])
@@ -169,16 +190,17 @@ def place_labels(ax: Axes, anchors: np.ndarray, nodes: list[int], x: float, alig
                 heights[i] += overlap / 2
                 heights[i - 1] -= overlap / 2
     for node, height in zip(nodes, heights, strict=True):
-        ax.plot([x, anchors[node, 0]], [height, anchors[node, 1]], color=GREY, lw=0.6, zorder=1)
+        colour = FINGER_COLOURS[finger_of(node)] if node else "black"
+        ax.plot([x, anchors[node, 0]], [height, anchors[node, 1]], color=colour, lw=0.7, alpha=0.7, zorder=1)
         text_x = x + (1.5 if align == "left" else -1.5)
         ax.text(
             text_x,
             height,
             name(node),
-            fontsize=10.5,
+            fontsize=LABEL_SIZE,
             ha=align,
             va="center",
-            color=FINGER_COLOURS[finger_of(node)],
+            color=colour,
         )
 
 
@@ -254,7 +276,7 @@ def twist_panel(ax: Axes, side: str) -> None:
                 letter = {"color": AXIS_COLOURS[axis], "weight": "bold", "ha": "center", "va": "center"}
                 ax.text(*(1.7 * direction), "xyz"[axis], fontsize=10, **letter)
     ax.add_patch(Ellipse((0, 0), 0.16, 0.16, color=AXIS_COLOURS[0], zorder=6))
-    ax.text(0.0, -0.32, "x to you", color=AXIS_COLOURS[0], fontsize=8, ha="center")
+    ax.text(-0.15, -0.1, "x to\nyou", color=AXIS_COLOURS[0], fontsize=9, ha="right", va="top")
     start, end = (camera @ rotation[:, 2] for rotation in (np.eye(3), turned))
     draw_turn(ax, np.zeros(2), 1.25 * start, 1.25 * end)
     ax.set(xlim=(-2.1, 2.1), ylim=(-1.5, 2.0), aspect="equal")
@@ -273,19 +295,17 @@ def caption(motion: str, side: str) -> str:
 
 
 def draw() -> Figure:
-    figure = Figure(figsize=(17, 10.2), layout="constrained")
-    rows = figure.subfigures(2, 1, height_ratios=(2.2, 1))
-    widths = [right - left for left, right in (PANEL_X_MM[side] for side in hand.SIDES)]
-    for ax, side in zip(rows[0].subplots(1, 2, width_ratios=widths), hand.SIDES, strict=True):
+    figure = Figure(figsize=(10, 13.4), layout=ConstrainedLayoutEngine(h_pad=0.08))
+    above, below = figure.subfigures(2, 1, height_ratios=(1.7, 1))
+    for ax, side in zip(above.subplots(2, 1), hand.SIDES, strict=True):
         hand_panel(ax, side)
-    panels = rows[1].subplots(1, 6)
-    for column, ax in enumerate(panels):
-        side, motion = hand.SIDES[column // 3], ("flexion", "abduction", "twist")[column % 3]
-        if motion == "twist":
-            twist_panel(ax, side)
-        else:
-            motion_panel(ax, side, motion)
-        ax.set_title(caption(motion, side), fontsize=11.5)
+    for row, side in zip(below.subplots(2, 3), hand.SIDES, strict=True):
+        for ax, motion in zip(row, ("flexion", "abduction", "twist"), strict=True):
+            if motion == "twist":
+                twist_panel(ax, side)
+            else:
+                motion_panel(ax, side, motion)
+            ax.set_title(caption(motion, side), fontsize=LABEL_SIZE)
     return figure
 
 
