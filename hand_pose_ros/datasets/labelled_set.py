@@ -25,7 +25,7 @@ Refuse = Callable[[MalformedFileError], None]
 """Called by a reader with what is wrong with an entry; raises it, or takes note of it and returns."""
 
 MALFORMED: Final = ("fatal", "skipped")
-"""What becomes of malformed or missing files."""
+"""Treatment of malformed or missing files."""
 
 _MOST_SEARCHED: Final = 1000  # entries of a folder that is not the set's
 _log = logging.getLogger(__name__)

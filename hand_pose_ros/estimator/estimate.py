@@ -36,7 +36,7 @@ class SolvedWrists(NamedTuple):
 
 
 class HandSurfaces(NamedTuple):
-    """What an estimator's own meshes of n hands add to the template that is posed by the hands.
+    """Offsets of an estimator's own meshes of n hands from the template that is posed by the hands.
 
     So the meshes follow the hands where these are smoothed, scaled and placed.
 

@@ -1,4 +1,4 @@
-"""How much a hand's landmarks move about their middle from frame to frame, whatever their place and size."""
+"""Motion of a hand's landmarks about their centre from frame to frame, independent of place and size."""
 
 from __future__ import annotations
 

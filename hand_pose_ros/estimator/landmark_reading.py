@@ -1,4 +1,4 @@
-"""What a 2.5D network has read of the detector's landmarks becomes part of conditions and covariances."""
+"""Takes the landmarks, depths and errors of a 2.5D network into conditions and covariances."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _CLOUD: Final = np.dtype(
         ("joint", "u1"),
     ]
 )
-"""What is read of a point of the topic ``hands``, see hand_pose_ros.ros.messages.cloud."""
+"""Fields that are read of a point of the topic ``hands``, see hand_pose_ros.ros.messages.cloud."""
 _MOST_POINT_BYTES: Final = 1 << 16
 _POINT_FIELD_TYPES: Final = {"<f4": 7, "<i4": 5, "|u1": 2}
 _SAME_HAND_M: Final = 1e-4

@@ -108,7 +108,7 @@ def _stamps(side: str, frame_rate_hz: float, duration_s: float) -> Iterator[floa
 
 @dataclass(frozen=True)
 class _Person:
-    """Whose hand it is: what the seed chooses beside the room."""
+    """Appearance and bone lengths of the hand, chosen by the seed as the room is."""
 
     skin: Skin
     arm: Forearm

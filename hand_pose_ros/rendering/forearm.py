@@ -22,7 +22,7 @@ SLEEVE_RINGS = 24
 
 @dataclass(frozen=True)
 class Forearm:
-    """How the arm continues. Its angles turn the arm; the hand itself does not move.
+    """Shape and direction of the forearm. Its angles turn the arm; the hand itself does not move.
 
     flexion_rad, abduction_rad: of the wrist; positive closes the angle between arm and hand on the palm's side,
         and on the thumb's side.

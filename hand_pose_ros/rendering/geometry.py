@@ -121,7 +121,7 @@ class Geometry:
 
 
 def _parts(one: HandInView, owner: int) -> list[_Part]:
-    """What is drawn of one hand."""
+    """The geometry of one hand."""
     surface = render_surface(one.template)
     frames = HandFrames(*(part.detach().to("cpu", torch.float32) for part in one.frames))
     vertices = skin(frames, one.side, one.template).numpy()

@@ -27,7 +27,7 @@ _FLESH_M = SLANT * np.array(JOINT_DEPTHS_M)
 
 @dataclass(frozen=True)
 class HandTruth:
-    """What is known exactly of one drawn hand.
+    """Exact ground truth of one drawn hand.
 
     joints_m: (21, 3), camera frame. joints_px: (21, 2), NaN behind the camera. visible: (21,) bool: the joint
     projects into the image, and the first surface on the ray to it is its own hand's, no farther in front of the

@@ -1,4 +1,4 @@
-"""What the robot hand is to reach: vectors of the human hand, turned and scaled into the robot's base frame.
+"""Targets of retargeting: vectors of the human hand, turned and scaled into the robot's base frame.
 
 A hand of the DexPilot objective has these vectors, for F fingertips with the thumb first: from every
 fingertip to every fingertip before it, then from the wrist to each fingertip. While a human pinch is closed,

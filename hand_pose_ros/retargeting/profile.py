@@ -91,7 +91,7 @@ class PinchOptions:
 
 @dataclass(frozen=True)
 class RobotProfile:
-    """How one robot hand follows one human hand; every key of the YAML file is a field here.
+    """Retargeting of one human hand to one robot hand; every key of the YAML file is a field here.
 
     objective: 'vector' (robot vectors follow human vectors), 'dexpilot' (also the vectors between fingertips,
         and pinches close), 'position' (links follow points).

@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 
 class LinkMotion(NamedTuple):
-    """Where k links are, and how they move with all m joints (mimic joints too, in Pinocchio's order).
+    """Poses of k links, and their Jacobians with respect to all m joints (mimic joints too, in Pinocchio's order).
 
     positions_m: (k, 3) origins of the links in the base frame.
     jacobians: (k, 3, m) derivative of each position by each joint.

@@ -65,7 +65,7 @@ def sample_hands(
 def observe(
     joints: Tensor, placed: HandView, noise: KeypointNoise, generator: torch.Generator
 ) -> ObservedHands:
-    """What a detector gives of normalised right hands.
+    """Simulate a detector's observation of normalised right hands.
 
     Args:
         joints: (n, 21, 3) in the wrist frame, in anchor lengths.

@@ -38,7 +38,7 @@ _UPRIGHT = ((0.0, 1.0, 0.0), (-1.0, 0.0, 0.0), (0.0, 0.0, 1.0))
 
 
 class HandView(NamedTuple):
-    """Where hands are in front of their cameras, for n hands.
+    """Positions and orientations of n hands in front of their cameras.
 
     rotation: (n, 3, 3) wrist frame -> camera frame (optical: x right, y down, z forward).
     wrist_m: (n, 3) wrist in the camera frame, metres.

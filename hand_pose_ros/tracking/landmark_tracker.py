@@ -42,7 +42,7 @@ class LandmarkTrackerConfig:
 
 @dataclass
 class TrackerCounts:
-    """What a tracker did since it was made: frames, those with a hand known before, and searches in the latter."""
+    """Counters of a tracker: frames, those with a hand known before, and searches in the latter."""
 
     frames: int = 0
     frames_following: int = 0

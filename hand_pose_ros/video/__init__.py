@@ -1,1 +1,1 @@
-"""Where images come from when no camera driver runs: files, webcams, folders, recordings and the rendered clip."""
+"""Sources of images without a camera driver: files, webcams, folders, recordings and the rendered clip."""

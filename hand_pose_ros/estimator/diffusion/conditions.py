@@ -37,7 +37,7 @@ class HandConditions(NamedTuple):
 
 
 class _SeenCrops(NamedTuple):
-    """What the encoder sees of n hands: points (n, 21, 2), conditions (n, k) and maps (n, 21, h, w)."""
+    """The encoder's output for n hands: points (n, 21, 2), conditions (n, k) and maps (n, 21, h, w)."""
 
     points: Tensor
     condition: Tensor

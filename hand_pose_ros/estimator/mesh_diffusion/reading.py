@@ -25,7 +25,7 @@ _MARGIN: Final = 1.0
 
 
 class ReadHand(NamedTuple):
-    """What the network reads of one hand, with a leading dimension of 1.
+    """The network's input for one hand, with a leading dimension of 1.
 
     inputs: of the encoder. sign: (1,) +1 for a right hand, -1 for a left one. turn: (1, 3, 3) from the crop's axes
     to those of the view, float64. view: the canonical view, with the landmarks as its points. half_extent: (1,)

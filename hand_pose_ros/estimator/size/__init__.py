@@ -1,1 +1,1 @@
-"""How large a hand is: what people measure, what is known of people, and what images with a known scale say."""
+"""The size of a hand: measured by hand, from the population, or from images of a known scale."""

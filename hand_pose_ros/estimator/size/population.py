@@ -1,4 +1,4 @@
-"""How large people's hands are: a mixture of men, women and, if asked for, children, in sizes of the mean adult's.
+"""Distribution of hand sizes: a mixture of men, women and, on request, children, in multiples of the mean adult's.
 
 Hand lengths are rounded from anthropometric surveys: adults of the US Army's of 2012 (NATICK/TR-15/007); for
 children of 4 to 12 years one broad group stands. Standard deviations are within a group.

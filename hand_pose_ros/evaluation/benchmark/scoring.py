@@ -18,7 +18,7 @@ _TIP_BONES: Final = tuple((tip - 1, tip) for tip in hand.FINGERTIPS)
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """What a method estimates of n labelled hands; NaN where it fails.
+    """A method's estimates of n labelled hands; NaN where it fails.
 
     joints_m: (n, 21, 3), camera frame. points_px: (n, 21, 2) image points. vertices_m: n meshes (V, 3), or None.
     """
@@ -35,7 +35,7 @@ class Estimates:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """What the set says of n hands; NaN where unknown.
+    """The set's labels of n hands; NaN where unknown.
 
     joints_m: (n, 21, 3). points_px: (n, 21, 2). visible: (n, 21) bool. head_px: (n,). vertices_m: n meshes or
     None.

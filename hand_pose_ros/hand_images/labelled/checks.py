@@ -19,7 +19,7 @@ _INDEX, _LITTLE = hand.JOINT_INDEX["index_mcp"], hand.JOINT_INDEX["little_mcp"]
 
 @dataclass
 class LabelChecks:
-    """What checks find in some hands.
+    """Findings of the checks of some hands.
 
     count: of hands. sides, groups: name -> number of hands. with_mask, with_mesh: number of hands.
     reprojection_px: distances between projected 3D and labelled 2D joints, one each.

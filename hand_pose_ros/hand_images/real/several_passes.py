@@ -35,7 +35,7 @@ class FindsLandmarks(Protocol):
 
 
 class PassedHand(NamedTuple):
-    """What the passes over one crop agree on.
+    """Consensus of the passes over one crop.
 
     xy: (21, 2) medians, pixels of the crop. world: (21, 3) medians, metres. seen: share of the passes that saw a
     hand. spread: mean over the joints of the passes' robust standard deviation, half extents of the hand.

@@ -21,7 +21,7 @@ def at(values: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 
 class Raster(NamedTuple):
-    """What is seen in the N covered pixels of a picture of h x w.
+    """Visible surface in the N covered pixels of a picture of h x w.
 
     pixel: (N,) index into the flattened picture, ascending. triangle: (N,) which triangle.
     barycentric: (3, N) weights of its corners, correct in perspective. depth: (N,) z of the point.

@@ -11,7 +11,7 @@ from hand_pose_ros.common.options import Options, option
 
 
 class State(Enum):
-    """What the robot does.
+    """States of the engagement.
 
     DISENGAGED: nothing; commands are not sent. RAMPING: approaches the human hand's pose slowly, from where the
     robot is. ENGAGED: follows. HOLDING: stays where it is, until the doubt ends or it takes too long. LATCHED: as

@@ -20,7 +20,7 @@ _SLOWEST_OUTPUT_S: Final = 1 / 15
 
 @dataclass(frozen=True)
 class MotionOptions(Options):
-    """How the robot may move."""
+    """Limits and rate of the robot's motion."""
 
     output_rate_hz: float = option(
         CAMERA_RATE,

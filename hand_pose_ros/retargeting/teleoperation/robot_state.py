@@ -21,7 +21,7 @@ _LATE_S: Final = 0.5
 
 @dataclass(frozen=True)
 class RobotStateOptions(Options):
-    """What is demanded of the robot's joint state."""
+    """Requirements on the robot's joint state."""
 
     required: bool = option(
         True,

@@ -28,7 +28,7 @@ _TURN_RAD: Final = 2 * np.pi - 1e-6
 
 
 class HandRetargeter(Protocol):
-    """What a session needs of a retargeter."""
+    """Interface of a retargeter for a session."""
 
     @property
     def joint_names(self) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""What people look at, markers and the overlay, made in a thread of its own that never delays the hands."""
+"""Draws markers and the overlay in a thread of its own that never delays the hands."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from tf2_ros import StaticTransformBroadcaster
 # x towards the viewer, y right, z up, in the optical frame (x right, y down, z forward): xyzw.
 _UPRIGHT: Final = (0.5, 0.5, -0.5, 0.5)
 _CENTRE_M: Final = (-0.5, 0.0, 0.0)
-"""Where hands are expected, in the upright frame."""
+"""Expected position of the hands in the upright frame."""
 
 
 class ViewFrame:

@@ -12,7 +12,7 @@ from hand_pose_ros.estimator.hand_size import POPULATION_SPREAD, HandSize
 
 COLUMNS: Final = ("track_id", "hand_size_m", "sigma_m", "hand_length_m")
 MEAN_ADULT: Final = HandSize(hand.MEAN_ANCHOR_LENGTH_M, POPULATION_SPREAD * hand.MEAN_ANCHOR_LENGTH_M)
-"""What holds for a hand of unknown size."""
+"""The values of a hand of unknown size."""
 
 
 def sizes_message(sizes: Mapping[int | None, HandSize | None]) -> Float64MultiArray:

@@ -1,4 +1,4 @@
-"""What the launch files of this package share: how nodes start and end, and which arguments there are.
+"""Shared parts of the launch files: arguments, and start and end of the nodes.
 
 Only launch files import it, for ``launch`` comes with ROS 2 and not from PyPI.
 """

@@ -1,4 +1,4 @@
-"""What every lifecycle node of the package does at its start, and about transitions that fail or do not exist."""
+"""Start of the package's lifecycle nodes, and handling of transitions that fail or do not exist."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ OF_PROFILE = "profile"
 
 @dataclass(frozen=True)
 class CommandOptions(Options):
-    """Where and how commands are sent."""
+    """Topic and form of the commands."""
 
     kind: str = option(
         OF_PROFILE,

@@ -27,7 +27,7 @@ _RESIDUALS: Final = 90
 
 @dataclass(frozen=True)
 class RobotReport:
-    """What is known of the robot: command topic, subscribers, other publishers, and why its state is not known."""
+    """State of the robot: command topic, subscribers, other publishers, and why its joint state is not known."""
 
     topic: str
     subscribers: int

@@ -290,7 +290,7 @@ def collect(folder: Path, count: int, seed: int, detect: Detect) -> Study:
 
 
 def open_detector(landmarks: str) -> Detect:
-    """What is studied: MediaPipe, or the shipped 2.5D network that reads the landmarks of what MediaPipe finds.
+    """Return the studied detector: MediaPipe, or the shipped 2.5D network, which reads the hands that it finds.
 
     Raises:
         FileNotFoundError: the network's weights are missing.

@@ -1,4 +1,4 @@
-"""What a keypoint detector makes of a hand: true keypoints -> noisy ones, with relative depth and confidence.
+"""Simulation of a keypoint detector: true keypoints -> noisy ones, with relative depth and confidence.
 
 An error has a systematic part, which depends on the pose and the view (the detector's depth is flatter than the
 truth, its hands are more usual than the truth), and a random part, correlated over the joints and of a level that
@@ -35,7 +35,7 @@ _FINGER_OF_JOINT = torch.tensor([(node - 1) // 4 if node else -1 for node in ran
 
 
 class NoisyKeypoints(NamedTuple):
-    """What a detector gives for n hands.
+    """The output of a detector for n hands.
 
     points: (n, 21, 2) in the unit of the true points; NaN where the detector gives none.
     depth: (n, 21) relative depth in anchor lengths; NaN where not given.
@@ -187,7 +187,7 @@ class DetectorNoise:
         return sigma * torch.stack((of_finger, torch.ones_like(of_finger)), dim=-1)
 
     def _as_given(self, noisy: Tensor, sigma: Tensor, draw: _Draw) -> NoisyKeypoints:
-        """What this hand's detector says of noisy joints (n, 21, 3) with errors of about ``sigma`` (n, 21)."""
+        """The detector's confidence in noisy joints (n, 21, 3) with errors of about ``sigma`` (n, 21)."""
         count, variety = len(noisy), self._variety
         loss = CONFIDENCE_LOSS * sigma * torch.exp(0.3 * draw.normal(count, hand.NUM_JOINTS))
         fingers = draw.uniform(count, len(hand.FINGERS)) < variety.missing_finger

@@ -20,7 +20,7 @@ from hand_pose_ros.synthetic.detector.noise import NO_VARIETY, DetectorNoise, No
 
 @dataclass(frozen=True)
 class MotionNoiseConfig:
-    """How a detector's errors change from frame to frame.
+    """Options of the change of a detector's errors from frame to frame.
 
     draws: M. time_constant_s: range, over videos, of the time in which errors become others. white: range of the
         share of their variance that is new in every frame, for each joint on its own.

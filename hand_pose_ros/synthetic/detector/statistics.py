@@ -1,4 +1,4 @@
-"""What the noise model knows of a detector: numbers fitted to its answers, and the file they ship in."""
+"""Statistics of a detector's errors, fitted to its answers, and the file that they ship in."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def anchor_in_half_extents(points: Tensor, depth: Tensor) -> Tensor:
 
 
 def error_features(joints: Tensor, view_rotation: Tensor) -> Tensor:
-    """What the systematic error depends on (n, features): where the joints are and how the hand is turned.
+    """Features (n, features) of the systematic error: positions of the joints and orientation of the hand.
 
     Args:
         joints: (n, 21, 3) relative to the wrist, in anchor lengths, in the view.
@@ -99,7 +99,7 @@ def error_features(joints: Tensor, view_rotation: Tensor) -> Tensor:
 
 
 def level_features(joints: Tensor, view_rotation: Tensor, state: Tensor) -> Tensor:
-    """What the size of a hand's random error depends on (n, features): orientation, bent fingers, what is seen."""
+    """Features (n, features) of the size of a hand's random error: orientation, bent fingers, visible joints."""
     reach = (joints[:, 4::4] - joints[:, (2, 5, 9, 13, 17)]).norm(dim=-1)
     shares = torch.stack([(state == value).to(joints).mean(-1) for value in (HIDDEN, OUTSIDE)], dim=-1)
     return torch.cat((_orientation_features(view_rotation), reach, shares), dim=-1)

@@ -114,7 +114,7 @@ def _show(frames: HandFrames, limit: np.ndarray, detect: Detect, random: np.rand
 
 
 def answer(detect: Detect, frame: Frame, mirrored: bool) -> dict[str, np.ndarray]:
-    """What a :class:`Study` holds of a detector's answer, for a right hand or its mirror image.
+    """A detector's answer in a :class:`Study`, for a right hand or its mirror image.
 
     Raises:
         ValueError: the detector does not tell depths.

@@ -1,4 +1,4 @@
-"""How hands move: sums of minimum-jerk movements (Flash and Hogan 1985), and small oscillations such as tremor."""
+"""Hand motion: sums of minimum-jerk movements (Flash and Hogan 1985), and small oscillations such as tremor."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _HANDS_AT_ONCE = 256
 
 
 class FrameEstimates(NamedTuple):
-    """What is made of n single frames, in each one's canonical view.
+    """Estimates of n single frames, each in its canonical view.
 
     joints: (n, 21, 3) mean of the samples. sigma: (n, 21) their calibrated spread. fused: the valid hand D*,
         fields (n, ...).

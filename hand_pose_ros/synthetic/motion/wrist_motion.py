@@ -1,4 +1,4 @@
-"""How wrists move before a camera: they turn and travel in minimum-jerk movements, and the camera may sway."""
+"""Motion of wrists before a camera: minimum-jerk rotations and translations, and a camera that may sway."""
 
 from __future__ import annotations
 

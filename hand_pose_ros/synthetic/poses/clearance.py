@@ -1,4 +1,4 @@
-"""How far a hand's fingers stay clear of each other and of the palm: which poses a solid hand can take."""
+"""Clearance of a hand's fingers from each other and from the palm: the poses that a solid hand can take."""
 
 from __future__ import annotations
 

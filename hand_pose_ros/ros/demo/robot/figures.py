@@ -1,4 +1,4 @@
-"""What a robot did in the demo, in figures: steps against the velocity limits, pinches, latencies."""
+"""Figures of the robot in the demo: steps against the velocity limits, pinches, latencies."""
 
 from __future__ import annotations
 

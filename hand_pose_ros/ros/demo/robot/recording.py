@@ -31,7 +31,7 @@ class RobotTopics:
 
 @dataclass(frozen=True, eq=False)
 class RobotRecording:
-    """What a robot did during a recording. Times are nanoseconds of the system's clock.
+    """Commands and states of a robot during a recording. Times are nanoseconds of the system's clock.
 
     command_ns: (c,) when each command was received. commands_rad: (c, n) positions of the independent joints.
     state_ns: (s,) stamps of the joint states. states_rad: (s, n). teleop: (time, 'state: reason') of each change.
