@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -18,12 +19,12 @@ from hand_pose_ros import hand
 from hand_pose_ros.common.named_tensors import cat
 from hand_pose_ros.common.seeds import Seed
 from hand_pose_ros.detection.mediapipe.finders import create_finders
-from hand_pose_ros.estimator.diffusion.backends import load_denoiser
-from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimator, DiffusionEstimatorConfig
+from hand_pose_ros.estimator.diffusion.estimator import DiffusionEstimatorConfig
 from hand_pose_ros.estimator.temporal.smoother import TemporalSmoother
 from hand_pose_ros.evaluation.report import replace_between_markers
 from hand_pose_ros.evaluation.smoothness.measures import Published, publish, smoothness
 from hand_pose_ros.evaluation.smoothness.videos import (
+    LabelledFrame,
     VideoJoints,
     follow,
     labelled_table,
@@ -49,11 +50,18 @@ _ROWS = (
     ("error of the first frame of a track, mm", "first_frame_mm", "first_mm"),
     ("error with 40 % of the frames dropped, mm", "lost_frame_mm", "lost_mm"),
 )
+_ERRORS_OF = {"heatmap": "heatmap", "detector": "mediapipe"}
+"""Landmarks of the estimator -> the noise model of generated videos."""
 _log = logging.getLogger(__name__)
 
 
-def held_out_videos(count: int, frames: DiffusionFrames, regular: bool) -> HandVideos:
-    """Make ``count`` videos that are not used in training, at 30 Hz or with stamps of many kinds of cameras."""
+def held_out_videos(
+    count: int, frames: DiffusionFrames, regular: bool, landmarks: str = "mediapipe"
+) -> HandVideos:
+    """Make ``count`` videos that are not used in training, at 30 Hz or with stamps of many kinds of cameras.
+
+    ``landmarks``: whose errors the keypoints have, see :func:`~hand_pose_ros.synthetic.detector.noise.noise_of`.
+    """
     generator = torch.Generator().manual_seed(Seed.VIDEOS.at(int(regular)))
     sampler, parts = PoseSampler(), []
     for start in range(0, count, _AT_ONCE):
@@ -62,7 +70,7 @@ def held_out_videos(count: int, frames: DiffusionFrames, regular: bool) -> HandV
         if not regular:
             stamps = random_stamps(size, _FRAMES, generator)
         motion = sample_motion(size, _FRAMES, sampler, generator, stamps)
-        parts.append(estimated_videos(motion, frames, generator))
+        parts.append(estimated_videos(motion, frames, generator, landmarks))
         _log.info("made %d of %d videos", start + size, count)
     return cat(parts)
 
@@ -113,7 +121,7 @@ def generated(options: argparse.Namespace) -> str:
     model = load_network(options.temporal, TEMPORAL).network
     texts = []
     for name, regular in (("at 30 Hz", True), ("with the stamps of all kinds of cameras", False)):
-        videos = held_out_videos(options.videos, frames, regular)
+        videos = held_out_videos(options.videos, frames, regular, _ERRORS_OF[options.landmarks])
         figures = smoothness(model, videos, torch.Generator().manual_seed(Seed.VIDEOS))
         texts.append(f"**{options.videos} generated videos, {name}**\n\n{table(figures)}")
         if regular:
@@ -124,21 +132,24 @@ def generated(options: argparse.Namespace) -> str:
 
 def real(options: argparse.Namespace) -> str:
     """Measure on the given videos, plot the labelled ones, and return the tables; empty without videos."""
-    denoiser, spread = load_denoiser(options.diffusion, "auto", "cpu")
     smoother = TemporalSmoother(load_network(options.temporal, TEMPORAL).network)
-    estimator = DiffusionEstimator(denoiser, spread, DiffusionEstimatorConfig())
+    config = DiffusionEstimatorConfig(model_file=str(options.diffusion), landmarks=options.landmarks)
+    estimator = config.create(None, "cpu")
+
+    def followed(frames: Iterable[LabelledFrame]) -> VideoJoints:
+        palms, landmarks = create_finders()
+        tracker = LandmarkTracker(palms, estimator.finder(landmarks))
+        return follow(frames, tracker, estimator, smoother, LandmarkTracker(*create_finders()))
+
     texts = []
     if options.labelled:
-        videos = {
-            name: follow(frames, LandmarkTracker(*create_finders()), estimator, smoother)
-            for name, frames in labelled_videos(options.labelled).items()
-        }
+        videos = {name: followed(frames) for name, frames in labelled_videos(options.labelled).items()}
         texts.append(f"**Labelled videos, {options.labelled.name}**\n\n{labelled_table(videos)}")
         plot_labelled(options.output / "smoothness_labelled.png", videos)
     if options.video:
         frames = unlabelled_video(options.video, options.fov, options.side)
-        joints: VideoJoints = follow(frames, LandmarkTracker(*create_finders()), estimator, smoother)
-        texts.append(f"**A video without labels, {options.video.stem}**\n\n{unlabelled_table(joints)}")
+        table_of_video = unlabelled_table(followed(frames))
+        texts.append(f"**A video without labels, {options.video.stem}**\n\n{table_of_video}")
     return "\n".join(texts)
 
 
@@ -162,6 +173,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--videos", type=int, default=200, help="number of generated videos")
     parser.add_argument("--samples", type=int, default=8, help="samples of the diffusion per frame")
     parser.add_argument("--steps", type=int, default=4, help="sampling steps")
+    parser.add_argument(
+        "--landmarks",
+        choices=tuple(_ERRORS_OF),
+        default=DiffusionEstimatorConfig.landmarks,
+        help="landmarks of the estimator: those of the fast 2.5D network, or the detector's",
+    )
     parser.add_argument("--labelled", type=Path, help="folder of labelled photos, with consecutive ones")
     parser.add_argument("--video", type=Path, help="video of one hand, without labels")
     parser.add_argument(

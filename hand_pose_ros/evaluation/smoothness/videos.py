@@ -6,7 +6,7 @@ All joints are relative to the wrist, in millimetres, in the camera's frame.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from hand_pose_ros.estimator.placement import place
 from hand_pose_ros.estimator.smoothing import EstimateSmoother
 from hand_pose_ros.evaluation.methods import in_camera_axes
 from hand_pose_ros.evaluation.smoothness.measures import lag_frames
-from hand_pose_ros.pose import Frame
+from hand_pose_ros.pose import Detection, Frame
 from hand_pose_ros.tracking.tracker import HandTracker
 from hand_pose_ros.video.open import open_source
 
@@ -99,28 +99,36 @@ def follow(
     tracker: HandTracker,
     estimator: PoseEstimator,
     smoother: EstimateSmoother,
+    reference: HandTracker,
 ) -> VideoJoints:
     """Track, estimate and smooth the hand in each frame; of several of its side, the best score counts.
 
-    The tracker, the estimator and the smoother are reset first.
+    The trackers, the estimator and the smoother are reset first.
+
+    Args:
+        reference: the tracker whose own 3D landmarks are compared.
     """
-    for part in (tracker, estimator, smoother):
+    for part in (tracker, estimator, smoother, reference):
         part.reset()
     rows = []
     for frame, side, truth_m in frames:
-        detections = [one for one in tracker.track(frame) if one.side == side]
-        best = sorted(detections, key=lambda one: -one.score)[:1]
+        best, compared = (_best(one.track(frame), side) for one in (tracker, reference))
         estimate = estimator.estimate(frame, best)
         assert frame.time_s is not None, "the frames of a video have a time"
         rows.append(
             VideoJoints(
                 _from_wrist(truth_m),
-                _from_wrist(in_camera_axes(frame.camera, best[0]) if best else None),
+                _from_wrist(in_camera_axes(frame.camera, compared[0]) if compared else None),
                 _placed(estimate),
                 _placed(smoother.smooth(estimate, frame.time_s)),
             )
         )
     return stack(rows)
+
+
+def _best(detections: Sequence[Detection], side: str) -> list[Detection]:
+    """Return the detection of a side with the best score, if there is one."""
+    return sorted((one for one in detections if one.side == side), key=lambda one: -one.score)[:1]
 
 
 def jitter_mm(joints: np.ndarray) -> float:
