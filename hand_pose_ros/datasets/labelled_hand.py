@@ -91,6 +91,7 @@ class Observation:
     points_px: (21, 2) their true image points, NaN where unlabelled.
     hidden, outside: (21,) bool, whether the hand itself hides a joint, and whether the joint lies outside the
         image; None if unknown.
+    subject: name of the person, whose hands have one size; '' if unknown.
     """
 
     image: Callable[[], np.ndarray]
@@ -100,3 +101,4 @@ class Observation:
     points_px: np.ndarray
     hidden: np.ndarray | None = None
     outside: np.ndarray | None = None
+    subject: str = ""

@@ -19,6 +19,7 @@ class LabelledPhoto:
 
     camera: None where the set gives none. joints_m: (21, 3) camera frame, NaN where unlabelled.
     points_px: (21, 2), NaN where unlabelled.
+    subject: name of the person; '' if the folder gives none.
     """
 
     path: Path
@@ -26,6 +27,7 @@ class LabelledPhoto:
     camera: CameraModel | None
     joints_m: np.ndarray
     points_px: np.ndarray
+    subject: str = ""
 
     def image(self) -> np.ndarray:
         """The photo as (H, W, 3) uint8 BGR.
@@ -43,7 +45,8 @@ def read_samples(folder: str | Path) -> list[LabelledPhoto]:
     """Read the folder's ``samples.json``: an object whose ``samples`` have these keys.
 
     ``image`` (file name), ``width``, ``height``, ``hand`` (side), ``K`` (3 x 3), and, in our joint order and with
-    nulls where unknown, ``xyz_m`` (21 x 3, metres, camera frame) and ``uv`` (21 x 2, pixels).
+    nulls where unknown, ``xyz_m`` (21 x 3, metres, camera frame) and ``uv`` (21 x 2, pixels). ``subject``, the
+    name of the person, is optional.
 
     Raises:
         ValueError: the file is missing or has another form.
@@ -74,6 +77,7 @@ def read_sample(folder: Path, sample: dict) -> LabelledPhoto:
         camera=camera,
         joints_m=_points(sample.get("xyz_m"), 3),
         points_px=_points(sample.get("uv"), 2),
+        subject=str(sample.get("subject", "")),
     )
 
 

@@ -31,16 +31,17 @@ def score(prediction: Prediction, observations: Sequence[Observation]) -> dict[s
     """Return means over hands; a hand without an estimate counts as failed and enters no mean.
 
     Lengths in millimetres. PA and absolute figures are means over the 21 joints, root-relative ones over the 20
-    joints besides the wrist. *size given*: root-relative, after the method's hand is given the true anchor length
-    in place of the one it took. *absolute, size given*: likewise, in the camera frame: a hand twice as large is
-    twice as far away. *absolute, length given*: likewise, with the length wrist -> tip of the middle finger, along
-    those of its bones that have labels. *absolute, median*: over hands. *root depth*: mean absolute error relative
-    to the true depth. *EPE*: between projected and labelled image points. *AUC*: of root-relative joints within
-    20 to 50 mm.
+    joints other than the wrist. *size given*: root-relative, after the method's hand is given the true anchor
+    length in place of the one it took. *absolute, size given*: likewise, in the camera frame: a hand twice as
+    large is twice as far away. *absolute, length given*: likewise, with the length wrist -> tip of the middle
+    finger, along those of its bones that have labels. Both lengths are the person's, medians of all hands of a
+    subject, since labels of single images are noisy. *absolute, median*: over hands. *root depth*: mean absolute
+    error relative to the true depth. *EPE*: between projected and labelled image points. *AUC*: of root-relative
+    joints within 20 to 50 mm.
     """
     joints, labels = prediction.joints_m, _labels(observations)
     points = np.stack([observation.points_px for observation in observations])
-    true_lengths = bone_lengths(labels)
+    true_lengths = person_lengths(bone_lengths(labels), [one.subject for one in observations])
     ratio = (true_lengths[:, hand.ANCHOR_BONE] / prediction.size_m)[:, None, None]
     of_length = middle_finger_ratio(bone_lengths(joints), true_lengths)[:, None, None]
     in_camera = joints if prediction.is_placed else np.full_like(joints, np.nan)
@@ -70,6 +71,22 @@ def bone_lengths(joints: np.ndarray) -> np.ndarray:
     """Return the lengths (..., 20) of the bones of joints (..., 21, 3); NaN for a bone with a missing end."""
     parents, children = (list(ends) for ends in zip(*hand.BONES, strict=True))
     return np.linalg.norm(joints[..., children, :] - joints[..., parents, :], axis=-1)
+
+
+def person_lengths(lengths: np.ndarray, subjects: Sequence[str]) -> np.ndarray:
+    """Return bone lengths (n, 20) with the median over the hands of each subject; NaN where no hand has the bone.
+
+    Args:
+        lengths: (n, 20), NaN where unlabelled. subjects: n names; a hand without one keeps its own lengths.
+    """
+    result, names = lengths.copy(), np.array(subjects)
+    for name in set(subjects) - {""}:
+        of_person = lengths[names == name]
+        labelled = np.isfinite(of_person).any(0)
+        median = np.full(lengths.shape[1], np.nan)
+        median[labelled] = np.nanmedian(of_person[:, labelled], axis=0)
+        result[names == name] = median
+    return result
 
 
 def middle_finger_ratio(lengths: np.ndarray, true_lengths: np.ndarray) -> np.ndarray:

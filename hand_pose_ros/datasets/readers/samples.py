@@ -40,6 +40,7 @@ class SamplesSet(LabelledSet[SamplesOptions]):
         "points": Column("<f8", (hand.NUM_JOINTS, 2)),
         "camera": Column("S32"),
         "frame": Column("<i4"),
+        "subject": Column("S64"),
     }
 
     def sources(self) -> list[Path]:
@@ -62,6 +63,7 @@ class SamplesSet(LabelledSet[SamplesOptions]):
                     "points": photo.points_px,
                     "camera": sample.get("camera", ""),
                     "frame": sample.get("frame", number),
+                    "subject": photo.subject,
                 }
             except (KeyError, TypeError, ValueError) as error:
                 refuse(MalformedFileError(path, f"sample {number}: {error!r}"))
@@ -77,4 +79,5 @@ class SamplesSet(LabelledSet[SamplesOptions]):
             points_px=row["points"],
             camera_name=row["camera"],
             frame=row["frame"],
+            subject=row["subject"],
         )

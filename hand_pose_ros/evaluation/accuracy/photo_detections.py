@@ -32,7 +32,8 @@ def detect_hands(photos: Sequence[LabelledPhoto], detector: HandDetector) -> lis
         detection = best_match(detector.detect(photo.image()), photo)
         if detection is not None:
             assert photo.camera is not None, "the photos must be scorable"
-            found.append(Observation(photo.image, photo.camera, detection, photo.joints_m, photo.points_px))
+            labels = photo.joints_m, photo.points_px
+            found.append(Observation(photo.image, photo.camera, detection, *labels, subject=photo.subject))
     return found
 
 

@@ -80,7 +80,9 @@ def jittered_observations(photos: Sequence[LabelledPhoto], seed: int) -> list[Ob
         turn = np.array(((math.cos(roll), math.sin(roll)), (-math.sin(roll), math.cos(roll))))
         moved = scale * (points - middle) @ turn + middle + shift * half_extent
         seen = Detection(photo.side, 1.0, box_around(moved, 0.0), moved)
-        observations.append(Observation(photo.image, photo.camera, seen, photo.joints_m, points))
+        observations.append(
+            Observation(photo.image, photo.camera, seen, photo.joints_m, points, subject=photo.subject)
+        )
     return observations
 
 

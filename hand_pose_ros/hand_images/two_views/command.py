@@ -41,6 +41,7 @@ COMMAND: Final = "hand_pose two-views"
 _MIN_JOINTS: Final = 15
 _MOST_FRAMES: Final = 100_000
 _JPEG_QUALITY: Final = 95
+_SUBJECT: Final = "the one person of the videos"
 
 _log = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ def label(rig: tuple[RigCamera, RigCamera], seen: Sequence[SeenTwice]) -> list[d
                     "image": f"view{number}/{one.frame:06d}.jpg",
                     "camera": f"view{number}",
                     "frame": one.frame,
+                    "subject": _SUBJECT,
                     "width": camera.width,
                     "height": camera.height,
                     "hand": one.side,

@@ -25,7 +25,13 @@ from hand_pose_ros.evaluation.methods import (
     estimator_method,
     in_camera_axes,
 )
-from hand_pose_ros.evaluation.scores import DECIMALS, middle_finger_ratio, outside_limits, score
+from hand_pose_ros.evaluation.scores import (
+    DECIMALS,
+    middle_finger_ratio,
+    outside_limits,
+    person_lengths,
+    score,
+)
 from hand_pose_ros.kinematics.forward import forward_kinematics
 from hand_pose_ros.networks.registry import HAND_DIFFUSION, shipped_weights
 from hand_pose_ros.pose import Detection
@@ -269,6 +275,18 @@ def test_a_given_length_is_that_of_the_labelled_bones_of_the_middle_finger():
     true[2] = np.nan
     ratio = middle_finger_ratio(predicted, true)
     np.testing.assert_allclose(ratio, (1 / 1.1, 2 / 2.6, np.nan))
+
+
+def test_a_person_s_lengths_are_medians_of_all_hands_of_the_person():
+    lengths = np.full((5, 20), 0.02)
+    lengths[:4, 3] = 0.01, 0.02, 0.06, np.nan
+    lengths[:4, 4] = np.nan
+    lengths[3:, 5] = 0.03, 0.05
+    found = person_lengths(lengths, ["a", "a", "a", "b", ""])
+    np.testing.assert_allclose(found[:3, 3], 0.02)
+    assert np.isnan(found[:4, 4]).all()
+    assert np.isnan(found[3, 3])
+    np.testing.assert_allclose(found[3:, 5], (0.03, 0.05))
 
 
 def test_mean_and_median_are_both_of_hands(folder):
