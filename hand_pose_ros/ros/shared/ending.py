@@ -1,4 +1,4 @@
-"""A node's process ends quietly with code 0 on Ctrl-C, whenever it comes: in an import, a model's load, the end.
+"""A node's own process: it ends quietly with code 0 on Ctrl-C, whenever it comes, and its NumPy has one thread.
 
 ``ros2 launch`` sends SIGINT to processes that have it from the terminal already. Python's own handler would print
 a traceback while libraries are imported, and the interpreter's finalisation may abort under libraries that still
@@ -26,9 +26,12 @@ def node_process(run: Callable[[], int]) -> NoReturn:
     """Run a node as the only work of this process, and end the process with the code that ``run`` returns.
 
     Until ``run`` sets handlers of its own, SIGINT and SIGTERM end the process at once, with code 0. An exception
-    is printed and gives code 1.
+    is printed and gives code 1. NumPy must not be imported yet.
     """
     _own_process.set()
+    # The matrices of a node are small. After each product the threads of OpenBLAS would spin for the next one: a
+    # second core was 65 % busy with that.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for number in STOP_SIGNALS:
         signal.signal(number, lambda _number, _frame: _leave(0))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)

@@ -120,6 +120,22 @@ def test_a_signal_while_it_imports_or_cleans_up_ends_it_quietly(start_own_proces
     assert "Traceback" not in process.log
 
 
+PRODUCT = """
+        import os
+        import numpy as np
+
+        large = np.ones((600, 600))
+        large @ large
+        print("threads:", len(os.listdir("/proc/self/task")))
+"""
+
+
+def test_products_of_a_node_start_no_threads(start_own_process):
+    process = start_own_process(PRODUCT)
+    assert process.wait() == 0
+    assert "threads: 1\n" in process.log
+
+
 BRAKING = """
         from rclpy.node import Node
         from hand_pose_ros.ros.shared.ending import CLEAN_UP_S
