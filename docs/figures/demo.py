@@ -2,7 +2,7 @@
 
 make demo && tools/run python docs/figures/demo.py --video out/hands.mp4 --output docs/images/demo.webp
 make demo ROBOT=demo_hand && \\
-    tools/run python docs/figures/demo.py --every 3 --quality 60 --output docs/images/robot_demo.webp
+    tools/run python docs/figures/demo.py --every 3 --width 800 --quality 60 --output docs/images/robot_demo.webp
 """
 
 from __future__ import annotations
