@@ -30,6 +30,7 @@ from hand_pose_ros.evaluation.smoothness.videos import (
     labelled_table,
     labelled_videos,
     plot_labelled,
+    save_panels,
     unlabelled_table,
     unlabelled_video,
 )
@@ -103,15 +104,8 @@ def plot(path: Path, videos: HandVideos, published: Published, shown: int = 4) -
             ):
                 axis.plot(times, scale * joints[video, :, joint, coordinate], style, label=label, lw=1, ms=3)
             axis.set_title(f"video {video + 1}: {name.replace('_', ' ')}", fontsize=9)
-            axis.tick_params(labelsize=8)
-            axis.grid(alpha=0.3)
         row[0].set_ylabel(f"{'xyz'[video % 3]} from the wrist (mm)", fontsize=9)
-    figure.align_ylabels(axes[:, 0])
-    for axis in axes[-1]:
-        axis.set_xlabel("time (s)", fontsize=9)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=9)
-    figure.savefig(path, dpi=110)
+    save_panels(path, figure, axes, "time (s)")
 
 
 def generated(options: argparse.Namespace) -> str:

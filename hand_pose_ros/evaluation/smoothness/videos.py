@@ -211,13 +211,19 @@ def plot_labelled(path: Path, videos: Mapping[str, VideoJoints]) -> None:
             ):
                 axis.plot(values[:, joint, coordinate], style, label=label, lw=1, ms=3)
             axis.set_title(f"{name}, {'xyz'[coordinate]}", fontsize=9)
-            axis.tick_params(labelsize=8)
-            axis.grid(alpha=0.3)
         row[0].set_ylabel("mm", fontsize=9)
+    figure.supylabel("index fingertip, relative to the wrist, in the camera's axes", fontsize=10)
+    save_panels(path, figure, axes, "frame")
+
+
+def save_panels(path: Path, figure: Figure, axes: np.ndarray, x_label: str) -> None:
+    """Save panels ``axes`` (rows, columns) of the same curves, with the x axis named and one legend."""
+    for axis in axes.flat:
+        axis.tick_params(labelsize=8)
+        axis.grid(alpha=0.3)
     figure.align_ylabels(axes[:, 0])
     for axis in axes[-1]:
-        axis.set_xlabel("frame", fontsize=9)
-    figure.supylabel("index fingertip, relative to the wrist, in the camera's axes", fontsize=10)
+        axis.set_xlabel(x_label, fontsize=9)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=9)
     figure.savefig(path, dpi=110)
